@@ -1,0 +1,100 @@
+# `make` alone lists what there is. Everything runs in .venv, from pinned and hashed packages.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+CODE := contracts config coordinator tasks tests bench
+UNIT_TESTS := $(or $(wildcard tests/unit tests/eager),tests/unit)
+INTEGRATION_TESTS := $(or $(wildcard tests/integration tests/chaos),tests/integration)
+
+##@ Try it
+.PHONY: demo
+demo: $(VENV)/.runtime ## run the payments demo: no server, no settings
+	@$(BIN)/coordinator demo payments
+
+##@ Check it
+.PHONY: test test-unit test-integration lint format
+test: lint ## everything CI checks: lint, then all tests, on real servers (Docker or installed)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-unit: $(VENV)/.dev ## unit and eager tests: no server, a few seconds
+	@$(BIN)/python -m pytest $(UNIT_TESTS) $(ARGS)
+
+test-integration: $(VENV)/.dev ## integration and chaos tests (TEST_SERVERS=auto|docker|system)
+	@$(BIN)/python -m pytest $(INTEGRATION_TESTS) $(ARGS)
+
+lint: $(VENV)/.dev ## style, types and the direction of imports
+	@echo "lint: ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet --diff .
+	@echo "lint: mypy" && $(BIN)/mypy --no-error-summary
+	@echo "lint: imports" && $(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev ## rewrite the code in the house style
+	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
+
+##@ Measure it
+.PHONY: bench
+bench: $(VENV)/.dev ## what a handoff costs, beside bare Celery (ARGS="--help" for more)
+	@$(BIN)/python -m bench.handoff $(ARGS)
+
+##@ Maintain it
+.PHONY: lock build clean help
+LOCK = "$${uv:-$(BIN)/uv}" pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
+lock: $(BIN)/python ## pin requirements/*.txt anew after a change of pyproject.toml (UPGRADE=1: newest versions)
+	@uv=$$(command -v uv) || $(PIP) install uv; \
+	$(LOCK) --group backend --output-file requirements/runtime.txt && \
+	$(LOCK) --group backend --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+
+build: $(VENV)/.dev ## the wheel and the source archive, into dist/
+	@$(BIN)/python -m build --no-isolation --outdir dist
+
+clean: ## back to a fresh checkout: removes .venv, caches and builds
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(wildcard $(CODE)) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+	@echo; echo 'ARGS="..." is passed on: make test-unit ARGS="-k envelope". PYTHON=... chooses the interpreter.'
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Setting up. A name on PATH proves nothing (version managers leave shims that fail): the first candidate that runs,
+# is new enough and can make virtual environments is taken.
+
+CANDIDATES = $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+$(BIN)/python:
+	@bare=; for python in $(CANDIDATES); do \
+	  "$$python" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 || continue; \
+	  if "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	    echo "setting up: $(VENV) with $$("$$python" --version)"; \
+	    exec "$$python" -m venv --clear $(VENV); \
+	  fi; \
+	  bare=$$python; \
+	done; \
+	if [ -n "$$bare" ]; then \
+	  echo "$$bare cannot make virtual environments: install its venv package (Debian, Ubuntu: apt-get install" \
+	    "python3-venv), or name another with PYTHON=/path/to/python" >&2; \
+	else \
+	  echo "no Python 3.11 or newer runs here (tried: $(CANDIDATES)): install one, or name it with" \
+	    "PYTHON=/path/to/python" >&2; \
+	fi; exit 1
+
+INSTALL_SELF = $(PIP) install --no-deps --no-build-isolation --editable .
+
+$(VENV)/.runtime: requirements/runtime.txt pyproject.toml | $(BIN)/python
+	@echo "setting up: packages (about 15 s, once)"
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/runtime.txt
+	@$(INSTALL_SELF)
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "setting up: packages and development tools (about 30 s, once)"
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/dev.txt
+	@$(INSTALL_SELF)
+	@touch $@ $(VENV)/.runtime

@@ -1,0 +1,47 @@
+"""The Celery app: settings in, app out. There is no global app."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from celery import Celery
+
+from config.settings import Settings
+from config.topology import Topology
+
+
+def create_app(settings: Settings, agents: Iterable[str] = ()) -> Celery:
+    """Make the app of one process, with a queue for each agent in ``agents``. Opens no connection."""
+    topology = Topology(settings.prefix, settings.delivery_limit)
+    app = Celery("coordinator", set_as_current=False, autofinalize=False, fixups=[])
+    app.conf.update(_configuration(settings, topology, agents))
+    app.finalize()
+    return app
+
+
+def _configuration(settings: Settings, topology: Topology, agents: Iterable[str]) -> dict[str, Any]:
+    return {
+        "broker_url": settings.broker_url or "memory://",
+        "broker_connection_retry_on_startup": True,
+        "broker_transport_options": {"confirm_publish": True},
+        "broker_pool_limit": 64,
+        "task_queues": [topology.queue(agent) for agent in sorted(set(agents))],
+        "task_create_missing_queues": False,
+        "task_default_queue": f"{settings.prefix}handoff.unused",  # Celery insists on one; nothing is ever sent to it
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "task_acks_on_failure_or_timeout": False,
+        "task_reject_on_worker_lost": False,
+        "task_always_eager": settings.eager,
+        "task_send_sent_event": False,
+        "worker_send_task_events": True,
+        "worker_prefetch_multiplier": 4,
+        "worker_detect_quorum_queues": True,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+    }

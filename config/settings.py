@@ -1,0 +1,175 @@
+"""Settings: what the environment says, typed and checked."""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from contracts.contract import faults
+from contracts.errors import CoordinationError
+
+PREFIX = "COORDINATOR_"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class SettingsError(CoordinationError):
+    """A setting is malformed, unknown, or does not go with the others."""
+
+
+def _duration(value: Any) -> Any:
+    """Read ``250ms``, ``15s``, ``10m``, ``2h``, ``7d`` or a number of seconds."""
+    if isinstance(value, timedelta):
+        return value
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", str(value))
+    if not found:
+        raise ValueError("a duration is a number with a unit: 250ms, 15s, 10m, 2h, 7d")
+    return timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
+
+
+def _positive(value: timedelta) -> timedelta:
+    if value <= timedelta():
+        raise ValueError("a duration is longer than nothing")
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+_Modules = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class PaymentsSettings(BaseModel):
+    """Settings of the reference system *payments*."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    ledger_url: str | None = None
+    """SQLAlchemy URL of the ledger's database. None: a temporary file when embedded, else ``sqlite:///payments-ledger.sqlite3``."""
+    gateway_url: str | None = None
+    """SQLAlchemy URL of the simulated card gateway's own database. None: as above, ``sqlite:///payments-gateway.sqlite3``."""
+
+
+class Settings(BaseSettings):
+    """All settings. Each is read from ``COORDINATOR_<NAME>``; with none set, everything runs in one process.
+
+    Durations are ``timedelta``; in the environment ``250ms``, ``15s``, ``10m``, ``2h``, ``7d``, or seconds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    broker_url: str | None = None
+    """RabbitMQ, ``amqp://user:password@host:5672/vhost``. Together with ``redis_url`` or not at all."""
+    redis_url: str | None = None
+    """Redis, ``redis://host:6379/0`` or ``rediss://``; append-only and noeviction."""
+    journal_url: str | None = None
+    """SQLAlchemy URL of the journal, ``postgresql+psycopg://...`` or ``sqlite:///...``.
+    None: a temporary file when embedded, else ``sqlite:///coordinator-journal.sqlite3``."""
+    agents: _Modules = ("tasks.payments",)
+    """Modules in which agents and flows are found, separated by commas."""
+    namespace: str = Field(default="", pattern=r"^[a-z0-9-]{0,40}$")
+    """Prefix of every queue, exchange and Redis key, so that several installations can share servers."""
+    eager: bool = False
+    """Run every step at once in the caller (Celery's ``task_always_eager``). For tests."""
+
+    lease: Duration = timedelta(seconds=15)
+    """How long a worker may be silent before another may take its step over."""
+    crash_limit: int = Field(default=3, ge=1, le=100)
+    """How many times a step may lose its worker before it is parked as poison."""
+    delivery_limit: int = Field(default=20, ge=1, le=1000)
+    """How many times the broker redelivers a message before it dead-letters it (``x-delivery-limit``)."""
+    outcome_ttl: Duration = timedelta(days=7)
+    """How long an outcome is known by its idempotency key."""
+    run_ttl: Duration = timedelta(days=30)
+    """How long a live run that nothing touches is kept."""
+    result_ttl: Duration = timedelta(days=1)
+    """How long a run that has ended, and its result, is kept in Redis; its history stays in the journal."""
+    shards: int = Field(default=16, ge=1, le=1024)
+    """Into how many hash slots the runs are spread. Never change it while runs are live."""
+    max_message_bytes: int = Field(default=1_048_576, ge=1024, le=134_217_728)
+    """The largest message that is read, in bytes."""
+    embedded_concurrency: int = Field(default=8, ge=1, le=256)
+    """Threads of the embedded worker."""
+    log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
+
+    payments: PaymentsSettings = PaymentsSettings()
+
+    @model_validator(mode="after")
+    def _servers_go_together(self) -> Self:
+        if (self.broker_url is None) != (self.redis_url is None):
+            given, missing = ("broker_url", "redis_url") if self.broker_url else ("redis_url", "broker_url")
+            raise ValueError(f"{given} is set and {missing} is not: set both, or neither to run embedded")
+        _check_scheme("broker_url", self.broker_url, ("amqp", "amqps", "pyamqp"))
+        _check_scheme("redis_url", self.redis_url, ("redis", "rediss", "unix"))
+        _check_scheme("journal_url", self.journal_url, ("sqlite", "postgresql", "postgresql+psycopg"))
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether everything runs in this one process."""
+        return self.broker_url is None
+
+    @property
+    def prefix(self) -> str:
+        """What queue and key names begin with: empty, or the namespace and a dot."""
+        return f"{self.namespace}." if self.namespace else ""
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings from the environment.
+
+    Raises :class:`SettingsError`, in one line without any value, for a malformed setting or an unknown
+    ``COORDINATOR_`` variable.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = [
+        name
+        for name in os.environ
+        if name.upper().startswith(PREFIX)
+        and name.upper() not in known
+        and not name.upper().startswith(f"{PREFIX}PAYMENTS__")
+    ]
+    if unknown:
+        raise SettingsError(
+            f"unknown setting {', '.join(sorted(unknown))}",
+            "nothing was started",
+            "see docs/settings.md for the names",
+        )
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(
+            f"the settings are not valid: {faults(error)}",
+            "nothing was started",
+            f"each setting is read from {PREFIX}<NAME>",
+        ) from None
+
+
+def _check_scheme(name: str, url: str | None, schemes: tuple[str, ...]) -> None:
+    if url is None:
+        return
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        scheme = ""
+    if scheme not in schemes:
+        raise ValueError(f"{name} must begin with one of {', '.join(f'{scheme}://' for scheme in schemes)}")

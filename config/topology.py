@@ -1,0 +1,113 @@
+"""Topology: every exchange and queue. The only place that names one.
+
+::
+
+    agents (direct) ──> <agent>                 one quorum queue an agent, dead-letters to ─┐
+       └ alternate ──> unroutable (fanout) ─────────────────────────────────────────────────┤
+    delay.<ms> (fanout) ──> delay.<ms>          TTL, then back to agents                    │
+    dead (fanout) ──> dead-letters  <───────────────────────────────────────────────────────┘
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from kombu import Exchange, Queue
+
+_DELAYS_MS = tuple(
+    int(step * 10**power) for power in range(1, 8) for step in (1, 1.5, 2, 3, 5, 7)
+)  # 10 ms to 7e7 ms (19 hours), each at most half more than the one before
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The names and declarations of one installation.
+
+    ``prefix`` begins every name; ``delivery_limit`` is the broker's (``x-delivery-limit``).
+    """
+
+    prefix: str = ""
+    delivery_limit: int = 20
+
+    @property
+    def agents(self) -> Exchange:
+        """The exchange over which every step is sent, by queue name; what it cannot route is dead-lettered."""
+        return Exchange(
+            f"{self.prefix}handoff.agents", "direct", arguments={"alternate-exchange": self.unroutable.name}
+        )
+
+    @property
+    def unroutable(self) -> Exchange:
+        return Exchange(f"{self.prefix}handoff.unroutable", "fanout")
+
+    @property
+    def dead(self) -> Exchange:
+        return Exchange(f"{self.prefix}handoff.dead", "fanout")
+
+    @property
+    def dead_letters(self) -> Queue:
+        """Where everything that cannot go on waits until the coordinator process has put it into the journal."""
+        return Queue(
+            f"{self.prefix}handoff.dead-letters",
+            self.dead,
+            bindings=None,
+            queue_arguments={"x-queue-type": "quorum", "x-overflow": "reject-publish"},
+        )
+
+    @property
+    def unroutable_letters(self) -> Queue:
+        """The dead-letter queue once more, bound to the exchange of the unroutable."""
+        return Queue(
+            self.dead_letters.name, self.unroutable, queue_arguments=self.dead_letters.queue_arguments
+        )
+
+    def queue_name(self, agent: str) -> str:
+        """The queue of an agent: its name, after the prefix."""
+        return f"{self.prefix}{agent}"
+
+    def agent_of(self, queue: str) -> str:
+        """The agent of a queue."""
+        return queue.removeprefix(self.prefix)
+
+    def queue(self, agent: str) -> Queue:
+        """The queue of an agent: replicated, dead-lettering at least once, redelivering a limited number of times."""
+        name = self.queue_name(agent)
+        return Queue(
+            name,
+            self.agents,
+            routing_key=name,
+            queue_arguments={
+                "x-queue-type": "quorum",
+                "x-dead-letter-exchange": self.dead.name,
+                "x-dead-letter-routing-key": name,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+                "x-delivery-limit": self.delivery_limit,
+            },
+        )
+
+    def delay(self, wait: timedelta) -> Queue:
+        """The queue in which a message waits, at least ``wait`` and at most half as long again, before it goes on."""
+        milliseconds = delay_ms(wait)
+        name = f"{self.prefix}handoff.delay.{milliseconds}"
+        return Queue(
+            name,
+            Exchange(name, "fanout"),
+            queue_arguments={
+                "x-queue-type": "quorum",
+                "x-message-ttl": milliseconds,
+                "x-dead-letter-exchange": self.agents.name,
+                "x-dead-letter-strategy": "at-least-once",
+                "x-overflow": "reject-publish",
+            },
+        )
+
+
+def delay_ms(wait: timedelta) -> int:
+    """Round a wait up to one of a few dozen lengths, in milliseconds: every length needs a queue of its own.
+
+    The longest is 19 hours; a longer wait is cut to it.
+    """
+    wanted = wait / timedelta(milliseconds=1)
+    return next((length for length in _DELAYS_MS if length >= wanted), _DELAYS_MS[-1])

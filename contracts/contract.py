@@ -1,0 +1,191 @@
+"""Contract: a named, versioned, frozen message type. Readers are open, writers are closed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic._internal._model_construction import ModelMetaclass
+
+from contracts import strictjson
+from contracts.errors import ContractError, InvalidData
+from contracts.text import REVEAL, printable
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
+_LONGEST_KEY = 200
+_REPORTED_FAULTS = 5
+
+
+class ContractRef(NamedTuple):
+    """One version of one contract, written ``name/version``: ``payments.fraud-scored/2``."""
+
+    name: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.version}"
+
+    @property
+    def uri(self) -> str:
+        """The value of the envelope's ``dataschema``: ``urn:contract:payments.fraud-scored:2``."""
+        return f"urn:contract:{self.name}:{self.version}"
+
+    @classmethod
+    def from_uri(cls, uri: str) -> ContractRef:
+        """Read a ``dataschema``. Raises :class:`InvalidData` for anything that :attr:`uri` does not write."""
+        name, _, version = uri.removeprefix("urn:contract:").rpartition(":")
+        if (
+            not uri.startswith("urn:contract:")
+            or not _NAME.match(name)
+            or not re.fullmatch("[1-9][0-9]{0,8}", version)
+        ):
+            raise InvalidData(
+                f"dataschema {printable(uri, 120)!r} is not of the form urn:contract:<name>:<version>"
+            )
+        return cls(name, int(version))
+
+
+def Key(**field: Any) -> Any:  # noqa: N802 - reads as a field type, like pydantic's Field
+    """Declare a field as part of the idempotency key. Takes what :func:`pydantic.Field` takes."""
+    extra = {**field.pop("json_schema_extra", {}), "x-key": True}
+    return Field(json_schema_extra=extra, **field)
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field, Key))
+class _ContractMeta(ModelMetaclass):
+    """Closes writers, and tells type checkers that :func:`Key` declares a field without a default."""
+
+    def __call__(cls, *args: Any, **values: Any) -> Any:
+        fields: dict[str, Any] = cls.model_fields  # type: ignore[attr-defined]
+        unknown = values.keys() - fields.keys() - {field.alias for field in fields.values()}
+        if unknown:
+            raise TypeError(f"{cls.__name__} has no field {', '.join(map(repr, sorted(unknown)))}")
+        return super().__call__(*args, **values)
+
+
+class Contract(BaseModel, metaclass=_ContractMeta):
+    """The base of every message type.
+
+    ::
+
+        class OrderPlaced(Contract, name="shop.order-placed", version=1):
+            order_id: str = Key()
+            amount: Decimal
+
+    Values are strict (no ``"5"`` for an integer) and frozen. A reader ignores fields that it does not know; a writer
+    cannot set one: an unknown keyword is a :class:`TypeError`. A subclass without ``name`` and ``version`` is a part of other
+    contracts (a base class), and cannot travel by itself.
+
+    Raises :class:`ContractError` at declaration for a malformed name or version and for a sensitive key field.
+    """
+
+    model_config = ConfigDict(
+        strict=True,
+        frozen=True,
+        extra="ignore",
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
+        validate_default=True,
+        protected_namespaces=("model_",),
+    )
+
+    __contract__: ClassVar[ContractRef | None] = None
+    __keys__: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __pydantic_init_subclass__(
+        cls, name: str | None = None, version: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls.__contract__ = _declared(cls, name, version)
+        cls.__keys__ = tuple(
+            field for field, info in cls.model_fields.items() if _is_key(info.json_schema_extra)
+        )
+        for key in cls.__keys__:
+            if cls.model_fields[key].annotation is SecretStr:
+                raise ContractError(
+                    f"key field {key!r} of {cls.__name__} is sensitive",
+                    "idempotency keys are shown in logs and in Redis",
+                    "use another field as the key",
+                )
+
+    def __init_subclass__(cls, name: str | None = None, version: int | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+
+    @classmethod
+    def ref(cls) -> ContractRef:
+        """The name and version under which this contract travels. Raises :class:`ContractError` for a base class."""
+        if cls.__contract__ is None:
+            raise ContractError(
+                f"{cls.__name__} has no name and version",
+                "it cannot be sent or received",
+                f'declare it as class {cls.__name__}(Contract, name="...", version=1)',
+            )
+        return cls.__contract__
+
+    @classmethod
+    def from_data(cls, data: Any) -> Self:
+        """Validate the ``data`` of an envelope (parsed JSON).
+
+        Raises :class:`InvalidData` that names each faulty field and shows none of the values.
+        """
+        try:
+            return cls.model_validate_json(strictjson.dumps(data))
+        except ValidationError as error:
+            raise InvalidData(f"data is not a valid {_title(cls)}: {faults(error)}") from None
+
+    def to_data(self) -> dict[str, Any]:
+        """Write the ``data`` of an envelope: JSON values, sensitive ones included."""
+        return self.model_dump(mode="json", by_alias=True, context=REVEAL)
+
+    def redacted(self) -> dict[str, Any]:
+        """The same with sensitive values masked, for people: history, dead letters, logs."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def key(self) -> str | None:
+        """The idempotency key that the key fields give, at most 200 characters; None where there are no key fields."""
+        if not self.__keys__:
+            return None
+        values = self.model_dump(mode="json", include=set(self.__keys__))
+        text = str(values[self.__keys__[0]]) if len(self.__keys__) == 1 else strictjson.canonical(values)
+        if len(text) <= _LONGEST_KEY and text == printable(text, _LONGEST_KEY):
+            return text
+        return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def faults(error: ValidationError) -> str:
+    """Say in one line what is wrong where: field paths and messages, no values, at most five of them."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    shown = [
+        f"{'.'.join(str(part) for part in fault['loc']) or '(whole)'}: {fault['msg']}"
+        for fault in found[:_REPORTED_FAULTS]
+    ]
+    if len(found) > _REPORTED_FAULTS:
+        shown.append(f"and {len(found) - _REPORTED_FAULTS} more")
+    return printable("; ".join(shown))
+
+
+def _declared(cls: type[Contract], name: str | None, version: int | None) -> ContractRef | None:
+    if name is None and version is None:
+        return None
+    if name is None or not _NAME.match(name) or len(name) > 120:
+        raise ContractError(
+            f"{cls.__name__} has the contract name {name!r}",
+            remedy="a name is lower case words joined by dots and dashes, such as shop.order-placed",
+        )
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version < 10**9:
+        raise ContractError(
+            f"{name} has the version {version!r}", remedy="a version is a whole number from 1"
+        )
+    return ContractRef(name, version)
+
+
+def _is_key(extra: Any) -> bool:
+    return isinstance(extra, Mapping) and extra.get("x-key") is True
+
+
+def _title(cls: type[Contract]) -> str:
+    return str(cls.__contract__ or cls.__name__)

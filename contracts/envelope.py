@@ -1,0 +1,134 @@
+"""Envelope: everything a handoff needs, as a CloudEvents 1.0 event in structured JSON.
+
+Attribute names on the wire are CloudEvents' (lower case, no separators); in Python the snake_case of the same words.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from contracts import strictjson
+from contracts.contract import ContractRef, faults
+from contracts.errors import InvalidData, InvalidEnvelope
+from contracts.strictjson import DEFAULT_LIMITS, Limits
+
+_NAMESPACE = uuid.UUID("6f9a3b0e-5d0b-5a37-9a54-3b0f6e0a1c42")
+
+
+class Envelope(BaseModel):
+    """One message between agents, self-contained and immutable.
+
+    id
+        Message id, derived from run and step (:func:`message_id`), so that doing a step again gives the same message.
+    source
+        Who wrote it, as a URI reference: ``/agents/<agent>`` or ``/coordinator``.
+    type, data_schema
+        The contract's name, and the URI of the exact version (:attr:`contract`).
+    subject
+        The business object that it is about, where the contract has a key.
+    correlation_id, causation_id
+        The run, which names the whole story; the id of the message that caused this one.
+    idempotency_key
+        The key under which the receiver takes its effect once, within its own scope.
+    expiry_time
+        When the work is no longer wanted; None: always wanted.
+    trace_parent, trace_state
+        W3C Trace Context.
+    join_schemas
+        Of a join only: the contract version of each branch's part, ``branch=<dataschema>``, separated by spaces.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="ignore", hide_input_in_errors=True, populate_by_name=True
+    )
+
+    spec_version: Literal["1.0"] = Field(default="1.0", alias="specversion")
+    id: str = Field(min_length=1, max_length=200)
+    source: str = Field(min_length=1, max_length=300)
+    type: str = Field(min_length=1, max_length=120)
+    data_schema: str = Field(alias="dataschema", max_length=200)
+    data_content_type: Literal["application/json"] = Field(
+        default="application/json", alias="datacontenttype"
+    )
+    subject: str | None = Field(default=None, min_length=1, max_length=300)
+    time: AwareDatetime
+    correlation_id: str = Field(alias="correlationid", min_length=1, max_length=200)
+    causation_id: str | None = Field(default=None, alias="causationid", max_length=200)
+    idempotency_key: str = Field(alias="idempotencykey", min_length=1, max_length=300)
+    expiry_time: AwareDatetime | None = Field(default=None, alias="expirytime")
+    trace_parent: str = Field(alias="traceparent", pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
+    trace_state: str | None = Field(default=None, alias="tracestate", max_length=512)
+    join_schemas: str | None = Field(default=None, alias="joinschemas", max_length=20_000)
+    data: dict[str, Any]
+
+    @field_validator("data_schema")
+    @classmethod
+    def _names_a_contract(cls, uri: str) -> str:
+        try:
+            ContractRef.from_uri(uri)
+        except InvalidData as error:
+            raise ValueError(str(error)) from None
+        return uri
+
+    @property
+    def contract(self) -> ContractRef:
+        """The contract and version in which ``data`` is written."""
+        return ContractRef.from_uri(self.data_schema)
+
+    def expired(self, now: datetime | None = None) -> bool:
+        """Whether ``expiry_time`` has passed."""
+        return self.expiry_time is not None and self.expiry_time <= (now or datetime.now(UTC))
+
+    def encode(self) -> str:
+        """Write the structured JSON form."""
+        return self.model_dump_json(by_alias=True, exclude_none=True)
+
+    @classmethod
+    def decode(cls, text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Self:
+        """Read the structured JSON form.
+
+        Raises :class:`InvalidJson` where the text is no strict JSON within the limits, and :class:`InvalidEnvelope`
+        where it is no envelope, or ``type`` and ``dataschema`` name different contracts.
+        """
+        value = strictjson.loads(text, limits)
+        try:
+            envelope = cls.model_validate_json(strictjson.dumps(value))
+        except ValidationError as error:
+            raise InvalidEnvelope(f"the message is not an envelope: {faults(error)}") from None
+        if envelope.contract.name != envelope.type:
+            raise InvalidEnvelope(
+                "the message is not an envelope: type and dataschema name different contracts"
+            )
+        return envelope
+
+
+def message_id(run: str, step: str) -> str:
+    """The id of the message that starts ``step`` of ``run``: the same two always give the same id (UUID version 5)."""
+    return str(uuid.uuid5(_NAMESPACE, f"{run}\n{step}"))
+
+
+def run_id(flow: str, key: str) -> str:
+    """The id of the run that ``key`` starts of ``flow``: the same two always give the same id (UUID version 5)."""
+    return str(uuid.uuid5(_NAMESPACE, f"run\n{flow}\n{key}"))
+
+
+def trace_parent(correlation_id: str, message: str) -> str:
+    """W3C ``traceparent``: the trace is the run, the parent span is the message."""
+    trace = (
+        uuid.uuid5(_NAMESPACE, correlation_id).hex
+        if not _is_uuid(correlation_id)
+        else uuid.UUID(correlation_id).hex
+    )
+    return f"00-{trace}-{uuid.uuid5(_NAMESPACE, message).hex[:16]}-01"
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,44 @@
+"""The root of the one error tree, and the errors that contracts and envelopes raise."""
+
+from __future__ import annotations
+
+
+class CoordinationError(Exception):
+    """Anything this project raises on purpose.
+
+    Every error says its cause, what follows from it (consequence) and what to do about it (remedy).
+    All three are in ``args``, and further attributes live in ``__dict__``, so an error survives pickling.
+    """
+
+    def __init__(self, cause: str, consequence: str = "", remedy: str = "") -> None:
+        super().__init__(cause, consequence, remedy)
+        self.cause = cause
+        self.consequence = consequence
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in (self.cause, self.consequence, self.remedy) if part)
+
+
+class ContractError(CoordinationError):
+    """A contract or a migration is declared wrongly. Raised where it is declared."""
+
+
+class InvalidInput(CoordinationError):
+    """Something that came from outside is not what its contract says. Never retried: it would not get better."""
+
+
+class InvalidJson(InvalidInput):
+    """The text is not strict JSON (RFC 8259, UTF-8, no duplicate keys), or larger than the limits allow."""
+
+
+class InvalidEnvelope(InvalidInput):
+    """The message is not an envelope: not CloudEvents 1.0, or an attribute is missing or malformed."""
+
+
+class InvalidData(InvalidInput):
+    """``data`` does not fit the contract version that the envelope declares."""
+
+
+class UnknownVersion(InvalidInput):
+    """The envelope declares a contract or a version that this reader cannot read."""

@@ -1,0 +1,149 @@
+"""Agent: one phase of the work, as a function from one contract to another."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import sys
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from config.settings import Settings
+from contracts.contract import Contract
+from coordinator.errors import AgentError
+from coordinator.retry import Retry
+from coordinator.step import Step, valid_name
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What an agent may know besides its input.
+
+    idempotency_key
+        Hand this to outside systems: it is the same in every attempt and every replay of the same work.
+    attempt
+        From 1.
+    deadline
+        When the work is no longer wanted; None: always wanted.
+    """
+
+    run_id: str
+    flow: str
+    step: str
+    agent: str
+    idempotency_key: str
+    attempt: int
+    deadline: datetime | None
+    settings: Settings
+    logger: logging.LoggerAdapter[logging.Logger]
+
+
+Function = Callable[..., Any]
+KeyFunction = Callable[[Any], str]
+
+
+@dataclass(frozen=True, eq=False)
+class Agent(Step):
+    """An agent: what the decorator :func:`agent` makes. Calling it calls the function, for tests of the function alone."""
+
+    name: str
+    function: Function
+    accepts: type[Contract]
+    emits: type[Contract]
+    retry: Retry
+    time_limit: timedelta | None = None
+    key: KeyFunction | None = None
+    takes_context: bool = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    def run(self, payload: Contract, context: Context) -> Any:
+        """Call the function with ``payload``, and with ``context`` where it takes one; await it where it is async."""
+        arguments = (payload, context) if self.takes_context else (payload,)
+        result = self.function(*arguments)
+        if inspect.iscoroutine(result):
+            return asyncio.run(result)
+        return result
+
+    def idempotency_key(self, payload: Contract, given: str) -> str:
+        """The key under which this agent takes its effect once: its own function's, the contract's, or ``given``."""
+        key = self.key(payload) if self.key else payload.key()
+        if key is not None and (not isinstance(key, str) or not key):
+            raise AgentError(
+                f"the key function of {self.name} gave {type(key).__name__}", remedy="give a text"
+            )
+        return given if key is None else key
+
+
+def agent(
+    name: str,
+    *,
+    retry: Retry | None = None,
+    time_limit: timedelta | None = None,
+    key: KeyFunction | None = None,
+) -> Callable[[Function], Agent]:
+    """Declare an agent.
+
+    ::
+
+        @agent("shop.price", retry=Retry(attempts=5, backoff=timedelta(seconds=1)))
+        def price(order: OrderPlaced, context: Context) -> OrderPriced: ...
+
+    The annotations say what it accepts and emits. ``name`` is also the name of its queue. ``retry`` is by default
+    three attempts. ``time_limit`` kills the attempt's process (prefork pool only) and parks the step. ``key`` derives
+    the idempotency key from the input, where the contract's key fields are not it. ``async def`` works too.
+
+    Raises :class:`AgentError` for a malformed name, or a signature that does not take one contract and return one.
+    """
+    if not valid_name(name):
+        raise AgentError(
+            f"an agent is called {name!r}",
+            remedy="a name is lower case words joined by dots and dashes, such as shop.price",
+        )
+    if time_limit is not None and time_limit < timedelta(seconds=1):
+        raise AgentError(
+            f"{name} has a time limit of {time_limit}", remedy="a time limit is at least one second"
+        )
+    names = sys._getframe(1).f_locals  # annotations may name contracts that a function declares
+
+    def declare(function: Function) -> Agent:
+        accepts, emits, takes_context = _signature(name, function, names)
+        return Agent(name, function, accepts, emits, retry or Retry(), time_limit, key, takes_context)
+
+    return declare
+
+
+def _signature(
+    name: str, function: Function, names: dict[str, Any]
+) -> tuple[type[Contract], type[Contract], bool]:
+    try:
+        hints = typing.get_type_hints(function, localns=dict(names))
+    except (NameError, TypeError) as error:
+        raise AgentError(f"the annotations of {name} cannot be read: {error}") from None
+    parameters = list(inspect.signature(function).parameters.values())
+    if not 1 <= len(parameters) <= 2:
+        raise _wrong(name, f"it takes {len(parameters)} parameters")
+    accepts = _contract(name, f"parameter {parameters[0].name!r}", hints.get(parameters[0].name))
+    emits = _contract(name, "the return value", hints.get("return"))
+    return accepts, emits, len(parameters) == 2
+
+
+def _contract(name: str, place: str, hint: Any) -> type[Contract]:
+    if not (isinstance(hint, type) and issubclass(hint, Contract)):
+        raise _wrong(name, f"{place} is annotated as {getattr(hint, '__name__', hint)}, which is no contract")
+    hint.ref()
+    return hint
+
+
+def _wrong(name: str, why: str) -> AgentError:
+    return AgentError(
+        f"agent {name} has the wrong signature: {why}",
+        "it cannot be part of a flow",
+        "an agent takes one contract, and a context if it likes, and returns one contract: "
+        "def price(order: OrderPlaced, context: Context) -> OrderPriced",
+    )

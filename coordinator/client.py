@@ -1,0 +1,382 @@
+"""The Python API: start runs, look at them, and bring back what failed."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError
+
+from config.app import create_app
+from config.settings import PaymentsSettings, Settings, load
+from contracts import strictjson
+from contracts.contract import Contract, ContractRef, faults
+from contracts.envelope import run_id
+from contracts.errors import CoordinationError, InvalidData
+from contracts.migration import read
+from contracts.text import printable
+from coordinator import canvas
+from coordinator.agent import Agent
+from coordinator.deadletters import Desk, Letter
+from coordinator.eager import EagerPublisher
+from coordinator.embedded.servers import EmbeddedEngine
+from coordinator.embedded.worker import EmbeddedWorker
+from coordinator.engine import Engine
+from coordinator.errors import RunCancelled, RunParked, RunTimeout, UnknownRun
+from coordinator.flow import Flow
+from coordinator.handoff import compose
+from coordinator.history import Entry, now
+from coordinator.journal.journal import Journal
+from coordinator.loading import Catalogue, load_modules
+from coordinator.message import message
+from coordinator.service import Service
+from coordinator.store.store import Place, RunRecord
+
+Status = Literal["running", "parked", "completed", "cancelled"]
+"""``parked``: at least one step waits in the dead-letter queue; other branches may still run."""
+
+
+class Coordinator:
+    """Starts runs and answers for them.
+
+    With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
+    With ``COORDINATOR_BROKER_URL`` and ``COORDINATOR_REDIS_URL`` it is a client of those servers. With
+    ``COORDINATOR_EAGER`` every step runs at once in :meth:`start`. It is a context manager, and safe for threads.
+
+    Raises :class:`~config.settings.SettingsError` for malformed settings and
+    :class:`~coordinator.errors.LoadError` where :attr:`flows` are asked for and a module cannot be loaded.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = settings or load()
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        if settings.embedded:
+            self._folder = tempfile.TemporaryDirectory(prefix="coordinator-", ignore_cleanup_errors=True)
+            settings = _with_files(settings, Path(self._folder.name))
+        self.settings = settings
+        self.journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
+        self._workers: list[EmbeddedWorker] = []
+        self._service: Service | None = None
+        self._catalogue: Catalogue | None = None
+        self.engine = self._engine()
+        self.desk = Desk(self.engine, self.journal)
+        self._serve()
+        atexit.register(self.close)
+
+    # Runs
+
+    def start(
+        self,
+        flow: Flow | str,
+        payload: Contract | Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        deadline: timedelta | None = None,
+    ) -> Run:
+        """Start a run of ``flow`` (or of the loaded flow of that name) and return when it is accepted.
+
+        The same ``idempotency_key`` gives the same run. By default it is the payload's key; a payload without key fields
+        starts a new run each time. After ``deadline`` the steps are not begun any more, but parked.
+
+        Raises :class:`~contracts.errors.InvalidData` where the payload does not fit the flow,
+        :class:`~coordinator.errors.Conflict` where the key stands for another input,
+        :class:`~coordinator.errors.UnknownFlow`, and :class:`~coordinator.errors.ServerError` where nothing was accepted.
+        """
+        if isinstance(flow, str):
+            flow = self.flows.flow(flow)
+        self._host(flow)
+        typed = _payload(flow, payload)
+        key = _key(idempotency_key if idempotency_key is not None else typed.key())
+        run = run_id(flow.name, key) if key else str(uuid.uuid4())
+        data = typed.to_data()
+        content = hashlib.sha256(strictjson.canonical([typed.ref().uri, data]).encode()).hexdigest()
+        expiry = datetime.now(UTC) + deadline if deadline else None
+        messages = [
+            message(
+                send,
+                compose(
+                    run=run,
+                    step=send.step,
+                    schema=typed.ref(),
+                    data=data,
+                    key=typed.key(),
+                    source="/coordinator",
+                    deadline=expiry,
+                ),
+            )
+            for send in canvas.first(flow)
+        ]
+        first = json.dumps([sent.stored() for sent in messages])
+        place = Place(run, flow.name, "")
+        found = self.engine.store.start(place, key=key or "", content=content, first=first)
+        if found == "created":
+            entry = Entry("started", run, flow.name, now(), wrote=str(typed.ref()), input=typed.redacted())
+            self.engine.store.note(run, entry.fields())
+        if found != "existing":
+            self.engine.publisher.declare(flow.agents())
+            self.engine.publisher.publish(messages)
+            self.engine.store.published(run)
+        return Run(run, self, flow)
+
+    def run(self, number: str) -> Run:
+        """The run of that id. Raises :class:`~coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""
+        record = self.engine.store.run(number)
+        name = record.flow if record else ""
+        if record is None:
+            story = self.history(number)
+            if not story:
+                raise UnknownRun(
+                    f"there is no run {printable(number, 80)!r}", remedy="list them: coordinator runs list"
+                )
+            name = str(story[0].get("flow", ""))
+        return Run(number, self, self._loaded_flow(name))
+
+    def statuses(self, runs: Sequence[Run]) -> list[Status]:
+        """The statuses of many runs, in one round trip."""
+        return [_status(record) for record in self.engine.store.runs([run.id for run in runs])]
+
+    def history(self, run: str) -> list[dict[str, Any]]:
+        """What happened to a run, oldest first: what is in the journal, and what is still on its way there."""
+        shard = self.engine.store.keys.shard(run)
+        prefix = f"{self.settings.prefix}{shard}/"
+        pending = {
+            prefix + number: json.loads(text)
+            for number, text in self.engine.store.history(shard, count=100_000)
+        }
+        found = {source: entry for source, entry in pending.items() if entry.get("run") == run}
+        return list((self.journal.history(run) | found).values())
+
+    # Dead letters
+
+    def dead_letters(self, **filters: Any) -> list[Letter]:
+        """The dead letters that wait, oldest first; ``flow``, ``run``, ``agent`` or ``kind`` filter them."""
+        return self.desk.letters(**filters)
+
+    # What is loaded
+
+    @property
+    def flows(self) -> Catalogue:
+        """The agents and flows of the modules that the settings name."""
+        if self._catalogue is None:
+            self._catalogue = load_modules(self.settings.agents)
+        return self._catalogue
+
+    # Life
+
+    def close(self) -> None:
+        """Finish what is running here and give connections back. Embedded servers end. Closing twice is harmless."""
+        atexit.unregister(self.close)
+        for worker in self._workers:
+            worker.stop()
+        self._workers.clear()
+        if self._service is not None:
+            self._service.stop()
+            self._service = None
+        self.engine.close()
+        self.journal.close()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def work(self, agents: Iterable[Agent]) -> None:
+        """Embedded: have agents work here, from now on. Eager: make them known. Otherwise workers do that."""
+        new = self.engine.register(agents)
+        if new and self.settings.embedded and not self.settings.eager:
+            self.engine.publisher.declare(agent.name for agent in new)
+            queues = [self.engine.topology.queue(agent.name) for agent in new]
+            for queue in queues:
+                self.engine.app.amqp.queues.add(queue)
+            worker = EmbeddedWorker(
+                self.engine.app, [queue.name for queue in queues], self.settings.embedded_concurrency
+            )
+            worker.start()
+            self._workers.append(worker)
+
+    def _engine(self) -> Engine:
+        if self.settings.eager:
+            return _eager_engine(self.settings)
+        return EmbeddedEngine(self.settings) if self.settings.embedded else Engine(self.settings)
+
+    def _serve(self) -> None:
+        if self.settings.eager:
+            assert isinstance(self.engine.publisher, EagerPublisher)
+            self.engine.publisher.park = self.desk.receive
+        elif self.settings.embedded:
+            self._service = Service(self.engine, self.journal)
+            self._service.start()
+
+    def _host(self, flow: Flow) -> None:
+        if self.settings.embedded or self.settings.eager:
+            self.work(flow.agents().values())
+
+    def _loaded_flow(self, name: str) -> Flow | None:
+        try:
+            return self.flows.flows.get(name)
+        except CoordinationError:
+            return None
+
+
+class Run:
+    """A run that was accepted."""
+
+    def __init__(self, number: str, coordinator: Coordinator, flow: Flow | None) -> None:
+        self.id = number
+        self.flow = flow
+        self._coordinator = coordinator
+
+    def __repr__(self) -> str:
+        return f"<Run {self.id} of {self.flow.name if self.flow else 'an unknown flow'}>"
+
+    def status(self) -> Status:
+        """``running``, ``parked``, ``completed`` or ``cancelled``."""
+        return _status(self._coordinator.engine.store.run(self.id))
+
+    def wait(self, timeout: float | None = None) -> Status:
+        """Wait until the run has ended or is parked, at most ``timeout`` seconds, and give its status."""
+        return _status(self._await(timeout, lambda record: _status(record) != "running"))
+
+    def result(self, timeout: float | None = None) -> Any:
+        """The output of the last step, waiting at most ``timeout`` seconds (None: as long as it takes).
+
+        A contract; a dict of contracts by branch where the flow ends in branches; plain data where the flow is not
+        loaded here. Raises :class:`~coordinator.errors.RunParked` at once where a step is parked, with the error;
+        :class:`~coordinator.errors.RunCancelled`; :class:`~coordinator.errors.RunTimeout`.
+        """
+        record = self._await(timeout, lambda record: _status(record) != "running")
+        status = _status(record)
+        if status == "parked" and record is not None:
+            raise _parked(record)
+        if status == "cancelled":
+            raise RunCancelled(f"run {self.id} was cancelled", "it has no result")
+        if status == "running" or record is None or record.result is None:
+            raise RunTimeout(
+                f"run {self.id} has not ended within {timeout} s", "it goes on", "ask again later"
+            )
+        return _typed(self.flow, record.result.schema, strictjson.loads(record.result.data))
+
+    def history(self) -> list[dict[str, Any]]:
+        """What happened to the run, oldest first. See :class:`coordinator.history.Entry` for the fields."""
+        return self._coordinator.history(self.id)
+
+    def letters(self) -> list[Letter]:
+        """The dead letters of this run that wait."""
+        return self._coordinator.dead_letters(run=self.id)
+
+    def cancel(self, by: str = "") -> Status:
+        """Cancel the run: steps that run now finish, nothing further begins. Gives the status; an ended run keeps its own."""
+        record = self._coordinator.engine.store.run(self.id)
+        flow = record.flow if record else ""
+        entry = Entry("cancelled", self.id, flow, now(), by=by)
+        status = self._coordinator.engine.store.cancel(self.id, entry.fields())
+        if status == "cancelled":
+            self._coordinator.journal.mark_run(self.id, "cancelled")
+        return self.status()
+
+    def _await(self, timeout: float | None, ready: Callable[[RunRecord | None], bool]) -> RunRecord | None:
+        deadline = None if timeout is None else time.monotonic() + timeout
+        pause = 0.002
+        while True:
+            record = self._coordinator.engine.store.run(self.id)
+            left = None if deadline is None else deadline - time.monotonic()
+            if ready(record) or (left is not None and left <= 0):
+                return record
+            time.sleep(pause if left is None else min(pause, max(left, 0)))
+            pause = min(pause * 1.5, 0.1)
+
+
+def _eager_engine(settings: Settings) -> Engine:
+    app = create_app(settings)
+    return EmbeddedEngine(settings, app=app, publisher=EagerPublisher(app))
+
+
+def _with_files(settings: Settings, folder: Path) -> Settings:
+    def file(name: str) -> str:
+        return f"sqlite:///{folder / name}.sqlite3"
+
+    payments = PaymentsSettings(
+        ledger_url=settings.payments.ledger_url or file("ledger"),
+        gateway_url=settings.payments.gateway_url or file("gateway"),
+    )
+    return settings.model_copy(
+        update={"journal_url": settings.journal_url or file("journal"), "payments": payments}
+    )
+
+
+def _payload(flow: Flow, payload: Contract | Mapping[str, Any]) -> Contract:
+    accepts = flow.accepts
+    if isinstance(payload, accepts):
+        return payload
+    if isinstance(payload, Contract):
+        raise InvalidData(
+            f"flow {flow.name} starts with {accepts.ref()}, not {payload.ref()}", "nothing was started"
+        )
+    try:
+        return accepts.from_data(dict(payload))
+    except (TypeError, ValueError, ValidationError) as error:
+        reason = faults(error) if isinstance(error, ValidationError) else printable(error)
+        raise InvalidData(f"the payload is no {accepts.ref()}: {reason}", "nothing was started") from None
+
+
+def _key(key: Any) -> str | None:
+    if key is None:
+        return None
+    if not isinstance(key, str) or not 0 < len(key) <= 200 or key != printable(key, 200):
+        raise InvalidData(
+            "the idempotency key is not usable", "nothing was started", "use 1 to 200 printable characters"
+        )
+    return key
+
+
+def _status(record: RunRecord | None) -> Status:
+    status: Any = record.status if record else "completed"
+    return status if status in {"parked", "completed", "cancelled"} else "running"
+
+
+def _parked(record: RunRecord) -> RunParked:
+    step, reason = next(iter(sorted(record.parked.items())))
+    error = RunParked(
+        f"run {record.id} of {record.flow} is parked at step {step} ({reason['agent']}): "
+        f"{reason['kind']}: {reason['error']}: {reason['text']}",
+        "nothing after that step has run",
+        "mend the cause and replay the dead letter",
+    )
+    error.step, error.failure = step, reason  # type: ignore[attr-defined]
+    return error
+
+
+def _typed(flow: Flow | None, schema: str, data: Any) -> Any:
+    """The result of a run as contracts, where the flow is known: one, or one for each branch."""
+    known = (
+        {} if flow is None else {place.agent.emits.ref().name: place.agent.emits for place in flow.places()}
+    )
+
+    def contract(uri: str, value: Any) -> Any:
+        ref = ContractRef.from_uri(uri)
+        return read(known[ref.name], ref, value) if ref.name in known else value
+
+    if "=" not in schema:
+        return contract(schema, data)
+    for word in schema.split():
+        path, _, uri = word.partition("=")
+        *outer, last = path.split(".")
+        parent = data
+        for name in outer:
+            parent = parent[name]
+        parent[last] = contract(uri, parent[last])
+    return data

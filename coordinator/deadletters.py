@@ -1,0 +1,242 @@
+"""The desk: what cannot go on is kept here, looked at, and sent on its way again."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.envelope import Envelope
+from contracts.errors import CoordinationError, InvalidInput
+from contracts.strictjson import Limits
+from contracts.text import printable
+from coordinator.engine import Engine
+from coordinator.errors import RunCancelled, UnknownLetter
+from coordinator.failure import REMEDIES, Failure, Kind
+from coordinator.handoff import parked_entry
+from coordinator.history import Entry, now
+from coordinator.journal.journal import Journal, LetterRow
+from coordinator.message import Message
+from coordinator.store.store import Place
+from coordinator.task import read_body
+
+
+@dataclass(frozen=True, slots=True)
+class RawLetter:
+    """A message as the dead-letter queue gives it."""
+
+    headers: dict[str, Any]
+    body: bytes
+    content_type: str
+
+    @property
+    def id(self) -> str:
+        """The message id, or where it has none a digest of the body."""
+        number = self.headers.get("id")
+        return (
+            number
+            if isinstance(number, str) and number
+            else "sha256:" + hashlib.sha256(self.body).hexdigest()
+        )
+
+    @property
+    def place(self) -> Place:
+        names = (self.headers.get(f"handoff_{name}") for name in ("run", "flow", "step"))
+        return Place(*(name if isinstance(name, str) else "" for name in names))
+
+    @property
+    def death(self) -> dict[str, Any]:
+        """The newest entry of the broker's ``x-death``."""
+        deaths = self.headers.get("x-death")
+        newest = deaths[0] if isinstance(deaths, list) and deaths else {}
+        return newest if isinstance(newest, dict) else {}
+
+
+class Letter:
+    """A dead letter: why a step waits, and the message with which it goes on."""
+
+    def __init__(self, row: LetterRow, desk: Desk) -> None:
+        self._desk = desk
+        self.row = row
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.row, name)
+
+    def __repr__(self) -> str:
+        row = self.row
+        return (
+            f"<Letter {row.id} {row.state}: {row.flow} step {row.step} ({row.agent}): {row.kind}: {row.text}>"
+        )
+
+    @property
+    def remedy(self) -> str:
+        """What to do about a letter of this kind."""
+        return REMEDIES.get(self.row.kind, "")
+
+    def replay(self, by: str = "") -> None:
+        """Send the step on its way again, from where the run stands. Doing it twice has one effect.
+
+        Raises :class:`~coordinator.errors.RunCancelled` where the run was cancelled,
+        :class:`~contracts.errors.CoordinationError` where the message is none of ours.
+        """
+        self._desk.replay(self.row.id, by=by)
+
+
+class Desk:
+    """Receives dead letters, keeps them in the journal, and replays them."""
+
+    def __init__(self, engine: Engine, journal: Journal) -> None:
+        self._engine = engine
+        self._journal = journal
+
+    def receive(self, raw: RawLetter) -> LetterRow:
+        """Keep a letter, and mark its run as parked. Returns when it is committed; receiving it again changes nothing."""
+        failure = self._recorded(raw) or self._diagnosed(raw)
+        row = self._row(raw, failure)
+        if row.run and row.step and row.state == "waiting":
+            place = Place(row.run, row.flow, row.step)
+            status = self._engine.store.park(place, failure.fields(), parked_entry(place, failure))
+            if status != "parked":
+                row = _in_state(row, "cancelled" if status == "cancelled" else "settled")
+        self._journal.add_letter(row)
+        return row
+
+    def letters(self, **filters: Any) -> list[Letter]:
+        """The letters that wait (``state=None``: all), filtered by ``flow``, ``run``, ``agent`` or ``kind``."""
+        return [Letter(row, self) for row in self._journal.letters(**filters)]
+
+    def letter(self, number: str) -> Letter:
+        """The letter of that id. Raises :class:`UnknownLetter`."""
+        row = self._journal.letter(number)
+        if row is None:
+            raise UnknownLetter(
+                f"there is no dead letter {printable(number, 80)!r}",
+                remedy="list them: coordinator dead-letters list",
+            )
+        return Letter(row, self)
+
+    def replay(self, number: str, *, by: str = "") -> None:
+        """See :meth:`Letter.replay`."""
+        row = self.letter(number).row
+        if "body" not in row.message:
+            raise CoordinationError(
+                f"dead letter {row.id} cannot be replayed: {row.text}",
+                "it stays where it is",
+                REMEDIES[row.kind],
+            )
+        who = by or _somebody()
+        place = Place(row.run, row.flow, row.step)
+        entry = Entry(
+            "replayed", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=who
+        )
+        if self._engine.store.unpark(place, entry.fields()) == "cancelled":
+            self._journal.mark_run(row.run, "cancelled")
+            raise RunCancelled(
+                f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
+            )
+        message = Message.restored(row.message).replayed(self._journal.count_replay(row.id))
+        self._engine.publisher.declare([row.agent])
+        self._engine.publisher.publish([message])
+        self._journal.mark_replayed(row)
+        self._journal.act("replay", who=who, run=row.run, letter=row.id)
+
+    def _recorded(self, raw: RawLetter) -> Failure | None:
+        """The reason that the worker left in the run's record before it rejected the message."""
+        place = raw.place
+        if not place.run or not place.step:
+            return None
+        run = self._engine.store.run(place.run)
+        reason = run.parked.get(place.step) if run else None
+        return Failure(**reason) if reason and reason.get("message") == raw.id else None
+
+    def _diagnosed(self, raw: RawLetter) -> Failure:
+        """The reason as far as the message itself tells: the broker dead-lettered it, or a worker could not read it."""
+        kind, error, text = self._cause(raw)
+        retries = raw.headers.get("retries")
+        return Failure(
+            kind=kind,
+            error=error,
+            text=text,
+            message=raw.id,
+            agent=printable(raw.headers.get("task") or raw.death.get("queue") or "", 200),
+            attempt=retries + 1 if isinstance(retries, int) else 0,
+            at=now(),
+            contract=self._contract(raw),
+        )
+
+    def _cause(self, raw: RawLetter) -> tuple[Kind, str, str]:
+        reason = raw.death.get("reason")
+        if reason == "delivery_limit":
+            return "delivery-limit", "DeliveryLimit", "the broker delivered it too often: its workers died"
+        if not isinstance(raw.headers.get("task"), str):
+            return "undecodable", "NotATask", "the message has no task header"
+        try:
+            read_body(raw.body, raw.content_type, self._limits())
+        except InvalidInput as error:
+            return "undecodable", type(error).__name__, printable(error)
+        if not raw.death:
+            return "unroutable", "Unroutable", "the broker had no queue for it"
+        agent = printable(raw.headers["task"], 120)
+        return "unknown-agent", "UnknownAgent", f"the worker that got it has no agent called {agent!r}"
+
+    def _contract(self, raw: RawLetter) -> str:
+        try:
+            envelope, _, _ = read_body(raw.body, raw.content_type, self._limits())
+            return str(Envelope.decode(envelope).contract)
+        except InvalidInput:
+            return ""
+
+    def _row(self, raw: RawLetter, failure: Failure) -> LetterRow:
+        place = raw.place
+        return LetterRow(
+            id=raw.id,
+            state="waiting",
+            run=place.run,
+            flow=place.flow,
+            step=place.step,
+            agent=failure.agent,
+            kind=failure.kind,
+            error=failure.error,
+            text=failure.text,
+            contract=failure.contract,
+            attempt=failure.attempt,
+            worker=failure.worker,
+            payload=failure.payload,
+            first_failed_at=failure.at,
+            last_failed_at=failure.at,
+            times=1,
+            replays=0,
+            message=self._message(raw, failure),
+        )
+
+    def _message(self, raw: RawLetter, failure: Failure) -> dict[str, Any]:
+        headers = {name: value for name, value in raw.headers.items() if not name.startswith("x-")}
+        if failure.kind == "undecodable":
+            return {"headers": _plain(headers), "body_base64": base64.b64encode(raw.body).decode()}
+        return Message(raw.id, str(raw.headers["task"]), _plain(headers), raw.body.decode()).stored()
+
+    def _limits(self) -> Limits:
+        size = self._engine.settings.max_message_bytes
+        return Limits(octets=size * 2 + 65_536, text_length=size)
+
+
+def _plain(value: Any) -> Any:
+    """The same as JSON values: what a broker adds (times, bytes) becomes text."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else printable(value)
+
+
+def _in_state(row: LetterRow, state: str) -> LetterRow:
+    return LetterRow(**{name: getattr(row, name) for name in LetterRow.__slots__} | {"state": state})
+
+
+def _somebody() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"

@@ -1,0 +1,66 @@
+"""Eager mode: every step runs at once in the caller, through the real message, envelope, task and desk."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+
+from celery import Celery
+from celery.app.trace import build_tracer
+
+from contracts.strictjson import Limits
+from coordinator.deadletters import RawLetter
+from coordinator.message import Message
+from coordinator.task import Parked, read_body
+
+
+class EagerPublisher:
+    """Runs what is published, in order, before the outermost call returns. A delay is not waited for."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._pending: deque[Message] = deque()
+        self._running = False
+        self.park: Callable[[RawLetter], object] = lambda letter: None
+
+    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
+        self._pending.extend(messages)
+        if self._running:
+            return
+        self._running = True
+        try:
+            while self._pending:
+                self._run(self._pending.popleft())
+        finally:
+            self._running = False
+            self._pending.clear()
+
+    def declare(self, agents: Iterable[str]) -> None:
+        """There are no queues."""
+
+    def _run(self, message: Message) -> None:
+        letter = RawLetter({**message.headers}, message.body.encode(), "application/json")
+        task = self._app.tasks.get(message.agent)
+        if task is None:
+            self.park(
+                RawLetter(
+                    {**letter.headers, "x-death": [{"reason": "rejected"}]}, letter.body, letter.content_type
+                )
+            )
+            return
+        envelope, kwargs, continuation = read_body(letter.body, letter.content_type, Limits())
+        request = {
+            **message.headers,
+            **continuation,
+            "hostname": "eager",
+            "is_eager": True,
+            "delivery_info": {},
+        }
+        tracer = build_tracer(task.name, task, eager=True, app=self._app)
+        result = tracer(message.id, [envelope], kwargs, request)
+        error = result.info.retval if result.info else None
+        if isinstance(error, Parked):
+            self.park(letter)
+        elif result.info is not None and result.info.state == "FAILURE":
+            raise error  # a fault of the engine, not of an agent

@@ -1,0 +1,74 @@
+"""Engine: the parts of one process, put together from the settings. The composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from celery import Celery
+from redis import Redis
+
+from config.app import create_app
+from config.settings import Settings
+from config.topology import Topology
+from contracts.strictjson import Limits
+from coordinator.agent import Agent
+from coordinator.errors import LoadError
+from coordinator.handoff import Handoff
+from coordinator.lease import LeaseKeeper
+from coordinator.publisher import BrokerPublisher, Publisher
+from coordinator.store.store import Store, connect
+from coordinator.task import task_class
+
+
+class Engine:
+    """Settings, Celery app, store and publisher of one process. Opens no connection until it is used."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        agents: Iterable[Agent] = (),
+        app: Celery | None = None,
+        redis: Redis | None = None,
+        publisher: Publisher | None = None,
+    ) -> None:
+        agents = list(agents)
+        self.settings = settings
+        self.topology = Topology(settings.prefix, settings.delivery_limit)
+        self.app = app or create_app(settings, (agent.name for agent in agents))
+        self.app.conf.worker_consumer = "coordinator.task:Consumer"
+        self.store = Store(redis if redis is not None else connect(settings.redis_url or ""), settings)
+        self.publisher: Publisher = publisher or BrokerPublisher(self.app, self.topology)
+        self.leases = LeaseKeeper(self.store, settings.lease)
+        self.agents: dict[str, Agent] = {}
+        self.register(agents)
+
+    def register(self, agents: Iterable[Agent]) -> list[Agent]:
+        """Make tasks of agents; gives those that are new.
+
+        Raises :class:`LoadError` where two agents have the same name.
+        """
+        new = []
+        for agent in agents:
+            known = self.agents.get(agent.name)
+            if known is agent:
+                continue
+            if known is not None:
+                raise LoadError(
+                    f"two agents are called {agent.name}", "neither was started", "rename one of them"
+                )
+            self.agents[agent.name] = agent
+            handoff = Handoff(agent, self.settings, self.store, self.publisher, self.leases)
+            limits = Limits(
+                octets=self.settings.max_message_bytes * 2 + 65_536,
+                text_length=self.settings.max_message_bytes,
+            )
+            self.app.register_task(task_class(handoff, self.publisher, limits)())
+            new.append(agent)
+        return new
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.leases.close()
+        self.app.close()
+        self.store.redis.close()

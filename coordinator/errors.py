@@ -1,0 +1,76 @@
+"""The errors of the engine, below the root that contracts declares."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from contracts.errors import CoordinationError
+
+
+class AgentError(CoordinationError):
+    """An agent is declared wrongly. Raised where it is declared."""
+
+
+class FlowError(CoordinationError):
+    """A flow cannot work: its neighbours do not fit. Raised where it is built."""
+
+
+class LoadError(CoordinationError):
+    """A module of agents cannot be loaded, or two of them declare the same name."""
+
+
+class UnknownFlow(CoordinationError):
+    """No loaded module declares a flow of that name."""
+
+
+class UnknownRun(CoordinationError):
+    """There is no live run of that id, and the journal knows none."""
+
+
+class UnknownLetter(CoordinationError):
+    """There is no dead letter of that id."""
+
+
+class Conflict(CoordinationError):
+    """The same idempotency key came with another content. The first content keeps its effect."""
+
+
+class ServerError(CoordinationError):
+    """RabbitMQ, Redis or the journal cannot be reached or cannot be used."""
+
+
+class Unroutable(ServerError):
+    """The broker has no queue for the message and did not take it."""
+
+
+class RunNotCompleted(CoordinationError):
+    """The run has no result. Base of the reasons."""
+
+
+class RunParked(RunNotCompleted):
+    """A step of the run failed and waits in the dead-letter queue; ``error`` says which and why."""
+
+
+class RunCancelled(RunNotCompleted):
+    """The run was cancelled."""
+
+
+class RunTimeout(RunNotCompleted):
+    """The run goes on, but had not ended within the time that the caller gave."""
+
+
+class Transient(CoordinationError):
+    """Raise it, or a subclass, from an agent to say: try again later.
+
+    ``retry_after`` overrides the backoff of the policy for this attempt.
+    """
+
+    def __init__(
+        self, cause: str, consequence: str = "", remedy: str = "", *, retry_after: timedelta | None = None
+    ) -> None:
+        super().__init__(cause, consequence, remedy)
+        self.retry_after = retry_after
+
+
+class Permanent(CoordinationError):
+    """Raise it, or a subclass, from an agent to say: trying again will not help. The step is parked at once."""

@@ -1,0 +1,465 @@
+"""The handoff: open, claim, run, close, settle, pass on. Read :meth:`Handoff.__call__` from top to bottom.
+
+Two round trips to Redis (claim, settle) and one confirmed publish (pass on). A crash anywhere before the
+acknowledgement redelivers the message; the claim, and message ids that are derived, make that harmless.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+from config.settings import Settings
+from contracts import strictjson
+from contracts.contract import Contract, ContractRef
+from contracts.envelope import Envelope, message_id, trace_parent
+from contracts.errors import CoordinationError, InvalidData, InvalidInput
+from contracts.migration import read
+from contracts.strictjson import Limits
+from coordinator import canvas
+from coordinator.agent import Agent, Context
+from coordinator.canvas import Onward, Send
+from coordinator.failure import Failure, Kind, said
+from coordinator.history import Entry, now
+from coordinator.history import Kind as EntryKind
+from coordinator.joined import upcast_parts
+from coordinator.lease import LeaseKeeper
+from coordinator.message import Delivery, Message, message
+from coordinator.publisher import Publisher
+from coordinator.store.store import Claim, Place, Record, Settled, Store
+
+_log = logging.getLogger("coordinator.agents")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The message is dealt with: acknowledge it. ``summary`` says how, in a line without payload."""
+
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Publish ``message`` again after ``wait``, then acknowledge. ``error`` is what the attempt failed with, if it did."""
+
+    wait: timedelta
+    message: Message
+    summary: str
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Reject the message to the dead-letter queue."""
+
+    failure: Failure
+
+
+Outcome = Done | Later | Park
+
+
+class _Parking(Exception):
+    """Leaves the handoff from any depth with the reason to park."""
+
+    def __init__(self, kind: Kind, error: BaseException) -> None:
+        super().__init__(kind, error)
+        self.kind = kind
+        self.error = error
+
+
+class _TryLater(Exception):
+    """Leaves the handoff: the attempt failed, the policy wants another."""
+
+    def __init__(self, wait: timedelta, error: BaseException) -> None:
+        super().__init__(wait, error)
+        self.wait = wait
+        self.error = error
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A delivery whose input is known to be good."""
+
+    delivery: Delivery
+    envelope: Envelope
+    payload: Contract
+    place: Place
+    key: str
+    content: str
+    onward: Onward
+
+
+@dataclass(frozen=True, slots=True)
+class _Closed:
+    """An outcome that is known to be good: as it is recorded, as people may see it, and how long it took."""
+
+    record: Record
+    key: str | None
+    shown: Any
+    took_ms: float | None
+
+
+class Handoff:
+    """The handoffs of one agent in one process. Safe for threads.
+
+    Raises :class:`~coordinator.errors.ServerError` where Redis or the broker fails on the way: the message is then
+    neither acknowledged nor parked, and comes again.
+    """
+
+    def __init__(
+        self, agent: Agent, settings: Settings, store: Store, publisher: Publisher, leases: LeaseKeeper
+    ) -> None:
+        self.agent = agent
+        self._settings = settings
+        self._store = store
+        self._publisher = publisher
+        self._leases = leases
+        self._limits = Limits(octets=settings.max_message_bytes)
+
+    def __call__(self, delivery: Delivery) -> Outcome:
+        """Handle one delivery."""
+        opened = None
+        try:
+            opened = self._open(delivery)
+            claim = self._claim(opened)
+            if claim.verdict == "granted":
+                with self._leases.keep(self.agent.name, opened.key, claim.fence):
+                    output, took_ms = self._run(opened, claim)
+                    closed = self._close(opened, claim, output, took_ms)
+                    settled = self._settle(opened, claim, closed)
+            elif claim.verdict == "busy":
+                return self._wait_for(opened, claim)
+            elif claim.record is not None:
+                closed = self._known(claim.record)
+                settled = self._settle_known(opened, claim, closed)
+            else:
+                return Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}")
+            self._pass_on(opened, closed, settled)
+            return Done(self._summary(settled, claim, opened, closed))
+        except _TryLater as later:
+            return self._retry(delivery, opened, later)
+        except _Parking as parking:
+            return self._park(delivery, opened, parking.kind, parking.error)
+
+    # 1. Open
+
+    def _open(self, delivery: Delivery) -> _Opened:
+        """Validate the envelope, validate and upcast its data, and derive the idempotency key. Invalid input parks."""
+        try:
+            envelope = Envelope.decode(delivery.envelope, self._limits)
+            if not delivery.flow or not delivery.step:
+                raise InvalidData("the message does not say to which step of which flow it belongs")
+            data = envelope.data
+            if envelope.join_schemas:
+                data = upcast_parts(self.agent.accepts, envelope.join_schemas, data)
+            payload = read(self.agent.accepts, envelope.contract, data)
+            key = self._key(payload, envelope, delivery)
+            onward = canvas.onward(delivery.step, delivery.chain, delivery.chord)
+        except InvalidInput as error:
+            raise _Parking("invalid-input", error) from error
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            fault = InvalidData("the continuation of the message is malformed")
+            raise _Parking("invalid-input", fault) from error
+        if envelope.expired():
+            raise _Parking("expired", InvalidInput(f"the deadline {envelope.expiry_time} has passed"))
+        content = hashlib.sha256(strictjson.canonical(envelope.data).encode()).hexdigest()
+        place = Place(envelope.correlation_id, delivery.flow, delivery.step)
+        return _Opened(delivery, envelope, payload, place, key, content, onward)
+
+    def _key(self, payload: Contract, envelope: Envelope, delivery: Delivery) -> str:
+        """The agent's key for this input; where it stands in the flow a second time, that is other work."""
+        try:
+            key = self.agent.idempotency_key(payload, envelope.idempotency_key)
+        except Exception as error:
+            raise _Parking("error", error) from error
+        turn = delivery.kwargs.get("turn")
+        return f"{key}#{turn}" if turn else key
+
+    # 2. Claim
+
+    def _claim(self, opened: _Opened) -> Claim:
+        """Ask what is known of the step and of the key, and take the lease if it is free: one round trip."""
+        claim = self._store.claim(
+            opened.place,
+            agent=self.agent.name,
+            key=opened.key,
+            content=opened.content,
+            owner=opened.delivery.owner,
+            epoch=opened.delivery.replays,
+        )
+        if claim.verdict == "conflict":
+            raise _Parking(
+                "conflict",
+                CoordinationError(
+                    f"the idempotency key {opened.key!r} of {self.agent.name} was used with another content",
+                    "the agent did not run",
+                    "use another key for other work",
+                ),
+            )
+        if claim.verdict == "poison":
+            limit = self._settings.crash_limit
+            raise _Parking(
+                "poison", CoordinationError(f"the step lost its worker {limit} times", "it was not run again")
+            )
+        return claim
+
+    def _wait_for(self, opened: _Opened, claim: Claim) -> Later:
+        """Somebody else runs this: look again when the lease would have ended."""
+        wait = max(claim.wait, timedelta(milliseconds=50))
+        return Later(wait, opened.delivery.again(attempt=opened.delivery.attempt), "busy")
+
+    # 3. Run
+
+    def _run(self, opened: _Opened, claim: Claim) -> tuple[Any, float]:
+        """Call the agent's function. What it raises is retried or parked by its policy."""
+        context = self._context(opened)
+        began = time.perf_counter()
+        try:
+            output = self.agent.run(opened.payload, context)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an agent raises is its failure, not ours
+            self._failed(opened, claim, error)
+        return output, (time.perf_counter() - began) * 1000
+
+    def _failed(self, opened: _Opened, claim: Claim, error: BaseException) -> NoReturn:
+        self._store.release(self.agent.name, opened.key, fence=claim.fence)
+        wait = self.agent.retry.wait(opened.delivery.attempt, error) if isinstance(error, Exception) else None
+        if wait is None:
+            raise _Parking("error", error)
+        raise _TryLater(wait, error)
+
+    # 4. Close
+
+    def _close(self, opened: _Opened, claim: Claim, output: Any, took_ms: float) -> _Closed:
+        """Validate the output: exactly the contract that the agent declares, checked once more as it will be read."""
+        try:
+            if type(output) is not self.agent.emits:
+                raise InvalidData(
+                    f"it returned {type(output).__name__}, and declares {self.agent.emits.__name__}"
+                )
+            data = output.to_data()
+            self.agent.emits.from_data(data)
+            record = Record(self.agent.emits.ref().uri, strictjson.dumps(data))
+            strictjson.loads(record.data, self._limits)
+        except Exception as error:
+            self._store.release(self.agent.name, opened.key, fence=claim.fence)
+            raise _Parking("invalid-output", error) from error
+        return _Closed(record, output.key(), output.redacted(), round(took_ms, 3))
+
+    def _known(self, record: Record) -> _Closed:
+        """An outcome that was recorded before: by this step, or by another under the same key."""
+        try:
+            output = read(
+                self.agent.emits, ContractRef.from_uri(record.schema), strictjson.loads(record.data)
+            )
+        except InvalidInput:  # written by a newer build: pass it on as it is, its reader validates it
+            return _Closed(record, None, None, None)
+        return _Closed(record, output.key(), output.redacted(), None)
+
+    # 5. Settle
+
+    def _settle(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
+        """Record the outcome, the history and the run's advance, if the lease still holds: one round trip."""
+        return self._store.settle(
+            opened.place,
+            agent=self.agent.name,
+            key=opened.key,
+            content=opened.content,
+            fence=claim.fence,
+            record=closed.record,
+            entry=self._entry("settled", opened, closed),
+            late=self._entry("late", opened, closed),
+            joins=opened.onward.joins,
+            ends=not opened.onward.sends,
+        )
+
+    def _settle_known(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
+        joins, ends = opened.onward.joins, not opened.onward.sends
+        if claim.verdict == "settled":
+            return self._store.follow(opened.place, record=closed.record, joins=joins, ends=ends)
+        entry = self._entry("deduplicated", opened, closed)
+        return self._store.settle_known(
+            opened.place, fence=claim.fence, record=closed.record, entry=entry, joins=joins, ends=ends
+        )
+
+    # 6. Pass on
+
+    def _pass_on(self, opened: _Opened, closed: _Closed, settled: Settled) -> None:
+        """Publish what comes next, confirmed. Doing it again gives the same messages, and they count once."""
+        if settled.verdict in {"late", "cancelled"} or settled.waiting or not opened.onward.sends:
+            return
+        self._publisher.publish([self._next(opened, closed, settled, send) for send in opened.onward.sends])
+
+    def _next(self, opened: _Opened, closed: _Closed, settled: Settled, send: Send) -> Message:
+        record = settled.joined or closed.record
+        schema = send.signature["kwargs"]["accepts"] if settled.joined else record.schema
+        return message(
+            send,
+            compose(
+                run=opened.place.run,
+                step=send.step,
+                schema=ContractRef.from_uri(schema),
+                data=strictjson.loads(record.data),
+                key=None if settled.joined else closed.key,
+                source=f"/agents/{self.agent.name}",
+                cause=opened.envelope,
+                join_schemas=record.schema if settled.joined else None,
+            ),
+        )
+
+    # What leaves the straight path
+
+    def _retry(self, delivery: Delivery, opened: _Opened | None, later: _TryLater) -> Later:
+        error, text = said(later.error)
+        if opened is not None:
+            entry = self._entry("retried", opened, None, error=f"{error}: {text}")
+            self._store.note(opened.place.run, entry)
+        again = delivery.again(attempt=delivery.attempt + 1)
+        return Later(later.wait, again, f"attempt {delivery.attempt} failed: {error}: {text}", later.error)
+
+    def _park(self, delivery: Delivery, opened: _Opened | None, kind: Kind, error: BaseException) -> Outcome:
+        shown = opened.payload.redacted() if opened else None
+        contract = str(opened.envelope.contract) if opened else ""
+        return self.park(delivery, kind, *said(error), payload=shown, contract=contract)
+
+    def park(
+        self,
+        delivery: Delivery,
+        kind: Kind,
+        error: str,
+        text: str,
+        *,
+        payload: Any = None,
+        contract: str = "",
+    ) -> Outcome:
+        """Record that the step is parked. Where it is settled or the run has ended by now, there is nothing to park."""
+        failure = Failure(
+            kind=kind,
+            error=error,
+            text=text,
+            message=delivery.id,
+            agent=self.agent.name,
+            attempt=delivery.attempt,
+            at=now(),
+            contract=contract,
+            worker=delivery.worker,
+            payload=payload,
+        )
+        run = delivery.run
+        if run and delivery.step:
+            place = Place(run, delivery.flow, delivery.step)
+            status = self._store.park(place, failure.fields(), parked_entry(place, failure))
+            if status != "parked":
+                return Done(f"{status} run={run} step={delivery.step}")
+        return Park(failure)
+
+    def release_for(self, delivery: Delivery) -> None:
+        """Give back the lease that a child process held when it died."""
+        opened = self._open(delivery)
+        self._store.release(self.agent.name, opened.key, owner=delivery.owner)
+
+    # Helpers
+
+    def _context(self, opened: _Opened) -> Context:
+        place = opened.place
+        story = {"run": place.run, "step": place.step, "agent": self.agent.name}
+        return Context(
+            run_id=place.run,
+            flow=place.flow,
+            step=place.step,
+            agent=self.agent.name,
+            idempotency_key=opened.key,
+            attempt=opened.delivery.attempt,
+            deadline=opened.envelope.expiry_time,
+            settings=self._settings,
+            logger=_StoryLogger(_log, story),
+        )
+
+    def _entry(
+        self, kind: EntryKind, opened: _Opened, closed: _Closed | None, error: str = ""
+    ) -> dict[str, Any]:
+        wrote = ContractRef.from_uri(closed.record.schema) if closed else ""
+        return Entry(
+            kind,
+            opened.place.run,
+            opened.place.flow,
+            now(),
+            step=opened.place.step,
+            agent=self.agent.name,
+            attempt=opened.delivery.attempt,
+            message=opened.delivery.id,
+            read=str(opened.envelope.contract),
+            wrote=str(wrote),
+            input=opened.payload.redacted(),
+            output=closed.shown if closed else None,
+            took_ms=closed.took_ms if closed else None,
+            worker=opened.delivery.worker,
+            error=error,
+        ).fields()
+
+    def _summary(self, settled: Settled, claim: Claim, opened: _Opened, closed: _Closed) -> str:
+        word = "deduplicated" if settled.verdict == "settled" and claim.verdict == "done" else settled.verdict
+        return f"{word} {ContractRef.from_uri(closed.record.schema)} run={opened.place.run} step={opened.place.step}"
+
+
+def compose(
+    *,
+    run: str,
+    step: str,
+    schema: ContractRef,
+    data: dict[str, Any],
+    key: str | None,
+    source: str,
+    cause: Envelope | None = None,
+    join_schemas: str | None = None,
+    deadline: datetime | None = None,
+) -> Envelope:
+    """Make the envelope that starts ``step`` of ``run``. Its id is derived from the two; all the rest it is given."""
+    number = message_id(run, step)
+    return Envelope(
+        id=number,
+        source=source,
+        type=schema.name,
+        data_schema=schema.uri,
+        subject=key,
+        time=datetime.now(UTC),
+        correlation_id=run,
+        causation_id=cause.id if cause else None,
+        idempotency_key=key or number,
+        expiry_time=cause.expiry_time if cause else deadline,
+        trace_parent=trace_parent(run, cause.id if cause else number),
+        trace_state=cause.trace_state if cause else None,
+        join_schemas=join_schemas,
+        data=data,
+    )
+
+
+def parked_entry(place: Place, failure: Failure) -> dict[str, Any]:
+    """The history entry of a parked step."""
+    return Entry(
+        "parked",
+        place.run,
+        place.flow,
+        failure.at,
+        step=place.step,
+        agent=failure.agent,
+        attempt=failure.attempt,
+        message=failure.message,
+        read=failure.contract,
+        input=failure.payload,
+        worker=failure.worker,
+        error=f"{failure.kind}: {failure.error}: {failure.text}",
+    ).fields()
+
+
+class _StoryLogger(logging.LoggerAdapter[logging.Logger]):
+    """Puts run, step and agent before every line, and into the record for structured handlers."""
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        story = dict(self.extra or {})
+        kwargs["extra"] = {**story, **kwargs.get("extra", {})}
+        return f"run={story['run']} step={story['step']} agent={story['agent']} {msg}", kwargs

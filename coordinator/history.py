@@ -1,0 +1,54 @@
+"""History: what is recorded of each handoff, as flat JSON values that people may read. Sensitive values are masked."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Kind = Literal["started", "settled", "deduplicated", "late", "retried", "parked", "replayed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened to a run.
+
+    kind
+        ``started``; ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
+        ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
+        ``cancelled``.
+    at
+        When it was written, UTC, ISO 8601.
+    took_ms
+        How long the agent ran, in milliseconds.
+    wrote
+        The version of the contract that was written, ``name/version``; ``read`` that of the input as it came.
+    """
+
+    kind: Kind
+    run: str
+    flow: str
+    at: str
+    step: str = ""
+    agent: str = ""
+    attempt: int = 0
+    message: str = ""
+    read: str = ""
+    wrote: str = ""
+    input: Any = None
+    output: Any = None
+    took_ms: float | None = None
+    worker: str = ""
+    error: str = ""
+    by: str = ""
+
+    def fields(self) -> dict[str, Any]:
+        """As JSON values, without the empty ones."""
+        return {
+            name: value for name, value in asdict(self).items() if value not in ("", None, 0) or name == "at"
+        }
+
+
+def now() -> str:
+    """This moment as it is written into the history."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

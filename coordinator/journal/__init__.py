@@ -1,0 +1,1 @@
+"""The journal: history, dead letters and operator actions, in SQL, for good."""

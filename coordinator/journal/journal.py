@@ -1,0 +1,248 @@
+"""Journal: writes and reads the tables, on SQLite or PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from coordinator.errors import ServerError
+from coordinator.history import now
+from coordinator.journal.tables import actions, dead_letters, history, metadata
+
+
+@dataclass(frozen=True, slots=True)
+class LetterRow:
+    """A dead letter as it is kept.
+
+    ``state`` is ``waiting``, ``replayed``, ``settled`` (the step has its outcome by another way) or ``cancelled``.
+    ``payload`` is the input with sensitive values masked; ``message`` is the message itself, for replaying.
+    ``times`` counts how often it was parked.
+    """
+
+    id: str
+    state: str
+    run: str
+    flow: str
+    step: str
+    agent: str
+    kind: str
+    error: str
+    text: str
+    contract: str
+    attempt: int
+    worker: str
+    payload: Any
+    first_failed_at: str
+    last_failed_at: str
+    times: int
+    replays: int
+    message: dict[str, Any]
+
+
+class Journal:
+    """The journal at ``url`` (SQLAlchemy). Safe for threads.
+
+    Every method raises :class:`ServerError` where the database cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        options: dict[str, Any] = {"pool_pre_ping": True} if not url.startswith("sqlite") else {}
+        if url.startswith("postgresql://"):
+            url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+        try:
+            self._engine: Engine = create_engine(url, **options)
+        except (SQLAlchemyError, ValueError) as error:
+            raise _unusable(error) from error
+        if url.startswith("sqlite"):
+            event.listen(self._engine, "connect", _configure_sqlite)
+        self._ready = False
+
+    def record(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> int:
+        """Write history entries, each given with a unique source; gives how many were new."""
+        rows = [
+            {
+                "source": source,
+                "run": entry.get("run", ""),
+                "flow": entry.get("flow", ""),
+                "kind": entry.get("kind", ""),
+                "at": entry.get("at", ""),
+                "entry": json.dumps(entry, ensure_ascii=False),
+            }
+            for source, entry in entries
+        ]
+        if not rows:
+            return 0
+        with self._begin() as connection:
+            known = set(
+                connection.scalars(
+                    select(history.c.source).where(history.c.source.in_([row["source"] for row in rows]))
+                )
+            )
+            connection.execute(self._insert(history).on_conflict_do_nothing(), rows)
+        return len(rows) - len(known)
+
+    def history(self, run: str) -> dict[str, dict[str, Any]]:
+        """The entries of a run by their source, oldest first."""
+        query = select(history.c.source, history.c.entry).where(history.c.run == run).order_by(history.c.id)
+        with self._begin() as connection:
+            return {source: json.loads(text) for source, text in connection.execute(query)}
+
+    def recent_runs(self, limit: int = 50) -> list[dict[str, Any]]:
+        """The entries with which the newest runs began."""
+        query = (
+            select(history.c.entry)
+            .where(history.c.kind == "started")
+            .order_by(history.c.id.desc())
+            .limit(limit)
+        )
+        with self._begin() as connection:
+            return [json.loads(text) for text in connection.scalars(query)]
+
+    def add_letter(self, row: LetterRow) -> None:
+        """Write a letter; one that is known is the same letter, parked once more."""
+        values = {
+            **{name: getattr(row, name) for name in LetterRow.__slots__},
+            "payload": json.dumps(row.payload, ensure_ascii=False),
+            "message": json.dumps(row.message, ensure_ascii=False),
+        }
+        renewed = {
+            name: value
+            for name, value in values.items()
+            if name not in {"id", "first_failed_at", "times", "replays"}
+        }
+        statement = self._insert(dead_letters).values(**values)
+        statement = statement.on_conflict_do_update(
+            index_elements=["id"],
+            set_={
+                **renewed,
+                "times": dead_letters.c.times + 1,
+            },
+        )
+        with self._begin() as connection:
+            same = connection.execute(
+                select(dead_letters.c.last_failed_at, dead_letters.c.state).where(dead_letters.c.id == row.id)
+            ).first()
+            if same is None or same.last_failed_at != row.last_failed_at:
+                connection.execute(statement)
+
+    def letters(
+        self, *, state: str | None = "waiting", flow: str = "", run: str = "", agent: str = "", kind: str = "",
+        limit: int = 10_000,
+    ) -> list[LetterRow]:  # fmt: skip
+        """Letters, the oldest first; an empty filter lets everything pass."""
+        query = select(dead_letters).order_by(dead_letters.c.first_failed_at, dead_letters.c.id).limit(limit)
+        for column, wanted in (
+            ("state", state),
+            ("flow", flow),
+            ("run", run),
+            ("agent", agent),
+            ("kind", kind),
+        ):
+            if wanted:
+                query = query.where(dead_letters.c[column] == wanted)
+        with self._begin() as connection:
+            return [_letter(found) for found in connection.execute(query).mappings()]
+
+    def letter(self, number: str) -> LetterRow | None:
+        """The letter of that id."""
+        with self._begin() as connection:
+            found = (
+                connection.execute(select(dead_letters).where(dead_letters.c.id == number)).mappings().first()
+            )
+            return _letter(found) if found else None
+
+    def count_letters(self, state: str = "waiting") -> int:
+        """How many letters are in that state."""
+        query = select(func.count()).select_from(dead_letters).where(dead_letters.c.state == state)
+        with self._begin() as connection:
+            return int(connection.scalar(query) or 0)
+
+    def mark_replayed(self, letter: LetterRow) -> None:
+        """The letter was published again; if it has been parked once more meanwhile, it goes on waiting."""
+        same = (dead_letters.c.id == letter.id) & (dead_letters.c.last_failed_at == letter.last_failed_at)
+        with self._begin() as connection:
+            connection.execute(update(dead_letters).where(same).values(state="replayed"))
+
+    def count_replay(self, letter: str) -> int:
+        """Count one more replay of a letter, and give the count."""
+        counted = (
+            update(dead_letters).where(dead_letters.c.id == letter).values(replays=dead_letters.c.replays + 1)
+        )
+        with self._begin() as connection:
+            return int(connection.scalar(counted.returning(dead_letters.c.replays)) or 1)
+
+    def mark_run(self, run: str, state: str) -> None:
+        """Put the waiting letters of a run into another state."""
+        waiting = (dead_letters.c.run == run) & (dead_letters.c.state == "waiting")
+        with self._begin() as connection:
+            connection.execute(update(dead_letters).where(waiting).values(state=state))
+
+    def act(self, action: str, *, who: str, run: str = "", letter: str = "", note: str = "") -> None:
+        """Record what an operator did."""
+        with self._begin() as connection:
+            connection.execute(
+                insert(actions).values(at=now(), who=who, action=action, run=run, letter=letter, note=note)
+            )
+
+    def acts(self, run: str) -> list[dict[str, Any]]:
+        """What operators did to a run, oldest first."""
+        query = select(actions).where(actions.c.run == run).order_by(actions.c.id)
+        with self._begin() as connection:
+            return [dict(found) for found in connection.execute(query).mappings()]
+
+    def ping(self) -> str:
+        """The kind of database. Raises :class:`ServerError` where there is none."""
+        with self._begin() as connection:
+            return connection.dialect.name
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        try:
+            if not self._ready:
+                self._create()
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise _unusable(error) from error
+
+    def _create(self) -> None:
+        """Create the missing tables. Another process may be doing the same: whoever is late finds them there."""
+        try:
+            metadata.create_all(self._engine)
+        except SQLAlchemyError:
+            metadata.create_all(self._engine)
+        self._ready = True
+
+    def _insert(self, table: Any) -> Any:
+        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _letter(found: Any) -> LetterRow:
+    return LetterRow(
+        **{**found, "payload": json.loads(found["payload"]), "message": json.loads(found["message"])}
+    )
+
+
+def _configure_sqlite(connection: Any, _record: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _unusable(error: Exception) -> ServerError:
+    cause = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return ServerError(
+        f"the journal cannot be used: {type(error).__name__}: {cause[0][:200] if cause else ''}",
+        "nothing was lost: history waits in Redis and dead letters in the broker",
+        "check COORDINATOR_JOURNAL_URL, and that the database is up",
+    )

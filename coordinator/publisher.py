@@ -1,0 +1,101 @@
+"""Publisher: hands messages to the broker, and returns when the broker has confirmed them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, Protocol
+
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from config.topology import Topology
+from coordinator.errors import ServerError
+from coordinator.message import Message
+
+_RETRY = {"max_retries": 5, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.5}
+
+
+class Publisher(Protocol):
+    """Where messages go."""
+
+    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
+        """Publish, after ``delay`` if given. Returns when all are safe; raises :class:`ServerError` otherwise."""
+
+    def declare(self, agents: Iterable[str]) -> None:
+        """Make sure that the agents' queues exist, so that messages wait for workers that are not started yet."""
+
+
+class BrokerPublisher:
+    """Publishes to RabbitMQ, confirmed. Safe for threads, and after a fork."""
+
+    def __init__(self, app: Celery, topology: Topology) -> None:
+        self._app = app
+        self._topology = topology
+        self._declared: set[str] = set()
+        self._lock = threading.Lock()
+
+    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
+        try:
+            exchange = self._delay_exchange(delay) if delay else self._topology.agents.name
+            with self._app.producer_pool.acquire(block=True) as producer:
+                for message in messages:
+                    self._send(producer, exchange, message)
+        except (OperationalError, OSError, *self._connection_errors()) as error:
+            raise _unusable(error) from error
+
+    def declare(self, agents: Iterable[str]) -> None:
+        missing = [agent for agent in agents if agent not in self._declared]
+        if self._declared and not missing:
+            return
+        letters = [self._topology.dead_letters, self._topology.unroutable_letters]
+        self._declare([*letters, *map(self._topology.queue, missing)])
+        self._declared.update(missing, (letters[0].name,))
+
+    def _send(self, producer: Any, exchange: str, message: Message) -> None:
+        producer.publish(
+            message.body,
+            exchange=exchange,
+            routing_key=self._topology.queue_name(message.agent),
+            content_type="application/json",
+            content_encoding="utf-8",
+            headers=message.headers,
+            correlation_id=message.id,
+            message_id=message.id,
+            delivery_mode=2,
+            retry=True,
+            retry_policy=_RETRY,
+        )
+
+    def _delay_exchange(self, delay: timedelta) -> str:
+        queue = self._topology.delay(delay)
+        if queue.name not in self._declared:
+            self._declare([queue])
+            self._declared.add(queue.name)
+        name: str = queue.exchange.name
+        return name
+
+    def _declare(self, queues: list[Queue]) -> None:
+        try:
+            with self._lock, self._app.connection_for_write() as connection:
+                channel = connection.channel()
+                self._topology.unroutable(channel).declare()
+                self._topology.agents(channel).declare()
+                for queue in queues:
+                    queue(channel).declare()
+        except (OperationalError, OSError, *self._connection_errors()) as error:
+            raise _unusable(error) from error
+
+    def _connection_errors(self) -> tuple[type[Exception], ...]:
+        connection = self._app.connection_for_write()
+        return (*connection.connection_errors, *connection.channel_errors)
+
+
+def _unusable(error: Exception) -> ServerError:
+    return ServerError(
+        f"the broker did not take the message: {type(error).__name__}: {str(error)[:200]}",
+        "nothing was lost: what was accepted is published again",
+        "check COORDINATOR_BROKER_URL, and that the server is up",
+    )

@@ -1,0 +1,114 @@
+"""The coordinator process: drains dead letters and history into the journal, and publishes what a crash left behind."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from kombu import Consumer
+from kombu.exceptions import OperationalError
+
+from contracts.errors import CoordinationError
+from coordinator.deadletters import Desk, RawLetter
+from coordinator.engine import Engine
+from coordinator.journal.journal import Journal
+from coordinator.message import Message
+
+_log = logging.getLogger(__name__)
+
+_UNPUBLISHED_AFTER = timedelta(seconds=10)
+_TOUCH_EVERY = 3600.0
+
+
+class Service:
+    """The coordinator process as three threads. Any number of processes may run it at once."""
+
+    def __init__(
+        self, engine: Engine, journal: Journal, *, unpublished_after: timedelta = _UNPUBLISHED_AFTER
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._desk = Desk(engine, journal)
+        self._unpublished_after = unpublished_after
+        self._stop = threading.Event()
+        self._ready = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, timeout: float = 20.0) -> None:
+        """Start, and return when dead letters are being drained; ``timeout`` in seconds."""
+        self._engine.publisher.declare([])
+        jobs: list[tuple[str, Callable[[], None], float]] = [
+            ("letters", self._drain_letters, 1.0),
+            ("history", self.drain_history, 0.2),
+            ("sweep", self.sweep, 2.0),
+        ]
+        for name, job, pause in jobs:
+            thread = threading.Thread(
+                target=self._repeat, args=(job, pause), name=f"coordinator-{name}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+        if not self._ready.wait(timeout):
+            _log.warning("dead letters are not drained yet: the broker does not answer")
+
+    def stop(self, timeout: float = 10.0) -> None:
+        """Stop, and put what there is of the history into the journal; ``timeout`` in seconds for each thread."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout)
+        self.drain_history()
+
+    def wait(self) -> None:
+        """Block until :meth:`stop` is called from elsewhere."""
+        self._stop.wait()
+
+    def drain_history(self) -> None:
+        """Move the history from Redis into the journal: written and committed first, then dropped."""
+        for shard in range(self._engine.settings.shards):
+            while entries := self._engine.store.history(shard):
+                prefix = f"{self._engine.settings.prefix}{shard}/"
+                self._journal.record((prefix + number, json.loads(text)) for number, text in entries)
+                self._engine.store.forget_history(shard, [number for number, _ in entries])
+
+    def sweep(self) -> None:
+        """Publish the first messages of runs that were accepted and not published: their starter died in between."""
+        for run, first in self._engine.store.unpublished(older_than=self._unpublished_after):
+            messages = [Message.restored(stored) for stored in json.loads(first)]
+            self._engine.publisher.declare(message.agent for message in messages)
+            self._engine.publisher.publish(messages)
+            self._engine.store.published(run)
+            _log.warning("run=%s was accepted but not published: published now", run)
+        self._engine.store.touch({row.run for row in self._journal.letters() if row.run})
+
+    def _repeat(self, job: Callable[[], None], pause: float) -> None:
+        while not self._stop.is_set():
+            try:
+                job()
+            except (CoordinationError, OperationalError, OSError) as error:
+                _log.warning("%s; trying again", error)
+            except Exception:  # a fault of ours must not end the process's other work, and must be seen
+                _log.exception("the coordinator process had a fault; trying again")
+            self._stop.wait(pause)
+
+    def _drain_letters(self) -> None:
+        with self._engine.app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=3, timeout=5)
+            queue = self._engine.topology.dead_letters
+            with Consumer(
+                connection, [queue], on_message=self._letter, prefetch_count=100, auto_declare=False
+            ):
+                self._ready.set()
+                while not self._stop.is_set():
+                    try:
+                        connection.drain_events(timeout=0.5)
+                    except TimeoutError:
+                        connection.heartbeat_check()
+
+    def _letter(self, message: Any) -> None:
+        body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+        self._desk.receive(RawLetter(dict(message.headers or {}), body, message.content_type or ""))
+        message.ack()

@@ -1,0 +1,31 @@
+"""Keys: every name in Redis. Keys that one script touches share a hash tag, so that they share a cluster's slot."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The names of one installation: ``prefix`` begins each, runs are spread over ``shards``."""
+
+    prefix: str
+    shards: int
+
+    def shard(self, run: str) -> int:
+        return zlib.crc32(run.encode()) % self.shards
+
+    def run(self, run: str) -> str:
+        return f"{self.prefix}run:{{{self.shard(run)}}}:{run}"
+
+    def history(self, shard: int) -> str:
+        return f"{self.prefix}history:{{{shard}}}"
+
+    def starting(self, shard: int) -> str:
+        return f"{self.prefix}starting:{{{shard}}}"
+
+    def outcome(self, agent: str, key: str) -> str:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+        return f"{self.prefix}outcome:{{{agent}/{digest}}}"

@@ -1,0 +1,10 @@
+-- Cancel a run that has not ended. KEYS: run, history, starting. ARGV: entry, result ttl, history ttl (ms), run id
+local status = redis.call('HGET', KEYS[1], 'status')
+if status ~= 'running' then return status or '' end
+redis.call('HSET', KEYS[1], 'status', 'cancelled')
+redis.call('HDEL', KEYS[1], 'first')
+redis.call('ZREM', KEYS[3], ARGV[4])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('XADD', KEYS[2], '*', 'entry', ARGV[1])
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 'cancelled'

@@ -1,0 +1,14 @@
+-- May this step still run? KEYS: run. ARGV: step, flow, now, ttl (ms)
+-- A run that is not there (its record was lost or has expired) is taken up again: the message is all it takes.
+local run = KEYS[1]
+local status = redis.call('HGET', run, 'status')
+if not status then
+  redis.call('HSET', run, 'flow', ARGV[2], 'status', 'running', 'started', ARGV[3])
+  redis.call('PEXPIRE', run, ARGV[4])
+  return {'open', ''}
+end
+if status ~= 'running' then return {status, ''} end
+redis.call('PEXPIRE', run, ARGV[4])
+local settled = redis.call('HGET', run, 's:' .. ARGV[1])
+if settled then return {'settled', settled} end
+return {'open', ''}

@@ -1,0 +1,16 @@
+-- A step waits in the dead-letter queue. KEYS: run, history. ARGV: step, reason, entry, flow, now, ttl, history ttl (ms)
+local run, field = KEYS[1], 'p:' .. ARGV[1]
+local status = redis.call('HGET', run, 'status')
+if status and status ~= 'running' then return status end
+if redis.call('HEXISTS', run, 's:' .. ARGV[1]) == 1 then return 'settled' end
+if not status then redis.call('HSET', run, 'flow', ARGV[4], 'status', 'running', 'started', ARGV[5]) end
+local known = redis.call('HGET', run, field)
+if known == ARGV[2] then return 'parked' end
+if not known then redis.call('HINCRBY', run, 'parked', 1) end
+redis.call('HSET', run, field, ARGV[2])
+redis.call('PEXPIRE', run, ARGV[6])
+if ARGV[3] ~= '' then
+  redis.call('XADD', KEYS[2], '*', 'entry', ARGV[3])
+  redis.call('PEXPIRE', KEYS[2], ARGV[7])
+end
+return 'parked'

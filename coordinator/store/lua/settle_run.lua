@@ -1,0 +1,67 @@
+-- Settle a step of a run, or find again what follows one that is settled. KEYS: run, history.
+-- ARGV: step, fence, record (JSON {data, schema, ...}), entry, joins (JSON [{path, branches, branch}]), ends ('1': the
+--       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry
+-- Gives {verdict, joined data or '', joined schemas or '', complete}
+local run, history = KEYS[1], KEYS[2]
+local step, fence, record = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+local status = redis.call('HGET', run, 'status')
+
+local function tell(entry)
+  if entry == '' then return end
+  redis.call('XADD', history, '*', 'entry', entry)
+  redis.call('PEXPIRE', history, ARGV[10])
+end
+
+local verdict = 'again'
+if ARGV[7] ~= '1' then
+  local settled = redis.call('HEXISTS', run, 's:' .. step) == 1
+  local floor = tonumber(redis.call('HGET', run, 'f:' .. step) or '0')
+  if settled or fence < floor or (status and status ~= 'running' and status ~= 'cancelled') then
+    tell(ARGV[11])
+    return {'late', '', '', ''}
+  end
+  redis.call('HSET', run, 's:' .. step, record)
+  redis.call('HDEL', run, 'f:' .. step)
+  if redis.call('HDEL', run, 'p:' .. step) == 1 then redis.call('HINCRBY', run, 'parked', -1) end
+  redis.call('PEXPIRE', run, ARGV[8])
+  tell(ARGV[4])
+  verdict = 'settled'
+end
+if status == 'cancelled' then return {'cancelled', '', '', ''} end
+
+-- A part of a join: its data as JSON text, and its schemas as 'path=uri' joined by spaces
+local function part(text)
+  local cut = string.find(text, '\n', 1, true)
+  return string.sub(text, cut + 1), string.sub(text, 1, cut - 1)
+end
+local cut = string.find(record, '\n', 1, true)
+local data, schemas = string.sub(record, cut + 1), string.sub(record, 1, cut - 1)
+local joined = false
+for _, join in ipairs(cjson.decode(ARGV[5])) do
+  redis.call('HSETNX', run, 'j:' .. join.path .. '.' .. join.branch, schemas .. '\n' .. data)
+  local texts, names = {}, {}
+  for _, branch in ipairs(join.branches) do
+    local text = redis.call('HGET', run, 'j:' .. join.path .. '.' .. branch)
+    if not text then return {verdict, '', '', 'waiting'} end
+    local value, of = part(text)
+    texts[#texts + 1] = '"' .. branch .. '":' .. value
+    for word in string.gmatch(of, '%S+') do
+      local sign = string.find(word, '=', 1, true)
+      if sign then names[#names + 1] = branch .. '.' .. word
+      else names[#names + 1] = branch .. '=' .. word end
+    end
+  end
+  data, schemas = '{' .. table.concat(texts, ',') .. '}', table.concat(names, ' ')
+  joined = true
+end
+if ARGV[6] == '1' then
+  local fields = redis.call('HKEYS', run)
+  for _, field in ipairs(fields) do
+    local kind = string.sub(field, 1, 2)
+    if kind == 's:' or kind == 'j:' or kind == 'f:' then redis.call('HDEL', run, field) end
+  end
+  redis.call('HSET', run, 'status', 'completed', 'result', schemas .. '\n' .. data)
+  redis.call('PEXPIRE', run, ARGV[9])
+end
+if joined then return {verdict, data, schemas, 'complete'} end
+return {verdict, '', '', 'complete'}

@@ -1,0 +1,13 @@
+-- Accept a run once. KEYS: run, starting. ARGV: content, flow, key, first (text), run id, now, ttl (ms)
+local run, starting = KEYS[1], KEYS[2]
+if redis.call('EXISTS', run) == 1 and redis.call('HEXISTS', run, 'content') == 1 then
+  local content = redis.call('HGET', run, 'content')
+  if content ~= ARGV[1] then return {'conflict', '0'} end
+  return {'existing', tostring(redis.call('HEXISTS', run, 'first'))}
+end
+redis.call('HSET', run, 'content', ARGV[1], 'flow', ARGV[2], 'key', ARGV[3], 'first', ARGV[4],
+  'status', 'running', 'started', ARGV[6])
+redis.call('PEXPIRE', run, ARGV[7])
+redis.call('ZADD', starting, ARGV[6], ARGV[5])
+redis.call('PEXPIRE', starting, ARGV[7])
+return {'created', '1'}

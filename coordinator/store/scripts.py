@@ -1,0 +1,67 @@
+"""Scripts: the Lua files, sent together in one pipeline and so in one round trip."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from redis import Redis, RedisError
+from redis.exceptions import NoScriptError
+
+from coordinator.errors import ServerError
+
+
+class Call(NamedTuple):
+    """One script with its keys and arguments."""
+
+    script: str
+    keys: Sequence[str]
+    arguments: Sequence[str | int]
+
+
+@cache
+def _source(script: str) -> tuple[str, str]:
+    text = files("coordinator.store").joinpath("lua", f"{script}.lua").read_text("utf-8")
+    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def run(redis: Redis, *calls: Call) -> list[Any]:
+    """Run the scripts in order, in one round trip, and give their replies.
+
+    A server that does not know a script yet is given it, and everything is sent again: each script may be repeated.
+    Raises :class:`ServerError` where Redis cannot be reached or refuses.
+    """
+    try:
+        replies = _send(redis, calls)
+        if any(isinstance(reply, NoScriptError) for reply in replies):
+            for call in calls:
+                redis.script_load(_source(call.script)[0])
+            replies = _send(redis, calls)
+    except RedisError as error:
+        raise unusable(error) from error
+    for reply in replies:
+        if isinstance(reply, RedisError):
+            raise unusable(reply) from reply
+    return replies
+
+
+def unusable(error: RedisError) -> ServerError:
+    """The error for a Redis that cannot be used."""
+    return ServerError(
+        f"Redis cannot be used: {type(error).__name__}: {str(error)[:200]}",
+        "nothing was recorded; the message will be tried again",
+        "check COORDINATOR_REDIS_URL, and that the server is up and has memory left",
+    )
+
+
+def _send(redis: Redis, calls: Sequence[Call]) -> list[Any]:
+    pipeline = redis.pipeline(transaction=False)
+    for call in calls:
+        pipeline.execute_command(
+            "EVALSHA", _source(call.script)[1], len(call.keys), *call.keys, *call.arguments
+        )
+    replies: list[Any] = pipeline.execute(raise_on_error=False)
+    return replies

@@ -1,0 +1,399 @@
+"""Store: what Redis keeps, one method a script. Every key has a time to live.
+
+An idempotency key is claimed, and at most one of its claimants settles it (``fence``). A step of a run is settled once
+as well. Key and run live in different hash slots, so no script sees both; docs/decisions/0002 says why the two can
+never disagree all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+from redis import Redis, RedisError
+
+from config.settings import Settings
+from coordinator.canvas import Join
+from coordinator.errors import Conflict, ServerError
+from coordinator.store import scripts
+from coordinator.store.keys import Keys
+from coordinator.store.scripts import Call
+
+Entry = dict[str, Any]
+"""A history entry: JSON values, redacted. See coordinator/history.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An outcome as it is kept: the URI of its contract version, and its data as JSON text.
+
+    For a join, ``schema`` has ``branch=uri`` for each part, joined by spaces.
+    """
+
+    schema: str
+    data: str
+
+    def text(self) -> str:
+        return f"{self.schema}\n{self.data}"
+
+    @classmethod
+    def parse(cls, text: str) -> Record:
+        schema, _, data = text.partition("\n")
+        return cls(schema, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step of a run."""
+
+    run: str
+    flow: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim found.
+
+    ``granted``: run it, with ``fence``. ``done``: the key has an outcome, ``record``. ``settled``: this step has one.
+    ``busy``: another holds the lease for ``wait``. ``conflict``: the key has another content. ``poison``: the step has
+    lost its worker too often. ``completed``, ``cancelled``: the run has ended.
+    """
+
+    verdict: Literal["granted", "done", "settled", "busy", "conflict", "poison", "completed", "cancelled"]
+    fence: int = 0
+    record: Record | None = None
+    wait: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a settlement.
+
+    ``verdict`` is ``settled``, ``again`` (it was settled before, and this finds what follows), ``late`` (another outcome
+    stands) or ``cancelled``. ``waiting`` says that a join still waits for other branches; ``joined`` is the join's data
+    when it is complete.
+    """
+
+    verdict: str
+    waiting: bool = False
+    joined: Record | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A live run as Redis knows it. ``parked`` has the reasons by step."""
+
+    id: str
+    flow: str
+    key: str
+    status: str
+    started: float
+    parked: dict[str, dict[str, Any]]
+    settled: tuple[str, ...]
+    result: Record | None
+
+
+class Store:
+    """The store of one installation. Raises :class:`ServerError` from every method when Redis cannot be used."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self.redis = redis
+        self.keys = Keys(settings.prefix, settings.shards)
+        self._settings = settings
+        self._run_ttl = _ms(settings.run_ttl)
+        self._result_ttl = _ms(settings.result_ttl)
+        self._outcome_ttl = _ms(settings.outcome_ttl)
+        self._lease = _ms(settings.lease)
+
+    def start(
+        self, place: Place, *, key: str, content: str, first: str
+    ) -> Literal["created", "unpublished", "existing"]:
+        """Accept a run, with its ``first`` messages until they are published.
+
+        Raises :class:`Conflict` where the run exists with another content.
+        """
+        shard = self.keys.shard(place.run)
+        [[verdict, unpublished]] = self._do(
+            Call(
+                "start",
+                [self.keys.run(place.run), self.keys.starting(shard)],
+                [content, place.flow, key, first, place.run, _now(), self._run_ttl],
+            )
+        )
+        if verdict == "conflict":
+            raise Conflict(
+                f"a run of {place.flow} was started under the key {key!r} with another input",
+                "that run stands and this input was not taken",
+                "use another idempotency key for other work",
+            )
+        if verdict == "created":
+            return "created"
+        return "unpublished" if unpublished == "1" else "existing"
+
+    def published(self, run: str) -> None:
+        """The first messages of ``run`` are in the broker's hands."""
+        self._do(Call("published", [self.keys.run(run), self.keys.starting(self.keys.shard(run))], [run]))
+
+    def unpublished(self, *, older_than: timedelta, limit: int = 100) -> Iterator[tuple[str, str]]:
+        """Runs that were accepted but whose first messages were not published, as (run, first messages)."""
+        latest = _now() - _ms(older_than)
+        for shard in range(self.keys.shards):
+            with _usable():
+                runs: list[str] = self.redis.zrangebyscore(
+                    self.keys.starting(shard), 0, latest, start=0, num=limit
+                )
+                for run in runs:
+                    first = self.redis.hget(self.keys.run(run), "first")
+                    if first:
+                        yield run, str(first)
+                    else:
+                        self.redis.zrem(self.keys.starting(shard), run)
+
+    def claim(self, place: Place, *, agent: str, key: str, content: str, owner: str, epoch: int) -> Claim:
+        """Claim a step: one round trip; more where a lease is taken over from a holder that fell silent.
+
+        ``epoch`` grows with each replay, and forgives the crashes before it.
+        """
+        outcome = self.keys.outcome(agent, key)
+        here = f"{place.run}|{place.step}"
+        (status, settled), (verdict, number, holders, record) = self._do(
+            Call("claim_run", [self.keys.run(place.run)], [place.step, place.flow, _now(), self._run_ttl]),
+            Call(
+                "claim_outcome",
+                [outcome],
+                [content, owner, here, self._lease, self._outcome_ttl, epoch, self._settings.crash_limit],
+            ),
+        )
+        if status != "open":
+            if verdict == "granted":
+                self.release(agent, key, fence=int(number))
+            return Claim(status, record=Record.parse(settled) if settled else None)
+        if verdict == "granted" and holders:
+            return self._taken_over(holders.split("\n"), agent, key, content, int(number))
+        return Claim(
+            verdict,
+            fence=int(number) if verdict in {"granted", "done"} else 0,
+            record=Record.parse(record) if record else None,
+            wait=timedelta(milliseconds=int(number)) if verdict == "busy" else timedelta(),
+        )
+
+    def renew(self, leases: Sequence[tuple[str, str, int]]) -> list[bool]:
+        """Keep leases, given as (agent, key, fence); False for each that is another's by now."""
+        calls = [
+            Call("renew", [self.keys.outcome(agent, key)], [fence, self._lease])
+            for agent, key, fence in leases
+        ]
+        return [reply == 1 for reply in self._do(*calls)]
+
+    def release(self, agent: str, key: str, *, fence: int = 0, owner: str = "") -> bool:
+        """Give a lease back: by its fence, or by its owner, which counts as a crash. False where it is not that."""
+        return bool(self._do(Call("release", [self.keys.outcome(agent, key)], [fence, owner]))[0] == 1)
+
+    def settle(
+        self,
+        place: Place,
+        *,
+        agent: str,
+        key: str,
+        content: str,
+        fence: int,
+        record: Record,
+        entry: Entry,
+        late: Entry,
+        joins: Iterable[Join],
+        ends: bool,
+    ) -> Settled:
+        """Record the outcome, the history and the run's advance: one round trip. First settler wins."""
+        _, settled = self._do(
+            Call(
+                "settle_outcome",
+                [self.keys.outcome(agent, key)],
+                [fence, record.text(), self._outcome_ttl, content],
+            ),
+            self._settle_run(place, fence, record, entry, late, joins, ends, again=False),
+        )
+        return _settled(settled)
+
+    def settle_known(
+        self, place: Place, *, fence: int, record: Record, entry: Entry, joins: Iterable[Join], ends: bool
+    ) -> Settled:
+        """Settle a step with an outcome that its key already has."""
+        [settled] = self._do(self._settle_run(place, fence, record, entry, {}, joins, ends, again=False))
+        return _settled(settled)
+
+    def follow(self, place: Place, *, record: Record, joins: Iterable[Join], ends: bool) -> Settled:
+        """Find again what follows a step that is settled."""
+        [settled] = self._do(self._settle_run(place, 0, record, {}, {}, joins, ends, again=True))
+        return _settled(settled)
+
+    def park(self, place: Place, reason: dict[str, Any], entry: Entry | None) -> str:
+        """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``."""
+        [status] = self._do(
+            Call(
+                "park",
+                [self.keys.run(place.run), self.keys.history(self.keys.shard(place.run))],
+                [
+                    place.step,
+                    _json(reason),
+                    _json(entry) if entry else "",
+                    place.flow,
+                    _now(),
+                    self._run_ttl,
+                    self._run_ttl,
+                ],
+            )
+        )
+        return str(status)
+
+    def unpark(self, place: Place, entry: Entry) -> str:
+        """A parked step is on its way again. Gives the run's status, empty where Redis knows no such run."""
+        keys = [self.keys.run(place.run), self.keys.history(self.keys.shard(place.run))]
+        return str(
+            self._do(Call("unpark", keys, [place.step, _json(entry), self._run_ttl, self._run_ttl]))[0]
+        )
+
+    def note(self, run: str, entry: Entry) -> None:
+        """Append to the history."""
+        self._do(Call("note", [self.keys.history(self.keys.shard(run))], [_json(entry), self._run_ttl]))
+
+    def cancel(self, run: str, entry: Entry) -> str:
+        """Cancel a run that has not ended. Gives its status after that, empty where Redis knows no such run."""
+        shard = self.keys.shard(run)
+        keys = [self.keys.run(run), self.keys.history(shard), self.keys.starting(shard)]
+        return str(self._do(Call("cancel", keys, [_json(entry), self._result_ttl, self._run_ttl, run]))[0])
+
+    def touch(self, runs: Iterable[str]) -> None:
+        """Keep live runs from expiring: those that wait for a person."""
+        with _usable():
+            pipeline = self.redis.pipeline(transaction=False)
+            for run in runs:
+                pipeline.pexpire(self.keys.run(run), self._run_ttl)
+            pipeline.execute()
+
+    def run(self, run: str) -> RunRecord | None:
+        """A run, or None where Redis knows none of that id."""
+        return self.runs([run])[0]
+
+    def runs(self, runs: Sequence[str]) -> list[RunRecord | None]:
+        """Several runs, in one round trip."""
+        with _usable():
+            pipeline = self.redis.pipeline(transaction=False)
+            for run in runs:
+                pipeline.hgetall(self.keys.run(run))
+            found: list[dict[str, str]] = pipeline.execute()
+        return [_run_record(run, fields) if fields else None for run, fields in zip(runs, found, strict=True)]
+
+    def history(self, shard: int, *, count: int = 500) -> list[tuple[str, str]]:
+        """The oldest entries of a shard that are not in the journal yet, as (stream id, JSON)."""
+        with _usable():
+            entries = self.redis.xrange(self.keys.history(shard), count=count)
+            return [(str(number), str(fields["entry"])) for number, fields in entries]
+
+    def forget_history(self, shard: int, numbers: Sequence[str]) -> None:
+        """Drop entries that are in the journal."""
+        with _usable():
+            self.redis.xdel(self.keys.history(shard), *numbers)
+
+    def ping(self) -> str:
+        """The server's version. Raises :class:`ServerError` where there is none."""
+        with _usable():
+            return str(self.redis.info("server")["redis_version"])
+
+    def _taken_over(self, holders: list[str], agent: str, key: str, content: str, fence: int) -> Claim:
+        """Shut the earlier holders out. One that has settled at its run meanwhile has made the outcome."""
+        calls = []
+        for holder in holders:
+            run, _, step = holder.partition("|")
+            calls.append(Call("fence", [self.keys.run(run)], [step, fence, self._run_ttl]))
+        made = next((text for text in self._do(*calls) if text), None)
+        if made is None:
+            return Claim("granted", fence=fence)
+        outcome = self.keys.outcome(agent, key)
+        self._do(Call("settle_outcome", [outcome], [fence, made, self._outcome_ttl, content]))
+        return Claim("done", fence=fence, record=Record.parse(made))
+
+    def _settle_run(
+        self,
+        place: Place,
+        fence: int,
+        record: Record,
+        entry: Entry,
+        late: Entry,
+        joins: Iterable[Join],
+        ends: bool,
+        *,
+        again: bool,
+    ) -> Call:
+        return Call(
+            "settle_run",
+            [self.keys.run(place.run), self.keys.history(self.keys.shard(place.run))],
+            [
+                place.step,
+                fence,
+                record.text(),
+                _json(entry) if entry else "",
+                json.dumps([asdict(join) for join in joins]),
+                "1" if ends else "",
+                "1" if again else "",
+                self._run_ttl,
+                self._result_ttl,
+                self._run_ttl,
+                _json(late) if late else "",
+            ],
+        )
+
+    def _do(self, *calls: Call) -> list[Any]:
+        return scripts.run(self.redis, *calls)
+
+
+def connect(url: str) -> Redis:
+    """A client for ``url``; connects at its first command. Its texts are ``str``."""
+    return Redis.from_url(
+        url, decode_responses=True, socket_timeout=10, socket_connect_timeout=5, health_check_interval=30
+    )
+
+
+class _usable:  # noqa: N801 - reads as a statement
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, RedisError) and not isinstance(error, ServerError):
+            raise scripts.unusable(error) from error
+
+
+def _settled(reply: list[str]) -> Settled:
+    verdict, data, schemas, complete = reply
+    return Settled(verdict, waiting=complete == "waiting", joined=Record(schemas, data) if data else None)
+
+
+def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
+    parked = {name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("p:")}
+    status = fields.get("status", "running")
+    return RunRecord(
+        id=run,
+        flow=fields.get("flow", ""),
+        key=fields.get("key", ""),
+        status="parked" if status == "running" and parked else status,
+        started=float(fields.get("started", 0)) / 1000,
+        parked=parked,
+        settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),
+        result=Record.parse(fields["result"]) if "result" in fields else None,
+    )
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _ms(duration: timedelta) -> int:
+    return int(duration / timedelta(milliseconds=1))
+
+
+def _now() -> int:
+    return int(time.time() * 1000)

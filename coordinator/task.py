@@ -1,0 +1,243 @@
+"""Task: where the handoff meets Celery. One Task class, its Request, its Strategy, and the worker's Consumer.
+
+Celery's own ways to fail count a chord part as failed, run errbacks, or acknowledge and forget. Here whatever cannot go
+on is rejected to the dead-letter exchange, and nothing else happens. See docs/decisions/0003.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from celery import Task
+from celery.exceptions import Reject, Retry, TimeLimitExceeded
+from celery.utils.saferepr import saferepr
+from celery.worker import state
+from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.request import Request as CeleryRequest
+from celery.worker.state import task_ready
+from celery.worker.strategy import default as celery_strategy
+
+from contracts import strictjson
+from contracts.errors import InvalidInput, InvalidJson
+from contracts.strictjson import Limits
+from coordinator.errors import CoordinationError, ServerError
+from coordinator.failure import Kind, said
+from coordinator.handoff import Done, Handoff, Later, Outcome, Park
+from coordinator.message import Delivery
+from coordinator.publisher import Publisher
+
+_log = logging.getLogger(__name__)
+_SERVER_PAUSE = timedelta(seconds=2)
+
+
+class Parked(Reject):  # type: ignore[misc]
+    """Leaves the task: its own message goes to the dead-letter exchange. ``reason`` is a line without payload."""
+
+
+class AgentTask(Task):  # type: ignore[misc]
+    """The Celery task of one agent."""
+
+    abstract = True
+    Request = "coordinator.task:Request"
+    Strategy = "coordinator.task:strategy"
+    acks_late = True
+    ignore_result = True
+    typing = False
+    max_retries = None
+
+    handoff: ClassVar[Handoff]
+    publisher: ClassVar[Publisher]
+    limits: ClassVar[Limits]
+
+    def run(self, envelope: str, **kwargs: Any) -> str:
+        """Handle the delivery that this task's request is, and say in a line what became of it."""
+        delivery = delivered(vars(self.request), envelope, kwargs)
+        self.request.update(
+            chain=None, chord=None, callbacks=None, errbacks=None
+        )  # the handoff passes on, not Celery
+        try:
+            return self._concluded(self.handoff(delivery))
+        except ServerError as error:
+            return self._postponed(delivery, error)
+
+    def _concluded(self, outcome: Outcome) -> str:
+        if isinstance(outcome, Done):
+            return outcome.summary
+        if isinstance(outcome, Park):
+            raise Parked(str(outcome.failure), requeue=False)
+        self._put_off(outcome)
+        if outcome.error is not None:
+            raise Retry(outcome.summary, when=outcome.wait.total_seconds())
+        return outcome.summary
+
+    def _postponed(self, delivery: Delivery, error: ServerError) -> str:
+        """A server failed in the middle: try the same attempt again a little later, or leave it with the broker."""
+        _log.warning("run=%s step=%s is put off: %s", delivery.run, delivery.step, error)
+        self._put_off(Later(_SERVER_PAUSE, delivery.again(attempt=delivery.attempt), "put off"))
+        return "put off: a server cannot be reached"
+
+    def _put_off(self, later: Later) -> None:
+        try:
+            self.publisher.publish([later.message], delay=later.wait)
+        except ServerError as error:
+            _log.warning("task %s goes back to its queue: %s", later.message.id, error)
+            raise Reject(str(error), requeue=True) from error
+
+
+class Request(CeleryRequest):  # type: ignore[misc]
+    """A delivery in the worker's parent process: whatever ends it badly parks it, in every branch that Celery has."""
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """The pool says that the task did not return."""
+        error = getattr(exc_info.exception, "exc", exc_info.exception)
+        if isinstance(error, Parked):
+            self._rejected(str(error.reason))
+        elif isinstance(error, Reject) and error.requeue:
+            task_ready(self)
+            self.reject(requeue=True)
+        elif isinstance(error, Retry):
+            super().on_failure(exc_info, send_failed_event, return_ok)
+        elif state.should_terminate or self._already_cancelled:
+            task_ready(self)  # a cold shutdown: the broker hands the message to another worker
+        else:
+            self._park(*_lost(error))
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """The attempt ran into a time limit; at the hard one the pool kills its process."""
+        if soft or state.should_terminate:
+            super().on_timeout(soft, timeout)
+        else:
+            self._park("time-limit", "TimeLimitExceeded", f"it ran longer than {timeout} s and was killed")
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        """Somebody revoked the task by Celery's remote control."""
+        self._already_revoked = True
+        self._park("revoked", "TaskRevoked", f"the task was {reason} by remote control")
+
+    def _park(self, kind: Kind, error: str, text: str) -> None:
+        if self.acknowledged:
+            return
+        handoff: Handoff = self.task.handoff
+        try:
+            delivery = delivered(self.request_dict, *_arguments(self))
+            handoff.park(delivery, kind, error, text)
+            handoff.release_for(delivery)
+        except Exception as trouble:  # noqa: BLE001 - the letter itself must get away, its mark can be made from it
+            _log.warning("task %s is parked without its mark: %s", self.id, said(trouble))
+        self._rejected(f"{kind}: {error}: {text}")
+
+    def _rejected(self, reason: str) -> None:
+        task_ready(self)
+        _log.warning("%s[%s] parked: %s", self.name, self.id, reason)
+        self.reject(requeue=False)
+        self.send_event("task-failed", exception=f"Parked({saferepr(reason)})", traceback="")
+
+
+class Consumer(CeleryConsumer):  # type: ignore[misc]
+    """The worker's consumer: a message that Celery cannot read or does not know is rejected, never dropped."""
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        self._reject(message, exc)
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self._reject(message, InvalidInput("it is no task message"))
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._reject(message, InvalidInput(f"no agent {exc} is loaded in this worker"))
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._reject(message, exc)
+
+    def _reject(self, message: Any, error: Exception) -> None:
+        _log.warning("a message was parked unread: %s: %s", *said(error))
+        message.reject_log_error(_log, self.connection_errors)
+
+
+def strategy(task: AgentTask, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
+    """How the consumer treats a message of ``task``: first whether it can be read at all, then Celery's own way."""
+    handle = celery_strategy(task, app, consumer, **options)
+
+    def on_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
+        try:
+            read_body(message.body, message.content_type, task.limits)
+        except InvalidInput as error:
+            _log.warning("a message for %s was parked unread: %s", task.name, error)
+            reject(_log, consumer.connection_errors, False)
+            return None
+        return handle(message, body, ack, reject, callbacks, **more)
+
+    return on_message
+
+
+def read_body(
+    body: bytes | str, content_type: str, limits: Limits
+) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Take a message body apart: envelope text, keyword arguments, continuation.
+
+    Raises :class:`InvalidJson` where it is not what :func:`coordinator.message.message` makes.
+    """
+    if content_type != "application/json":
+        raise InvalidJson("the content type is not application/json")
+    value = strictjson.loads(body, limits)
+    match value:
+        case [[str(envelope)], dict(kwargs), dict(continuation)]:
+            return envelope, kwargs, continuation
+    raise InvalidJson("the body is not [[envelope], arguments, continuation]")
+
+
+def delivered(request: Mapping[str, Any], envelope: str, kwargs: dict[str, Any]) -> Delivery:
+    """The delivery that a Celery request is: a task's in a child process, or a worker's in its parent."""
+    headers = {name: request[name] for name in _HEADERS if name in request}
+    return Delivery(
+        id=str(request["id"]),
+        agent=str(request["task"]),
+        envelope=envelope,
+        kwargs=kwargs,
+        chain=request.get("chain") or [],
+        chord=request.get("chord"),
+        attempt=int(request.get("retries") or 0) + 1,
+        replays=int(request.get("handoff_replays") or 0),
+        worker=str(request.get("hostname") or ""),
+        headers=headers,
+    )
+
+
+def task_class(handoff: Handoff, publisher: Publisher, limits: Limits) -> type[AgentTask]:
+    """The task class of one agent."""
+    agent = handoff.agent
+    return type(
+        f"AgentTask[{agent.name}]",
+        (AgentTask,),
+        {
+            "__module__": __name__,
+            "name": agent.name,
+            "handoff": handoff,
+            "publisher": publisher,
+            "limits": limits,
+            "time_limit": agent.time_limit.total_seconds() if agent.time_limit else None,
+        },
+    )
+
+
+_HEADERS = (
+    "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit", "root_id",
+    "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result", "replaced_task_nesting", "stamped_headers",
+    "stamps", "handoff_run", "handoff_flow", "handoff_step", "handoff_replays",
+)  # fmt: skip
+
+
+def _lost(error: BaseException) -> tuple[Kind, str, str]:
+    name, text = said(error)
+    if isinstance(error, TimeLimitExceeded):
+        return "time-limit", name, f"it ran longer than {text} s and was killed"
+    if isinstance(error, CoordinationError) or name not in {"WorkerLostError", "SystemExit", "Terminated"}:
+        return "error", name, text
+    return "worker-lost", name, text
+
+
+def _arguments(request: CeleryRequest) -> tuple[str, dict[str, Any]]:
+    (envelope,) = request.args
+    return envelope, request.kwargs

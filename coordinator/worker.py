@@ -1,0 +1,23 @@
+"""What ``celery -A coordinator.worker worker -Q <agent>`` starts: settings in, app out.
+
+The one module that reads the settings when it is imported: that is what Celery's command line asks for.
+"""
+
+from __future__ import annotations
+
+from config.logs import configure
+from config.settings import load
+from contracts.errors import CoordinationError
+from coordinator.embedded.servers import refuse_embedded
+from coordinator.engine import Engine
+from coordinator.loading import load_modules
+
+try:
+    settings = load()
+    refuse_embedded(settings, "a worker")
+    configure(settings.log_level)
+    engine = Engine(settings, agents=load_modules(settings.agents).agents.values())
+except CoordinationError as error:
+    raise SystemExit(f"coordinator: {error}") from None
+
+app = engine.app

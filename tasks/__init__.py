@@ -1,0 +1,1 @@
+"""The work that the service orchestrates: one package for each reference system."""

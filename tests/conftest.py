@@ -1,0 +1,90 @@
+"""Fixtures for every test, and the order of the suite: cheap tests first, random within each folder."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hypothesis
+import psycopg
+import pytest
+
+from tests.servers import Control, Servers, ServersUnavailable, open_servers
+
+_FOLDERS = ("unit", "eager", "integration", "chaos", "smoke")
+_MARKED_FOLDERS = frozenset({"integration", "chaos", "smoke"})
+_SERVERS = pytest.StashKey[Servers]()
+
+# Time is limited once, for all tests, by pytest-timeout.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
+
+
+def _folder(item: pytest.Item) -> str:
+    relative = item.path.relative_to(Path(__file__).parent)
+    return relative.parts[0]
+
+
+def _rank(item: pytest.Item) -> int:
+    folder = _folder(item)
+    return _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS)
+
+
+@pytest.hookimpl(trylast=True)  # after the shuffle
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by its folder, and let the folders take turns from the cheapest to the dearest."""
+    for item in items:
+        if (folder := _folder(item)) in _MARKED_FOLDERS:
+            item.add_marker(folder)
+    items.sort(key=_rank)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Start the servers before the first test, so that their start counts towards no test's time limit."""
+    will_run = not (session.config.option.collectonly or session.testsfailed)
+    if will_run and any("servers" in getattr(item, "fixturenames", ()) for item in session.items):
+        _start_servers(session.config)
+
+
+def _start_servers(config: pytest.Config) -> Servers:
+    """The session's servers, started on the first call and ended with the session, Ctrl-C included."""
+    if _SERVERS not in config.stash:
+        reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        cleanup = contextlib.ExitStack()
+        try:
+            config.stash[_SERVERS] = cleanup.enter_context(open_servers(reporter.write_line))
+        except ServersUnavailable as error:
+            pytest.exit(str(error), returncode=pytest.ExitCode.TESTS_FAILED)
+        config.add_cleanup(cleanup.close)
+    return config.stash[_SERVERS]
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> Servers:
+    """Real RabbitMQ, Redis and PostgreSQL, shared by the whole session: see `tests.servers.open_servers`."""
+    return _start_servers(pytestconfig)
+
+
+@pytest.fixture
+def control(servers: Servers) -> Iterator[Control]:
+    """For tests that take servers down; whatever they leave down is started again."""
+    yield servers.control
+    servers.control.ensure_running()
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A short name that no other test has, for the prefixes of queues and keys: lower-case letters and digits."""
+    return f"t{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def postgres_database(servers: Servers, namespace: str) -> Iterator[str]:
+    """The URL of a new, empty database, dropped after the test."""
+    with psycopg.connect(servers.postgres_url, autocommit=True) as connection:
+        connection.execute(f"create database {namespace}".encode())
+    yield servers.postgres_url.rpartition("/")[0] + f"/{namespace}"
+    with psycopg.connect(servers.postgres_url, autocommit=True) as connection:
+        connection.execute(f"drop database if exists {namespace} with (force)".encode())
