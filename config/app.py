@@ -10,6 +10,9 @@ from celery import Celery
 from config.settings import Settings
 from config.topology import Topology
 
+_SHORTEST_HEARTBEAT = 10
+"""Seconds. Otherwise the broker gives a silent worker's messages to another when its leases end, no earlier or later."""
+
 
 def create_app(settings: Settings, agents: Iterable[str] = ()) -> Celery:
     """Make the app of one process, with a queue for each agent in ``agents``. Opens no connection."""
@@ -24,6 +27,8 @@ def _configuration(settings: Settings, topology: Topology, agents: Iterable[str]
     return {
         "broker_url": settings.broker_url or "memory://",
         "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
+        "broker_heartbeat": max(_SHORTEST_HEARTBEAT, round(settings.lease.total_seconds())),
         "broker_transport_options": {"confirm_publish": True},
         "broker_pool_limit": 64,
         "task_queues": [topology.queue(agent) for agent in sorted(set(agents))],
@@ -39,6 +44,8 @@ def _configuration(settings: Settings, topology: Topology, agents: Iterable[str]
         "task_always_eager": settings.eager,
         "task_send_sent_event": False,
         "worker_send_task_events": True,
+        "control_exchange": f"{settings.prefix}celery",  # Celery's own names, kept apart by namespace
+        "event_exchange": f"{settings.prefix}celeryev",
         "worker_prefetch_multiplier": 4,
         "worker_detect_quorum_queues": True,
         "worker_hijack_root_logger": False,

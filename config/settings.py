@@ -37,7 +37,10 @@ def _duration(value: Any) -> Any:
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", str(value))
     if not found:
         raise ValueError("a duration is a number with a unit: 250ms, 15s, 10m, 2h, 7d")
-    return timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
+    try:
+        return timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
+    except OverflowError:
+        raise ValueError("a duration is at most 999999999 days") from None
 
 
 def _positive(value: timedelta) -> timedelta:

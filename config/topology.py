@@ -16,8 +16,11 @@ from datetime import timedelta
 from kombu import Exchange, Queue
 
 _DELAYS_MS = tuple(
-    int(step * 10**power) for power in range(1, 8) for step in (1, 1.5, 2, 3, 5, 7)
+    int(step * 10**power) for power in range(1, 8) for step in (1, 1.5, 2, 3, 4, 5, 7)
 )  # 10 ms to 7e7 ms (19 hours), each at most half more than the one before
+
+_NO_LIMIT = 2**31 - 1
+"""The dead-letter queue has nowhere to put what is delivered too often, and RabbitMQ 4 drops it after 20 by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +51,12 @@ class Topology:
     @property
     def dead_letters(self) -> Queue:
         """Where everything that cannot go on waits until the coordinator process has put it into the journal."""
-        return Queue(
-            f"{self.prefix}handoff.dead-letters",
-            self.dead,
-            bindings=None,
-            queue_arguments={"x-queue-type": "quorum", "x-overflow": "reject-publish"},
-        )
+        return self._letters(self.dead)
 
     @property
     def unroutable_letters(self) -> Queue:
         """The dead-letter queue once more, bound to the exchange of the unroutable."""
-        return Queue(
-            self.dead_letters.name, self.unroutable, queue_arguments=self.dead_letters.queue_arguments
-        )
+        return self._letters(self.unroutable)
 
     def queue_name(self, agent: str) -> str:
         """The queue of an agent: its name, after the prefix."""
@@ -100,6 +96,17 @@ class Topology:
                 "x-dead-letter-exchange": self.agents.name,
                 "x-dead-letter-strategy": "at-least-once",
                 "x-overflow": "reject-publish",
+            },
+        )
+
+    def _letters(self, exchange: Exchange) -> Queue:
+        return Queue(
+            f"{self.prefix}handoff.dead-letters",
+            exchange,
+            queue_arguments={
+                "x-queue-type": "quorum",
+                "x-overflow": "reject-publish",
+                "x-delivery-limit": _NO_LIMIT,
             },
         )
 

@@ -4,6 +4,16 @@ from contracts.contract import Contract, ContractRef, Key
 from contracts.envelope import Envelope
 from contracts.errors import CoordinationError
 from contracts.migration import upcast
+from contracts.numbers import ExactDecimal
 from contracts.text import Sensitive
 
-__all__ = ["Contract", "ContractRef", "CoordinationError", "Envelope", "Key", "Sensitive", "upcast"]
+__all__ = [
+    "Contract",
+    "ContractRef",
+    "CoordinationError",
+    "Envelope",
+    "ExactDecimal",
+    "Key",
+    "Sensitive",
+    "upcast",
+]

@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform
+from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic._internal._model_construction import ModelMetaclass
 
 from contracts import strictjson
 from contracts.errors import ContractError, InvalidData
-from contracts.text import REVEAL, printable
+from contracts.text import REVEAL, is_plain, printable
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
 _LONGEST_KEY = 200
 _REPORTED_FAULTS = 5
+_MESSAGES = {"union_tag_invalid": "The tag is none of those expected"}  # pydantic's own shows the value
 
 
 class ContractRef(NamedTuple):
@@ -105,7 +106,7 @@ class Contract(BaseModel, metaclass=_ContractMeta):
             field for field, info in cls.model_fields.items() if _is_key(info.json_schema_extra)
         )
         for key in cls.__keys__:
-            if cls.model_fields[key].annotation is SecretStr:
+            if _is_sensitive(cls.model_fields[key].annotation):
                 raise ContractError(
                     f"key field {key!r} of {cls.__name__} is sensitive",
                     "idempotency keys are shown in logs and in Redis",
@@ -132,10 +133,15 @@ class Contract(BaseModel, metaclass=_ContractMeta):
 
         Raises :class:`InvalidData` that names each faulty field and shows none of the values.
         """
+        text = strictjson.dumps(data)
         try:
-            return cls.model_validate_json(strictjson.dumps(data))
+            return cls.model_validate_json(text)
         except ValidationError as error:
             raise InvalidData(f"data is not a valid {_title(cls)}: {faults(error)}") from None
+        except Exception as error:  # of a validator that the contract brings
+            raise InvalidData(
+                f"data is not a valid {_title(cls)}: {type(error).__name__} in a validator"
+            ) from error
 
     def to_data(self) -> dict[str, Any]:
         """Write the ``data`` of an envelope: JSON values, sensitive ones included."""
@@ -151,7 +157,7 @@ class Contract(BaseModel, metaclass=_ContractMeta):
             return None
         values = self.model_dump(mode="json", include=set(self.__keys__))
         text = str(values[self.__keys__[0]]) if len(self.__keys__) == 1 else strictjson.canonical(values)
-        if len(text) <= _LONGEST_KEY and text == printable(text, _LONGEST_KEY):
+        if 0 < len(text) <= _LONGEST_KEY and is_plain(text):
             return text
         return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -160,7 +166,7 @@ def faults(error: ValidationError) -> str:
     """Say in one line what is wrong where: field paths and messages, no values, at most five of them."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
     shown = [
-        f"{'.'.join(str(part) for part in fault['loc']) or '(whole)'}: {fault['msg']}"
+        f"{'.'.join(str(part) for part in fault['loc']) or '(whole)'}: {_MESSAGES.get(fault['type'], fault['msg'])}"
         for fault in found[:_REPORTED_FAULTS]
     ]
     if len(found) > _REPORTED_FAULTS:
@@ -185,6 +191,12 @@ def _declared(cls: type[Contract], name: str | None, version: int | None) -> Con
 
 def _is_key(extra: Any) -> bool:
     return isinstance(extra, Mapping) and extra.get("x-key") is True
+
+
+def _is_sensitive(hint: Any) -> bool:
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return any(_is_sensitive(info.annotation) for info in hint.model_fields.values())
+    return hint is SecretStr or any(map(_is_sensitive, get_args(hint)))
 
 
 def _title(cls: type[Contract]) -> str:

@@ -62,7 +62,7 @@ class Envelope(BaseModel):
     expiry_time: AwareDatetime | None = Field(default=None, alias="expirytime")
     trace_parent: str = Field(alias="traceparent", pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
     trace_state: str | None = Field(default=None, alias="tracestate", max_length=512)
-    join_schemas: str | None = Field(default=None, alias="joinschemas", max_length=20_000)
+    join_schemas: str | None = Field(default=None, alias="joinschemas", max_length=262_144)
     data: dict[str, Any]
 
     @field_validator("data_schema")
@@ -96,7 +96,7 @@ class Envelope(BaseModel):
         """
         value = strictjson.loads(text, limits)
         try:
-            envelope = cls.model_validate_json(strictjson.dumps(value))
+            envelope = cls.model_validate_json(strictjson.dumps(value), by_alias=True, by_name=False)
         except ValidationError as error:
             raise InvalidEnvelope(f"the message is not an envelope: {faults(error)}") from None
         if envelope.contract.name != envelope.type:

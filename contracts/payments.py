@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from contracts.contract import Contract, Key
 from contracts.migration import upcast
+from contracts.numbers import ExactDecimal
 from contracts.text import Sensitive, luhn
 
 Currency = Literal["EUR", "USD", "GBP", "JPY", "BHD"]
@@ -23,7 +23,7 @@ class PaymentTerms(Contract):
     """What every contract of the chain carries on, so that no agent needs to ask another."""
 
     payment_id: str = Key(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    amount: Decimal = Field(gt=0, max_digits=15, decimal_places=3)
+    amount: ExactDecimal = Field(gt=0, max_digits=15, decimal_places=3)
     currency: Currency
     debtor: str = Field(min_length=1, max_length=64)
     creditor: str = Field(min_length=1, max_length=64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -112,6 +113,8 @@ def _check_values(value: Any, limits: Limits) -> None:
                 pending.append(item.values())
             elif isinstance(item, list):
                 pending.append(item)
+            elif isinstance(item, float) and not math.isfinite(item):
+                raise InvalidJson("a number is out of range")
 
 
 def _check_text(text: str, limit: int) -> None:

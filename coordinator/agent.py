@@ -123,7 +123,7 @@ def _signature(
 ) -> tuple[type[Contract], type[Contract], bool]:
     try:
         hints = typing.get_type_hints(function, localns=dict(names))
-    except (NameError, TypeError) as error:
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise AgentError(f"the annotations of {name} cannot be read: {error}") from None
     parameters = list(inspect.signature(function).parameters.values())
     if not 1 <= len(parameters) <= 2:

@@ -14,16 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from pydantic import ValidationError
-
 from config.app import create_app
 from config.settings import PaymentsSettings, Settings, load
 from contracts import strictjson
-from contracts.contract import Contract, ContractRef, faults
+from contracts.contract import Contract, ContractRef
 from contracts.envelope import run_id
 from contracts.errors import CoordinationError, InvalidData
 from contracts.migration import read
-from contracts.text import printable
+from contracts.text import is_plain, printable
 from coordinator import canvas
 from coordinator.agent import Agent
 from coordinator.deadletters import Desk, Letter
@@ -125,7 +123,7 @@ class Coordinator:
             self.engine.publisher.declare(flow.agents())
             self.engine.publisher.publish(messages)
             self.engine.store.published(run)
-        return Run(run, self, flow)
+        return Run(run, self, flow, created=found == "created")
 
     def run(self, number: str) -> Run:
         """The run of that id. Raises :class:`~coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""
@@ -233,10 +231,13 @@ class Coordinator:
 
 
 class Run:
-    """A run that was accepted."""
+    """A run that was accepted. ``created`` is False where ``start()`` found the run that its key already had."""
 
-    def __init__(self, number: str, coordinator: Coordinator, flow: Flow | None) -> None:
+    def __init__(
+        self, number: str, coordinator: Coordinator, flow: Flow | None, *, created: bool = False
+    ) -> None:
         self.id = number
+        self.created = created
         self.flow = flow
         self._coordinator = coordinator
 
@@ -326,17 +327,13 @@ def _payload(flow: Flow, payload: Contract | Mapping[str, Any]) -> Contract:
         raise InvalidData(
             f"flow {flow.name} starts with {accepts.ref()}, not {payload.ref()}", "nothing was started"
         )
-    try:
-        return accepts.from_data(dict(payload))
-    except (TypeError, ValueError, ValidationError) as error:
-        reason = faults(error) if isinstance(error, ValidationError) else printable(error)
-        raise InvalidData(f"the payload is no {accepts.ref()}: {reason}", "nothing was started") from None
+    return accepts.from_data(payload)
 
 
 def _key(key: Any) -> str | None:
     if key is None:
         return None
-    if not isinstance(key, str) or not 0 < len(key) <= 200 or key != printable(key, 200):
+    if not isinstance(key, str) or not 0 < len(key) <= 200 or not is_plain(key):
         raise InvalidData(
             "the idempotency key is not usable", "nothing was started", "use 1 to 200 printable characters"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import getpass
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from contracts.envelope import Envelope
@@ -13,38 +13,45 @@ from contracts.errors import CoordinationError, InvalidInput
 from contracts.strictjson import Limits
 from contracts.text import printable
 from coordinator.engine import Engine
-from coordinator.errors import RunCancelled, UnknownLetter
+from coordinator.errors import RunCancelled, ServerError, UnknownLetter
 from coordinator.failure import REMEDIES, Failure, Kind
 from coordinator.handoff import parked_entry
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal, LetterRow
 from coordinator.message import Message
 from coordinator.store.store import Place
-from coordinator.task import read_body
+from coordinator.task import read_message
 
 
 @dataclass(frozen=True, slots=True)
 class RawLetter:
-    """A message as the dead-letter queue gives it."""
+    """A message as the dead-letter queue gives it. Anybody may have sent it: no header is trusted to be there or sane."""
 
     headers: dict[str, Any]
     body: bytes
     content_type: str
+    content_encoding: str = "utf-8"
 
     @property
     def id(self) -> str:
-        """The message id, or where it has none a digest of the body."""
-        number = self.headers.get("id")
-        return (
-            number
-            if isinstance(number, str) and number
-            else "sha256:" + hashlib.sha256(self.body).hexdigest()
-        )
+        """The message id, empty where it has none that can be one."""
+        return _name(self.headers.get("id"), 200)
+
+    @property
+    def digest(self) -> str:
+        """Names a message that has no id of its own."""
+        return "sha256:" + hashlib.sha256(self.body).hexdigest()
 
     @property
     def place(self) -> Place:
-        names = (self.headers.get(f"handoff_{name}") for name in ("run", "flow", "step"))
-        return Place(*(name if isinstance(name, str) else "" for name in names))
+        run, flow, step = (self.headers.get(f"handoff_{name}") for name in ("run", "flow", "step"))
+        return Place(_name(run, 200), _name(flow, 120), _name(step, 1000))
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt it was, from 1; 0 where it does not say."""
+        retries = self.headers.get("retries")
+        return retries + 1 if isinstance(retries, int) and 0 <= retries < 1_000_000 else 0
 
     @property
     def death(self) -> dict[str, Any]:
@@ -95,13 +102,21 @@ class Desk:
         """Keep a letter, and mark its run as parked. Returns when it is committed; receiving it again changes nothing."""
         failure = self._recorded(raw) or self._diagnosed(raw)
         row = self._row(raw, failure)
-        if row.run and row.step and row.state == "waiting":
+        if row.run and row.step:
             place = Place(row.run, row.flow, row.step)
             status = self._engine.store.park(place, failure.fields(), parked_entry(place, failure))
+            if status == "settled":
+                self._pass_on(row)
             if status != "parked":
-                row = _in_state(row, "cancelled" if status == "cancelled" else "settled")
+                row = replace(row, state="cancelled" if status == "cancelled" else "settled")
         self._journal.add_letter(row)
         return row
+
+    def _pass_on(self, row: LetterRow) -> None:
+        """Its step is settled, but perhaps nobody lived to publish what follows: send it once more, to find that out."""
+        known = self._journal.letter(row.id)
+        if "body" in row.message and (known is None or known.state != "settled"):
+            self._engine.publisher.publish([Message.restored(row.message).replayed(row.replays)])
 
     def letters(self, **filters: Any) -> list[Letter]:
         """The letters that wait (``state=None``: all), filtered by ``flow``, ``run``, ``agent`` or ``kind``."""
@@ -137,8 +152,12 @@ class Desk:
                 f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
             )
         message = Message.restored(row.message).replayed(self._journal.count_replay(row.id))
-        self._engine.publisher.declare([row.agent])
-        self._engine.publisher.publish([message])
+        try:
+            self._engine.publisher.declare([message.agent], again=True)
+            self._engine.publisher.publish([message])
+        except ServerError:
+            self._engine.store.park(place, _failure(row).fields(), None)  # it waits as before
+            raise
         self._journal.mark_replayed(row)
         self._journal.act("replay", who=who, run=row.run, letter=row.id)
 
@@ -149,49 +168,51 @@ class Desk:
             return None
         run = self._engine.store.run(place.run)
         reason = run.parked.get(place.step) if run else None
-        return Failure(**reason) if reason and reason.get("message") == raw.id else None
+        return Failure(**reason) if reason and reason.get("message") in (raw.id, raw.digest) else None
 
     def _diagnosed(self, raw: RawLetter) -> Failure:
         """The reason as far as the message itself tells: the broker dead-lettered it, or a worker could not read it."""
         kind, error, text = self._cause(raw)
-        retries = raw.headers.get("retries")
         return Failure(
             kind=kind,
             error=error,
             text=text,
-            message=raw.id,
+            message=raw.digest if kind == "undecodable" else raw.id,
             agent=printable(raw.headers.get("task") or raw.death.get("queue") or "", 200),
-            attempt=retries + 1 if isinstance(retries, int) else 0,
+            attempt=raw.attempt,
             at=now(),
             contract=self._contract(raw),
         )
 
     def _cause(self, raw: RawLetter) -> tuple[Kind, str, str]:
-        reason = raw.death.get("reason")
-        if reason == "delivery_limit":
-            return "delivery-limit", "DeliveryLimit", "the broker delivered it too often: its workers died"
-        if not isinstance(raw.headers.get("task"), str):
-            return "undecodable", "NotATask", "the message has no task header"
         try:
-            read_body(raw.body, raw.content_type, self._limits())
+            self._read(raw)
         except InvalidInput as error:
             return "undecodable", type(error).__name__, printable(error)
-        if not raw.death:
-            return "unroutable", "Unroutable", "the broker had no queue for it"
         agent = printable(raw.headers["task"], 120)
-        return "unknown-agent", "UnknownAgent", f"the worker that got it has no agent called {agent!r}"
+        match raw.death.get("reason"):
+            case "delivery_limit":
+                return (
+                    "delivery-limit",
+                    "DeliveryLimit",
+                    "the broker delivered it too often: its workers died",
+                )
+            case "rejected":
+                text = f"the worker that got it has no agent called {agent!r}, or could not write down why it failed"
+                return "unknown-agent", "UnknownAgent", text
+            case _:
+                return "unroutable", "Unroutable", f"there was no queue for the agent {agent!r}"
 
     def _contract(self, raw: RawLetter) -> str:
         try:
-            envelope, _, _ = read_body(raw.body, raw.content_type, self._limits())
-            return str(Envelope.decode(envelope).contract)
+            return str(Envelope.decode(self._read(raw)).contract)
         except InvalidInput:
             return ""
 
     def _row(self, raw: RawLetter, failure: Failure) -> LetterRow:
         place = raw.place
         return LetterRow(
-            id=raw.id,
+            id=failure.message,
             state="waiting",
             run=place.run,
             flow=place.flow,
@@ -217,22 +238,46 @@ class Desk:
             return {"headers": _plain(headers), "body_base64": base64.b64encode(raw.body).decode()}
         return Message(raw.id, str(raw.headers["task"]), _plain(headers), raw.body.decode()).stored()
 
+    def _read(self, raw: RawLetter) -> str:
+        """The text of the envelope. Raises :class:`InvalidInput` where no worker could read the message."""
+        return read_message(raw.headers, raw.body, raw.content_type, raw.content_encoding, self._limits())
+
     def _limits(self) -> Limits:
         size = self._engine.settings.max_message_bytes
         return Limits(octets=size * 2 + 65_536, text_length=size)
 
 
+def _name(value: object, longest: int) -> str:
+    """``value`` where it can name something of ours, otherwise nothing."""
+    return value if isinstance(value, str) and value == printable(value, longest) else ""
+
+
 def _plain(value: Any) -> Any:
     """The same as JSON values: what a broker adds (times, bytes) becomes text."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
     if isinstance(value, dict):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, float, bool)) else printable(value)
+    return value if value is None or isinstance(value, (int, float)) else printable(value)
 
 
-def _in_state(row: LetterRow, state: str) -> LetterRow:
-    return LetterRow(**{name: getattr(row, name) for name in LetterRow.__slots__} | {"state": state})
+def _failure(row: LetterRow) -> Failure:
+    """Why a letter waits, as it was marked at its run."""
+    kind: Any = row.kind
+    return Failure(
+        kind=kind,
+        error=row.error,
+        text=row.text,
+        message=row.id,
+        agent=row.agent,
+        attempt=row.attempt,
+        at=row.last_failed_at,
+        contract=row.contract,
+        worker=row.worker,
+        payload=row.payload,
+    )
 
 
 def _somebody() -> str:

@@ -9,7 +9,6 @@ from datetime import timedelta
 from celery import Celery
 from celery.app.trace import build_tracer
 
-from contracts.strictjson import Limits
 from coordinator.deadletters import RawLetter
 from coordinator.message import Message
 from coordinator.task import Parked, read_body
@@ -36,7 +35,7 @@ class EagerPublisher:
             self._running = False
             self._pending.clear()
 
-    def declare(self, agents: Iterable[str]) -> None:
+    def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         """There are no queues."""
 
     def _run(self, message: Message) -> None:
@@ -49,7 +48,7 @@ class EagerPublisher:
                 )
             )
             return
-        envelope, kwargs, continuation = read_body(letter.body, letter.content_type, Limits())
+        envelope, kwargs, continuation = read_body(letter.body, letter.content_type, task.limits)
         request = {
             **message.headers,
             **continuation,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 from redis import Redis
 
 from config.app import create_app
@@ -12,7 +13,7 @@ from config.settings import Settings
 from config.topology import Topology
 from contracts.strictjson import Limits
 from coordinator.agent import Agent
-from coordinator.errors import LoadError
+from coordinator.errors import LoadError, ServerError
 from coordinator.handoff import Handoff
 from coordinator.lease import LeaseKeeper
 from coordinator.publisher import BrokerPublisher, Publisher
@@ -66,6 +67,20 @@ class Engine:
             self.app.register_task(task_class(handoff, self.publisher, limits)())
             new.append(agent)
         return new
+
+    def broker_version(self) -> str:
+        """Name and version of the broker. Raises :class:`ServerError` where it cannot be reached within 5 seconds."""
+        try:
+            with self.app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=5)
+                properties = getattr(connection.connection, "server_properties", None) or {}
+                return f"{properties.get('product', 'broker')} {properties.get('version', '')}".strip()
+        except (OperationalError, OSError) as error:
+            raise ServerError(
+                f"the broker cannot be reached: {type(error).__name__}: {str(error)[:200]}",
+                "nothing was started",
+                "check COORDINATOR_BROKER_URL, and that the server is up",
+            ) from error
 
     def close(self) -> None:
         """Give connections back."""

@@ -15,6 +15,7 @@ from coordinator.errors import FlowError
 from coordinator.step import Parallel, Step, not_a_step, parts, positions, valid_name
 
 _LARGEST = 1_000
+_DEEPEST = 8  # each level nests the message's JSON six deeper, and that is limited
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Flow:
         places = list(self.places())
         if len(places) > _LARGEST:
             raise FlowError(f"flow {name} has {len(places)} steps", remedy=f"a flow has at most {_LARGEST}")
+        if max(place.path.count(".") // 2 for place in places) > _DEEPEST:
+            raise FlowError(
+                f"flow {name} has branches within branches more than {_DEEPEST} deep",
+                remedy="make a step of the inner ones",
+            )
         _emitted(name, self.step, self.accepts, "1")
         _check_agents(name, places)
 

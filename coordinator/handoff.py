@@ -7,6 +7,7 @@ acknowledgement redelivers the message; the claim, and message ids that are deri
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import time
 from collections.abc import MutableMapping
@@ -34,6 +35,7 @@ from coordinator.publisher import Publisher
 from coordinator.store.store import Claim, Place, Record, Settled, Store
 
 _log = logging.getLogger("coordinator.agents")
+_BUSY = timedelta(milliseconds=50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,8 @@ class Handoff:
                 settled = self._settle_known(opened, claim, closed)
             else:
                 return Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}")
+            if settled.fenced:
+                return self._come_back(opened)
             self._pass_on(opened, closed, settled)
             return Done(self._summary(settled, claim, opened, closed))
         except _TryLater as later:
@@ -165,8 +169,6 @@ class Handoff:
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             fault = InvalidData("the continuation of the message is malformed")
             raise _Parking("invalid-input", fault) from error
-        if envelope.expired():
-            raise _Parking("expired", InvalidInput(f"the deadline {envelope.expiry_time} has passed"))
         content = hashlib.sha256(strictjson.canonical(envelope.data).encode()).hexdigest()
         place = Place(envelope.correlation_id, delivery.flow, delivery.step)
         return _Opened(delivery, envelope, payload, place, key, content, onward)
@@ -206,12 +208,20 @@ class Handoff:
             raise _Parking(
                 "poison", CoordinationError(f"the step lost its worker {limit} times", "it was not run again")
             )
+        if claim.verdict == "granted" and opened.envelope.expired():  # what has an outcome is passed on all the same
+            self._store.release(self.agent.name, opened.key, fence=claim.fence)
+            deadline = opened.envelope.expiry_time
+            raise _Parking("expired", InvalidInput(f"the deadline {deadline} has passed"))
         return claim
 
     def _wait_for(self, opened: _Opened, claim: Claim) -> Later:
         """Somebody else runs this: look again when the lease would have ended."""
-        wait = max(claim.wait, timedelta(milliseconds=50))
+        wait = max(claim.wait, _BUSY)
         return Later(wait, opened.delivery.again(attempt=opened.delivery.attempt), "busy")
+
+    def _come_back(self, opened: _Opened) -> Later:
+        """Another run took the key over: its outcome will be this step's as well, once it stands."""
+        return Later(_BUSY, opened.delivery.again(attempt=opened.delivery.attempt), "late")
 
     # 3. Run
 
@@ -221,7 +231,9 @@ class Handoff:
         began = time.perf_counter()
         try:
             output = self.agent.run(opened.payload, context)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever an agent raises is its failure, not ours
+        except (Exception, SystemExit) as error:  # whatever an agent raises is its failure, not ours
+            if isinstance(error, SystemExit) and _ended_by_signal(error):
+                raise  # the pool ends this process: its parent says what becomes of the step
             self._failed(opened, claim, error)
         return output, (time.perf_counter() - began) * 1000
 
@@ -254,7 +266,7 @@ class Handoff:
         """An outcome that was recorded before: by this step, or by another under the same key."""
         try:
             output = read(
-                self.agent.emits, ContractRef.from_uri(record.schema), strictjson.loads(record.data)
+                self.agent.emits, ContractRef.from_uri(record.schema), json.loads(record.data)
             )
         except InvalidInput:  # written by a newer build: pass it on as it is, its reader validates it
             return _Closed(record, None, None, None)
@@ -303,7 +315,7 @@ class Handoff:
                 run=opened.place.run,
                 step=send.step,
                 schema=ContractRef.from_uri(schema),
-                data=strictjson.loads(record.data),
+                data=json.loads(record.data),  # checked when it was recorded; what it is part of may be larger
                 key=None if settled.joined else closed.key,
                 source=f"/agents/{self.agent.name}",
                 cause=opened.envelope,
@@ -359,7 +371,10 @@ class Handoff:
 
     def release_for(self, delivery: Delivery) -> None:
         """Give back the lease that a child process held when it died."""
-        opened = self._open(delivery)
+        try:
+            opened = self._open(delivery)
+        except _Parking:  # it got no further than this, so it held none
+            return
         self._store.release(self.agent.name, opened.key, owner=delivery.owner)
 
     # Helpers
@@ -404,6 +419,11 @@ class Handoff:
     def _summary(self, settled: Settled, claim: Claim, opened: _Opened, closed: _Closed) -> str:
         word = "deduplicated" if settled.verdict == "settled" and claim.verdict == "done" else settled.verdict
         return f"{word} {ContractRef.from_uri(closed.record.schema)} run={opened.place.run} step={opened.place.step}"
+
+
+def _ended_by_signal(error: SystemExit) -> bool:
+    """Whether the prefork pool's signal handler raised it, and not the agent: its code is ``-(256 - signal)``."""
+    return isinstance(error.code, int) and -256 < error.code < 0
 
 
 def compose(

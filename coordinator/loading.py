@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from contracts.errors import CoordinationError
 from contracts.text import printable
@@ -66,6 +68,21 @@ def load_modules(names: Iterable[str]) -> Catalogue:
         for value in found:
             catalogue.add(value)
     return catalogue
+
+
+def find_demo(system: str) -> Any:
+    """The module that shows a reference system: ``tasks.<system>.demo``. Raises :class:`LoadError` for another name."""
+    name = f"tasks.{system}.demo"
+    if not system.isidentifier() or importlib.util.find_spec("tasks") is None or not _exists(name):
+        raise LoadError(f"there is no demo called {printable(system, 40)!r}", remedy="there is: payments")
+    return _imported(name)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _imported(name: str) -> ModuleType:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Protocol
 
 from celery import Celery
@@ -16,6 +17,7 @@ from coordinator.errors import ServerError
 from coordinator.message import Message
 
 _RETRY = {"max_retries": 5, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.5}
+_CONFIRM_TIMEOUT = 10.0  # seconds, after which the message is published anew on another connection
 
 
 class Publisher(Protocol):
@@ -24,8 +26,11 @@ class Publisher(Protocol):
     def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
         """Publish, after ``delay`` if given. Returns when all are safe; raises :class:`ServerError` otherwise."""
 
-    def declare(self, agents: Iterable[str]) -> None:
-        """Make sure that the agents' queues exist, so that messages wait for workers that are not started yet."""
+    def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
+        """Make sure that the agents' queues exist, so that messages wait for workers that are not started yet.
+
+        What was declared before is taken to be there still, unless ``again`` says to look.
+        """
 
 
 class BrokerPublisher:
@@ -38,21 +43,23 @@ class BrokerPublisher:
         self._lock = threading.Lock()
 
     def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
+        self.declare(())
+        errors = self._errors
         try:
             exchange = self._delay_exchange(delay) if delay else self._topology.agents.name
             with self._app.producer_pool.acquire(block=True) as producer:
                 for message in messages:
                     self._send(producer, exchange, message)
-        except (OperationalError, OSError, *self._connection_errors()) as error:
+        except errors as error:
+            self._declared.clear()  # perhaps the broker has lost what was declared
             raise _unusable(error) from error
 
-    def declare(self, agents: Iterable[str]) -> None:
-        missing = [agent for agent in agents if agent not in self._declared]
-        if self._declared and not missing:
-            return
-        letters = [self._topology.dead_letters, self._topology.unroutable_letters]
-        self._declare([*letters, *map(self._topology.queue, missing)])
-        self._declared.update(missing, (letters[0].name,))
+    def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
+        letters = self._topology.dead_letters
+        queues = [letters, *map(self._topology.queue, agents)]
+        missing = [queue for queue in queues if again or queue.name not in self._declared]
+        if missing:
+            self._declare([*missing, self._topology.unroutable_letters])
 
     def _send(self, producer: Any, exchange: str, message: Message) -> None:
         producer.publish(
@@ -65,6 +72,7 @@ class BrokerPublisher:
             correlation_id=message.id,
             message_id=message.id,
             delivery_mode=2,
+            confirm_timeout=_CONFIRM_TIMEOUT,
             retry=True,
             retry_policy=_RETRY,
         )
@@ -73,11 +81,11 @@ class BrokerPublisher:
         queue = self._topology.delay(delay)
         if queue.name not in self._declared:
             self._declare([queue])
-            self._declared.add(queue.name)
         name: str = queue.exchange.name
         return name
 
     def _declare(self, queues: list[Queue]) -> None:
+        errors = self._errors
         try:
             with self._lock, self._app.connection_for_write() as connection:
                 channel = connection.channel()
@@ -85,12 +93,21 @@ class BrokerPublisher:
                 self._topology.agents(channel).declare()
                 for queue in queues:
                     queue(channel).declare()
-        except (OperationalError, OSError, *self._connection_errors()) as error:
+        except errors as error:
             raise _unusable(error) from error
+        self._declared.update(queue.name for queue in queues)
 
-    def _connection_errors(self) -> tuple[type[Exception], ...]:
+    @cached_property
+    def _errors(self) -> tuple[type[Exception], ...]:
+        """What the transport may raise when the broker is gone, or refuses."""
         connection = self._app.connection_for_write()
-        return (*connection.connection_errors, *connection.channel_errors)
+        return (
+            OperationalError,
+            OSError,
+            *connection.connection_errors,
+            *connection.channel_errors,
+            *connection.recoverable_connection_errors,
+        )
 
 
 def _unusable(error: Exception) -> ServerError:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,13 +18,15 @@ from kombu.exceptions import OperationalError
 from contracts.errors import CoordinationError
 from coordinator.deadletters import Desk, RawLetter
 from coordinator.engine import Engine
+from coordinator.errors import ServerError
 from coordinator.journal.journal import Journal
 from coordinator.message import Message
 
 _log = logging.getLogger(__name__)
 
 _UNPUBLISHED_AFTER = timedelta(seconds=10)
-_TOUCH_EVERY = 3600.0
+_TOUCH_EVERY = 3600.0  # seconds
+_HEARTBEAT = 20  # seconds
 
 
 class Service:
@@ -37,6 +42,7 @@ class Service:
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._touched = -math.inf
 
     def start(self, timeout: float = 20.0) -> None:
         """Start, and return when dead letters are being drained; ``timeout`` in seconds."""
@@ -60,7 +66,10 @@ class Service:
         self._stop.set()
         for thread in self._threads:
             thread.join(timeout)
-        self.drain_history()
+        try:
+            self.drain_history()
+        except ServerError as error:
+            _log.warning("the rest of the history stays in Redis: %s", error)
 
     def wait(self) -> None:
         """Block until :meth:`stop` is called from elsewhere."""
@@ -82,7 +91,9 @@ class Service:
             self._engine.publisher.publish(messages)
             self._engine.store.published(run)
             _log.warning("run=%s was accepted but not published: published now", run)
-        self._engine.store.touch({row.run for row in self._journal.letters() if row.run})
+        if time.monotonic() - self._touched > _TOUCH_EVERY:
+            self._engine.store.touch({row.run for row in self._journal.letters() if row.run})
+            self._touched = time.monotonic()
 
     def _repeat(self, job: Callable[[], None], pause: float) -> None:
         while not self._stop.is_set():
@@ -90,12 +101,13 @@ class Service:
                 job()
             except (CoordinationError, OperationalError, OSError) as error:
                 _log.warning("%s; trying again", error)
-            except Exception:  # a fault of ours must not end the process's other work, and must be seen
+            except Exception:  # noqa: BLE001 - a fault of ours must not end the process's other work, and must be seen
                 _log.exception("the coordinator process had a fault; trying again")
             self._stop.wait(pause)
 
     def _drain_letters(self) -> None:
-        with self._engine.app.connection_for_read() as connection:
+        self._engine.publisher.declare((), again=True)  # the broker may be another than before
+        with self._engine.app.connection_for_read(heartbeat=_HEARTBEAT) as connection:
             connection.ensure_connection(max_retries=3, timeout=5)
             queue = self._engine.topology.dead_letters
             with Consumer(
@@ -103,12 +115,12 @@ class Service:
             ):
                 self._ready.set()
                 while not self._stop.is_set():
-                    try:
+                    with contextlib.suppress(TimeoutError):
                         connection.drain_events(timeout=0.5)
-                    except TimeoutError:
-                        connection.heartbeat_check()
+                    connection.heartbeat_check()
 
     def _letter(self, message: Any) -> None:
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
-        self._desk.receive(RawLetter(dict(message.headers or {}), body, message.content_type or ""))
+        encoding = message.content_encoding or ""
+        self._desk.receive(RawLetter(dict(message.headers or {}), body, message.content_type or "", encoding))
         message.ack()

@@ -10,6 +10,7 @@ from coordinator.errors import FlowError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
 _LONGEST_NAME = 120
+_LONGEST_BRANCH = 64
 
 
 class Step:
@@ -44,8 +45,11 @@ def parallel(**branches: Step) -> Parallel:
     if not branches:
         raise FlowError("parallel() has no branch", remedy="name at least one: parallel(stock=reserve)")
     for name, step in branches.items():
-        if not name.isidentifier():
-            raise FlowError(f"a branch is called {name!r}", remedy="a branch is named like a Python variable")
+        if not name.isidentifier() or len(name) > _LONGEST_BRANCH:
+            raise FlowError(
+                f"a branch is called {name[:80]!r}",
+                remedy=f"a branch is named like a Python variable, in up to {_LONGEST_BRANCH} characters",
+            )
         if not isinstance(step, Step):
             raise not_a_step(step)
     return Parallel(tuple(branches.items()))

@@ -4,6 +4,8 @@ Celery's own ways to fail count a chord part as failed, run errbacks, or acknowl
 on is rejected to the dead-letter exchange, and nothing else happens. See docs/decisions/0003.
 """
 
+# ruff: noqa: ARG002 - Celery decides what the methods that it calls are given
+
 from __future__ import annotations
 
 import logging
@@ -17,13 +19,15 @@ from celery.utils.saferepr import saferepr
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request as CeleryRequest
+from celery.worker.state import revoked as revoked_tasks
 from celery.worker.state import task_ready
 from celery.worker.strategy import default as celery_strategy
 
 from contracts import strictjson
-from contracts.errors import InvalidInput, InvalidJson
+from contracts.errors import CoordinationError, InvalidInput, InvalidJson
 from contracts.strictjson import Limits
-from coordinator.errors import CoordinationError, ServerError
+from contracts.text import is_plain
+from coordinator.errors import ServerError
 from coordinator.failure import Kind, said
 from coordinator.handoff import Done, Handoff, Later, Outcome, Park
 from coordinator.message import Delivery
@@ -33,11 +37,11 @@ _log = logging.getLogger(__name__)
 _SERVER_PAUSE = timedelta(seconds=2)
 
 
-class Parked(Reject):  # type: ignore[misc]
+class Parked(Reject):
     """Leaves the task: its own message goes to the dead-letter exchange. ``reason`` is a line without payload."""
 
 
-class AgentTask(Task):  # type: ignore[misc]
+class AgentTask(Task):
     """The Celery task of one agent."""
 
     abstract = True
@@ -87,7 +91,7 @@ class AgentTask(Task):  # type: ignore[misc]
             raise Reject(str(error), requeue=True) from error
 
 
-class Request(CeleryRequest):  # type: ignore[misc]
+class Request(CeleryRequest):
     """A delivery in the worker's parent process: whatever ends it badly parks it, in every branch that Celery has."""
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
@@ -112,6 +116,12 @@ class Request(CeleryRequest):  # type: ignore[misc]
         else:
             self._park("time-limit", "TimeLimitExceeded", f"it ran longer than {timeout} s and was killed")
 
+    def revoked(self) -> bool:
+        """Whether remote control has revoked it. A replay is the later decision, so it overrules a revocation."""
+        if self.request_dict.get("handoff_replays"):
+            revoked_tasks.discard(self.id)
+        return bool(super().revoked())
+
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
         """Somebody revoked the task by Celery's remote control."""
         self._already_revoked = True
@@ -123,11 +133,23 @@ class Request(CeleryRequest):  # type: ignore[misc]
         handoff: Handoff = self.task.handoff
         try:
             delivery = delivered(self.request_dict, *_arguments(self))
-            handoff.park(delivery, kind, error, text)
+            outcome = handoff.park(delivery, kind, error, text)
             handoff.release_for(delivery)
         except Exception as trouble:  # noqa: BLE001 - the letter itself must get away, its mark can be made from it
             _log.warning("task %s is parked without its mark: %s", self.id, said(trouble))
-        self._rejected(f"{kind}: {error}: {text}")
+            self._rejected(f"{kind}: {error}: {text}")
+        else:
+            if isinstance(outcome, Done):
+                self._given_back(outcome.summary)
+            else:
+                self._rejected(f"{kind}: {error}: {text}")
+
+    def _given_back(self, why: str) -> None:
+        """The step is settled: its process may have died before it passed the outcome on. The next delivery does that."""
+        revoked_tasks.discard(self.id)
+        task_ready(self)
+        _log.info("%s[%s] goes back to its queue: %s", self.name, self.id, why)
+        self.reject(requeue=True)
 
     def _rejected(self, reason: str) -> None:
         task_ready(self)
@@ -136,8 +158,22 @@ class Request(CeleryRequest):  # type: ignore[misc]
         self.send_event("task-failed", exception=f"Parked({saferepr(reason)})", traceback="")
 
 
-class Consumer(CeleryConsumer):  # type: ignore[misc]
+class Consumer(CeleryConsumer):
     """The worker's consumer: a message that Celery cannot read or does not know is rejected, never dropped."""
+
+    class Blueprint(CeleryConsumer.Blueprint):
+        """Celery's start-up without its native delayed delivery: messages wait in the topology's own queues."""
+
+        default_steps: ClassVar[list[str]] = [
+            step for step in CeleryConsumer.Blueprint.default_steps if not step.endswith(":DelayedDelivery")
+        ]
+
+    def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
+        """The connection of the task events. They are not confirmed: several threads send them over one channel, and
+        one that waits there for a confirm keeps all others, the consumer included, from going on."""
+        connection = self.app.connection_for_write(url=url, heartbeat=heartbeat)
+        connection.transport_options = {**connection.transport_options, "confirm_publish": False}
+        return self.ensure_connected(connection)
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         self._reject(message, exc)
@@ -162,7 +198,9 @@ def strategy(task: AgentTask, app: Any, consumer: Any, **options: Any) -> Callab
 
     def on_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
         try:
-            read_body(message.body, message.content_type, task.limits)
+            read_message(
+                message.headers, message.body, message.content_type, message.content_encoding, task.limits
+            )
         except InvalidInput as error:
             _log.warning("a message for %s was parked unread: %s", task.name, error)
             reject(_log, consumer.connection_errors, False)
@@ -170,6 +208,34 @@ def strategy(task: AgentTask, app: Any, consumer: Any, **options: Any) -> Callab
         return handle(message, body, ack, reject, callbacks, **more)
 
     return on_message
+
+
+def read_message(
+    headers: Mapping[str, Any], body: bytes | str, content_type: str, content_encoding: str, limits: Limits
+) -> str:
+    """Check everything about a message that Celery or the handoff relies on, and give its envelope's text.
+
+    Raises :class:`InvalidInput` where it is not what :func:`coordinator.message.message` makes.
+    """
+    if content_encoding.lower() != "utf-8":
+        raise InvalidInput("the content encoding is not utf-8")
+    for name, longest in _NAMES.items():
+        value = headers.get(name)
+        if not isinstance(value, str) or not 0 < len(value) <= longest or not is_plain(value):
+            raise InvalidInput(f"the header {name!r} is missing or malformed")
+    for name in ("retries", "handoff_replays"):
+        count = headers.get(name)
+        if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST:
+            raise InvalidInput(f"the header {name!r} is no count")
+    for name in ("eta", "expires", "shadow", "group", "stamped_headers"):
+        if headers.get(name) is not None:
+            raise InvalidInput(f"the header {name!r} is set: Celery would act on it, past the handoff")
+    if headers.get("timelimit") not in (None, [None, None]):
+        raise InvalidInput("the header 'timelimit' is set: the agent declares its own")
+    envelope, kwargs, _ = read_body(body, content_type, limits)
+    if (kwargs.get("flow"), kwargs.get("step")) != (headers["handoff_flow"], headers["handoff_step"]):
+        raise InvalidInput("headers and arguments name different steps")
+    return envelope
 
 
 def read_body(
@@ -221,6 +287,11 @@ def task_class(handoff: Handoff, publisher: Publisher, limits: Limits) -> type[A
         },
     )
 
+
+_NAMES = {"id": 200, "task": 200, "handoff_run": 200, "handoff_flow": 120, "handoff_step": 1000}
+"""The headers that must be there, with the most characters that each may have."""
+
+_MOST = 1_000_000
 
 _HEADERS = (
     "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit", "root_id",

@@ -75,11 +75,13 @@ class Settled:
     """What became of a settlement.
 
     ``verdict`` is ``settled``, ``again`` (it was settled before, and this finds what follows), ``late`` (another outcome
-    stands) or ``cancelled``. ``waiting`` says that a join still waits for other branches; ``joined`` is the join's data
-    when it is complete.
+    stands, or is about to: ``fenced`` says that another holder of the key shut this one out, and that the step itself
+    has no outcome yet) or ``cancelled``. ``waiting`` says that a join still waits for other branches; ``joined`` is the
+    join's data when it is complete.
     """
 
     verdict: str
+    fenced: bool = False
     waiting: bool = False
     joined: Record | None = None
 
@@ -169,18 +171,19 @@ class Store:
                 [content, owner, here, self._lease, self._outcome_ttl, epoch, self._settings.crash_limit],
             ),
         )
-        if status != "open":
-            if verdict == "granted":
-                self.release(agent, key, fence=int(number))
-            return Claim(status, record=Record.parse(settled) if settled else None)
-        if verdict == "granted" and holders:
-            return self._taken_over(holders.split("\n"), agent, key, content, int(number))
-        return Claim(
+        claim = Claim(
             verdict,
             fence=int(number) if verdict in {"granted", "done"} else 0,
             record=Record.parse(record) if record else None,
             wait=timedelta(milliseconds=int(number)) if verdict == "busy" else timedelta(),
         )
+        if verdict == "granted" and holders:
+            claim = self._taken_over(holders.split("\n"), agent, key, content, claim.fence)
+        if status == "open":
+            return claim
+        if claim.verdict == "granted":
+            self.release(agent, key, fence=claim.fence)
+        return Claim(status, record=Record.parse(settled) if settled else None)
 
     def renew(self, leases: Sequence[tuple[str, str, int]]) -> list[bool]:
         """Keep leases, given as (agent, key, fence); False for each that is another's by now."""
@@ -369,7 +372,8 @@ class _usable:  # noqa: N801 - reads as a statement
 
 def _settled(reply: list[str]) -> Settled:
     verdict, data, schemas, complete = reply
-    return Settled(verdict, waiting=complete == "waiting", joined=Record(schemas, data) if data else None)
+    joined = Record(schemas, data) if data else None
+    return Settled(verdict, fenced=complete == "fenced", waiting=complete == "waiting", joined=joined)
 
 
 def _run_record(run: str, fields: dict[str, str]) -> RunRecord:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any, Literal
 
 from contracts.payments import (
     HIGH_RISK,
@@ -50,7 +51,7 @@ def authorisation(scored: FraudScored, context: Context) -> PaymentAuthorised:
         amount=scored.amount,
         currency=scored.currency,
     )
-    outcome = "approved" if answer.approved else "declined"
+    outcome: Literal["approved", "declined"] = "approved" if answer.approved else "declined"
     return PaymentAuthorised(
         **_terms(scored), outcome=outcome, code=answer.code, reason=answer.decline_code or ""
     )
@@ -83,5 +84,5 @@ def notification(payment: PaymentBooked, context: Context) -> CustomerNotified:
     return CustomerNotified(**_terms(payment), outcome=payment.outcome, notice=said)
 
 
-def _terms(payment: PaymentTerms) -> dict[str, object]:
+def _terms(payment: PaymentTerms) -> dict[str, Any]:
     return {name: getattr(payment, name) for name in PaymentTerms.model_fields}

@@ -7,7 +7,7 @@ local known = redis.call('HMGET', outcome, 'content', 'state', 'fence', 'until',
 local content, state, fence = known[1], known[2], tonumber(known[3] or '0')
 local crashes, holders = tonumber(known[6] or '0'), known[5] or ''
 if content and content ~= ARGV[1] then return {'conflict', '0', holders, ''} end
-if state == 'done' then return {'done', tostring(fence), '', known[8]} end
+if state == 'done' then return {'done', known[3], '', known[8]} end
 if state == 'leased' then
   local remaining = tonumber(known[4]) - now
   if remaining > 0 then return {'busy', tostring(math.ceil(remaining)), '', ''} end
@@ -20,12 +20,13 @@ if epoch > tonumber(known[7] or '0') then crashes = 0 end
 if crashes >= tonumber(ARGV[7]) then
   return {'poison', tostring(crashes), '', ''}
 end
-fence = fence + 1
+-- It begins with the time, so that it grows even where the key was forgotten in between: a run remembers it longer
+fence = math.max(fence + 1, now)
 local fenced = holders
 if not string.find('\n' .. holders .. '\n', '\n' .. ARGV[3] .. '\n', 1, true) then
   holders = (holders == '') and ARGV[3] or (holders .. '\n' .. ARGV[3])
 end
-redis.call('HSET', outcome, 'content', ARGV[1], 'state', 'leased', 'fence', fence, 'owner', ARGV[2],
+redis.call('HSET', outcome, 'content', ARGV[1], 'state', 'leased', 'fence', string.format('%.0f', fence), 'owner', ARGV[2],
   'until', now + tonumber(ARGV[4]), 'holders', holders, 'crashes', crashes, 'epoch', epoch)
 redis.call('PEXPIRE', outcome, ARGV[5])
-return {'granted', tostring(fence), fenced, ''}
+return {'granted', string.format('%.0f', fence), fenced, ''}

@@ -1,7 +1,7 @@
 -- Settle a step of a run, or find again what follows one that is settled. KEYS: run, history.
--- ARGV: step, fence, record (JSON {data, schema, ...}), entry, joins (JSON [{path, branches, branch}]), ends ('1': the
+-- ARGV: step, fence, record, entry, joins (JSON [{path, branches, branch}]), ends ('1': the
 --       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry
--- Gives {verdict, joined data or '', joined schemas or '', complete}
+-- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or ''}
 local run, history = KEYS[1], KEYS[2]
 local step, fence, record = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local status = redis.call('HGET', run, 'status')
@@ -16,9 +16,10 @@ local verdict = 'again'
 if ARGV[7] ~= '1' then
   local settled = redis.call('HEXISTS', run, 's:' .. step) == 1
   local floor = tonumber(redis.call('HGET', run, 'f:' .. step) or '0')
-  if settled or fence < floor or (status and status ~= 'running' and status ~= 'cancelled') then
+  local ended = status and status ~= 'running' and status ~= 'cancelled'
+  if settled or ended or fence < floor then
     tell(ARGV[11])
-    return {'late', '', '', ''}
+    return {'late', '', '', (settled or ended) and '' or 'fenced'}
   end
   redis.call('HSET', run, 's:' .. step, record)
   redis.call('HDEL', run, 'f:' .. step)
@@ -39,6 +40,7 @@ local data, schemas = string.sub(record, cut + 1), string.sub(record, 1, cut - 1
 local joined = false
 for _, join in ipairs(cjson.decode(ARGV[5])) do
   redis.call('HSETNX', run, 'j:' .. join.path .. '.' .. join.branch, schemas .. '\n' .. data)
+  redis.call('PEXPIRE', run, ARGV[8])
   local texts, names = {}, {}
   for _, branch in ipairs(join.branches) do
     local text = redis.call('HGET', run, 'j:' .. join.path .. '.' .. branch)
@@ -58,7 +60,7 @@ if ARGV[6] == '1' then
   local fields = redis.call('HKEYS', run)
   for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
-    if kind == 's:' or kind == 'j:' or kind == 'f:' then redis.call('HDEL', run, field) end
+    if kind == 'j:' or kind == 'f:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
   end
   redis.call('HSET', run, 'status', 'completed', 'result', schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[9])

@@ -1,0 +1,41 @@
+"""The flow that is measured: three agents that do nothing with one kilobyte."""
+
+from __future__ import annotations
+
+import uuid
+
+from contracts.contract import Contract, Key
+from coordinator.agent import agent
+from coordinator.flow import Flow
+
+PADDING = "x" * 1000
+
+
+class Parcel(Contract, name="bench.parcel", version=1):
+    """A kilobyte on its way."""
+
+    number: str = Key()
+    padding: str
+
+
+@agent("bench.one")
+def one(parcel: Parcel) -> Parcel:
+    return parcel
+
+
+@agent("bench.two")
+def two(parcel: Parcel) -> Parcel:
+    return parcel
+
+
+@agent("bench.three")
+def three(parcel: Parcel) -> Parcel:
+    return parcel
+
+
+flow = Flow("bench.three-steps", one >> two >> three)
+
+
+def payload() -> Parcel:
+    """A new parcel."""
+    return Parcel(number=uuid.uuid4().hex, padding=PADDING)

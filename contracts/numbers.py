@@ -1,0 +1,26 @@
+"""Numbers that must not be rounded on the way."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
+
+
+def _exact(value: Any, info: ValidationInfo) -> Any:
+    wanted = str if info.mode == "json" else Decimal
+    if not isinstance(value, wanted):
+        raise ValueError(
+            f"an exact decimal is written as a {'text' if wanted is str else 'Decimal'}, never as a float"
+        )
+    return value
+
+
+ExactDecimal = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(strict=False),
+    WithJsonSchema({"type": "string", "pattern": r"^[-+]?[0-9]+(\.[0-9]+)?$"}),
+]
+"""A decimal that travels as text: JSON numbers become binary floats in most readers, and money must not."""

@@ -1,0 +1,461 @@
+"""The commands. Each is a thin skin over the Python API."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from config.logs import configure
+from config.settings import Settings, load
+from contracts import strictjson
+from contracts.errors import CoordinationError, InvalidInput
+from coordinator.batch import Batch, read_lines, start_batch
+from coordinator.cli.output import bar, err, out, print_json, table
+from coordinator.cli.timeline import timeline
+from coordinator.client import Coordinator, Run
+from coordinator.deadletters import Letter
+from coordinator.embedded.servers import refuse_embedded
+from coordinator.engine import Engine
+from coordinator.errors import RunNotCompleted
+from coordinator.journal.journal import Journal
+from coordinator.loading import find_demo, load_modules
+from coordinator.service import Service
+
+_UNFINISHED = 3
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. A user's mistake ends in one line on standard error and a non-zero exit."""
+    try:
+        cli.main(args=arguments, prog_name="coordinator", standalone_mode=False)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        err.print("coordinator: stopped")
+        sys.exit(130)
+    except CoordinationError as error:
+        err.print(f"coordinator: {error}", markup=False, soft_wrap=True)
+        sys.exit(1)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="handoff-coordinator", prog_name="coordinator")
+def cli() -> None:
+    """Coordinates agents: starts flows, shows runs, and brings back what failed.
+
+    Settings come from COORDINATOR_* variables. With none set everything runs in this process, and ends with it.
+
+    \b
+    coordinator demo payments                                        see it work, no server needed
+    coordinator start payments.payment --input payments.jsonl        a run for each line
+    coordinator dead-letters list                                    what failed and waits
+    coordinator dead-letters replay --flow payments.payment          go on where it failed
+    """
+
+
+@cli.command()
+@click.argument("flow")
+@click.option(
+    "--input", "file", type=click.Path(path_type=Path), help="A JSON Lines file: one run for each line."
+)
+@click.option("--payload", help="The input of one run, as a JSON object.")
+@click.option("--key", help="The idempotency key of the one run; by default the payload's own.")
+@click.option(
+    "--timeout", type=float, default=300.0, show_default=True, help="Seconds to wait for runs to end."
+)
+@click.option("--no-wait", is_flag=True, help="Return when the runs are accepted (needs servers).")
+@_json
+def start(
+    flow: str,
+    file: Path | None,
+    payload: str | None,
+    key: str | None,
+    timeout: float,
+    no_wait: bool,
+    as_json: bool,
+) -> None:
+    """Start runs of FLOW, and wait until each has ended or is parked.
+
+    Exit status: 0 all completed, 3 some line was refused or some run has not completed, 1 nothing could be done.
+    """
+    if (file is None) == (payload is None):
+        raise click.UsageError("give either --input FILE or --payload JSON")
+    with _coordinator() as coordinator:
+        if no_wait:
+            refuse_embedded(coordinator.settings, "--no-wait")
+        if payload is not None:
+            _start_one(coordinator, flow, payload, key, None if no_wait else timeout, as_json)
+        elif file is not None:
+            _start_file(coordinator, flow, file, 0.0 if no_wait else timeout, as_json)
+
+
+@cli.group()
+def runs() -> None:
+    """Look at runs, and cancel them."""
+
+
+@runs.command("list")
+@click.option("--limit", default=50, show_default=True, help="How many of the newest.")
+@_json
+def list_runs(limit: int, as_json: bool) -> None:
+    """The newest runs."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "listing runs")
+        begun = coordinator.journal.recent_runs(limit)
+        records = coordinator.engine.store.runs([entry["run"] for entry in begun])
+        rows = [
+            (entry["run"], entry["flow"], record.status if record else "ended", entry["at"])
+            for entry, record in zip(begun, records, strict=True)
+        ]
+        _show(as_json, "runs", ("run", "flow", "status", "started"), rows)
+
+
+@runs.command("show")
+@click.argument("run")
+@_json
+def show_run(run: str, as_json: bool) -> None:
+    """The timeline of RUN: every attempt, outcome, failure and replay."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "showing a run")
+        found = coordinator.run(run)
+        story = found.history()
+        if as_json:
+            print_json({"run": run, "status": found.status(), "history": story})
+        else:
+            out.print(timeline(run, story))
+            out.print(f"status: {found.status()}")
+
+
+@runs.command("cancel")
+@click.argument("run")
+def cancel_run(run: str) -> None:
+    """Cancel RUN: steps that run now finish, nothing further begins."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "cancelling a run")
+        out.print(f"run {run}: {coordinator.run(run).cancel()}")
+
+
+@cli.group("dead-letters")
+def dead_letters() -> None:
+    """Look at what failed, and send it on its way again."""
+
+
+_filters: list[Callable[[Any], Any]] = [
+    click.option("--flow", default="", help="Only of this flow."),
+    click.option("--agent", default="", help="Only of this agent."),
+    click.option("--run", default="", help="Only of this run."),
+    click.option("--kind", default="", help="Only of this kind: error, invalid-input, time-limit, ..."),
+]
+
+
+def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_filters):
+        command = option(command)
+    return command
+
+
+@dead_letters.command("list")
+@_filtered
+@click.option("--all", "everything", is_flag=True, help="Also those that were replayed or settled.")
+@_json
+def list_letters(everything: bool, as_json: bool, **filters: str) -> None:
+    """What waits: why, where, since when."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "listing dead letters")
+        letters = coordinator.dead_letters(state=None if everything else "waiting", **filters)
+        if as_json:
+            print_json([shown(letter) for letter in letters])
+        else:
+            out.print(letter_table(letters))
+
+
+@dead_letters.command("show")
+@click.argument("letter")
+@_json
+def show_letter(letter: str, as_json: bool) -> None:
+    """One dead letter: its error, its input with sensitive values masked, and what to do."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "showing a dead letter")
+        found = coordinator.desk.letter(letter)
+        if as_json:
+            print_json(shown(found))
+        else:
+            rows = [
+                (name, json.dumps(value) if isinstance(value, dict) else value)
+                for name, value in shown(found).items()
+            ]
+            out.print(table(f"dead letter {letter}", ("", ""), rows))
+
+
+@dead_letters.command("replay")
+@click.argument("letters", nargs=-1)
+@_filtered
+@click.option("--all", "everything", is_flag=True, help="Everything that waits.")
+@_json
+def replay_letters(letters: tuple[str, ...], everything: bool, as_json: bool, **filters: str) -> None:
+    """Replay LETTERS by id, or those that a filter selects: each run goes on at the step that failed."""
+    if not letters and not everything and not any(filters.values()):
+        raise click.UsageError("name letters, give a filter such as --flow, or say --all")
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "replaying dead letters")
+        chosen = (
+            [coordinator.desk.letter(letter) for letter in letters]
+            if letters
+            else coordinator.dead_letters(**filters)
+        )
+        done, refused = [], []
+        with bar() as progress:
+            for letter in progress.track(chosen, description="replaying"):
+                try:
+                    letter.replay()
+                    done.append(letter.id)
+                except CoordinationError as error:
+                    refused.append({"letter": letter.id, "reason": str(error)})
+        if as_json:
+            print_json({"replayed": done, "refused": refused})
+        else:
+            out.print(f"{len(done)} replayed")
+            for refusal in refused:
+                err.print(f"{refusal['letter']}: {refusal['reason']}", markup=False)
+        if refused:
+            raise click.exceptions.Exit(_UNFINISHED)
+
+
+@cli.command()
+@_json
+def flows(as_json: bool) -> None:
+    """The flows that are loaded, step by step."""
+    catalogue = load_modules(load().agents)
+    rows = [
+        (
+            flow.name,
+            place.path,
+            place.agent.name,
+            str(place.agent.accepts.ref()),
+            str(place.agent.emits.ref()),
+        )
+        for flow in catalogue.flows.values()
+        for place in flow.places()
+    ]
+    _show(as_json, "flows", ("flow", "step", "agent", "accepts", "emits"), rows)
+
+
+@cli.command()
+@_json
+def agents(as_json: bool) -> None:
+    """The agents that are loaded; each has a queue of its name."""
+    settings = load()
+    rows = [
+        (
+            agent.name,
+            settings.prefix + agent.name,
+            str(agent.accepts.ref()),
+            str(agent.emits.ref()),
+            agent.retry.attempts,
+        )
+        for agent in load_modules(settings.agents).agents.values()
+    ]
+    _show(as_json, "agents", ("agent", "queue", "accepts", "emits", "attempts"), rows)
+
+
+@cli.command()
+@_json
+def check(as_json: bool) -> None:
+    """Whether settings, modules and servers are in order. Exit status 1 where one is not."""
+    settings = _settings()
+    load_modules(settings.agents)
+    if settings.embedded:
+        _show(as_json, "check", ("what", "state"), [("servers", "none set: embedded in each process")])
+        return
+    with _coordinator() as coordinator:
+        rows = [
+            ("redis", coordinator.engine.store.ping()),
+            ("broker", coordinator.engine.broker_version()),
+            ("journal", coordinator.journal.ping()),
+        ]
+        _show(as_json, "check", ("what", "state"), rows)
+
+
+@cli.command()
+def serve() -> None:
+    """Be the coordinator process: keep dead letters and history in the journal, publish what a crash left behind.
+
+    Runs until it is told to stop (SIGTERM or Ctrl-C). Any number may run at once.
+    """
+    settings = _settings()
+    refuse_embedded(settings, "the coordinator process")
+    engine = Engine(settings)
+    journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
+    journal.ping()
+    service = Service(engine, journal)
+    stop = threading.Event()
+
+    def stopped(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, stopped)
+    signal.signal(signal.SIGINT, stopped)
+    service.start()
+    err.print("coordinator: serving")
+    stop.wait()
+    service.stop()
+    engine.close()
+    journal.close()
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("system")
+@_json
+def demo(system: str, as_json: bool) -> None:
+    """Show a reference SYSTEM at work: payments."""
+    module = find_demo(system)
+    with _coordinator() as coordinator:
+        module.run(coordinator, as_json=as_json)
+
+
+def shown(letter: Letter) -> dict[str, Any]:
+    """A letter as people may see it: everything but the message itself."""
+    row = letter.row
+    fields = {name: getattr(row, name) for name in row.__slots__ if name != "message"}
+    return {**fields, "remedy": letter.remedy}
+
+
+def letter_table(letters: Sequence[Letter]) -> Any:
+    """Letters as a table."""
+    rows = [
+        (row.id, row.state, row.flow, f"{row.step} {row.agent}", row.kind, row.text, row.last_failed_at)
+        for row in (letter.row for letter in letters)
+    ]
+    return table(
+        f"dead letters: {len(rows)}", ("letter", "state", "flow", "step", "kind", "why", "since"), rows
+    )
+
+
+def _settings() -> Settings:
+    settings = load()
+    configure(settings.log_level)
+    return settings
+
+
+@contextmanager
+def _coordinator() -> Iterator[Coordinator]:
+    with Coordinator(_settings()) as coordinator:
+        yield coordinator
+
+
+def _show(as_json: bool, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        out.print(table(title, columns, rows))
+
+
+def _start_one(
+    coordinator: Coordinator, flow: str, payload: str, key: str | None, timeout: float | None, as_json: bool
+) -> None:
+    try:
+        run = coordinator.start(flow, strictjson.loads(payload), idempotency_key=key)
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from None
+    if timeout is not None:
+        run.wait(timeout)
+    status = run.status()
+    story = run.history()
+    if as_json:
+        print_json({"run": run.id, "status": status, "history": story})
+    else:
+        out.print(timeline(run.id, story))
+        out.print(f"status: {status}")
+        if status == "parked":
+            err.print(f"coordinator: {_reason(run)}", markup=False)
+    if timeout is not None and status != "completed":
+        raise click.exceptions.Exit(_UNFINISHED)
+
+
+def _reason(run: Run) -> str:
+    try:
+        run.result(0)
+    except RunNotCompleted as error:
+        return str(error)
+    return ""
+
+
+def _start_file(coordinator: Coordinator, flow: str, file: Path, timeout: float, as_json: bool) -> None:
+    lines = read_lines(file)
+    loaded = coordinator.flows.flow(flow)
+    with bar() as progress:
+        batch = _start_lines(coordinator, loaded, lines, progress)
+        statuses = await_batch(coordinator, batch, timeout, progress)
+    letters = _letters_of(coordinator, batch) if statuses["parked"] else []
+    report = {
+        "flow": flow,
+        "lines": len(lines),
+        "runs": len(batch.runs),
+        "repeated": batch.repeated,
+        "refused": len(batch.refused),
+        **{status: statuses[status] for status in ("completed", "parked", "running", "cancelled")},
+    }
+    if as_json:
+        refused = [{"line": refusal.line, "reason": refusal.reason} for refusal in batch.refused]
+        print_json(
+            {**report, "refused_lines": refused, "dead_letters": [shown(letter) for letter in letters]}
+        )
+    else:
+        if batch.refused:
+            rows = [(refusal.line, refusal.reason) for refusal in batch.refused]
+            out.print(table("refused lines", ("line", "reason"), rows))
+        if letters:
+            out.print(letter_table(letters))
+        out.print(
+            table(f"{file.name} -> {flow}", ("", ""), [(name, str(value)) for name, value in report.items()])
+        )
+    if batch.refused or statuses["completed"] != len(batch.runs):
+        raise click.exceptions.Exit(_UNFINISHED)
+
+
+def _start_lines(coordinator: Coordinator, flow: Any, lines: list[bytes], progress: Progress) -> Batch:
+    task = progress.add_task("starting", total=len(lines))
+    return start_batch(
+        coordinator, flow, lines, progress=lambda batch: progress.update(task, completed=batch.lines)
+    )
+
+
+def await_batch(coordinator: Coordinator, batch: Batch, timeout: float, progress: Progress) -> Counter[str]:
+    """Wait until each run has ended or is parked, at most ``timeout`` seconds. Gives the number of runs by status."""
+    runs = list(batch.runs.values())
+    task = progress.add_task("running", total=len(runs))
+    deadline = time.monotonic() + timeout
+    while True:
+        statuses: Counter[str] = Counter(coordinator.statuses(runs)) if runs else Counter()
+        progress.update(task, completed=len(runs) - statuses["running"])
+        if not statuses["running"] or time.monotonic() > deadline:
+            return statuses
+        time.sleep(0.1)
+
+
+def _letters_of(coordinator: Coordinator, batch: Batch) -> list[Letter]:
+    """The letters of the batch; those of runs that were parked a moment ago may be on their way for some seconds."""
+    deadline = time.monotonic() + 5
+    while True:
+        letters = [letter for letter in coordinator.dead_letters() if letter.run in batch.runs]
+        parked = Counter(coordinator.statuses(list(batch.runs.values())))["parked"]
+        if len({letter.run for letter in letters}) >= parked or time.monotonic() > deadline:
+            return letters
+        time.sleep(0.05)

@@ -1,0 +1,243 @@
+"""The demo: a thousand payments, the ledger down for some of them, and every run brought to its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from contracts.errors import CoordinationError
+from coordinator.batch import Batch, read_lines, start_batch
+from coordinator.cli.output import err, out, print_json, table
+from coordinator.cli.timeline import timeline
+from coordinator.client import Coordinator, Run
+from coordinator.deadletters import Letter
+from tasks.payments.flow import payment
+from tasks.payments.sample import SAMPLE_FILE
+from tasks.payments.systems import gateway, ledger
+
+_OUTAGE_FROM = 0.25
+_OUTAGE_PARKS = 60
+_LONGEST = 300.0
+
+
+@dataclass(slots=True)
+class Figures:
+    """What the demo prints: counts of payments, lines and letters, and whether the books are right."""
+
+    payments: int = 0
+    completed: int = 0
+    booked: int = 0
+    declined: int = 0
+    held: int = 0
+    invalid: int = 0
+    repeated: int = 0
+    parked: int = 0
+    replayed: int = 0
+    charged: int = 0
+    doubled: int = 0
+    balanced: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class _Scene:
+    """What the live table shows."""
+
+    coordinator: Coordinator
+    lines: int
+    batch: Batch = field(default_factory=Batch)
+    statuses: Counter[str] = field(default_factory=Counter)
+    phase: str = "starting payments"
+    ledger_up: bool = True
+    most_parked: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    def look(self) -> None:
+        """Ask for the statuses of all runs."""
+        runs = list(self.batch.runs.values())
+        self.statuses = Counter(self.coordinator.statuses(runs)) if runs else Counter()
+        self.most_parked = max(self.most_parked, self.statuses["parked"])
+
+    def draw(self) -> RenderableType:
+        ended, elapsed = self.statuses["completed"], time.monotonic() - self.began
+        grid = Table.grid(padding=(0, 2))
+        for name, count, style in (
+            ("lines read", self.batch.lines, ""),
+            ("payments accepted", len(self.batch.runs), ""),
+            ("running", self.statuses["running"], "cyan"),
+            ("completed", ended, "green"),
+            ("parked", self.statuses["parked"], "red"),
+            ("refused lines", len(self.batch.refused), "yellow"),
+        ):
+            width = int(40 * count / max(self.lines, 1))
+            grid.add_row(name, Text(str(count), style=style, justify="right"), Text("█" * width, style=style))
+        state = (
+            Text("up", style="green")
+            if self.ledger_up
+            else Text("DOWN: its database is locked", style="bold red")
+        )
+        grid.add_row("ledger", "", state)
+        head = Text(
+            f"payments  {self.phase}  {elapsed:.0f} s  {ended / max(elapsed, 0.1):.0f} payments/s",
+            style="bold",
+        )
+        return Group(head, grid)
+
+
+def run(coordinator: Coordinator, *, as_json: bool = False) -> None:
+    """Run the demo with ``coordinator`` and print what happened."""
+    lines = _lines(coordinator, SAMPLE_FILE)
+    scene = _Scene(coordinator, len(lines))
+    figures = Figures()
+    with _shown(scene, as_json):
+        _pay(scene, lines)
+        letters = _parked_letters(scene)
+    figures.parked = scene.most_parked
+    if not as_json:
+        out.print(_parked_table(letters))
+    with _shown(scene, as_json):
+        scene.phase = "replaying"
+        for letter in letters:
+            letter.replay(by="demo")
+            figures.replayed += 1
+        _until_ended(scene)
+    _count(scene, figures)
+    if as_json:
+        print_json(asdict(figures))
+        return
+    out.print(
+        table("what happened", ("", ""), [(name, str(value)) for name, value in asdict(figures).items()])
+    )
+    out.print(f"refused lines: {', '.join(str(refusal.line) for refusal in scene.batch.refused)}")
+    shown = scene.batch.runs[letters[0].run] if letters else next(iter(scene.batch.runs.values()))
+    out.print(timeline(shown.id, shown.history()))
+
+
+def _lines(coordinator: Coordinator, file: Path) -> list[bytes]:
+    """The sample. On servers that outlive the demo, each demo's payments get ids of their own."""
+    lines = read_lines(file)
+    if coordinator.settings.embedded:
+        return lines
+    own = f'"demo-{uuid.uuid4().hex[:8]}-pay-'.encode()
+    return [line.replace(b'"pay-', own) for line in lines]
+
+
+def _pay(scene: _Scene, lines: list[bytes]) -> None:
+    """Start a payment for each line; when a quarter is started, take the ledger down until some runs are parked."""
+    begin = threading.Event()
+    outage = threading.Thread(target=_outage, args=(scene, begin), daemon=True)
+    outage.start()
+
+    def started(batch: Batch) -> None:
+        scene.batch = batch
+        if batch.lines >= _OUTAGE_FROM * len(lines):
+            begin.set()
+
+    scene.batch = start_batch(scene.coordinator, payment, lines, progress=started)
+    begin.set()
+    outage.join()
+    scene.phase = "finishing what can be finished"
+    _until_ended(scene)
+
+
+def _outage(scene: _Scene, begin: threading.Event) -> None:
+    """Lock the ledger's database for real, until enough runs are parked."""
+    begin.wait()
+    deadline = time.monotonic() + _LONGEST
+    with ledger(scene.coordinator.settings).outage():
+        scene.ledger_up = False
+        while scene.statuses["parked"] < _OUTAGE_PARKS and time.monotonic() < deadline:
+            time.sleep(0.05)
+            scene.look()
+    scene.ledger_up = True
+
+
+def _until_ended(scene: _Scene) -> None:
+    deadline = time.monotonic() + _LONGEST
+    scene.look()
+    while scene.statuses["running"]:
+        if time.monotonic() > deadline:
+            raise CoordinationError(
+                f"{scene.statuses['running']} payments have not ended within {_LONGEST:.0f} s",
+                "they go on",
+                "are workers of all four agents running?",
+            )
+        time.sleep(0.1)
+        scene.look()
+
+
+def _parked_letters(scene: _Scene) -> list[Letter]:
+    """The letters of the runs that are parked now, once the journal has them all."""
+    deadline = time.monotonic() + 30
+    while True:
+        letters = [letter for letter in scene.coordinator.dead_letters() if letter.run in scene.batch.runs]
+        if len({letter.run for letter in letters}) >= scene.statuses["parked"] or time.monotonic() > deadline:
+            return letters
+        time.sleep(0.05)
+
+
+def _parked_table(letters: list[Letter]) -> Table:
+    groups = Counter((letter.agent, letter.kind, letter.error, letter.text) for letter in letters)
+    rows = [(str(count), *group) for group, count in groups.most_common(8)]
+    return table(
+        f"parked: {len(letters)} runs wait at the step that failed",
+        ("runs", "agent", "kind", "error", "why"),
+        rows,
+    )
+
+
+def _count(scene: _Scene, figures: Figures) -> None:
+    runs: list[Run] = list(scene.batch.runs.values())
+    outcomes = Counter(run.result(timeout=0).outcome for run in runs)
+    settings = scene.coordinator.settings
+    audit = ledger(settings).audit()
+    figures.payments = len(runs)
+    figures.completed = scene.statuses["completed"]
+    figures.booked, figures.declined, figures.held = (
+        outcomes["booked"],
+        outcomes["declined"],
+        outcomes["held"],
+    )
+    figures.invalid = len(scene.batch.refused)
+    figures.repeated = scene.batch.repeated
+    figures.charged = gateway(settings).charges().approved
+    figures.doubled = audit.doubled
+    figures.balanced = audit.balanced
+    figures.seconds = round(time.monotonic() - scene.began, 1)
+
+
+@contextmanager
+def _shown(scene: _Scene, as_json: bool) -> Iterator[None]:
+    """A live table on standard error while the block runs; nothing for programs."""
+    if as_json:
+        yield
+        return
+    stop = threading.Event()
+    with Live(scene.draw(), console=err, refresh_per_second=8) as live:
+
+        def redraw() -> None:
+            while not stop.wait(0.15):
+                if scene.phase == "starting payments" and scene.ledger_up:
+                    scene.look()
+                live.update(scene.draw())
+
+        painter = threading.Thread(target=redraw, daemon=True)
+        painter.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            painter.join()
+            live.update(scene.draw())

@@ -1,0 +1,1 @@
+"""Tests that take servers and processes down while work is under way."""

@@ -1,0 +1,53 @@
+"""Messages as a worker gets them, and a broker's twin that keeps what is published."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+
+from contracts.contract import Contract
+from coordinator import canvas
+from coordinator.flow import Flow
+from coordinator.handoff import compose
+from coordinator.message import Delivery, Message, message
+from coordinator.task import delivered, read_body
+from contracts.strictjson import Limits
+
+
+class RecordingPublisher:
+    """Keeps what is published, and calls ``before`` each time, which may raise."""
+
+    def __init__(self, before: Callable[[], None] = lambda: None) -> None:
+        self.messages: list[Message] = []
+        self.declared: set[str] = set()
+        self.before = before
+
+    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
+        self.before()
+        self.messages.extend(messages)
+
+    def declare(self, agents: Iterable[str]) -> None:
+        self.declared.update(agents)
+
+
+def start(flow: Flow, payload: Contract, run: str = "run-1", deadline: timedelta | None = None) -> list[Message]:
+    """The messages that start a run."""
+    return [
+        message(
+            send,
+            compose(
+                run=run,
+                step=send.step,
+                schema=payload.ref(),
+                data=payload.to_data(),
+                key=payload.key(),
+                source="/coordinator",
+                deadline=datetime.now(UTC) + deadline if deadline else None,
+            ),
+        )
+        for send in canvas.first(flow)
+    ]
+
+
+def deliver(sent: Message, worker: str = "w@1") -> Delivery:
+    """A message as a worker gets it."""
+    envelope, kwargs, continuation = read_body(sent.body, "application/json", Limits())
+    return delivered({**sent.headers, **continuation, "hostname": worker}, envelope, kwargs)

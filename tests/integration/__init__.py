@@ -1,0 +1,1 @@
+"""Tests on real RabbitMQ, Redis and PostgreSQL, with real workers."""

@@ -1,0 +1,50 @@
+"""The store's scripts on a real Redis: the same tests as on the embedded one."""
+
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from coordinator.store.store import Store, connect
+from tests.servers import Servers
+from tests.store_suite import (
+    TestClaim,
+    TestJoin,
+    TestPark,
+    TestPoison,
+    TestServer,
+    TestSettle,
+    TestStart,
+    TestTimeToLive,
+    make_settings,
+)
+
+__all__ = [
+    "TestClaim",
+    "TestJoin",
+    "TestPark",
+    "TestPoison",
+    "TestServer",
+    "TestSettle",
+    "TestStart",
+    "TestTimeToLive",
+]
+
+
+@pytest.fixture
+def redis_server(servers: Servers) -> Iterator[Redis]:
+    """The real Redis of the test session."""
+    redis = connect(servers.redis_url)
+    yield redis
+    redis.close()
+
+
+@pytest.fixture
+def store(redis_server: Redis, namespace: str) -> Store:
+    """A store of its own."""
+    return Store(redis_server, make_settings(namespace=namespace))
+
+
+def test_version(store: Store) -> None:
+    """The server says its version."""
+    assert store.ping()[0].isdigit()

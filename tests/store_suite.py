@@ -1,0 +1,446 @@
+"""What every Redis must do with the scripts of the store: the same tests on the embedded one and on a real one."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from config.settings import Settings
+from coordinator.canvas import Join
+from coordinator.errors import Conflict, ServerError
+from coordinator.store.store import Claim, Place, Record, Settled, Store
+from tests.waiting import wait_until
+
+AGENT = "shop.price"
+ONE = Record("urn:contract:shop.priced:1", '{"price":1}')
+TWO = Record("urn:contract:shop.priced:1", '{"price":2}')
+FIRST = Place("run-1", "shop.order", "1")
+OTHER = Place("run-2", "shop.order", "1")
+
+
+def make_settings(**values: Any) -> Settings:
+    """The defaults, whatever the environment says, and `values`."""
+    defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    return Settings.model_construct(**{**defaults, "shards": 2, **values})
+
+
+def claim(store: Store, place: Place = FIRST, *, key: str = "k", content: str = "c", epoch: int = 0) -> Claim:
+    """Claim a step for a worker of its own."""
+    return store.claim(place, agent=AGENT, key=key, content=content, owner=f"w|{place.run}", epoch=epoch)
+
+
+def settle(
+    store: Store,
+    fence: int,
+    place: Place = FIRST,
+    *,
+    key: str = "k",
+    record: Record = ONE,
+    joins: tuple[Join, ...] = (),
+    ends: bool = False,
+) -> Settled:
+    """Settle a step under a fence."""
+    told = {"run": place.run, "kind": "settled"}
+    return store.settle(
+        place,
+        agent=AGENT,
+        key=key,
+        content="c",
+        fence=fence,
+        record=record,
+        entry=told,
+        late={**told, "kind": "late"},
+        joins=joins,
+        ends=ends,
+    )
+
+
+def fall_silent(store: Store, key: str = "k") -> None:
+    """The holder of a key has not renewed its lease in time."""
+    store.redis.hset(store.keys.outcome(AGENT, key), "until", 0)
+
+
+def take_over(store: Store, place: Place = FIRST, *, key: str = "k", epoch: int = 0) -> Claim:
+    """The holder falls silent, and another claims."""
+    fall_silent(store, key)
+    return claim(store, place, key=key, epoch=epoch)
+
+
+def told(store: Store, run: str = FIRST.run) -> list[str]:
+    """The kinds of the run's history entries, in order."""
+    entries = [json.loads(text) for _, text in store.history(store.keys.shard(run))]
+    return [entry["kind"] for entry in entries if entry["run"] == run]
+
+
+def _above(fence: int, store: Store) -> Claim | None:
+    """A claim of a key that was forgotten, made later than `fence`."""
+    seconds, microseconds = store.redis.time()
+    return claim(store) if seconds * 1000 + microseconds // 1000 > fence else None
+
+
+def entry(kind: str, run: str = FIRST.run) -> dict[str, str]:
+    return {"run": run, "kind": kind}
+
+
+class TestClaim:
+    def test_free_key_is_granted(self, store: Store) -> None:
+        """A step that nobody has is granted, with a fence."""
+        found = claim(store)
+        assert (found.verdict, found.fence > 0) == ("granted", True)
+
+    def test_held_key_is_busy(self, store: Store) -> None:
+        """While somebody holds the lease, the next claimant is told how long it lasts."""
+        claim(store)
+        found = claim(store, OTHER)
+        assert found.verdict == "busy"
+        assert timedelta() < found.wait <= timedelta(seconds=15)
+
+    def test_lease_ends_by_itself(self, redis_server: Redis, namespace: str) -> None:
+        """When the lease is over, the key is taken over under a higher fence."""
+        short = Store(redis_server, make_settings(namespace=namespace, lease=timedelta(milliseconds=20)))
+        first = claim(short)
+
+        def granted() -> Claim | None:
+            found = claim(short, OTHER)
+            return found if found.verdict == "granted" else None
+
+        second = wait_until(granted, description="the lease is over", interval=0.005)
+        assert second is not None
+        assert second.fence > first.fence
+
+    def test_renewed_lease_holds(self, store: Store) -> None:
+        """A lease that is renewed stays; one that was lost cannot be renewed."""
+        first = claim(store)
+        fall_silent(store)
+        assert store.renew([(AGENT, "k", first.fence)]) == [True]
+        assert claim(store, OTHER).verdict == "busy"
+        take_over(store, OTHER)
+        assert store.renew([(AGENT, "k", first.fence), (AGENT, "unknown", 1)]) == [False, False]
+
+    def test_other_content_conflicts(self, store: Store) -> None:
+        """A key that came with another content conflicts, held or settled."""
+        fence = claim(store).fence
+        assert claim(store, OTHER, content="other").verdict == "conflict"
+        settle(store, fence)
+        assert claim(store, OTHER, content="other").verdict == "conflict"
+
+    def test_known_outcome_is_given(self, store: Store) -> None:
+        """Another run with the same key gets the outcome that there is."""
+        settle(store, claim(store).fence)
+        found = claim(store, OTHER)
+        assert (found.verdict, found.record) == ("done", ONE)
+
+    def test_settled_step_is_given(self, store: Store) -> None:
+        """A step that is settled answers with its own outcome."""
+        settle(store, claim(store).fence)
+        found = claim(store)
+        assert (found.verdict, found.record) == ("settled", ONE)
+
+    @pytest.mark.parametrize("status", ["completed", "cancelled"])
+    def test_ended_run_gives_the_lease_back(self, store: Store, status: str) -> None:
+        """A step of a run that has ended is not run, and leaves its key to others."""
+        store.start(FIRST, key="", content="c", first="[]")
+        if status == "cancelled":
+            store.cancel(FIRST.run, entry("cancelled"))
+        else:
+            settle(store, claim(store, key="last").fence, key="last", ends=True)
+        assert claim(store, Place(FIRST.run, FIRST.flow, "2")).verdict == status
+        assert claim(store, OTHER).verdict == "granted"
+
+    def test_released_key_is_free(self, store: Store) -> None:
+        """A lease that its holder gives back is free at once, and counts as no crash."""
+        for _ in range(5):
+            assert store.release(AGENT, "k", fence=claim(store).fence)
+        assert not store.release(AGENT, "k", fence=1)
+
+    def test_forgotten_key_still_grows(self, store: Store) -> None:
+        """A fence is above every earlier one even where the key was forgotten in between."""
+        first = claim(store).fence
+        second = take_over(store).fence  # the run remembers it as the least that may settle
+        store.redis.delete(store.keys.outcome(AGENT, "k"))
+        third = wait_until(lambda: _above(second, store), description="the clock goes on", interval=0.001)
+        assert third is not None
+        assert first < second < third.fence
+        assert settle(store, third.fence).verdict == "settled"
+
+
+class TestPoison:
+    def test_step_that_kills_workers_is_poison(self, store: Store) -> None:
+        """After as many lost workers as the limit says, a step is not run again."""
+        claim(store)
+        for _ in range(2):
+            assert take_over(store).verdict == "granted"
+        assert take_over(store).verdict == "poison"
+        assert take_over(store).verdict == "poison"
+
+    def test_replay_forgives(self, store: Store) -> None:
+        """A replay (a later epoch) counts crashes anew, once."""
+        claim(store)
+        while take_over(store).verdict == "granted":
+            pass
+        assert take_over(store, epoch=1).verdict == "granted"
+        for _ in range(2):
+            assert take_over(store, epoch=1).verdict == "granted"
+        assert take_over(store, epoch=1).verdict == "poison"
+
+    def test_dead_child_counts(self, store: Store) -> None:
+        """A lease that a parent process gives back for its dead child counts as a crash."""
+        for _ in range(3):
+            assert claim(store).verdict == "granted"
+            assert store.release(AGENT, "k", owner=f"w|{FIRST.run}")
+        assert claim(store).verdict == "poison"
+
+    def test_stranger_cannot_release(self, store: Store) -> None:
+        """A lease is given back by its holder only."""
+        claim(store)
+        assert not store.release(AGENT, "k", owner="somebody")
+        assert claim(store, OTHER).verdict == "busy"
+
+
+class TestSettle:
+    def test_first_settler_wins(self, store: Store) -> None:
+        """A holder that was taken over settles late, at the key and at the run, and is told that it was shut out."""
+        frozen = claim(store)
+        awake = take_over(store)
+        assert settle(store, frozen.fence, record=TWO) == Settled("late", fenced=True)
+        assert settle(store, awake.fence).verdict == "settled"
+        assert settle(store, frozen.fence, record=TWO) == Settled("late")
+        assert claim(store, OTHER).record == ONE
+        assert claim(store).record == ONE
+        assert told(store) == ["late", "settled", "late"]
+
+    def test_other_run_shuts_out(self, store: Store) -> None:
+        """A holder whose key another run took over settles nothing in its own run either."""
+        frozen = claim(store)
+        awake = take_over(store, OTHER)
+        settle(store, awake.fence, OTHER, record=TWO)
+        assert settle(store, frozen.fence).fenced
+        assert claim(store).record == TWO
+
+    def test_earlier_settlement_is_adopted(self, store: Store) -> None:
+        """Whoever takes a key over finds what an earlier holder settled at its run meanwhile."""
+        frozen = claim(store)
+        place = store.keys.run(FIRST.run)
+        store.redis.hset(place, "s:1", TWO.text())  # what is left of a settle that was late at the key
+        found = take_over(store, OTHER)
+        assert frozen.fence < found.fence
+        assert (found.verdict, found.record) == ("done", TWO)
+        assert claim(store, Place("run-3", "shop.order", "1")).record == TWO
+
+    def test_known_outcome_settles_a_step(self, store: Store) -> None:
+        """A step takes over the outcome of its key, and is settled by it."""
+        settle(store, claim(store).fence)
+        found = claim(store, OTHER)
+        assert found.record is not None
+        settled = store.settle_known(
+            OTHER, fence=found.fence, record=found.record, entry=entry("deduplicated", OTHER.run), joins=(), ends=True
+        )
+        assert settled.verdict == "settled"
+        record = store.run(OTHER.run)
+        assert record is not None
+        assert (record.status, record.result) == ("completed", ONE)
+        assert told(store, OTHER.run) == ["deduplicated"]
+
+    def test_cancelled_run_goes_no_further(self, store: Store) -> None:
+        """A step that finishes after its run was cancelled is recorded, and nothing follows."""
+        store.start(FIRST, key="", content="c", first="[]")
+        fence = claim(store).fence
+        store.cancel(FIRST.run, entry("cancelled"))
+        assert settle(store, fence, ends=True).verdict == "cancelled"
+        record = store.run(FIRST.run)
+        assert record is not None
+        assert (record.status, record.result) == ("cancelled", None)
+        assert told(store) == ["cancelled", "settled"]
+
+    def test_ended_run_keeps_its_result(self, store: Store) -> None:
+        """A run that is completed takes no other outcome."""
+        fence = claim(store).fence
+        settle(store, fence, ends=True)
+        assert settle(store, fence, record=TWO, ends=True) == Settled("late")
+        record = store.run(FIRST.run)
+        assert record is not None
+        assert record.result == ONE
+
+
+class TestJoin:
+    BRANCHES = ("a", "b")
+
+    def arrive(self, store: Store, branch: str, record: Record = ONE, *, outer: Join | None = None) -> Settled:
+        place = Place(FIRST.run, FIRST.flow, f"{'1.x.' if outer else ''}1.{branch}.1")
+        joins = (Join(place.step.rsplit(".", 2)[0], self.BRANCHES, branch),) + ((outer,) if outer else ())
+        key = place.step
+        return settle(store, claim(store, place, key=key).fence, place, key=key, record=record, joins=joins)
+
+    def test_last_branch_completes(self, store: Store) -> None:
+        """A join waits until every branch has arrived, and puts the parts together in the order of the flow."""
+        assert self.arrive(store, "b", TWO).waiting
+        settled = self.arrive(store, "a")
+        assert settled.joined == Record(
+            "a=urn:contract:shop.priced:1 b=urn:contract:shop.priced:1", '{"a":{"price":1},"b":{"price":2}}'
+        )
+
+    def test_found_again(self, store: Store) -> None:
+        """What follows a settled branch is found again: the whole join, or that it still waits."""
+        self.arrive(store, "a")
+        place = Place(FIRST.run, FIRST.flow, "1.a.1")
+        joins = (Join("1", self.BRANCHES, "a"),)
+        assert store.follow(place, record=ONE, joins=joins, ends=False) == Settled("again", waiting=True)
+        settled = self.arrive(store, "b")
+        again = store.follow(place, record=ONE, joins=joins, ends=False)
+        assert (again.verdict, again.joined) == ("again", settled.joined)
+
+    def test_nested(self, store: Store) -> None:
+        """A join that is itself a branch arrives at the outer one when it is complete, with the paths of its parts."""
+        outer = Join("1", ("x", "y"), "x")
+        assert self.arrive(store, "a", outer=outer).waiting
+        assert self.arrive(store, "b", TWO, outer=outer).waiting
+        place = Place(FIRST.run, FIRST.flow, "1.y.1")
+        settled = settle(store, claim(store, place, key="y").fence, place, key="y", joins=(Join("1", ("x", "y"), "y"),))
+        assert settled.joined is not None
+        assert json.loads(settled.joined.data) == {"x": {"a": {"price": 1}, "b": {"price": 2}}, "y": {"price": 1}}
+        assert settled.joined.schema.split() == [
+            "x.a=urn:contract:shop.priced:1",
+            "x.b=urn:contract:shop.priced:1",
+            "y=urn:contract:shop.priced:1",
+        ]
+
+
+class TestStart:
+    def test_first_messages_are_kept_until_published(self, store: Store) -> None:
+        """A run that was accepted is listed with its first messages until they are published."""
+        assert store.start(FIRST, key="k", content="c", first="[1]") == "created"
+        assert store.start(FIRST, key="k", content="c", first="[1]") == "unpublished"
+        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == [(FIRST.run, "[1]")]
+        assert list(store.unpublished(older_than=timedelta(hours=1))) == []
+        store.published(FIRST.run)
+        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == []
+        assert store.start(FIRST, key="k", content="c", first="[1]") == "existing"
+
+    def test_other_content_conflicts(self, store: Store) -> None:
+        """A run does not start a second time with another input."""
+        store.start(FIRST, key="k", content="c", first="[]")
+        with pytest.raises(Conflict, match="another input"):
+            store.start(FIRST, key="k", content="other", first="[]")
+
+    def test_cancelled_run_is_not_published(self, store: Store) -> None:
+        """A run that is cancelled before its first messages went out stays unpublished."""
+        store.start(FIRST, key="k", content="c", first="[1]")
+        assert store.cancel(FIRST.run, entry("cancelled")) == "cancelled"
+        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == []
+
+    def test_run_that_was_lost_is_taken_up(self, store: Store) -> None:
+        """A message of a run that Redis does not know brings the run back."""
+        assert store.run(FIRST.run) is None
+        assert claim(store).verdict == "granted"
+        record = store.run(FIRST.run)
+        assert record is not None
+        assert (record.status, record.flow) == ("running", "shop.order")
+
+
+class TestPark:
+    REASON = {"kind": "error", "text": "no"}  # noqa: RUF012
+
+    def test_parked_and_on_its_way_again(self, store: Store) -> None:
+        """A parked step shows in its run, with the reason, until it is on its way again."""
+        claim(store)
+        assert store.park(FIRST, self.REASON, entry("parked")) == "parked"
+        record = store.run(FIRST.run)
+        assert record is not None
+        assert (record.status, record.parked) == ("parked", {"1": self.REASON})
+        assert store.unpark(FIRST, entry("replayed")) == "running"
+        record = store.run(FIRST.run)
+        assert record is not None
+        assert (record.status, record.parked) == ("running", {})
+        assert told(store) == ["parked", "replayed"]
+
+    def test_told_once(self, store: Store) -> None:
+        """Marking the same failure twice tells it once."""
+        for _ in range(2):
+            assert store.park(FIRST, self.REASON, entry("parked")) == "parked"
+        assert told(store) == ["parked"]
+
+    def test_settled_step_is_not_parked(self, store: Store) -> None:
+        """What is settled, and what belongs to an ended run, is not parked."""
+        settle(store, claim(store).fence)
+        assert store.park(FIRST, self.REASON, entry("parked")) == "settled"
+        store.cancel(FIRST.run, entry("cancelled"))
+        assert store.park(Place(FIRST.run, "shop.order", "2"), self.REASON, None) == "cancelled"
+        assert "parked" not in told(store)
+
+    def test_settling_unparks(self, store: Store) -> None:
+        """A step that is settled by another delivery is parked no more."""
+        fence = claim(store).fence
+        store.park(FIRST, self.REASON, entry("parked"))
+        settle(store, fence)
+        record = store.run(FIRST.run)
+        assert record is not None
+        assert (record.status, record.settled) == ("running", ("1",))
+
+    def test_ended_run_is_not_cancelled(self, store: Store) -> None:
+        """A completed run stays completed, and a run that nobody knows is not made by cancelling it."""
+        settle(store, claim(store).fence, ends=True)
+        assert store.cancel(FIRST.run, entry("cancelled")) == "completed"
+        assert store.cancel("unknown", entry("cancelled", "unknown")) == ""
+        assert store.run("unknown") is None
+
+
+class TestTimeToLive:
+    def test_every_key_has_one(self, store: Store, namespace: str) -> None:
+        """After each kind of operation, every key has a time to live."""
+        join = (Join("1", ("a", "b"), "a"),)
+        step = Place(FIRST.run, FIRST.flow, "1.a.1")
+        fences: list[int] = []
+        operations: list[Any] = [
+            lambda: store.claim(Place("lost", "f", "1"), agent=AGENT, key="x", content="c", owner="w", epoch=0),
+            lambda: store.follow(Place("gone", "f", "1.a.1"), record=ONE, joins=join, ends=False),
+            lambda: store.park(Place("unknown", "f", "1"), {"kind": "error"}, entry("parked", "unknown")),
+            lambda: store.unpark(Place("nowhere", "f", "1"), entry("replayed", "nowhere")),
+            lambda: store.start(FIRST, key="k", content="c", first="[]"),
+            lambda: store.note(FIRST.run, entry("started")),
+            lambda: store.published(FIRST.run),
+            lambda: fences.append(claim(store, step).fence),
+            lambda: store.renew([(AGENT, "k", fences[-1])]),
+            lambda: store.release(AGENT, "k", owner=f"w|{step.run}"),
+            lambda: fences.append(take_over(store, step).fence),
+            lambda: store.park(step, {"kind": "error"}, entry("parked")),
+            lambda: store.unpark(step, entry("replayed")),
+            lambda: store.release(AGENT, "k", fence=fences[-1]),
+            lambda: fences.append(claim(store, step).fence),
+            lambda: settle(store, fences[-1], step, joins=join),
+            lambda: settle(store, fences[0], step, joins=join),
+            lambda: settle(store, claim(store, OTHER, key="o").fence, OTHER, key="o", ends=True),
+            lambda: store.cancel(FIRST.run, entry("cancelled")),
+            lambda: store.touch([FIRST.run, OTHER.run]),
+        ]
+        for number, operation in enumerate(operations):
+            operation()
+            keys = list(store.redis.scan_iter(f"{store.keys.prefix}*"))
+            assert keys
+            assert [key for key in keys if store.redis.ttl(key) < 0] == [], f"after operation {number}"
+
+
+class TestServer:
+    def test_unknown_scripts_are_loaded(self, store: Store) -> None:
+        """A server that has lost its scripts is given them again."""
+        fence = claim(store).fence
+        store.redis.script_flush()
+        assert settle(store, fence).verdict == "settled"
+
+    def test_unusable_server_is_said(self, store: Store) -> None:
+        """A Redis that refuses is a ServerError that says so."""
+        store.redis.set(store.keys.run(FIRST.run), "not a hash")
+        with pytest.raises(ServerError, match="Redis cannot be used"):
+            claim(store)
+        with pytest.raises(ServerError, match="Redis cannot be used"):
+            store.run(FIRST.run)
+
+    def test_history_is_forgotten_on_demand(self, store: Store) -> None:
+        """History is given in order, and dropped when it is elsewhere."""
+        for kind in ("started", "parked"):
+            store.note(FIRST.run, entry(kind))
+        shard = store.keys.shard(FIRST.run)
+        assert told(store) == ["started", "parked"]
+        store.forget_history(shard, [store.history(shard)[0][0]])
+        assert told(store) == ["parked"]

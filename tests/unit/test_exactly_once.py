@@ -1,0 +1,273 @@
+"""Whatever workers do - freeze, crash between two scripts, wake up late - a key has one outcome, and no run is forgotten."""
+
+import itertools
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from fakeredis import FakeServer, FakeStrictRedis
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from redis import RedisError
+
+from contracts import Contract, Key
+from coordinator.agent import agent
+from coordinator.errors import Transient
+from coordinator.flow import Flow
+from coordinator.handoff import Done, Handoff, Later, Outcome
+from coordinator.lease import LeaseKeeper
+from coordinator.message import Message
+from coordinator.retry import Retry
+from coordinator.store import scripts
+from coordinator.store.store import Store
+from tests.deliveries import RecordingPublisher, deliver, start
+from tests.store_suite import make_settings
+
+KEY = "the-one-key"
+SCRIPTS = ("claim_run", "claim_outcome", "fence", "settle_outcome", "settle_run", "release", "note", "park")
+
+
+class Work(Contract, name="test.work", version=1):
+    work: str = Key()
+
+
+class Made(Contract, name="test.made", version=1):
+    work: str = Key()
+    serial: int
+
+
+class Serials:
+    """What tells one attempt's outcome from another's; begins anew in each example."""
+
+    count = itertools.count()
+
+
+@agent("test.make", retry=Retry(attempts=100, jitter=0))
+def make(work: Work) -> Made:
+    """No two attempts make the same."""
+    serial = next(Serials.count)
+    if serial % 5 == 4:
+        raise Transient("not now")
+    return Made(work=work.work, serial=serial)
+
+
+@agent("test.take")
+def take(made: Made) -> Made:
+    """What comes after."""
+    return made
+
+
+ENDS = Flow("test.ends", make)
+GOES_ON = Flow("test.goes-on", make >> take)
+RUNS = {"a": ENDS, "b": GOES_ON, "c": ENDS}
+
+
+class Crash(BaseException):
+    """The worker is killed."""
+
+
+class Gate:
+    """Lets a thread go on by one script at a time."""
+
+    def __init__(self) -> None:
+        self._go = threading.Semaphore(0)
+        self._stopped = threading.Semaphore(0)
+        self._crash = False
+
+    def wait(self) -> None:
+        """The worker's side: stop here until it may go on."""
+        self.stopped()
+        assert self._go.acquire(timeout=30)
+        if self._crash:
+            raise Crash
+
+    def stopped(self) -> None:
+        self._stopped.release()
+
+    def let_on(self, *, crash: bool = False) -> None:
+        """The scheduler's side: let it go on until it stops again."""
+        self._crash = crash
+        self._go.release()
+        self.await_stop()
+
+    def await_stop(self) -> None:
+        assert self._stopped.acquire(timeout=30)
+
+
+class SteppedRedis:
+    """A Redis client that stops at the gate before each script of a pipeline."""
+
+    def __init__(self, redis: Any, gate: Gate) -> None:
+        self._redis = redis
+        self._gate = gate
+        self._queued: list[tuple[Any, ...]] = []
+
+    def pipeline(self, transaction: bool = True) -> "SteppedRedis":
+        return SteppedRedis(self._redis, self._gate)
+
+    def execute_command(self, *command: Any) -> None:
+        self._queued.append(command)
+
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        return [self._one(command) for command in self._queued]
+
+    def _one(self, command: tuple[Any, ...]) -> Any:
+        self._gate.wait()
+        try:
+            return self._redis.execute_command(*command)
+        except RedisError as error:
+            return error
+
+
+class Worker:
+    """One delivery in the hands of one worker, in a thread that goes on only when it is told to."""
+
+    def __init__(self, sent: Message, handoff: Callable[[Gate], Handoff]) -> None:
+        self.sent = sent
+        self.outcome: Outcome | None = None
+        self.gate = Gate()
+        self.crashed = False
+        self._handoff = handoff(self.gate)
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+        self.gate.await_stop()
+
+    def _work(self) -> None:
+        try:
+            self.outcome = self._handoff(deliver(self.sent))
+        except Crash:
+            self.crashed = True
+        finally:
+            self.gate.stopped()
+
+    def step(self) -> bool:
+        """Go on to the next script; True when the delivery is dealt with."""
+        self.gate.let_on()
+        return self.outcome is not None
+
+    def crash(self) -> None:
+        self.gate.let_on(crash=True)
+        assert self.crashed
+
+
+class Workers(RuleBasedStateMachine):
+    """Three runs need the same effect: one key. Workers take their messages, and anything may happen to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        Serials.count = itertools.count()
+        self.redis = FakeStrictRedis(server=FakeServer(server_type="redis", version=(7,)), decode_responses=True)
+        for script in SCRIPTS:
+            self.redis.script_load(scripts._source(script)[0])
+        self.settings = make_settings(lease=timedelta(hours=1), crash_limit=100, shards=1)
+        self.store = Store(self.redis, self.settings)
+        self.leases = LeaseKeeper(self.store, self.settings.lease)
+        self.published: list[Message] = []
+        self.pending = [sent for run, flow in RUNS.items() for sent in start(flow, Work(work=KEY), run)]
+        self.working: list[Worker] = []
+        self.cancelled = False
+        self.known: dict[str, str] = {}
+
+    def handoff(self, gate: Gate) -> Handoff:
+        publisher = RecordingPublisher(gate.wait)
+        publisher.messages = self.published
+        store = Store(SteppedRedis(self.redis, gate), self.settings)  # type: ignore[arg-type]
+        return Handoff(make, self.settings, store, publisher, self.leases)
+
+    # What may happen
+
+    @precondition(lambda self: self.pending and len(self.working) < 4)
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
+        number = data.draw(st.integers(0, len(self.pending) - 1))
+        self.working.append(Worker(self.pending.pop(number), self.handoff))
+
+    @precondition(lambda self: self.working)
+    @rule(data=st.data(), steps=st.integers(1, 6))
+    def go_on(self, data: st.DataObject, steps: int) -> None:
+        worker = data.draw(st.sampled_from(self.working))
+        for _ in range(steps):
+            if worker.step():
+                self.dealt_with(worker)
+                break
+
+    @precondition(lambda self: self.working)
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from(self.working))
+        worker.crash()
+        self.working.remove(worker)
+        self.pending.append(worker.sent)
+
+    @precondition(lambda self: self.working and len(self.pending) < 6)
+    @rule(data=st.data())
+    def redeliver(self, data: st.DataObject) -> None:
+        """The broker gives up a connection whose worker goes on all the same."""
+        self.pending.append(data.draw(st.sampled_from(self.working)).sent)
+
+    @rule()
+    def fall_silent(self) -> None:
+        key = self.store.keys.outcome(make.name, KEY)
+        if self.redis.exists(key):
+            self.redis.hset(key, "until", 0)
+
+    @precondition(lambda self: not self.cancelled)
+    @rule()
+    def cancel(self) -> None:
+        self.cancelled = self.store.cancel("c", {"run": "c", "kind": "cancelled"}) == "cancelled"
+
+    # What holds
+
+    @invariant()
+    def one_outcome(self) -> None:
+        found = {run: text for run in RUNS if (text := self.settled(run))}
+        if text := self.redis.hget(self.store.keys.outcome(make.name, KEY), "record"):
+            found["key"] = str(text)
+        assert len(set(found.values())) <= 1, found
+        assert self.known.items() <= found.items()
+        self.known = found
+
+    @invariant()
+    def one_continuation(self) -> None:
+        assert len({(sent.id, sent.headers["handoff_run"]) for sent in self.published}) <= 1
+
+    def teardown(self) -> None:
+        """Let everything come to an end: no run is forgotten."""
+        try:
+            for _ in range(200):
+                if not self.pending and not self.working:
+                    break
+                self.fall_silent()
+                if not self.working:
+                    self.working.append(Worker(self.pending.pop(0), self.handoff))
+                worker = self.working[0]
+                while not worker.step():
+                    pass
+                self.dealt_with(worker)
+                self.one_outcome()
+            assert not self.pending
+            assert self.settled("a")
+            assert self.settled("b")
+            assert self.published
+            assert self.settled("c") or self.cancelled
+        finally:
+            for worker in self.working:
+                worker.crash()
+            self.leases.close()
+
+    def dealt_with(self, worker: Worker) -> None:
+        self.working.remove(worker)
+        outcome = worker.outcome
+        assert isinstance(outcome, (Done, Later)), outcome
+        if isinstance(outcome, Later):
+            self.pending.append(outcome.message)
+
+    def settled(self, run: str) -> str | None:
+        fields: dict[str, str] = self.redis.hgetall(self.store.keys.run(run))
+        return fields.get("result") or fields.get("s:1")
+
+
+TestExactlyOnce = Workers.TestCase
+TestExactlyOnce.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
