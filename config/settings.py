@@ -113,6 +113,7 @@ class Settings(BaseSettings):
     embedded_concurrency: int = Field(default=8, ge=1, le=256)
     """Threads of the embedded worker."""
     log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
+    """The lowest level that is logged."""
 
     payments: PaymentsSettings = PaymentsSettings()
 

@@ -43,7 +43,7 @@ class Context:
 
 
 Function = Callable[..., Any]
-KeyFunction = Callable[[Any], str]
+KeyFunction = Callable[[Any], Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,12 +72,12 @@ class Agent(Step):
 
     def idempotency_key(self, payload: Contract, given: str) -> str:
         """The key under which this agent takes its effect once: its own function's, the contract's, or ``given``."""
-        key = self.key(payload) if self.key else payload.key()
+        key: Any = self.key(payload) if self.key else payload.key()
         if key is not None and (not isinstance(key, str) or not key):
             raise AgentError(
                 f"the key function of {self.name} gave {type(key).__name__}", remedy="give a text"
             )
-        return given if key is None else key
+        return given if key is None else str(key)
 
 
 def agent(

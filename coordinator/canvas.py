@@ -133,7 +133,7 @@ def _tasks(signature: Sig | list[Sig]) -> list[Sig]:
     """The members of a chain or group; a task is a chain of one."""
     if isinstance(signature, list):
         return signature
-    tasks: list[Sig] = signature["kwargs"]["tasks"] if "tasks" in signature["kwargs"] else [signature]
+    tasks: list[Sig] = signature["kwargs"].get("tasks", [signature])
     return tasks
 
 

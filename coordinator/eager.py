@@ -21,9 +21,9 @@ class EagerPublisher:
         self._app = app
         self._pending: deque[Message] = deque()
         self._running = False
-        self.park: Callable[[RawLetter], object] = lambda letter: None
+        self.park: Callable[[RawLetter], object] = _dropped
 
-    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
+    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:  # noqa: ARG002
         self._pending.extend(messages)
         if self._running:
             return
@@ -63,3 +63,7 @@ class EagerPublisher:
             self.park(letter)
         elif result.info is not None and result.info.state == "FAILURE":
             raise error  # a fault of the engine, not of an agent
+
+
+def _dropped(letter: RawLetter) -> None:
+    raise RuntimeError(f"nobody receives dead letter {letter.id}")

@@ -208,7 +208,9 @@ class Handoff:
             raise _Parking(
                 "poison", CoordinationError(f"the step lost its worker {limit} times", "it was not run again")
             )
-        if claim.verdict == "granted" and opened.envelope.expired():  # what has an outcome is passed on all the same
+        if (
+            claim.verdict == "granted" and opened.envelope.expired()
+        ):  # what has an outcome is passed on all the same
             self._store.release(self.agent.name, opened.key, fence=claim.fence)
             deadline = opened.envelope.expiry_time
             raise _Parking("expired", InvalidInput(f"the deadline {deadline} has passed"))
@@ -265,9 +267,7 @@ class Handoff:
     def _known(self, record: Record) -> _Closed:
         """An outcome that was recorded before: by this step, or by another under the same key."""
         try:
-            output = read(
-                self.agent.emits, ContractRef.from_uri(record.schema), json.loads(record.data)
-            )
+            output = read(self.agent.emits, ContractRef.from_uri(record.schema), json.loads(record.data))
         except InvalidInput:  # written by a newer build: pass it on as it is, its reader validates it
             return _Closed(record, None, None, None)
         return _Closed(record, output.key(), output.redacted(), None)
@@ -315,7 +315,9 @@ class Handoff:
                 run=opened.place.run,
                 step=send.step,
                 schema=ContractRef.from_uri(schema),
-                data=json.loads(record.data),  # checked when it was recorded; what it is part of may be larger
+                data=json.loads(
+                    record.data
+                ),  # checked when it was recorded; what it is part of may be larger
                 key=None if settled.joined else closed.key,
                 source=f"/agents/{self.agent.name}",
                 cause=opened.envelope,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from coordinator.errors import AgentError, Permanent, Transient
 
@@ -38,11 +39,8 @@ class Retry:
     only: tuple[type[Exception], ...] = (Exception,)
 
     def __post_init__(self) -> None:
-        if (
-            isinstance(self.attempts, bool)
-            or not isinstance(self.attempts, int)
-            or not 1 <= self.attempts <= 100
-        ):
+        attempts: Any = self.attempts
+        if type(attempts) is not int or not 1 <= attempts <= 100:
             raise AgentError(f"a retry policy with attempts={self.attempts!r}", remedy="attempts is 1 to 100")
         if not timedelta() < self.backoff <= _LONGEST_WAIT or not timedelta() < self.longest <= _LONGEST_WAIT:
             raise AgentError(

@@ -109,10 +109,15 @@ class Service:
         self._engine.publisher.declare((), again=True)  # the broker may be another than before
         with self._engine.app.connection_for_read(heartbeat=_HEARTBEAT) as connection:
             connection.ensure_connection(max_retries=3, timeout=5)
-            queue = self._engine.topology.dead_letters
-            with Consumer(
-                connection, [queue], on_message=self._letter, prefetch_count=100, auto_declare=False
-            ):
+            consumer = Consumer(
+                connection,
+                [self._engine.topology.dead_letters],
+                on_message=self._letter,
+                on_decode_error=lambda message, _: self._letter(message),  # it is kept as it came
+                prefetch_count=100,
+                auto_declare=False,
+            )
+            with consumer:
                 self._ready.set()
                 while not self._stop.is_set():
                     with contextlib.suppress(TimeoutError):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from billiard.einfo import ExceptionWithTraceback
 from celery import Task
 from celery.exceptions import Reject, Retry, TimeLimitExceeded
 from celery.utils.saferepr import saferepr
@@ -96,7 +97,9 @@ class Request(CeleryRequest):
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """The pool says that the task did not return."""
-        error = getattr(exc_info.exception, "exc", exc_info.exception)
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
         if isinstance(error, Parked):
             self._rejected(str(error.reason))
         elif isinstance(error, Reject) and error.requeue:
@@ -114,7 +117,7 @@ class Request(CeleryRequest):
         if soft or state.should_terminate:
             super().on_timeout(soft, timeout)
         else:
-            self._park("time-limit", "TimeLimitExceeded", f"it ran longer than {timeout} s and was killed")
+            self._park(*_overran(timeout))
 
     def revoked(self) -> bool:
         """Whether remote control has revoked it. A replay is the later decision, so it overrules a revocation."""
@@ -227,7 +230,7 @@ def read_message(
         count = headers.get(name)
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST:
             raise InvalidInput(f"the header {name!r} is no count")
-    for name in ("eta", "expires", "shadow", "group", "stamped_headers"):
+    for name in ("eta", "expires", "shadow", "group", "stamped_headers", "compression"):
         if headers.get(name) is not None:
             raise InvalidInput(f"the header {name!r} is set: Celery would act on it, past the handoff")
     if headers.get("timelimit") not in (None, [None, None]):
@@ -303,10 +306,14 @@ _HEADERS = (
 def _lost(error: BaseException) -> tuple[Kind, str, str]:
     name, text = said(error)
     if isinstance(error, TimeLimitExceeded):
-        return "time-limit", name, f"it ran longer than {text} s and was killed"
+        return _overran(*error.args)
     if isinstance(error, CoordinationError) or name not in {"WorkerLostError", "SystemExit", "Terminated"}:
         return "error", name, text
     return "worker-lost", name, text
+
+
+def _overran(limit: float) -> tuple[Kind, str, str]:
+    return "time-limit", "TimeLimitExceeded", f"it ran longer than {limit:g} s and was killed"
 
 
 def _arguments(request: CeleryRequest) -> tuple[str, dict[str, Any]]:

@@ -17,7 +17,6 @@ from coordinator.engine import Engine
 from coordinator.loading import load_modules
 
 
-
 def _configure_logs(**_: Any) -> None:
     """Keeps Celery from setting a level and handlers of its own: whoever connects here does it."""
     configure(settings.log_level)

@@ -41,9 +41,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. A user's mistake ends in one line on standard error and a non-zero exit."""
     try:
-        cli.main(args=arguments, prog_name="coordinator", standalone_mode=False)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
+        status = cli.main(args=arguments, prog_name="coordinator", standalone_mode=False)
+        if isinstance(status, int) and status:
+            sys.exit(status)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -243,18 +243,21 @@ def replay_letters(letters: tuple[str, ...], everything: bool, as_json: bool, **
 def flows(as_json: bool) -> None:
     """The flows that are loaded, step by step."""
     catalogue = load_modules(load().agents)
-    rows = [
-        (
-            flow.name,
-            place.path,
-            place.agent.name,
-            str(place.agent.accepts.ref()),
-            str(place.agent.emits.ref()),
-        )
+    columns = ("step", "agent", "accepts", "emits")
+    steps = {
+        flow.name: [
+            (place.path, place.agent.name, str(place.agent.accepts.ref()), str(place.agent.emits.ref()))
+            for place in flow.places()
+        ]
         for flow in catalogue.flows.values()
-        for place in flow.places()
-    ]
-    _show(as_json, "flows", ("flow", "step", "agent", "accepts", "emits"), rows)
+    }
+    if as_json:
+        listed = {
+            name: [dict(zip(columns, row, strict=True)) for row in rows] for name, rows in steps.items()
+        }
+        print_json([{"flow": name, "steps": rows} for name, rows in listed.items()])
+    for name, rows in steps.items() if not as_json else ():
+        out.print(table(name, columns, rows))
 
 
 @cli.command()

@@ -7,34 +7,40 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.console import JustifyMethod
 from rich.table import Table
 
 from contracts.text import printable
-from coordinator.cli.output import styled
+from coordinator.cli.output import out, styled
+
+_COLUMNS: tuple[tuple[str, JustifyMethod], ...] = (
+    ("+s", "right"), ("", "left"), ("step", "left"), ("agent", "left"), ("ms", "right"),
+)  # fmt: skip
+_LAST = "what came of it"
+_PADDING = 3
 
 
 def timeline(run: str, story: Sequence[dict[str, Any]]) -> Table:
     """The history of ``run``: when (seconds since it was started), what, which step and agent, and what came of it."""
-    made = Table(title=f"run {run}", title_justify="left", title_style="bold", header_style="bold")
-    made.add_column("+s", justify="right", no_wrap=True)
-    made.add_column("", no_wrap=True)
-    made.add_column("step", no_wrap=True)
-    made.add_column("agent", no_wrap=True)
-    made.add_column("ms", justify="right", no_wrap=True)
-    made.add_column("what came of it", no_wrap=True, overflow="ellipsis", ratio=1)
     began = datetime.fromisoformat(story[0]["at"]) if story else None
-    for entry in story:
-        since = (datetime.fromisoformat(entry["at"]) - began).total_seconds() if began else 0.0
-        took = entry.get("took_ms")
-        made.add_row(
-            f"{since:.3f}",
-            styled(entry["kind"]),
-            entry.get("step", ""),
-            entry.get("agent", ""),
-            f"{took:.1f}" if took is not None else "",
-            styled(_came_of(entry)),
-        )
+    rows = [_row(entry, began) for entry in story]
+    made = Table(title=f"run {run}", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    widths: list[int] = []
+    for number, (name, justify) in enumerate(_COLUMNS):
+        widths.append(max([len(row[number]) for row in rows] + [len(name)]))
+        made.add_column(name, justify=justify, no_wrap=True, width=widths[-1])
+    made.add_column(_LAST, no_wrap=True)
+    room = max(out.width - sum(widths) - _PADDING * (len(_COLUMNS) + 1), len(_LAST))
+    for *fixed, last in rows:
+        made.add_row(*map(styled, fixed), styled(last if len(last) <= room else last[: room - 1] + "…"))
     return made
+
+
+def _row(entry: dict[str, Any], began: datetime | None) -> tuple[str, ...]:
+    since = (datetime.fromisoformat(entry["at"]) - began).total_seconds() if began else 0.0
+    took = f"{entry['took_ms']:.1f}" if entry.get("took_ms") is not None else ""
+    return f"{since:.3f}", entry["kind"], entry.get("step", ""), entry.get("agent", ""), took, _came_of(entry)
 
 
 def _came_of(entry: dict[str, Any]) -> str:

@@ -146,9 +146,7 @@ class Store:
         latest = _now() - _ms(older_than)
         for shard in range(self.keys.shards):
             with _usable():
-                runs: list[str] = self.redis.zrangebyscore(
-                    self.keys.starting(shard), 0, latest, start=0, num=limit
-                )
+                runs: Any = self.redis.zrangebyscore(self.keys.starting(shard), 0, latest, start=0, num=limit)
                 for run in runs:
                     first = self.redis.hget(self.keys.run(run), "first")
                     if first:
@@ -294,7 +292,7 @@ class Store:
     def history(self, shard: int, *, count: int = 500) -> list[tuple[str, str]]:
         """The oldest entries of a shard that are not in the journal yet, as (stream id, JSON)."""
         with _usable():
-            entries = self.redis.xrange(self.keys.history(shard), count=count)
+            entries: Any = self.redis.xrange(self.keys.history(shard), count=count)
             return [(str(number), str(fields["entry"])) for number, fields in entries]
 
     def forget_history(self, shard: int, numbers: Sequence[str]) -> None:

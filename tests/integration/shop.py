@@ -26,7 +26,7 @@ from coordinator.flow import Flow
 from coordinator.retry import Retry
 from coordinator.step import parallel
 
-TIME_LIMIT = timedelta(seconds=1)
+TIME_LIMIT = timedelta(seconds=2)
 _LONG = 60  # seconds
 _RETRY = Retry(attempts=2, backoff=timedelta(milliseconds=20), jitter=0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from contracts.envelope import message_id
 from coordinator.client import Run
 from coordinator.errors import RunParked
 from coordinator.flow import Flow
 from coordinator.message import Message
+from coordinator.store.store import Place, Record
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order, open_bench
 from tests.servers import Servers
@@ -42,12 +44,13 @@ SHAPES = {
     "trailing": Shape(shop.trailing, "left", "2.left.1", ("2.right.1",), ()),
 }
 
-FAILURES = {  # behaviour, or none for a message that is changed on its way; kind, error, a word of the text
+FAILURES = {  # behaviour, or none for a message that is changed on its way; kind, error, a word of the text (patterns)
     "exception": ("fail", "error", "Broken", "is broken"),
     "invalid-input": ("", "invalid-input", "InvalidData", "not understood yet"),
     "invalid-output": ("invalid-output", "invalid-output", "InvalidData", "order"),
-    "time-limit": ("sleep", "time-limit", "TimeLimitExceeded", "1"),
-    "child-killed": ("kill-child", "worker-lost", "WorkerLostError", "SIGKILL"),
+    "time-limit": ("sleep", "time-limit", "TimeLimitExceeded", "longer than 2 s"),
+    # Celery notices a dead child at once or within five seconds; if the time limit ends first, that is what it reports.
+    "child-killed": ("kill-child", "worker-lost|time-limit", "WorkerLostError|TimeLimitExceeded", "SIGKILL|killed"),
 }
 
 
@@ -59,7 +62,7 @@ def test_a_failed_step_is_parked_alone_and_replayed_once(bench: Bench, shape: st
     order = new_order()
     run = _start(bench, form, order, behaviour)
 
-    with pytest.raises(RunParked, match=f"step {form.step} .*{kind}: {error}: .*{word}"):
+    with pytest.raises(RunParked, match=f"step {form.step} .*({kind}): ({error}): .*({word})"):
         run.result(timeout=20)
     bench.settled(run, "1", *form.siblings)
     letter = bench.letter(run)
@@ -92,8 +95,10 @@ def _written_by_an_old_agent(event: dict[str, Any]) -> None:
 
 
 def _check_letter(row: Any, run: Run, form: Shape, kind: str, error: str) -> None:
-    expected = (run.id, form.flow.name, form.step, f"shop.{form.agent}", kind, error, 1)
-    assert (row.run, row.flow, row.step, row.agent, row.kind, row.error, row.times) == expected
+    expected = (run.id, form.flow.name, form.step, f"shop.{form.agent}", 1)
+    assert (row.run, row.flow, row.step, row.agent, row.times) == expected
+    assert re.fullmatch(kind, row.kind)
+    assert re.fullmatch(error, row.error)
     assert row.contract in {"shop.item/2", "shop.item/1", ""}
     assert row.first_failed_at == row.last_failed_at
 
@@ -167,7 +172,7 @@ def test_a_task_revoked_before_it_runs_is_parked(bench: Bench) -> None:
     control.cancel_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
     run = bench.start(shop.chain, order)
     bench.settled(run, "1")
-    control.revoke(_message_id(run, "2"), terminate=True, destination=node, reply=True, timeout=10, limit=1)
+    control.revoke(message_id(run.id, "2"), terminate=True, destination=node, reply=True, timeout=10, limit=1)
     control.add_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
     with pytest.raises(RunParked, match="revoked: TaskRevoked"):
         run.result(timeout=20)
@@ -180,7 +185,7 @@ def test_a_task_revoked_while_it_runs_is_parked(bench: Bench) -> None:
     """A terminated task is parked as revoked, whatever its dying process says, and can be replayed."""
     run = bench.start(shop.single, order := new_order(), patient="hold")
     bench.wait_flag(order, "patient.began")
-    bench.client.engine.app.control.revoke(_message_id(run, "1"), terminate=True)
+    bench.client.engine.app.control.revoke(message_id(run.id, "1"), terminate=True)
     with pytest.raises(RunParked, match="revoked: TaskRevoked"):
         run.result(timeout=20)
     letter = bench.letter(run)
@@ -196,15 +201,13 @@ def test_a_settled_step_whose_process_died_goes_on(bench: Bench) -> None:
     run = bench.start(shop.single, order := new_order(), patient="hold")
     bench.wait_flag(order, "patient.began")
     _settle_behind_its_back(bench, run, order)
-    bench.client.engine.app.control.revoke(_message_id(run, "1"), terminate=True)
+    bench.client.engine.app.control.revoke(message_id(run.id, "1"), terminate=True)
     assert bench.completed(run).trail["patient"] == "by another"
 
 
 def _settle_behind_its_back(bench: Bench, run: Run, order: str) -> None:
     store = bench.client.engine.store
     record = {"order": order, "behaviour": {}, "trail": {"patient": "by another"}}
-    from coordinator.store.store import Place, Record  # noqa: PLC0415
-
     text = Record(shop.Item.ref().uri, json.dumps(record))
     store.settle_known(Place(run.id, "shop.single", "1"), fence=99, record=text, entry={}, joins=(), ends=False)
 
@@ -224,8 +227,8 @@ def _headers(**values: Any) -> Change:
 
 
 UNREADABLE: dict[str, Change] = {
-    "not JSON": lambda message: {"body": "{"},
-    "a JSON constant": lambda message: {"body": message.body.replace("{}", "NaN")},
+    "not JSON": lambda message: {"body": message.body[:-1]},
+    "a JSON constant": lambda message: {"body": message.body.replace('"callbacks":null', '"callbacks":NaN')},
     "not UTF-8": lambda message: {"body": b'[["\xff"], {}, {}]'},
     "empty": lambda message: {"body": b""},
     "wrong shape": lambda message: {"body": '{"task": "shop.one", "id": "x", "args": []}'},
@@ -255,8 +258,7 @@ def test_an_undecodable_message_is_kept(bench: Bench, change: str) -> None:
     order = new_order()
     message = bench.first_message(shop.chain, f"run-{order}", {"order": order})
     before = {letter.row.id for letter in bench.client.dead_letters(kind="undecodable")}
-    changed = {"body": message.body.replace(order, f"{order} ")} if "body" not in UNREADABLE[change](message) else {}
-    bench.publish(message, **{**changed, **UNREADABLE[change](message)})
+    bench.publish(message, **UNREADABLE[change](message))
     found = wait_until(
         lambda: [row for row in bench.client.dead_letters(kind="undecodable") if row.row.id not in before],
         description=f"the message is kept\n{bench.installation.logs()[-3000:]}",
@@ -331,14 +333,3 @@ def test_a_poison_message_is_parked_and_others_go_on(servers: Servers, tmp_path:
         letter.replay()
         bench.completed(poison)
         assert bench.effects(poison) == {"one": 1, "two": 1, "three": 1}
-
-
-def _message_id(run: Run, step: str) -> str:
-    from contracts.envelope import message_id  # noqa: PLC0415
-
-    return message_id(run.id, step)
-
-
-def test_the_programs_run_apart_from_the_test(bench: Bench) -> None:
-    """The worker of these tests is a process of its own."""
-    assert bench.worker.pid != os.getpid()

@@ -193,6 +193,17 @@ class Workers(RuleBasedStateMachine):
                 self.dealt_with(worker)
                 break
 
+    @precondition(lambda self: self.pending and len(self.working) < 4)
+    @rule(data=st.data())
+    def overtake(self, data: st.DataObject) -> None:
+        """All that work are frozen for longer than the lease, while another handles a message from end to end."""
+        self.fall_silent()
+        self.deliver(data=data)
+        worker = self.working[-1]
+        while not worker.step():
+            pass
+        self.dealt_with(worker)
+
     @precondition(lambda self: self.working)
     @rule(data=st.data())
     def crash(self, data: st.DataObject) -> None:

@@ -1,0 +1,182 @@
+"""The command line, embedded: what people and programs see, and how mistakes end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordinator.cli import main
+from tasks.payments.gateway import CARD_APPROVED, CARD_STOLEN
+
+GOOD = {
+    "payment_id": "p-1",
+    "amount": "12.50",
+    "currency": "EUR",
+    "card_number": CARD_APPROVED,
+    "debtor": "customer-1",
+    "creditor": "merchant-1",
+    "country": "DE",
+    "submitted_at": "2026-01-05T10:05:02Z",
+}
+
+
+class Ran:
+    """How a command ended: its exit status and what it printed."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status = status
+        self.out = out
+        self.err = err
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs a command line in this process."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments: str) -> Ran:
+        status: Any = 0
+        try:
+            main(arguments)
+        except SystemExit as end:
+            status = end.code
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.out + printed.err
+        return Ran(status, printed.out, printed.err)
+
+    return command
+
+
+def _file(path: Path, *lines: str) -> str:
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return str(path)
+
+
+def test_one_run_prints_its_timeline(run: Any) -> None:
+    """`start --payload` runs one payment and prints each step and the status, card number masked."""
+    done = run("start", "payments.payment", "--payload", json.dumps(GOOD))
+    assert done.status == 0
+    for word in ("payments.fraud", "payments.ledger", "status: completed"):
+        assert word in done.out
+    assert CARD_APPROVED not in done.out + done.err
+
+
+def test_one_run_as_json(run: Any) -> None:
+    """`start --payload --json` prints the run, its status and its history as JSON."""
+    done = run("start", "payments.payment", "--payload", json.dumps(GOOD), "--json")
+    assert done.json["status"] == "completed"
+    assert [entry["kind"] for entry in done.json["history"]] == ["started", *["settled"] * 4]
+
+
+def test_a_file_starts_a_run_for_each_good_line(run: Any, tmp_path: Path) -> None:
+    """Bad lines are listed with number and reason and stop nothing; repetitions are the same run; exit status is 3."""
+    declined = {**GOOD, "payment_id": "p-2", "card_number": CARD_STOLEN}
+    file = _file(
+        tmp_path / "payments.jsonl", json.dumps(GOOD), "{oops", json.dumps(GOOD), json.dumps(declined),
+        json.dumps({**GOOD, "amount": "99.00"}), json.dumps({**GOOD, "payment_id": "p-3", "amount": "-1"}),
+    )  # fmt: skip
+    done = run("start", "payments.payment", "--input", file, "--json")
+    assert done.status == 3
+    figures = {
+        name: done.json[name] for name in ("lines", "runs", "repeated", "refused", "completed", "parked")
+    }
+    assert figures == {"lines": 6, "runs": 2, "repeated": 1, "refused": 3, "completed": 2, "parked": 0}
+    reasons = {refusal["line"]: refusal["reason"] for refusal in done.json["refused_lines"]}
+    assert sorted(reasons) == [2, 5, 6]
+    assert reasons[2].startswith("InvalidJson")
+    assert reasons[5].startswith("Conflict")
+    assert "amount" in reasons[6]
+
+
+def test_a_clean_file_ends_with_a_table_and_status_zero(run: Any, tmp_path: Path) -> None:
+    """A file without faults ends in a table of figures and exit status 0."""
+    done = run("start", "payments.payment", "--input", _file(tmp_path / "one.jsonl", json.dumps(GOOD)))
+    assert done.status == 0
+    assert "one.jsonl -> payments.payment" in done.out
+    assert "completed" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("start", "payments.payment"), "give either --input FILE or --payload JSON"),
+        (("start", "no.such", "--payload", "{}"), "there is no flow called 'no.such'"),
+        (("start", "payments.payment", "--payload", "{"), "the text is not JSON"),
+        (("start", "payments.payment", "--payload", "[]"), "Input should be an object"),
+        (("start", "payments.payment", "--payload", "{}"), "payment_id: Field required"),
+        (("start", "payments.payment", "--payload", json.dumps(GOOD), "--key", "\x07"), "idempotency key"),
+        (("start", "payments.payment", "--input", "/no/such/file"), "cannot be read"),
+        (("start", "payments.payment", "--payload", "{}", "--no-wait"), "needs servers"),
+        (("demo", "nothing"), "there is no demo called 'nothing'"),
+        (("runs", "list"), "set COORDINATOR_BROKER_URL"),
+        (("dead-letters", "replay"), "name letters"),
+        (("serve",), "set COORDINATOR_BROKER_URL"),
+        (("no-such-command",), "No such command"),
+    ],
+)
+def test_a_mistake_is_one_message_and_a_non_zero_status(
+    run: Any, arguments: tuple[str, ...], said: str
+) -> None:
+    """A user's mistake is told with its cause on standard error, never with a traceback."""
+    done = run(*arguments)
+    assert done.status != 0
+    assert said in done.err
+    assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("COORDINATOR_LEASE", "soon", "lease"),
+        ("COORDINATOR_NONSENSE", "1", "unknown setting COORDINATOR_NONSENSE"),
+        ("COORDINATOR_AGENTS", "no.such.module", "no.such.module"),
+        ("COORDINATOR_AGENTS", "json", "declares no agent"),
+        ("COORDINATOR_BROKER_URL", "amqp://guest@localhost", "redis_url"),
+        ("COORDINATOR_JOURNAL_URL", "mysql://secret@x/y", "journal_url"),
+    ],
+)
+def test_a_malformed_setting_is_told_without_its_value(
+    run: Any, monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    """A malformed setting stops the start with one line that names it and shows no secret."""
+    monkeypatch.setenv(name, value)
+    done = run("start", "payments.payment", "--payload", json.dumps(GOOD))
+    assert done.status == 1
+    assert said in done.err
+    assert "secret" not in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_an_unreachable_server_is_told_in_one_line(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing listens, `check` names the server, the cause and the remedy, and ends with status 1."""
+    monkeypatch.setenv("COORDINATOR_BROKER_URL", "amqp://guest:hidden@127.0.0.1:1//")
+    monkeypatch.setenv("COORDINATOR_REDIS_URL", "redis://127.0.0.1:1/0")
+    done = run("check")
+    assert done.status == 1
+    assert "Redis cannot be used" in done.err
+    assert "COORDINATOR_REDIS_URL" in done.err
+    assert "hidden" not in done.err
+
+
+def test_flows_and_agents_are_listed(run: Any) -> None:
+    """`flows` and `agents` show names, queues and contract versions, as tables and as JSON."""
+    assert "payments.fraud-scored/2" in run("flows").out
+    listed = run("agents", "--json").json
+    assert {"payments.fraud", "payments.authorisation", "payments.ledger", "payments.notification"} == {
+        row["agent"] for row in listed
+    }
+
+
+def test_help_teaches(run: Any) -> None:
+    """`--help` names the commands with an example of each main job."""
+    done = run("--help")
+    assert done.status == 0
+    for word in ("demo payments", "dead-letters replay", "--input payments.jsonl", "COORDINATOR_"):
+        assert word in done.out

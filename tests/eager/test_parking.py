@@ -1,0 +1,156 @@
+"""A failure is parked, not spread: siblings finish, nothing downstream runs, and a replay goes on from there."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from coordinator import Coordinator
+from coordinator.deadletters import Letter
+from coordinator.client import Run
+from coordinator.errors import RunParked, UnknownLetter
+from tests.eager.shop import Shop, thing
+from tests.waiting import wait_until
+
+TIMEOUT = 20.0
+# For each shape and each step that fails: what has had its effect by then.
+DONE_BEFORE = {
+    ("chain", "a"): "",
+    ("chain", "b"): "a",
+    ("chain", "c"): "ab",
+    ("header", "a"): "",
+    ("header", "b"): "ac",
+    ("header", "c"): "ab",
+    ("header", "pair"): "abc",
+    ("header", "d"): "abc+pair",
+    ("chain in header", "a"): "c",
+    ("chain in header", "b"): "ac",
+    ("chain in header", "c"): "ab",
+    ("chain in header", "pair"): "abc",
+    ("nested", "a"): "d",
+    ("nested", "b"): "acd",
+    ("nested", "c"): "abd",
+    ("nested", "d"): "abc",
+    ("nested", "nested"): "abcd",
+}
+
+
+def parked(run: Run, shop: Shop, before: int) -> Letter:
+    """Wait until a run is parked with one letter, and everything beside it is done."""
+    wait_until(lambda: sum(shop.effects.values()) >= before, description="the siblings have finished")
+    assert run.wait(TIMEOUT) == "parked"
+    [letter] = wait_until(run.letters, description="the letter is there")
+    return letter
+
+
+def _names(text: str) -> list[str]:
+    letters, _, word = text.partition("+")
+    return [*letters, word] if word else [*letters]
+
+
+@pytest.mark.parametrize(("shape", "broken"), DONE_BEFORE, ids=lambda value: value)
+def test_every_step_parks_and_resumes(anywhere: Coordinator, shape: str, broken: str) -> None:
+    """Whichever step fails: it is parked with the reason, its siblings finish, and after a replay the run completes."""
+    shop = Shop()
+    flow = shop.flows[shape]
+    shop.broken = {broken}
+    run = anywhere.start(flow, thing())
+    before = Counter(_names(DONE_BEFORE[shape, broken]))
+    letter = parked(run, shop, before.total())
+    assert shop.effects == before
+    assert (letter.kind, letter.error, letter.text) == ("error", "Permanent", f"{broken} is broken")
+    assert (letter.agent, letter.run, letter.flow) == (f"shop.{broken}", run.id, flow.name)
+    with pytest.raises(RunParked, match=f"{broken} is broken"):
+        run.result(TIMEOUT)
+    shop.broken.clear()
+    letter.replay(by="me")
+    assert run.result(TIMEOUT) is not None
+    assert shop.effects == Counter(name.removeprefix("shop.") for name in flow.agents())
+    assert wait_until(lambda: not run.letters(), description="the letter waits no more")
+    [replayed] = [entry for entry in run.history() if entry["kind"] == "replayed"]
+    assert (replayed["by"], replayed["step"]) == ("me", letter.step)
+
+
+@pytest.mark.parametrize("shape", ["chain", "header", "nested"])
+def test_replaying_twice_has_one_effect(anywhere: Coordinator, shape: str) -> None:
+    """A letter that is replayed twice has one effect, there and after it."""
+    shop = Shop()
+    shop.broken = {"b"}
+    run = anywhere.start(shop.flows[shape], thing())
+    letter = parked(run, shop, {"chain": 1, "header": 2, "nested": 3}[shape])
+    shop.broken.clear()
+    letter.replay()
+    letter.replay()
+    run.result(TIMEOUT)
+    letter.replay()
+    assert run.status() == "completed"
+    assert set(shop.effects.values()) == {1}
+    assert run.letters() == []
+
+
+def test_replay_that_fails_is_parked_again(anywhere: Coordinator) -> None:
+    """A letter whose cause is not mended comes back as the same letter, counted."""
+    shop = Shop()
+    shop.broken = {"b"}
+    run = anywhere.start(shop.flows["chain"], thing())
+    letter = parked(run, shop, 1)
+    letter.replay()
+    again = wait_until(
+        lambda: [found for found in run.letters() if found.times == 2], description="it is parked again"
+    )[0]
+    assert (again.id, again.replays, again.state) == (letter.id, 1, "waiting")
+    assert [entry["kind"] for entry in run.history()] == [
+        "started",
+        "settled",
+        "parked",
+        "replayed",
+        "parked",
+    ]
+    shop.broken.clear()
+    again.replay()
+    assert run.result(TIMEOUT).path == "a>b>c"
+
+
+def test_all_branches_may_be_parked(anywhere: Coordinator) -> None:
+    """Branches are parked one by one; the join comes when the last one is replayed."""
+    shop = Shop()
+    shop.broken = {"b", "c"}
+    run = anywhere.start(shop.flows["header"], thing())
+    letters = wait_until(lambda: found if len(found := run.letters()) == 2 else None, description="both wait")
+    assert letters is not None
+    shop.broken.clear()
+    letters[1].replay()
+    wait_until(lambda: shop.effects.total() == 2, description="one branch is done")
+    assert run.wait(TIMEOUT) == "parked"
+    letters[0].replay()
+    assert run.result(TIMEOUT).path == "(a>b|a>c)>pair>d"
+    assert set(shop.effects.values()) == {1}
+
+
+def test_starting_a_parked_run_again_changes_nothing(anywhere: Coordinator) -> None:
+    """To start a run that is parked does not run it again."""
+    shop = Shop()
+    shop.broken = {"b"}
+    run = anywhere.start(shop.flows["chain"], thing())
+    parked(run, shop, 1)
+    shop.broken.clear()
+    assert anywhere.start(shop.flows["chain"], thing()).id == run.id
+    assert run.status() == "parked"
+    assert shop.effects == Counter(a=1)
+
+
+def test_letters_are_found(anywhere: Coordinator) -> None:
+    """Letters are listed, filtered, and found by their id; what they show is JSON."""
+    shop = Shop()
+    shop.broken = {"b"}
+    run = anywhere.start(shop.flows["chain"], thing())
+    other = anywhere.start(shop.flows["header"], thing("o-2"))
+    parked(run, shop, 3)
+    letter = parked(other, shop, 3)
+    assert {found.run for found in anywhere.dead_letters()} == {run.id, other.id}
+    assert [found.id for found in anywhere.dead_letters(flow="shop.header")] == [letter.id]
+    assert anywhere.dead_letters(agent="shop.a") == anywhere.dead_letters(kind="conflict") == []
+    assert json.loads(json.dumps(letter.payload))["pin"] == "**********"
+    assert letter.remedy
+    with pytest.raises(UnknownLetter):
+        anywhere.desk.letter("nonsense")

@@ -1,0 +1,58 @@
+"""The README's examples work as they stand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    """The README's files in a folder of their own."""
+    blocks = re.findall(r"<!-- file: ([\w.]+) -->\n```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    assert {name for name, _ in blocks} == {"shop.py", "try_it.py", "test_shop.py"}
+    for name, text in blocks:
+        (tmp_path / name).write_text(text, "utf-8")
+    return tmp_path
+
+
+def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    root = str(README.parent)
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={"PATH": "", "PYTHONPATH": f"{root}:{folder}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_example_runs(example: Path) -> None:
+    """A stranger's first script completes one order and parks another, as the comments say."""
+    done = _run(example, "try_it.py")
+    assert done.returncode == 0, done.stderr
+    shipped, status, parked = done.stdout.splitlines()
+    assert shipped.startswith("order_id='17' parcel='")
+    assert status == "completed 4"
+    assert parked == "parked"
+
+
+def test_the_example_test_passes(example: Path) -> None:
+    """A stranger's first test passes with the plugin that the package installs."""
+    plugin = [] if _plugin_installed() else ["-p", "coordinator.testing"]
+    done = _run(example, "-m", "pytest", "-q", *plugin, "-p", "no:cacheprovider", "test_shop.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
+def _plugin_installed() -> bool:
+    return any(point.value == "coordinator.testing" for point in entry_points(group="pytest11"))
