@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, WithJsonSchema
 
 def _exact(value: Any, info: ValidationInfo) -> Any:
     wanted = str if info.mode == "json" else Decimal
-    if not isinstance(value, wanted):
+    if not isinstance(value, (wanted, Decimal)):  # JSON never gives a Decimal, a field's default does
         raise ValueError(  # noqa: TRY004 - pydantic reports values, not types
             f"an exact decimal is written as a {'text' if wanted is str else 'Decimal'}, never as a float"
         )

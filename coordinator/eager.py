@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import Any
 
 from celery import Celery
 from celery.app.trace import build_tracer
+from celery.states import FAILURE
 
 from coordinator.deadletters import RawLetter
 from coordinator.message import Message
@@ -57,11 +59,11 @@ class EagerPublisher:
             "delivery_info": {},
         }
         tracer = build_tracer(task.name, task, eager=True, app=self._app)
-        result = tracer(message.id, [envelope], kwargs, request)
+        result: Any = tracer(message.id, [envelope], kwargs, request)
         error = result.info.retval if result.info else None
         if isinstance(error, Parked):
             self.park(letter)
-        elif result.info is not None and result.info.state == "FAILURE":
+        elif isinstance(error, BaseException) and result.info.state == FAILURE:
             raise error  # a fault of the engine, not of an agent
 
 

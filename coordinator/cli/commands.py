@@ -97,7 +97,7 @@ def start(
     """
     if (file is None) == (payload is None):
         raise click.UsageError("give either --input FILE or --payload JSON")
-    with _coordinator() as coordinator:
+    with _coordinator(quiet=True) as coordinator:
         if no_wait:
             refuse_embedded(coordinator.settings, "--no-wait")
         if payload is not None:
@@ -329,7 +329,7 @@ def serve() -> None:
 def demo(system: str, as_json: bool) -> None:
     """Show a reference SYSTEM at work: payments."""
     module = find_demo(system)
-    with _coordinator() as coordinator:
+    with _coordinator(quiet=True) as coordinator:
         module.run(coordinator, as_json=as_json)
 
 
@@ -358,8 +358,12 @@ def _settings() -> Settings:
 
 
 @contextmanager
-def _coordinator() -> Iterator[Coordinator]:
-    with Coordinator(_settings()) as coordinator:
+def _coordinator(*, quiet: bool = False) -> Iterator[Coordinator]:
+    """A coordinator for one command. ``quiet``: what is parked is shown by the command, so the log need not say it."""
+    settings = _settings()
+    if quiet and settings.log_level == "WARNING":
+        configure("ERROR")
+    with Coordinator(settings) as coordinator:
         yield coordinator
 
 

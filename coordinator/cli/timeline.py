@@ -52,4 +52,4 @@ def _came_of(entry: dict[str, Any]) -> str:
     made = entry.get("output") or {}
     news = {name: value for name, value in made.items() if given.get(name) != value} if made else given
     said = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in news.items())
-    return printable(f"{entry.get('wrote', '')}  {said}", 220)
+    return printable(f"{said}  ({entry.get('wrote', '')})", 220)

@@ -58,7 +58,7 @@ def unusable(error: RedisError) -> ServerError:
 
 
 def _send(redis: Redis, calls: Sequence[Call]) -> list[Any]:
-    pipeline = redis.pipeline(transaction=False)
+    pipeline: Any = redis.pipeline(transaction=False)
     for call in calls:
         pipeline.execute_command(
             "EVALSHA", _source(call.script)[1], len(call.keys), *call.keys, *call.arguments

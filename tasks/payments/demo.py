@@ -27,7 +27,7 @@ from tasks.payments.sample import SAMPLE_FILE
 from tasks.payments.systems import gateway, ledger
 
 _OUTAGE_FROM = 0.25
-_OUTAGE_PARKS = 60
+_OUTAGE_PARKS = 40
 _LONGEST = 300.0
 
 

@@ -9,7 +9,7 @@ from config.settings import Settings
 from tasks.payments.gateway import CardGateway
 from tasks.payments.ledger import Ledger
 
-_BUSY = timedelta(milliseconds=200)
+_BUSY = timedelta(milliseconds=100)
 
 
 def gateway(settings: Settings) -> CardGateway:
@@ -18,7 +18,7 @@ def gateway(settings: Settings) -> CardGateway:
 
 
 def ledger(settings: Settings) -> Ledger:
-    """The ledger that the settings name. A locked database is given 200 ms; then the retry policy rules."""
+    """The ledger that the settings name. A locked database is given 100 ms; then the retry policy rules."""
     return _ledger(settings.payments.ledger_url or "sqlite:///payments-ledger.sqlite3")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -99,10 +100,12 @@ def test_a_frozen_process_that_wakes_up_late_changes_nothing(bench: Bench) -> No
 
 def test_a_frozen_worker_is_taken_over(bench: Bench) -> None:
     """A whole worker that is frozen loses its step to another worker, and its late outcome counts for nothing."""
-    control, queue = bench.client.engine.app.control, bench.installation.queue_name("shop.patient")
+    control, node = bench.client.engine.app.control, [bench.worker.node]
+    queues = [bench.installation.queue_name(agent) for agent in ("shop.patient", "shop.three")]
     run = bench.start(shop.single, order := new_order(), patient="hold")
     bench.wait_flag(order, "patient.began")
-    control.cancel_consumer(queue, destination=[bench.worker.node], reply=True, timeout=10, limit=1)
+    for queue in queues:  # or the broker would hand it more, to wait there until it is given up for dead
+        control.cancel_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
     bench.worker.freeze()
     try:
         bench.mend(order)
@@ -112,7 +115,8 @@ def test_a_frozen_worker_is_taken_over(bench: Bench) -> None:
         second.stop()
     finally:
         bench.worker.thaw()
-        control.add_consumer(queue, destination=[bench.worker.node], reply=True, timeout=10, limit=1)
+        for queue in queues:
+            control.add_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
     wait_until(
         lambda: [entry for entry in run.history() if entry["kind"] == "late"],
         description=f"the late outcome is noted\n{bench.worker.last_words()}",
@@ -155,7 +159,8 @@ def test_an_accepted_run_that_nobody_published_is_published(bench: Bench) -> Non
 
 def test_two_coordinator_processes_share_the_work(bench: Bench) -> None:
     """Letters and history are kept once, however many coordinator processes drain them."""
-    second = Service(Engine(bench.client.settings), Journal(bench.client.settings.journal_url or ""))
+    engine, journal = Engine(bench.client.settings), Journal(bench.client.settings.journal_url or "")
+    second = Service(engine, journal)
     second.start()
     try:
         runs = [bench.start(shop.chain, two="fail") for _ in range(20)]
@@ -164,6 +169,8 @@ def test_two_coordinator_processes_share_the_work(bench: Bench) -> None:
         )
     finally:
         second.stop()
+        engine.close()
+        journal.close()
     for run in runs:
         assert [letter.row.times for letter in run.letters()] == [1]
         kinds = [entry["kind"] for entry in run.history()]
@@ -175,8 +182,6 @@ def _data(order: str, **behaviour: str) -> dict[str, object]:
 
 
 def _digest(data: dict[str, object]) -> str:
-    import hashlib  # noqa: PLC0415
-
     return hashlib.sha256(strictjson.canonical(data).encode()).hexdigest()
 
 

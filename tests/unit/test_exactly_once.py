@@ -2,10 +2,11 @@
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from fakeredis import FakeServer, FakeStrictRedis
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -179,38 +180,22 @@ class Workers(RuleBasedStateMachine):
     # What may happen
 
     @precondition(lambda self: self.pending and len(self.working) < 4)
-    @rule(data=st.data())
-    def deliver(self, data: st.DataObject) -> None:
-        number = data.draw(st.integers(0, len(self.pending) - 1))
-        self.working.append(Worker(self.pending.pop(number), self.handoff))
+    @rule(data=st.data(), silent=st.booleans(), steps=st.integers(0, 6))
+    def deliver(self, data: st.DataObject, silent: bool, steps: int) -> None:
+        """A worker takes a message; `silent`: whoever has the key has not renewed its lease for too long."""
+        if silent:
+            self.fall_silent()
+        self.go_on(self.take(data.draw(st.integers(0, len(self.pending) - 1))), steps)
 
     @precondition(lambda self: self.working)
-    @rule(data=st.data(), steps=st.integers(1, 6))
-    def go_on(self, data: st.DataObject, steps: int) -> None:
-        worker = data.draw(st.sampled_from(self.working))
-        for _ in range(steps):
-            if worker.step():
-                self.dealt_with(worker)
-                break
-
-    @precondition(lambda self: self.pending and len(self.working) < 4)
-    @rule(data=st.data())
-    def overtake(self, data: st.DataObject) -> None:
-        """All that work are frozen for longer than the lease, while another handles a message from end to end."""
-        self.fall_silent()
-        self.deliver(data=data)
-        worker = self.working[-1]
-        while not worker.step():
-            pass
-        self.dealt_with(worker)
+    @rule(data=st.data(), steps=st.integers(1, 9))
+    def some_go_on(self, data: st.DataObject, steps: int) -> None:
+        self.go_on(data.draw(st.sampled_from(self.working)), steps)
 
     @precondition(lambda self: self.working)
     @rule(data=st.data())
     def crash(self, data: st.DataObject) -> None:
-        worker = data.draw(st.sampled_from(self.working))
-        worker.crash()
-        self.working.remove(worker)
-        self.pending.append(worker.sent)
+        self.kill(data.draw(st.sampled_from(self.working)))
 
     @precondition(lambda self: self.working and len(self.pending) < 6)
     @rule(data=st.data())
@@ -218,13 +203,30 @@ class Workers(RuleBasedStateMachine):
         """The broker gives up a connection whose worker goes on all the same."""
         self.pending.append(data.draw(st.sampled_from(self.working)).sent)
 
+    def take(self, number: int) -> Worker:
+        worker = Worker(self.pending.pop(number), self.handoff)
+        self.working.append(worker)
+        return worker
+
+    def kill(self, worker: Worker) -> None:
+        worker.crash()
+        self.working.remove(worker)
+        self.pending.append(worker.sent)
+
+    def go_on(self, worker: Worker, steps: int = 100) -> None:
+        for _ in range(steps):
+            if worker.step():
+                self.dealt_with(worker)
+                break
+
     @rule()
     def fall_silent(self) -> None:
+        """Whoever holds the key has not renewed its lease for too long."""
         key = self.store.keys.outcome(make.name, KEY)
         if self.redis.exists(key):
             self.redis.hset(key, "until", 0)
 
-    @precondition(lambda self: not self.cancelled)
+    @precondition(lambda self: not self.cancelled and self.working)
     @rule()
     def cancel(self) -> None:
         self.cancelled = self.store.cancel("c", {"run": "c", "kind": "cancelled"}) == "cancelled"
@@ -251,12 +253,7 @@ class Workers(RuleBasedStateMachine):
                 if not self.pending and not self.working:
                     break
                 self.fall_silent()
-                if not self.working:
-                    self.working.append(Worker(self.pending.pop(0), self.handoff))
-                worker = self.working[0]
-                while not worker.step():
-                    pass
-                self.dealt_with(worker)
+                self.go_on(self.working[0] if self.working else self.take(0))
                 self.one_outcome()
             assert not self.pending
             assert self.settled("a")
@@ -281,4 +278,68 @@ class Workers(RuleBasedStateMachine):
 
 
 TestExactlyOnce = Workers.TestCase
-TestExactlyOnce.settings = hypothesis_settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestExactlyOnce.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+@pytest.fixture
+def workers() -> Iterator[Workers]:
+    """The three runs; after the test everything comes to an end, and what must hold is checked once more."""
+    machine = Workers()
+    yield machine
+    machine.teardown()
+
+
+A, B, C = range(3)  # the runs' messages, while all of them are pending
+
+
+def test_settled_while_it_is_taken_over(workers: Workers) -> None:
+    """A worker that ends its run while another has taken its key but not yet shut it out has made the key's outcome."""
+    frozen = workers.take(A)
+    workers.go_on(frozen, 2)
+    workers.fall_silent()
+    taker = workers.take(B - 1)
+    workers.go_on(taker, 2)
+    workers.go_on(frozen)
+    assert workers.settled("a")
+    workers.go_on(taker)
+    workers.one_outcome()
+    assert workers.settled("b")
+
+
+def test_taken_over_for_a_run_that_has_ended(workers: Workers) -> None:
+    """A worker whose key was taken for a run that is cancelled, and given back, is shut out all the same."""
+    frozen = workers.take(A)
+    workers.go_on(frozen, 2)
+    workers.fall_silent()
+    workers.cancel()
+    workers.go_on(workers.take(C - 1))
+    workers.go_on(workers.take(B - 1))
+    assert workers.settled("b")
+    workers.go_on(frozen)
+    workers.one_outcome()
+
+
+def test_shut_out_by_another_run(workers: Workers) -> None:
+    """A worker that another run's has shut out does not leave its own run behind."""
+    frozen = workers.take(A)
+    workers.go_on(frozen, 2)
+    workers.fall_silent()
+    workers.go_on(workers.take(B - 1))
+    workers.go_on(frozen)
+    assert not workers.settled("a")
+    assert [sent.headers["handoff_run"] for sent in workers.pending] == ["c", "a"]
+
+
+@pytest.mark.parametrize("scripts_done", range(7))
+def test_crash_between_two_scripts(workers: Workers, scripts_done: int) -> None:
+    """A worker may die after any of its scripts: the redelivery ends the step, with one outcome."""
+    first = workers.take(B)
+    workers.go_on(first, scripts_done)
+    if first in workers.working:
+        workers.kill(first)
+    workers.fall_silent()
+    while workers.pending:
+        workers.fall_silent()
+        workers.go_on(workers.take(0))
+    workers.one_outcome()
+    workers.one_continuation()
