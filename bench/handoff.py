@@ -1,6 +1,6 @@
 """A three-step flow and a bare Celery chain of the same length and durability, in turns.
 
-Both run on the same RabbitMQ and Redis, with a worker of each in a process of its own (threads pool), quorum queues, late
+Neither side sends task events. Both run on the same RabbitMQ and Redis, with a worker of each in a process of its own (threads pool), quorum queues, late
 acknowledgement and confirmed publishes. The bare chain stores its results in Redis, as Celery must for its caller to
 learn of them. A round starts ``--runs`` runs as fast as it can and ends when the last is known to be complete.
 
@@ -65,6 +65,7 @@ def main() -> None:
             "COORDINATOR_BROKER_URL": servers.broker_url,
             "COORDINATOR_REDIS_URL": servers.redis_url,
             "COORDINATOR_NAMESPACE": space,
+            "COORDINATOR_TASK_EVENTS": "false",
             "COORDINATOR_AGENTS": "bench.noop",
             "BENCH_SPACE": space,
             "BENCH_BROKER_URL": servers.broker_url,

@@ -43,7 +43,7 @@ def _configuration(settings: Settings, topology: Topology, agents: Iterable[str]
         "task_reject_on_worker_lost": False,
         "task_always_eager": settings.eager,
         "task_send_sent_event": False,
-        "worker_send_task_events": True,
+        "worker_send_task_events": settings.task_events,
         "control_exchange": f"{settings.prefix}celery",  # Celery's own names, kept apart by namespace
         "event_exchange": f"{settings.prefix}celeryev",
         "worker_prefetch_multiplier": 4,

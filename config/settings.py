@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     """The largest message that is read, in bytes."""
     embedded_concurrency: int = Field(default=8, ge=1, le=256)
     """Threads of the embedded worker."""
+    task_events: bool = True
+    """Whether workers send the events that Flower shows."""
     log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     """The lowest level that is logged."""
 

@@ -36,6 +36,7 @@ from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue, load_modules
 from coordinator.message import message
+from coordinator.published import PublishedRuns
 from coordinator.service import Service
 from coordinator.store.store import Place, RunRecord
 
@@ -67,6 +68,7 @@ class Coordinator:
         self._catalogue: Catalogue | None = None
         self.engine = self._engine()
         self.desk = Desk(self.engine, self.journal)
+        self._published = PublishedRuns(self.engine.store)
         self._serve()
         atexit.register(self.close)
 
@@ -115,14 +117,14 @@ class Coordinator:
         ]
         first = json.dumps([sent.stored() for sent in messages])
         place = Place(run, flow.name, "")
-        found = self.engine.store.start(place, key=key or "", content=content, first=first)
-        if found == "created":
-            entry = Entry("started", run, flow.name, now(), wrote=str(typed.ref()), input=typed.redacted())
-            self.engine.store.note(run, entry.fields())
+        entry = Entry("started", run, flow.name, now(), wrote=str(typed.ref()), input=typed.redacted())
+        found = self.engine.store.start(
+            place, key=key or "", content=content, first=first, entry=entry.fields()
+        )
         if found != "existing":
             self.engine.publisher.declare(flow.agents())
             self.engine.publisher.publish(messages)
-            self.engine.store.published(run)
+            self._published.add(run)
         return Run(run, self, flow, created=found == "created")
 
     def run(self, number: str) -> Run:
@@ -176,6 +178,7 @@ class Coordinator:
         for worker in self._workers:
             worker.stop()
         self._workers.clear()
+        self._published.close()
         if self._service is not None:
             self._service.stop()
             self._service = None

@@ -276,6 +276,7 @@ class Handoff:
 
     def _settle(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
         """Record the outcome, the history and the run's advance, if the lease still holds: one round trip."""
+        entry = self._entry("settled", opened, closed)
         return self._store.settle(
             opened.place,
             agent=self.agent.name,
@@ -283,8 +284,8 @@ class Handoff:
             content=opened.content,
             fence=claim.fence,
             record=closed.record,
-            entry=self._entry("settled", opened, closed),
-            late=self._entry("late", opened, closed),
+            entry=entry,
+            late={**entry, "kind": "late"},
             joins=opened.onward.joins,
             ends=not opened.onward.sends,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -44,9 +44,8 @@ class Entry:
 
     def fields(self) -> dict[str, Any]:
         """As JSON values, without the empty ones."""
-        return {
-            name: value for name, value in asdict(self).items() if value not in ("", None, 0) or name == "at"
-        }
+        values = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: value for name, value in values if value not in ("", None, 0)}
 
 
 def now() -> str:

@@ -113,9 +113,9 @@ class Store:
         self._lease = _ms(settings.lease)
 
     def start(
-        self, place: Place, *, key: str, content: str, first: str
+        self, place: Place, *, key: str, content: str, first: str, entry: Entry | None = None
     ) -> Literal["created", "unpublished", "existing"]:
-        """Accept a run, with its ``first`` messages until they are published.
+        """Accept a run, with its ``first`` messages until they are published, and the history entry of that.
 
         Raises :class:`Conflict` where the run exists with another content.
         """
@@ -123,8 +123,17 @@ class Store:
         [[verdict, unpublished]] = self._do(
             Call(
                 "start",
-                [self.keys.run(place.run), self.keys.starting(shard)],
-                [content, place.flow, key, first, place.run, _now(), self._run_ttl],
+                [self.keys.run(place.run), self.keys.starting(shard), self.keys.history(shard)],
+                [
+                    content,
+                    place.flow,
+                    key,
+                    first,
+                    place.run,
+                    _now(),
+                    self._run_ttl,
+                    _json(entry) if entry else "",
+                ],
             )
         )
         if verdict == "conflict":
@@ -137,9 +146,10 @@ class Store:
             return "created"
         return "unpublished" if unpublished == "1" else "existing"
 
-    def published(self, run: str) -> None:
-        """The first messages of ``run`` are in the broker's hands."""
-        self._do(Call("published", [self.keys.run(run), self.keys.starting(self.keys.shard(run))], [run]))
+    def published(self, *runs: str) -> None:
+        """The first messages of ``runs`` are in the broker's hands."""
+        keys = ((run, [self.keys.run(run), self.keys.starting(self.keys.shard(run))]) for run in runs)
+        self._do(*(Call("published", both, [run]) for run, both in keys))
 
     def unpublished(self, *, older_than: timedelta, limit: int = 100) -> Iterator[tuple[str, str]]:
         """Runs that were accepted but whose first messages were not published, as (run, first messages)."""

@@ -1,4 +1,5 @@
--- Accept a run once. KEYS: run, starting. ARGV: content, flow, key, first (text), run id, now, ttl (ms)
+-- Accept a run once. KEYS: run, starting, history.
+-- ARGV: content, flow, key, first (text), run id, now, ttl (ms), entry
 local run, starting = KEYS[1], KEYS[2]
 if redis.call('EXISTS', run) == 1 and redis.call('HEXISTS', run, 'content') == 1 then
   local content = redis.call('HGET', run, 'content')
@@ -10,4 +11,8 @@ redis.call('HSET', run, 'content', ARGV[1], 'flow', ARGV[2], 'key', ARGV[3], 'fi
 redis.call('PEXPIRE', run, ARGV[7])
 redis.call('ZADD', starting, ARGV[6], ARGV[5])
 redis.call('PEXPIRE', starting, ARGV[7])
+if ARGV[8] ~= '' then
+  redis.call('XADD', KEYS[3], '*', 'entry', ARGV[8])
+  redis.call('PEXPIRE', KEYS[3], ARGV[7])
+end
 return {'created', '1'}
