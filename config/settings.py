@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as MalformedSetting
 
 from contracts.contract import faults
 from contracts.errors import CoordinationError
@@ -168,6 +169,8 @@ def load(**overrides: Any) -> Settings:
             "nothing was started",
             f"each setting is read from {PREFIX}<NAME>",
         ) from None
+    except MalformedSetting as error:
+        raise SettingsError(f"the settings are not valid: {error}", "nothing was started") from None
 
 
 def _check_scheme(name: str, url: str | None, schemes: tuple[str, ...]) -> None:

@@ -40,6 +40,10 @@ from coordinator.published import PublishedRuns
 from coordinator.service import Service
 from coordinator.store.store import Place, RunRecord
 
+_POLLS_TO_DOUBLE = 10
+_SHORTEST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.1
+
 Status = Literal["running", "parked", "completed", "cancelled"]
 """``parked``: at least one step waits in the dead-letter queue; other branches may still run."""
 
@@ -121,7 +125,7 @@ class Coordinator:
         found = self.engine.store.start(
             place, key=key or "", content=content, first=first, entry=entry.fields()
         )
-        if found != "existing":
+        if found == "created" or (found == "unpublished" and run not in self._published):
             self.engine.publisher.declare(flow.agents())
             self.engine.publisher.publish(messages)
             self._published.add(run)
@@ -293,15 +297,14 @@ class Run:
         return self.status()
 
     def _await(self, timeout: float | None, ready: Callable[[RunRecord | None], bool]) -> RunRecord | None:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pause = 0.002
+        began = time.monotonic()
         while True:
             record = self._coordinator.engine.store.run(self.id)
-            left = None if deadline is None else deadline - time.monotonic()
-            if ready(record) or (left is not None and left <= 0):
+            waited = time.monotonic() - began
+            if ready(record) or (timeout is not None and waited >= timeout):
                 return record
-            time.sleep(pause if left is None else min(pause, max(left, 0)))
-            pause = min(pause * 1.5, 0.1)
+            pause = min(max(waited / _POLLS_TO_DOUBLE, _SHORTEST_PAUSE), _LONGEST_PAUSE)
+            time.sleep(pause if timeout is None else min(pause, timeout - waited))
 
 
 def _eager_engine(settings: Settings) -> Engine:

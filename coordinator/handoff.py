@@ -217,9 +217,10 @@ class Handoff:
         return claim
 
     def _wait_for(self, opened: _Opened, claim: Claim) -> Later:
-        """Somebody else runs this: look again when the lease would have ended."""
-        wait = max(claim.wait, _BUSY)
-        return Later(wait, opened.delivery.again(attempt=opened.delivery.attempt), "busy")
+        """Somebody else runs this: look again soon, then ever later, at the latest when the lease would have ended."""
+        delivery = opened.delivery
+        wait = min(_BUSY * 2 ** min(delivery.looks, 10), max(claim.wait, _BUSY))
+        return Later(wait, delivery.again(attempt=delivery.attempt, looks=delivery.looks + 1), "busy")
 
     def _come_back(self, opened: _Opened) -> Later:
         """Another run took the key over: its outcome will be this step's as well, once it stands."""

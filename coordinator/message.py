@@ -71,6 +71,7 @@ def message(send: Send, envelope: Envelope) -> Message:
         "handoff_flow": kwargs["flow"],
         "handoff_step": send.step,
         "handoff_replays": 0,
+        "handoff_looks": 0,
     }
     return Message(envelope.id, send.agent, headers, body)
 
@@ -101,6 +102,7 @@ class Delivery:
     chord: Sig | None
     attempt: int
     replays: int
+    looks: int
     worker: str
     headers: dict[str, Any]
 
@@ -122,9 +124,9 @@ class Delivery:
         """Who holds a lease for this delivery."""
         return f"{self.worker}|{self.id}"
 
-    def again(self, *, attempt: int) -> Message:
-        """The same message, to be tried later."""
+    def again(self, *, attempt: int, looks: int = 0) -> Message:
+        """The same message, to be tried later; ``looks`` counts how often somebody else was found running it."""
         kept = {name: value for name, value in self.headers.items() if not name.startswith(_BROKER_HEADERS)}
         continuation = {"callbacks": None, "errbacks": None, "chain": self.chain or None, "chord": self.chord}
         body = strictjson.dumps([[self.envelope], self.kwargs, continuation])
-        return Message(self.id, self.agent, {**kept, "retries": attempt - 1}, body)
+        return Message(self.id, self.agent, {**kept, "retries": attempt - 1, "handoff_looks": looks}, body)

@@ -33,6 +33,11 @@ class PublishedRuns:
                 self._thread = threading.Thread(target=self._tell_later, name="published", daemon=True)
                 self._thread.start()
 
+    def __contains__(self, run: str) -> bool:
+        """Whether the store still has to hear of ``run``."""
+        with self._lock:
+            return run in self._runs
+
     def close(self) -> None:
         """Tell what is left."""
         self._closing.set()

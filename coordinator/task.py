@@ -226,8 +226,8 @@ def read_message(
         value = headers.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= longest or not is_plain(value):
             raise InvalidInput(f"the header {name!r} is missing or malformed")
-    for name in ("retries", "handoff_replays"):
-        count = headers.get(name)
+    for name in ("retries", "handoff_replays", "handoff_looks"):
+        count = headers.get(name, 0)
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST:
             raise InvalidInput(f"the header {name!r} is no count")
     for name in ("eta", "expires", "shadow", "group", "stamped_headers", "compression"):
@@ -269,6 +269,7 @@ def delivered(request: Mapping[str, Any], envelope: str, kwargs: dict[str, Any])
         chord=request.get("chord"),
         attempt=int(request.get("retries") or 0) + 1,
         replays=int(request.get("handoff_replays") or 0),
+        looks=int(request.get("handoff_looks") or 0),
         worker=str(request.get("hostname") or ""),
         headers=headers,
     )

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 from contracts.contract import Contract
+from contracts.strictjson import Limits
 from coordinator import canvas
 from coordinator.flow import Flow
 from coordinator.handoff import compose
 from coordinator.message import Delivery, Message, message
 from coordinator.task import delivered, read_body
-from contracts.strictjson import Limits
 
 
 class RecordingPublisher:
@@ -24,11 +24,13 @@ class RecordingPublisher:
         self.before()
         self.messages.extend(messages)
 
-    def declare(self, agents: Iterable[str]) -> None:
+    def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         self.declared.update(agents)
 
 
-def start(flow: Flow, payload: Contract, run: str = "run-1", deadline: timedelta | None = None) -> list[Message]:
+def start(
+    flow: Flow, payload: Contract, run: str = "run-1", deadline: timedelta | None = None
+) -> list[Message]:
     """The messages that start a run."""
     return [
         message(

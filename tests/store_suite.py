@@ -1,6 +1,7 @@
 """What every Redis must do with the scripts of the store: the same tests on the embedded one and on a real one."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,8 @@ from redis import Redis
 from config.settings import Settings
 from coordinator.canvas import Join
 from coordinator.errors import Conflict, ServerError
+from coordinator.store import scripts
+from coordinator.store.scripts import Call
 from coordinator.store.store import Claim, Place, Record, Settled, Store
 from tests.waiting import wait_until
 
@@ -17,6 +20,7 @@ AGENT = "shop.price"
 ONE = Record("urn:contract:shop.priced:1", '{"price":1}')
 TWO = Record("urn:contract:shop.priced:1", '{"price":2}')
 FIRST = Place("run-1", "shop.order", "1")
+FIRST_END = Place("run-1", "shop.order", "2")
 OTHER = Place("run-2", "shop.order", "1")
 
 
@@ -235,7 +239,12 @@ class TestSettle:
         found = claim(store, OTHER)
         assert found.record is not None
         settled = store.settle_known(
-            OTHER, fence=found.fence, record=found.record, entry=entry("deduplicated", OTHER.run), joins=(), ends=True
+            OTHER,
+            fence=found.fence,
+            record=found.record,
+            entry=entry("deduplicated", OTHER.run),
+            joins=(),
+            ends=True,
         )
         assert settled.verdict == "settled"
         record = store.run(OTHER.run)
@@ -267,7 +276,9 @@ class TestSettle:
 class TestJoin:
     BRANCHES = ("a", "b")
 
-    def arrive(self, store: Store, branch: str, record: Record = ONE, *, outer: Join | None = None) -> Settled:
+    def arrive(
+        self, store: Store, branch: str, record: Record = ONE, *, outer: Join | None = None
+    ) -> Settled:
         place = Place(FIRST.run, FIRST.flow, f"{'1.x.' if outer else ''}1.{branch}.1")
         joins = (Join(place.step.rsplit(".", 2)[0], self.BRANCHES, branch),) + ((outer,) if outer else ())
         key = place.step
@@ -297,9 +308,14 @@ class TestJoin:
         assert self.arrive(store, "a", outer=outer).waiting
         assert self.arrive(store, "b", TWO, outer=outer).waiting
         place = Place(FIRST.run, FIRST.flow, "1.y.1")
-        settled = settle(store, claim(store, place, key="y").fence, place, key="y", joins=(Join("1", ("x", "y"), "y"),))
+        settled = settle(
+            store, claim(store, place, key="y").fence, place, key="y", joins=(Join("1", ("x", "y"), "y"),)
+        )
         assert settled.joined is not None
-        assert json.loads(settled.joined.data) == {"x": {"a": {"price": 1}, "b": {"price": 2}}, "y": {"price": 1}}
+        assert json.loads(settled.joined.data) == {
+            "x": {"a": {"price": 1}, "b": {"price": 2}},
+            "y": {"price": 1},
+        }
         assert settled.joined.schema.split() == [
             "x.a=urn:contract:shop.priced:1",
             "x.b=urn:contract:shop.priced:1",
@@ -393,7 +409,9 @@ class TestTimeToLive:
         step = Place(FIRST.run, FIRST.flow, "1.a.1")
         fences: list[int] = []
         operations: list[Any] = [
-            lambda: store.claim(Place("lost", "f", "1"), agent=AGENT, key="x", content="c", owner="w", epoch=0),
+            lambda: store.claim(
+                Place("lost", "f", "1"), agent=AGENT, key="x", content="c", owner="w", epoch=0
+            ),
             lambda: store.follow(Place("gone", "f", "1.a.1"), record=ONE, joins=join, ends=False),
             lambda: store.park(Place("unknown", "f", "1"), {"kind": "error"}, entry("parked", "unknown")),
             lambda: store.unpark(Place("nowhere", "f", "1"), entry("replayed", "nowhere")),
@@ -427,6 +445,39 @@ class TestServer:
         fence = claim(store).fence
         store.redis.script_flush()
         assert settle(store, fence).verdict == "settled"
+
+    def test_script_that_is_known_runs_once(self, store: Store) -> None:
+        """Where the server knows only some scripts of a round trip, those that ran are not sent again."""
+        store.redis.script_flush()
+        store.release(AGENT, "other", fence=1)
+        store.redis.script_load(scripts._source("claim_outcome")[0])
+        assert claim(store).verdict == "granted"
+
+    @pytest.mark.parametrize("lost", [0, 1, 2])
+    def test_lost_answers_change_nothing(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch, lost: int
+    ) -> None:
+        """Where the answer of any round trip is lost and the client sends it again, the step is settled just the same."""
+        send, sent = scripts._send, []
+
+        def twice(redis: Redis, calls: Sequence[Call]) -> list[Any]:
+            sent.append(calls)
+            if len(sent) - 1 == lost:
+                send(redis, calls)
+            return send(redis, calls)
+
+        store.redis.script_flush()
+        claim(store, OTHER, key="warm")
+        monkeypatch.setattr(scripts, "_send", twice)
+        granted = claim(store)
+        assert granted.verdict == "granted"
+        settled = settle(store, granted.fence)
+        assert settled.verdict in {"settled", "again"}
+        assert not settled.waiting
+        ended = settle(store, claim(store, FIRST_END, key="k2").fence, FIRST_END, key="k2", ends=True)
+        assert ended.verdict in {"settled", "again"}
+        assert told(store).count("settled") == 2
+        assert "late" not in told(store)
 
     def test_unusable_server_is_said(self, store: Store) -> None:
         """A Redis that refuses is a ServerError that says so."""

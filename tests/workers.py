@@ -17,7 +17,6 @@ from typing import Any
 import psutil
 import psycopg
 from amqp.exceptions import NotFound
-from redis import Redis
 
 from config.settings import Settings
 from coordinator.client import Coordinator
@@ -237,10 +236,12 @@ class Worker(Program):
         super().__init__(
             installation,
             name,
-            [sys.executable, "-m", "celery", "-A", "coordinator.worker", "worker", "-n", self.node]
-            + ["-P", pool, "-c", str(concurrency), "-Q", ",".join(self._queues)]
-            + ["--without-mingle", "--without-gossip"],
-        )  # fmt: skip
+            [
+                *(sys.executable, "-m", "celery", "-A", "coordinator.worker", "worker", "-n", self.node),
+                *("-P", pool, "-c", str(concurrency), "-Q", ",".join(self._queues)),
+                *("--without-mingle", "--without-gossip"),
+            ],
+        )
         self._ended = threading.Event()
         self._supervisor: threading.Thread | None = None
         self.restarts = 0
@@ -312,17 +313,14 @@ def depth(connection: Any, queue: str) -> tuple[int, int]:
     return found.message_count, found.consumer_count
 
 
-def keys_of(redis: Redis, pattern: str) -> Iterator[str]:
-    """The keys that match."""
-    return iter(redis.scan_iter(pattern, count=1000))
-
-
 @contextlib.contextmanager
 def open_installation(servers: Servers, folder: Path, **settings: str) -> Iterator[Installation]:
     """An installation of its own, with an empty journal in PostgreSQL; everything of it is gone afterwards."""
     namespace = f"t{secrets.token_hex(4)}"
     url = f"{servers.postgres_url.rpartition('/')[0]}/{namespace}"
-    installation = Installation(servers, namespace, url, folder, {"AGENTS": "tests.integration.shop", **settings})
+    installation = Installation(
+        servers, namespace, url, folder, {"AGENTS": "tests.integration.shop", **settings}
+    )
     with psycopg.connect(servers.postgres_url, autocommit=True) as connection:
         connection.execute(f"create database {namespace}".encode())
     try:

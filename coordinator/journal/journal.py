@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Journal:
         if url.startswith("sqlite"):
             event.listen(self._engine, "connect", _configure_sqlite)
         self._ready = False
+        self._creating = threading.Lock()
 
     def record(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> int:
         """Write history entries, each given with a unique source; gives how many were new."""
@@ -209,8 +211,9 @@ class Journal:
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
         try:
-            if not self._ready:
-                self._create()
+            with self._creating:
+                if not self._ready:
+                    self._create()
             with self._engine.begin() as connection:
                 yield connection
         except SQLAlchemyError as error:

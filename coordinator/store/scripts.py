@@ -31,15 +31,20 @@ def _source(script: str) -> tuple[str, str]:
 def run(redis: Redis, *calls: Call) -> list[Any]:
     """Run the scripts in order, in one round trip, and give their replies.
 
-    A server that does not know a script yet is given it, and everything is sent again: each script may be repeated.
+    A server that does not know a script yet is given it, and the calls that it refused are sent again. The client may
+    also send everything again when a connection breaks, so each script may be repeated.
     Raises :class:`ServerError` where Redis cannot be reached or refuses.
     """
     try:
         replies = _send(redis, calls)
-        if any(isinstance(reply, NoScriptError) for reply in replies):
+        refused = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if refused:
             for call in calls:
                 redis.script_load(_source(call.script)[0])
-            replies = _send(redis, calls)
+            for number, reply in zip(
+                refused, _send(redis, [calls[number] for number in refused]), strict=True
+            ):
+                replies[number] = reply
     except RedisError as error:
         raise unusable(error) from error
     for reply in replies:

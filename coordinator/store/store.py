@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -170,13 +171,22 @@ class Store:
         ``epoch`` grows with each replay, and forgives the crashes before it.
         """
         outcome = self.keys.outcome(agent, key)
-        here = f"{place.run}|{place.step}"
+        here, token = f"{place.run}|{place.step}", uuid.uuid4().hex
         (status, settled), (verdict, number, holders, record) = self._do(
             Call("claim_run", [self.keys.run(place.run)], [place.step, place.flow, _now(), self._run_ttl]),
             Call(
                 "claim_outcome",
                 [outcome],
-                [content, owner, here, self._lease, self._outcome_ttl, epoch, self._settings.crash_limit],
+                [
+                    content,
+                    owner,
+                    here,
+                    self._lease,
+                    self._outcome_ttl,
+                    epoch,
+                    self._settings.crash_limit,
+                    token,
+                ],
             ),
         )
         claim = Claim(

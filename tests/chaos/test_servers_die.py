@@ -6,18 +6,17 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from coordinator.client import Coordinator, Run
 from coordinator.errors import ServerError
+from coordinator.flow import Flow
 from tests.integration import shop
 from tests.integration.bench import new_order
 from tests.servers import Control, Servers
 from tests.waiting import wait_until
-from tests.workers import CoordinatorProcess, Installation, Worker, depth, open_installation
+from tests.workers import CoordinatorProcess, Installation, depth, open_installation
 
 _CHAINS, _JOINS = 200, 40
 _TIMEOUT = 90.0
@@ -110,7 +109,7 @@ class Load:
         except BaseException as error:  # noqa: BLE001 - shown by the test's own thread
             self._error = error
 
-    def _start(self, flow: shop.Flow, order: str) -> Run:
+    def _start(self, flow: Flow, order: str) -> Run:
         """Start, again under the same key where a server is away."""
 
         def attempt() -> Run | None:
@@ -138,7 +137,9 @@ def _check_story(run: Run) -> None:
 
 @pytest.fixture(scope="module")
 def plant(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
-    with open_installation(servers, tmp_path_factory.mktemp("plant"), LEASE="3s", CRASH_LIMIT="20") as installation:
+    with open_installation(
+        servers, tmp_path_factory.mktemp("plant"), LEASE="3s", CRASH_LIMIT="20"
+    ) as installation:
         opened = Plant(installation)
         yield opened
         opened.close()
@@ -189,9 +190,12 @@ def test_the_coordinator_process_is_killed(plant: Plant) -> None:
     """While no coordinator process lives, letters wait in the broker; once one does, each is there, once."""
     plant.process.kill()
     orders = [new_order() for _ in range(50)]
-    runs = [plant.client.start(shop.chain, {"order": order, "behaviour": {"two": "fail"}}) for order in orders]
+    runs = [
+        plant.client.start(shop.chain, {"order": order, "behaviour": {"two": "fail"}}) for order in orders
+    ]
     wait_until(
-        lambda: all(status == "parked" for status in plant.client.statuses(runs)), description="all are parked"
+        lambda: all(status == "parked" for status in plant.client.statuses(runs)),
+        description="all are parked",
     )
     plant.process.start()
     _wait_letters(plant, runs)
@@ -203,9 +207,12 @@ def test_the_journal_is_stopped(plant: Plant, control: Control) -> None:
     control.stop("postgres")
     load = plant.load()
     orders = [new_order() for _ in range(20)]
-    runs = [plant.client.start(shop.chain, {"order": order, "behaviour": {"two": "fail"}}) for order in orders]
+    runs = [
+        plant.client.start(shop.chain, {"order": order, "behaviour": {"two": "fail"}}) for order in orders
+    ]
     wait_until(
-        lambda: all(status == "parked" for status in plant.client.statuses(runs)), description="all are parked"
+        lambda: all(status == "parked" for status in plant.client.statuses(runs)),
+        description="all are parked",
     )
     plant.wait_some_completed(load, _CHAINS)
     control.start("postgres")
@@ -230,5 +237,3 @@ def _replay(plant: Plant, runs: list[Run], orders: list[str]) -> None:
     for run in runs:
         assert run.wait(_TIMEOUT) == "completed"
         _check_story(run)
-
-

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from contracts.errors import InvalidData
 from coordinator import Coordinator, Flow, parallel
 from coordinator.errors import Conflict, RunCancelled, UnknownFlow, UnknownRun
-from contracts.errors import InvalidData
 from tests.eager.shop import SECRET, Shop, Thing, thing
 from tests.waiting import wait_until
 
@@ -150,7 +150,7 @@ def test_cancelled_run_has_no_result(anywhere: Coordinator) -> None:
     with pytest.raises(RunCancelled):
         letter.replay()
     assert shop.effects == Counter(a=1)
-    assert [entry for entry in run.history() if entry["kind"] == "cancelled"][0]["by"] == "me"
+    assert next(entry for entry in run.history() if entry["kind"] == "cancelled")["by"] == "me"
 
 
 def test_completed_run_is_not_cancelled(anywhere: Coordinator) -> None:

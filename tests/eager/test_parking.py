@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 
 from coordinator import Coordinator
-from coordinator.deadletters import Letter
 from coordinator.client import Run
+from coordinator.deadletters import Letter
 from coordinator.errors import RunParked, UnknownLetter
 from tests.eager.shop import Shop, thing
 from tests.waiting import wait_until
@@ -133,6 +134,11 @@ def test_starting_a_parked_run_again_changes_nothing(anywhere: Coordinator) -> N
     shop.broken = {"b"}
     run = anywhere.start(shop.flows["chain"], thing())
     parked(run, shop, 1)
+    store = anywhere.engine.store
+    wait_until(
+        lambda: not list(store.unpublished(older_than=timedelta(seconds=-1))),
+        description="the store knows that the run's first message was published",
+    )
     shop.broken.clear()
     assert anywhere.start(shop.flows["chain"], thing()).id == run.id
     assert run.status() == "parked"

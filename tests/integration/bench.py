@@ -121,16 +121,39 @@ class Bench:
     @contextlib.contextmanager
     def intercepted(self, agent: str, change: Callable[[dict[str, Any]], None]) -> Iterator[None]:
         """Change the envelope of the one message that comes for ``agent`` while the block runs."""
-        control, queue = self.client.engine.app.control, self.installation.queue_name(agent)
-        destination = [self.worker.node]
-        control.cancel_consumer(queue, destination=destination, reply=True, timeout=10, limit=1)
-        try:
+        queue = self.installation.queue_name(agent)
+        with self.not_consuming(agent):
             yield
             with self.client.engine.app.connection_for_write() as connection:
                 wait_until(lambda: depth(connection, queue)[0], description=f"a message for {agent} came")
                 self._exchange(connection, queue, agent, change)
+
+    @contextlib.contextmanager
+    def not_consuming(self, *agents: str) -> Iterator[None]:
+        """The worker takes no new messages for these agents while the block runs."""
+        control, node = self.client.engine.app.control, [self.worker.node]
+        queues = [self.installation.queue_name(agent) for agent in agents]
+        for queue in queues:
+            control.cancel_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
+        self._wait_consuming(queues, wanted=False)  # it answers before it does it
+        try:
+            yield
         finally:
-            control.add_consumer(queue, destination=destination, reply=True, timeout=10, limit=1)
+            for queue in queues:
+                control.add_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
+            self._wait_consuming(queues, wanted=True)
+
+    def _wait_consuming(self, queues: list[str], *, wanted: bool) -> None:
+        """Ask the worker: the broker counts a cancelled consumer for as long as it has a message."""
+        inspect = self.client.engine.app.control.inspect(destination=[self.worker.node], timeout=10, limit=1)
+
+        def so() -> bool:
+            consumed = {
+                queue["name"] for found in (inspect.active_queues() or {}).values() for queue in found
+            }
+            return all((queue in consumed) == wanted for queue in queues)
+
+        wait_until(so, description=f"the worker {'consumes' if wanted else 'consumes no more'}: {queues}")
 
     def _exchange(
         self, connection: Any, queue: str, agent: str, change: Callable[[dict[str, Any]], None]
@@ -170,7 +193,9 @@ def first_messages(flow: Flow, run: str, data: dict[str, Any]) -> list[Message]:
     return [
         message(
             send,
-            compose(run=run, step=send.step, schema=ref, data=typed.to_data(), key=key, source="/coordinator"),
+            compose(
+                run=run, step=send.step, schema=ref, data=typed.to_data(), key=key, source="/coordinator"
+            ),
         )
         for send in canvas.first(flow)
     ]

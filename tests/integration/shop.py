@@ -193,12 +193,27 @@ header = Flow("shop.header", one >> parallel(left=left, right=right) >> join)
 branch = Flow("shop.branch", one >> parallel(left=left >> more, right=right) >> join)
 nested = Flow(
     "shop.nested",
-    one >> parallel(left=left >> parallel(left=inner, right=other) >> innerjoin, right=right) >> join >> three,
+    one
+    >> parallel(left=left >> parallel(left=inner, right=other) >> innerjoin, right=right)
+    >> join
+    >> three,
 )
 trailing = Flow("shop.trailing", one >> parallel(left=left, right=right))
 single = Flow("shop.single", patient >> three)
 
 AGENTS = tuple(
     f"shop.{name}"
-    for name in ("one", "two", "three", "left", "more", "right", "inner", "other", "innerjoin", "join", "patient")
+    for name in (
+        "one",
+        "two",
+        "three",
+        "left",
+        "more",
+        "right",
+        "inner",
+        "other",
+        "innerjoin",
+        "join",
+        "patient",
+    )
 )

@@ -16,6 +16,7 @@ from contracts import strictjson
 from contracts.envelope import message_id
 from coordinator.engine import Engine
 from coordinator.errors import Conflict
+from coordinator.flow import Flow
 from coordinator.journal.journal import Journal
 from coordinator.service import Service
 from coordinator.store.store import Place, Record
@@ -25,7 +26,7 @@ from tests.waiting import wait_until
 
 
 @pytest.mark.parametrize("flow", [shop.chain, shop.nested, shop.trailing], ids=lambda flow: flow.name)
-def test_a_message_that_is_delivered_twice_counts_once(bench: Bench, flow: shop.Flow) -> None:
+def test_a_message_that_is_delivered_twice_counts_once(bench: Bench, flow: Flow) -> None:
     """The first message of a run may come five times: each step takes effect once."""
     run = bench.start(flow, order := new_order())
     messages = first_messages(flow, run.id, {"order": order})
@@ -84,12 +85,15 @@ def test_a_frozen_process_that_wakes_up_late_changes_nothing(bench: Bench) -> No
     frozen.suspend()
     try:
         bench.mend(order)
-        bench.client.engine.publisher.publish(first_messages(shop.single, run.id, _data(order, patient="hold")))
+        bench.client.engine.publisher.publish(
+            first_messages(shop.single, run.id, _data(order, patient="hold"))
+        )
         result = bench.completed(run)
     finally:
         frozen.resume()
     late = wait_until(
-        lambda: [entry for entry in run.history() if entry["kind"] == "late"], description="the late outcome is noted"
+        lambda: [entry for entry in run.history() if entry["kind"] == "late"],
+        description="the late outcome is noted",
     )
     assert [entry["step"] for entry in late] == ["1"]
     assert late[0]["output"]["trail"] != result.trail
@@ -100,23 +104,23 @@ def test_a_frozen_process_that_wakes_up_late_changes_nothing(bench: Bench) -> No
 
 def test_a_frozen_worker_is_taken_over(bench: Bench) -> None:
     """A whole worker that is frozen loses its step to another worker, and its late outcome counts for nothing."""
-    control, node = bench.client.engine.app.control, [bench.worker.node]
-    queues = [bench.installation.queue_name(agent) for agent in ("shop.patient", "shop.three")]
+    agents = ("shop.patient", "shop.three")
     run = bench.start(shop.single, order := new_order(), patient="hold")
     bench.wait_flag(order, "patient.began")
-    for queue in queues:  # or the broker would hand it more, to wait there until it is given up for dead
-        control.cancel_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
-    bench.worker.freeze()
-    try:
-        bench.mend(order)
-        second = bench.installation.worker("shop.patient", "shop.three", pool="threads", concurrency=2)
-        bench.client.engine.publisher.publish(first_messages(shop.single, run.id, _data(order, patient="hold")))
-        result = bench.completed(run)
-        second.stop()
-    finally:
-        bench.worker.thaw()
-        for queue in queues:
-            control.add_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
+    with bench.not_consuming(
+        *agents
+    ):  # or the broker would hand it more, to wait until it is given up for dead
+        bench.worker.freeze()
+        second = bench.installation.worker(*agents, pool="threads", concurrency=2)
+        try:
+            bench.mend(order)
+            bench.client.engine.publisher.publish(
+                first_messages(shop.single, run.id, _data(order, patient="hold"))
+            )
+            result = bench.completed(run)
+        finally:
+            second.stop()
+            bench.worker.thaw()
     wait_until(
         lambda: [entry for entry in run.history() if entry["kind"] == "late"],
         description=f"the late outcome is noted\n{bench.worker.last_words()}",
@@ -130,7 +134,10 @@ def test_a_frozen_worker_is_taken_over(bench: Bench) -> None:
 def test_a_crash_between_settling_and_publishing_costs_nothing(bench: Bench, known_by: str) -> None:
     """A message that comes again after its step, or its key alone, was settled goes on with the recorded outcome."""
     order, run_id = new_order(), message_id("crashed", new_order())
-    place, record = Place(run_id, "shop.chain", "1"), {"order": order, "behaviour": {}, "trail": {"one": "before"}}
+    place, record = (
+        Place(run_id, "shop.chain", "1"),
+        {"order": order, "behaviour": {}, "trail": {"one": "before"}},
+    )
     store = bench.client.engine.store
     envelope = json.loads(json.loads(first_messages(shop.chain, run_id, {"order": order})[0].body)[0][0])
     content = _digest(envelope["data"])
@@ -151,7 +158,9 @@ def test_a_crash_between_settling_and_publishing_costs_nothing(bench: Bench, kno
 def test_an_accepted_run_that_nobody_published_is_published(bench: Bench) -> None:
     """A client that dies right after its run was accepted loses nothing: the coordinator process publishes it."""
     order, run_id = new_order(), message_id("unpublished", new_order())
-    first = json.dumps([message.stored() for message in first_messages(shop.header, run_id, {"order": order})])
+    first = json.dumps(
+        [message.stored() for message in first_messages(shop.header, run_id, {"order": order})]
+    )
     bench.client.engine.store.start(Place(run_id, "shop.header", ""), key=order, content="x", first=first)
     bench.completed(bench.client.run(run_id))
     assert not list(bench.client.engine.store.unpublished(older_than=timedelta()))

@@ -39,7 +39,11 @@ SHAPES = {
     "header": Shape(shop.header, "left", "2.left.1", ("2.right.1",), ("join",)),
     "branch": Shape(shop.branch, "left", "2.left.1", ("2.right.1",), ("more", "join")),
     "nested": Shape(
-        shop.nested, "inner", "2.left.2.left.1", ("2.left.2.right.1", "2.right.1"), ("innerjoin", "join", "three")
+        shop.nested,
+        "inner",
+        "2.left.2.left.1",
+        ("2.left.2.right.1", "2.right.1"),
+        ("innerjoin", "join", "three"),
     ),
     "trailing": Shape(shop.trailing, "left", "2.left.1", ("2.right.1",), ()),
 }
@@ -50,7 +54,12 @@ FAILURES = {  # behaviour, or none for a message that is changed on its way; kin
     "invalid-output": ("invalid-output", "invalid-output", "InvalidData", "order"),
     "time-limit": ("sleep", "time-limit", "TimeLimitExceeded", "longer than 2 s"),
     # Celery notices a dead child at once or within five seconds; if the time limit ends first, that is what it reports.
-    "child-killed": ("kill-child", "worker-lost|time-limit", "WorkerLostError|TimeLimitExceeded", "SIGKILL|killed"),
+    "child-killed": (
+        "kill-child",
+        "worker-lost|time-limit",
+        "WorkerLostError|TimeLimitExceeded",
+        "SIGKILL|killed",
+    ),
 }
 
 
@@ -105,7 +114,9 @@ def _check_letter(row: Any, run: Run, form: Shape, kind: str, error: str) -> Non
 
 def _keys_of_celery(bench: Bench) -> list[str]:
     redis = bench.client.engine.store.redis
-    return [key for key in redis.scan_iter(count=1000) if "celery" in key or "chord" in key or "unacked" in key]
+    return [
+        key for key in redis.scan_iter(count=1000) if "celery" in key or "chord" in key or "unacked" in key
+    ]
 
 
 def test_a_letter_knows_its_first_and_its_last_failure(bench: Bench) -> None:
@@ -166,14 +177,12 @@ def test_a_past_deadline_is_parked(bench: Bench) -> None:
 
 def test_a_task_revoked_before_it_runs_is_parked(bench: Bench) -> None:
     """A revoked task waits as a dead letter, and the replay overrules the revocation."""
-    order = new_order()
-    control, queue = bench.client.engine.app.control, bench.installation.queue_name("shop.two")
-    node = [bench.worker.node]
-    control.cancel_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
-    run = bench.start(shop.chain, order)
-    bench.settled(run, "1")
-    control.revoke(message_id(run.id, "2"), terminate=True, destination=node, reply=True, timeout=10, limit=1)
-    control.add_consumer(queue, destination=node, reply=True, timeout=10, limit=1)
+    order, node = new_order(), [bench.worker.node]
+    with bench.not_consuming("shop.two"):
+        run = bench.start(shop.chain, order)
+        bench.settled(run, "1")
+        revoke = bench.client.engine.app.control.revoke
+        revoke(message_id(run.id, "2"), terminate=True, destination=node, reply=True, timeout=10, limit=1)
     with pytest.raises(RunParked, match="revoked: TaskRevoked"):
         run.result(timeout=20)
     bench.letter(run).replay()
@@ -209,7 +218,9 @@ def _settle_behind_its_back(bench: Bench, run: Run, order: str) -> None:
     store = bench.client.engine.store
     record = {"order": order, "behaviour": {}, "trail": {"patient": "by another"}}
     text = Record(shop.Item.ref().uri, json.dumps(record))
-    store.settle_known(Place(run.id, "shop.single", "1"), fence=99, record=text, entry={}, joins=(), ends=False)
+    store.settle_known(
+        Place(run.id, "shop.single", "1"), fence=99, record=text, entry={}, joins=(), ends=False
+    )
 
 
 Change = Callable[[Message], dict[str, Any]]
@@ -293,7 +304,9 @@ def test_an_unroutable_message_is_parked(bench: Bench) -> None:
     letter.replay()
     queue = bench.installation.queue_name("shop.gone")
     with bench.client.engine.app.connection_for_write() as connection, connection.channel() as channel:
-        got = wait_until(lambda: channel.basic_get(queue, no_ack=True), description="the message is in its queue")
+        got = wait_until(
+            lambda: channel.basic_get(queue, no_ack=True), description="the message is in its queue"
+        )
         assert got.headers["handoff_run"] == run
         channel.queue_delete(queue)
 
@@ -323,7 +336,7 @@ def test_a_poison_message_is_parked_and_others_go_on(servers: Servers, tmp_path:
         bench.worker.supervise()
         poison = bench.start(shop.chain, order := new_order(), two="kill-worker")
         others = [bench.start(shop.chain) for _ in range(5)]
-        with pytest.raises(RunParked, match="poison|delivery-limit"):
+        with pytest.raises(RunParked, match=r"poison|delivery-limit"):
             poison.result(timeout=60)
         for run in others:
             bench.completed(run, timeout=60)

@@ -96,7 +96,12 @@ def _check_outcomes(runs: list[Run]) -> None:
 def _check_books(ledger: Ledger, gateway: CardGateway) -> None:
     approved = _PAYMENTS * 4 // 5
     audit, charges = ledger.audit(), gateway.charges()
-    assert (audit.transfers, audit.entries, audit.doubled, audit.balanced) == (approved, 2 * approved, 0, True)
+    assert (audit.transfers, audit.entries, audit.doubled, audit.balanced) == (
+        approved,
+        2 * approved,
+        0,
+        True,
+    )
     assert (charges.count, charges.approved) == (_PAYMENTS, approved)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 
 from contracts import Contract, ContractRef, ExactDecimal, Key, Sensitive
 from contracts.errors import ContractError, CoordinationError, InvalidData
@@ -43,10 +43,22 @@ def order(**values: Any) -> Order:
     return Order(**{"order": "o-1", **values})
 
 
+def _line(text: str) -> Line:
+    return Line(article="a", note=SecretStr(text))
+
+
 class TestValues:
     @pytest.mark.parametrize(
         "values",
-        [{"order": 1}, {"count": "5"}, {"count": 1.0}, {"count": True}, {"amount": 1.5}, {"kind": "other"}, {"lines": 3}],
+        [
+            {"order": 1},
+            {"count": "5"},
+            {"count": 1.0},
+            {"count": True},
+            {"amount": 1.5},
+            {"kind": "other"},
+            {"lines": 3},
+        ],
     )
     def test_strict(self, values: dict[str, Any]) -> None:
         """A value of another type is refused, by writers and by readers, though it could be converted."""
@@ -80,7 +92,7 @@ class TestValues:
     @given(st.decimals(allow_nan=False, allow_infinity=False, places=5), st.text(max_size=10), st.integers())
     def test_round_trip(self, amount: Decimal, text: str, count: int) -> None:
         """What is written is read back equal, and is JSON; decimals travel as text."""
-        written = order(amount=amount, count=count, pin=text, lines=(Line(article=text, note=text),), otherName=text)  # type: ignore[arg-type]
+        written = order(amount=amount, count=count, pin=text, lines=(_line(text),), otherName=text)
         data = json.loads(json.dumps(written.to_data()))
         assert Order.from_data(data) == written
         assert isinstance(data["amount"], str)
@@ -134,7 +146,7 @@ class TestKey:
 class TestSecrets:
     def test_masked_everywhere_but_in_the_envelope(self) -> None:
         """Sensitive values are masked for people, at every depth, and whole in an envelope's data."""
-        written = order(pin=SECRET, lines=(Line(article="a", note=SECRET),))  # type: ignore[arg-type]
+        written = order(pin=SECRET, lines=(_line(SECRET),))
         assert written.to_data()["pin"] == written.to_data()["lines"][0]["note"] == SECRET
         assert written.redacted()["pin"] == written.redacted()["lines"][0]["note"] == MASK
         shown = repr(written) + str(written) + written.model_dump_json() + str(written.model_dump())
@@ -224,11 +236,19 @@ class TestDeclaration:
         with pytest.raises(ContractError, match="has no name and version"):
             Line.ref()
 
-    @pytest.mark.parametrize("hint", [Sensitive, Sensitive | None, tuple[Sensitive, ...], Line, dict[str, Line]])
+    @pytest.mark.parametrize(
+        "hint", [Sensitive, Sensitive | None, tuple[Sensitive, ...], Line, dict[str, Line]]
+    )
     def test_sensitive_key(self, hint: Any) -> None:
         """What is or holds a sensitive value cannot be a key."""
         with pytest.raises(ContractError, match="is sensitive"):
-            type("Wrong", (Contract,), {"__annotations__": {"pin": hint}, "pin": Key()}, name="test.wrong", version=1)
+            type(
+                "Wrong",
+                (Contract,),
+                {"__annotations__": {"pin": hint}, "pin": Key()},
+                name="test.wrong",
+                version=1,
+            )
 
     def test_inherited_fields_keep_their_keys(self) -> None:
         """A contract has the fields and keys of its base, under a name of its own."""
@@ -245,7 +265,10 @@ class TestDeclaration:
 
 
 class TestRef:
-    @given(st.from_regex(r"[a-z][a-z0-9]{0,5}([.-][a-z0-9]{1,5}){0,3}", fullmatch=True), st.integers(1, 10**9 - 1))
+    @given(
+        st.from_regex(r"[a-z][a-z0-9]{0,5}([.-][a-z0-9]{1,5}){0,3}", fullmatch=True),
+        st.integers(1, 10**9 - 1),
+    )
     def test_round_trip(self, name: str, version: int) -> None:
         """A reference is read back from its URI, and shows as name/version."""
         ref = ContractRef(name, version)

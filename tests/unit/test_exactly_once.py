@@ -22,7 +22,7 @@ from coordinator.lease import LeaseKeeper
 from coordinator.message import Message
 from coordinator.retry import Retry
 from coordinator.store import scripts
-from coordinator.store.store import Store
+from coordinator.store.store import Place, Store
 from tests.deliveries import RecordingPublisher, deliver, start
 from tests.store_suite import make_settings
 
@@ -159,11 +159,15 @@ class Workers(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         Serials.count = itertools.count()
-        self.redis = FakeStrictRedis(server=FakeServer(server_type="redis", version=(7,)), decode_responses=True)
+        self.redis = FakeStrictRedis(
+            server=FakeServer(server_type="redis", version=(7,)), decode_responses=True
+        )
         for script in SCRIPTS:
             self.redis.script_load(scripts._source(script)[0])
         self.settings = make_settings(lease=timedelta(hours=1), crash_limit=100, shards=1)
         self.store = Store(self.redis, self.settings)
+        for run, flow in RUNS.items():
+            self.store.start(Place(run, flow.name, ""), key=run, content="c", first="[]")
         self.leases = LeaseKeeper(self.store, self.settings.lease)
         self.published: list[Message] = []
         self.pending = [sent for run, flow in RUNS.items() for sent in start(flow, Work(work=KEY), run)]
@@ -236,8 +240,8 @@ class Workers(RuleBasedStateMachine):
     @invariant()
     def one_outcome(self) -> None:
         found = {run: text for run in RUNS if (text := self.settled(run))}
-        if text := self.redis.hget(self.store.keys.outcome(make.name, KEY), "record"):
-            found["key"] = str(text)
+        if record := self.redis.hget(self.store.keys.outcome(make.name, KEY), "record"):
+            found["key"] = str(record)
         assert len(set(found.values())) <= 1, found
         assert self.known.items() <= found.items()
         self.known = found
@@ -273,8 +277,8 @@ class Workers(RuleBasedStateMachine):
             self.pending.append(outcome.message)
 
     def settled(self, run: str) -> str | None:
-        fields: dict[str, str] = self.redis.hgetall(self.store.keys.run(run))
-        return fields.get("result") or fields.get("s:1")
+        record: Any = self.redis.hget(self.store.keys.run(run), "s:1")
+        return record if record is None else str(record)
 
 
 TestExactlyOnce = Workers.TestCase
@@ -312,6 +316,7 @@ def test_taken_over_for_a_run_that_has_ended(workers: Workers) -> None:
     workers.go_on(frozen, 2)
     workers.fall_silent()
     workers.cancel()
+    assert workers.cancelled
     workers.go_on(workers.take(C - 1))
     workers.go_on(workers.take(B - 1))
     assert workers.settled("b")
@@ -328,6 +333,19 @@ def test_shut_out_by_another_run(workers: Workers) -> None:
     workers.go_on(frozen)
     assert not workers.settled("a")
     assert [sent.headers["handoff_run"] for sent in workers.pending] == ["c", "a"]
+
+
+def test_wakes_up_while_the_other_works(workers: Workers) -> None:
+    """A worker that was shut out settles nothing, at the key or at its run, while the other still works."""
+    frozen = workers.take(A)
+    workers.go_on(frozen, 2)
+    workers.fall_silent()
+    taker = workers.take(B - 1)
+    workers.go_on(taker, 3)
+    workers.go_on(frozen)
+    workers.go_on(taker)
+    workers.one_outcome()
+    assert workers.settled("b")
 
 
 @pytest.mark.parametrize("scripts_done", range(7))

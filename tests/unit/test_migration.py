@@ -59,7 +59,9 @@ def test_declared_version_is_checked_first() -> None:
 
 def test_step_sees_only_what_was_declared() -> None:
     """A step gets the fields of the declared version and no others."""
-    assert read(V3, V1.ref(), {"inches": 1, "millimetres": 7, "exact": True}) == V3(millimetres=30, exact=False)
+    assert read(V3, V1.ref(), {"inches": 1, "millimetres": 7, "exact": True}) == V3(
+        millimetres=30, exact=False
+    )
 
 
 @pytest.mark.parametrize("ref", [ContractRef("test.size", 4), ContractRef("test.other", 1)], ids=str)
@@ -118,7 +120,11 @@ def declared(version: int, name: str = "test.thing") -> type[Contract]:
 
 @pytest.mark.parametrize(
     ("older", "newer"),
-    [((1, "test.thing"), (3, "test.thing")), ((2, "test.thing"), (1, "test.thing")), ((1, "test.a"), (2, "test.b"))],
+    [
+        ((1, "test.thing"), (3, "test.thing")),
+        ((2, "test.thing"), (1, "test.thing")),
+        ((1, "test.a"), (2, "test.b")),
+    ],
 )
 def test_only_adjacent_versions(older: tuple[int, str], newer: tuple[int, str]) -> None:
     """A step joins adjacent versions of one contract, upwards."""

@@ -26,7 +26,9 @@ DATA = {
     "card_country": "FR",
     "submitted_at": "2026-01-02T03:04:05Z",
 }
-TERMS = {name: DATA[name] for name in ("payment_id", "amount", "currency", "debtor", "creditor", "card_number")}
+TERMS = {
+    name: DATA[name] for name in ("payment_id", "amount", "currency", "debtor", "creditor", "card_number")
+}
 
 
 def test_round_trip() -> None:
@@ -64,7 +66,13 @@ def test_minor_units(currency: str, digits: int, minor: int) -> None:
     payment = PaymentSubmitted.from_data({**DATA, "currency": currency, "amount": f"{amount:f}"})
     assert Decimal(payment.to_data()["amount"]) == amount
     with pytest.raises(InvalidData):
-        PaymentSubmitted.from_data({**DATA, "currency": currency, "amount": f"{amount.scaleb(-1) + Decimal(1).scaleb(-digits - 1):.{digits + 1}f}"[:-1] + "1"})
+        PaymentSubmitted.from_data(
+            {
+                **DATA,
+                "currency": currency,
+                "amount": f"{amount.scaleb(-1) + Decimal(1).scaleb(-digits - 1):.{digits + 1}f}"[:-1] + "1",
+            }
+        )
 
 
 @pytest.mark.parametrize(("level", "score"), [("low", 0), ("medium", 40), ("high", HIGH_RISK)])

@@ -33,7 +33,9 @@ def grouped_cards(draw: st.DrawFn) -> str:
     number = draw(st.sampled_from(CARDS))
     sign = draw(_separators)
     grouped = sign.join(number[start : start + 4] for start in range(0, len(number), 4))
-    before, after = (draw(st.sampled_from(["", "12/27 ", "99 ", "x", " 123", "-7", " 4111 1111"])) for _ in "ab")
+    before, after = (
+        draw(st.sampled_from(["", "12/27 ", "99 ", "x", " 123", "-7", " 4111 1111"])) for _ in "ab"
+    )
     return f"{before}{grouped}{after}"
 
 
@@ -46,7 +48,10 @@ def test_nothing_controls(text: str, limit: int) -> None:
     assert not re.search("[\u00ad\u061c\u200b-\u200f\u2060-\u206f\ufeff\U000e0000-\U000e007f]", shown)
 
 
-@given(st.lists(grouped_cards() | st.text(alphabet="0123456789 -x", max_size=30)).map(" ".join), st.integers(20, 200))
+@given(
+    st.lists(grouped_cards() | st.text(alphabet="0123456789 -x", max_size=30)).map(" ".join),
+    st.integers(20, 200),
+)
 def test_no_card_number_is_left(text: str, limit: int) -> None:
     """No card number is left, however it is grouped, whatever digits stand beside it, and wherever the text is cut."""
     assert cards_in(printable(text, limit)) == []
@@ -62,7 +67,13 @@ def test_card_number_is_masked(number: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["4111111111111112", "order 12345678901234567890", "2026-11-21 06:33:20", "Grüße, 世界, 👨‍👩‍👧"[:12], "9" * 30],
+    [
+        "4111111111111112",
+        "order 12345678901234567890",
+        "2026-11-21 06:33:20",
+        "Grüße, 世界, 👨‍👩‍👧"[:12],
+        "9" * 30,
+    ],
 )
 def test_other_text_stands(text: str) -> None:
     """Numbers that are no card numbers, and text in every script, stand as they are."""

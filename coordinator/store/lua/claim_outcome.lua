@@ -1,14 +1,15 @@
 -- Take the lease on an idempotency key. KEYS: outcome.
--- ARGV: content, owner, place (run|step), lease (ms), ttl (ms), epoch, crash limit
+-- ARGV: content, owner, place (run|step), lease (ms), ttl (ms), epoch, crash limit, token (this claim; it may be repeated)
 local outcome = KEYS[1]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local known = redis.call('HMGET', outcome, 'content', 'state', 'fence', 'until', 'holders', 'crashes', 'epoch', 'record')
+local known = redis.call('HMGET', outcome, 'content', 'state', 'fence', 'until', 'holders', 'crashes', 'epoch', 'record', 'token')
 local content, state, fence = known[1], known[2], tonumber(known[3] or '0')
 local crashes, holders = tonumber(known[6] or '0'), known[5] or ''
 if content and content ~= ARGV[1] then return {'conflict', '0', holders, ''} end
 if state == 'done' then return {'done', known[3], '', known[8]} end
 if state == 'leased' then
+  if known[9] == ARGV[8] then return {'granted', known[3], holders, ''} end
   local remaining = tonumber(known[4]) - now
   if remaining > 0 then return {'busy', tostring(math.ceil(remaining)), '', ''} end
   crashes = crashes + 1
@@ -27,6 +28,6 @@ if not string.find('\n' .. holders .. '\n', '\n' .. ARGV[3] .. '\n', 1, true) th
   holders = (holders == '') and ARGV[3] or (holders .. '\n' .. ARGV[3])
 end
 redis.call('HSET', outcome, 'content', ARGV[1], 'state', 'leased', 'fence', string.format('%.0f', fence), 'owner', ARGV[2],
-  'until', now + tonumber(ARGV[4]), 'holders', holders, 'crashes', crashes, 'epoch', epoch)
+  'until', now + tonumber(ARGV[4]), 'holders', holders, 'crashes', crashes, 'epoch', epoch, 'token', ARGV[8])
 redis.call('PEXPIRE', outcome, ARGV[5])
 return {'granted', string.format('%.0f', fence), fenced, ''}

@@ -14,19 +14,22 @@ end
 
 local verdict = 'again'
 if ARGV[7] ~= '1' then
-  local settled = redis.call('HEXISTS', run, 's:' .. step) == 1
+  local settled = redis.call('HGET', run, 's:' .. step)
   local floor = tonumber(redis.call('HGET', run, 'f:' .. step) or '0')
   local ended = status and status ~= 'running' and status ~= 'cancelled'
-  if settled or ended or fence < floor then
+  if settled == record and redis.call('HGET', run, 'n:' .. step) == ARGV[2] then  -- the same settlement once more
+    if status ~= 'running' then return {'again', '', '', 'waiting'} end
+  elseif settled or ended or fence < floor then
     tell(ARGV[11])
     return {'late', '', '', (settled or ended) and '' or 'fenced'}
+  else
+    redis.call('HSET', run, 's:' .. step, record, 'n:' .. step, ARGV[2])
+    redis.call('HDEL', run, 'f:' .. step)
+    if redis.call('HDEL', run, 'p:' .. step) == 1 then redis.call('HINCRBY', run, 'parked', -1) end
+    redis.call('PEXPIRE', run, ARGV[8])
+    tell(ARGV[4])
+    verdict = 'settled'
   end
-  redis.call('HSET', run, 's:' .. step, record)
-  redis.call('HDEL', run, 'f:' .. step)
-  if redis.call('HDEL', run, 'p:' .. step) == 1 then redis.call('HINCRBY', run, 'parked', -1) end
-  redis.call('PEXPIRE', run, ARGV[8])
-  tell(ARGV[4])
-  verdict = 'settled'
 end
 if status == 'cancelled' then return {'cancelled', '', '', ''} end
 
