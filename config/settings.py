@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     """How long a live run that nothing touches is kept."""
     result_ttl: Duration = timedelta(days=1)
     """How long a run that has ended, and its result, is kept in Redis; its history stays in the journal."""
+    unpublished_after: Duration = timedelta(seconds=10)
+    """After how long the coordinator process publishes a run that its starter accepted and did not publish."""
     shards: int = Field(default=16, ge=1, le=1024)
     """Into how many hash slots the runs are spread. Never change it while runs are live."""
     max_message_bytes: int = Field(default=1_048_576, ge=1024, le=134_217_728)

@@ -152,10 +152,12 @@ class Contract(BaseModel, metaclass=_ContractMeta):
         return self.model_dump(mode="json", by_alias=True)
 
     def key(self) -> str | None:
-        """The idempotency key that the key fields give, at most 200 characters; None where there are no key fields."""
+        """The idempotency key that the key fields give, at most 200 characters; None where there are no key fields or none has a value."""
         if not self.__keys__:
             return None
         values = self.model_dump(mode="json", include=set(self.__keys__))
+        if all(value is None for value in values.values()):
+            return None
         text = str(values[self.__keys__[0]]) if len(self.__keys__) == 1 else strictjson.canonical(values)
         if 0 < len(text) <= _LONGEST_KEY and is_plain(text):
             return text

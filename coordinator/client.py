@@ -121,12 +121,12 @@ class Coordinator:
         ]
         first = json.dumps([sent.stored() for sent in messages])
         place = Place(run, flow.name, "")
+        self.engine.publisher.declare(flow.agents())  # all queues, so that no later step is without one
         entry = Entry("started", run, flow.name, now(), wrote=str(typed.ref()), input=typed.redacted())
         found = self.engine.store.start(
             place, key=key or "", content=content, first=first, entry=entry.fields()
         )
         if found == "created" or (found == "unpublished" and run not in self._published):
-            self.engine.publisher.declare(flow.agents())
             self.engine.publisher.publish(messages)
             self._published.add(run)
         return Run(run, self, flow, created=found == "created")
@@ -276,7 +276,7 @@ class Run:
             raise RunTimeout(
                 f"run {self.id} has not ended within {timeout} s", "it goes on", "ask again later"
             )
-        return _typed(self.flow, record.result.schema, strictjson.loads(record.result.data))
+        return _typed(self.flow, record.result.schema, json.loads(record.result.data))
 
     def history(self) -> list[dict[str, Any]]:
         """What happened to the run, oldest first. See :class:`coordinator.history.Entry` for the fields."""

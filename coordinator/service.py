@@ -9,7 +9,6 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from kombu import Consumer
@@ -24,7 +23,6 @@ from coordinator.message import Message
 
 _log = logging.getLogger(__name__)
 
-_UNPUBLISHED_AFTER = timedelta(seconds=10)
 _TOUCH_EVERY = 3600.0  # seconds
 _HEARTBEAT = 20  # seconds
 
@@ -32,13 +30,10 @@ _HEARTBEAT = 20  # seconds
 class Service:
     """The coordinator process as three threads. Any number of processes may run it at once."""
 
-    def __init__(
-        self, engine: Engine, journal: Journal, *, unpublished_after: timedelta = _UNPUBLISHED_AFTER
-    ) -> None:
+    def __init__(self, engine: Engine, journal: Journal) -> None:
         self._engine = engine
         self._journal = journal
         self._desk = Desk(engine, journal)
-        self._unpublished_after = unpublished_after
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -85,7 +80,7 @@ class Service:
 
     def sweep(self) -> None:
         """Publish the first messages of runs that were accepted and not published: their starter died in between."""
-        for run, first in self._engine.store.unpublished(older_than=self._unpublished_after):
+        for run, first in self._engine.store.unpublished(older_than=self._engine.settings.unpublished_after):
             messages = [Message.restored(stored) for stored in json.loads(first)]
             self._engine.publisher.declare(message.agent for message in messages)
             self._engine.publisher.publish(messages)
@@ -121,7 +116,7 @@ class Service:
                 self._ready.set()
                 while not self._stop.is_set():
                     with contextlib.suppress(TimeoutError):
-                        connection.drain_events(timeout=0.5)
+                        connection.drain_events(timeout=0.2)
                     connection.heartbeat_check()
 
     def _letter(self, message: Any) -> None:

@@ -25,26 +25,6 @@ from tests.waiting import wait_until
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LAST_WORDS = 6_000  # characters
-_SERVE = """
-import signal, threading
-from datetime import timedelta
-from config.logs import configure
-from config.settings import load
-from coordinator.engine import Engine
-from coordinator.journal.journal import Journal
-from coordinator.service import Service
-
-settings = load()
-configure(settings.log_level)
-service = Service(Engine(settings), Journal(settings.journal_url), unpublished_after=timedelta(seconds=2))
-ended = threading.Event()
-for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, lambda *_: ended.set())
-service.start()
-print("serving", flush=True)
-ended.wait()
-service.stop()
-"""
 
 
 @dataclass
@@ -78,6 +58,7 @@ class Installation:
             "JOURNAL_URL": self.journal_url,
             "NAMESPACE": self.namespace,
             "LOG_LEVEL": "INFO",
+            "UNPUBLISHED_AFTER": "2s",
             **self.settings,
         }
         path = os.pathsep.join(filter(None, (str(_ROOT), clean.get("PYTHONPATH", ""))))
@@ -291,7 +272,7 @@ class CoordinatorProcess(Program):
     """The coordinator process: drains dead letters and history, publishes what a crash left behind."""
 
     def __init__(self, installation: Installation, name: str) -> None:
-        super().__init__(installation, name, [sys.executable, "-c", _SERVE])
+        super().__init__(installation, name, [sys.executable, "-m", "coordinator", "serve"])
 
     def wait_ready(self) -> None:
         """Wait until it drains."""

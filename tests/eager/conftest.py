@@ -1,8 +1,22 @@
 """Coordinators of both kinds, behind one name."""
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 
 from coordinator.client import Coordinator
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """What a command does to the log ends with the test."""
+    loggers = [logging.getLogger(), logging.getLogger("celery.app.trace")]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(params=["coordinator", "live_coordinator"])

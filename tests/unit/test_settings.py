@@ -27,6 +27,7 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "outcome_ttl": ({"OUTCOME_TTL": "2h"}, timedelta(hours=2)),
     "run_ttl": ({"RUN_TTL": "40d"}, timedelta(days=40)),
     "result_ttl": ({"RESULT_TTL": "90"}, timedelta(seconds=90)),
+    "unpublished_after": ({"UNPUBLISHED_AFTER": "20s"}, timedelta(seconds=20)),
     "shards": ({"SHARDS": "4"}, 4),
     "max_message_bytes": ({"MAX_MESSAGE_BYTES": "2048"}, 2048),
     "embedded_concurrency": ({"EMBEDDED_CONCURRENCY": "2"}, 2),
