@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -35,6 +36,7 @@ class ContractRef(NamedTuple):
         return f"urn:contract:{self.name}:{self.version}"
 
     @classmethod
+    @lru_cache(maxsize=1024)
     def from_uri(cls, uri: str) -> ContractRef:
         """Read a ``dataschema``. Raises :class:`InvalidData` for anything that :attr:`uri` does not write."""
         name, _, version = uri.removeprefix("urn:contract:").rpartition(":")
