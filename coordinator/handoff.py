@@ -208,9 +208,7 @@ class Handoff:
             raise _Parking(
                 "poison", CoordinationError(f"the step lost its worker {limit} times", "it was not run again")
             )
-        if (
-            claim.verdict == "granted" and opened.envelope.expired()
-        ):  # what has an outcome is passed on all the same
+        if claim.verdict == "granted" and opened.envelope.expired():  # an outcome is passed on
             self._store.release(self.agent.name, opened.key, fence=claim.fence)
             deadline = opened.envelope.expiry_time
             raise _Parking("expired", InvalidInput(f"the deadline {deadline} has passed"))
@@ -317,9 +315,7 @@ class Handoff:
                 run=opened.place.run,
                 step=send.step,
                 schema=ContractRef.from_uri(schema),
-                data=json.loads(
-                    record.data
-                ),  # checked when it was recorded; what it is part of may be larger
+                data=json.loads(record.data),  # it was checked when it was recorded, by part
                 key=None if settled.joined else closed.key,
                 source=f"/agents/{self.agent.name}",
                 cause=opened.envelope,

@@ -60,9 +60,8 @@ class AgentTask(Task):
     def run(self, envelope: str, **kwargs: Any) -> str:
         """Handle the delivery that this task's request is, and say in a line what became of it."""
         delivery = delivered(vars(self.request), envelope, kwargs)
-        self.request.update(
-            chain=None, chord=None, callbacks=None, errbacks=None
-        )  # the handoff passes on, not Celery
+        # The handoff passes on, not Celery
+        self.request.update(chain=None, chord=None, callbacks=None, errbacks=None)
         try:
             return self._concluded(self.handoff(delivery))
         except ServerError as error:
