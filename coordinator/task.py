@@ -9,6 +9,7 @@ on is rejected to the dead-letter exchange, and nothing else happens. See docs/d
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from celery.worker.request import Request as CeleryRequest
 from celery.worker.state import revoked as revoked_tasks
 from celery.worker.state import task_ready
 from celery.worker.strategy import default as celery_strategy
+from kombu.asynchronous import get_event_loop
 
 from contracts import strictjson
 from contracts.errors import CoordinationError, InvalidInput, InvalidJson
@@ -117,6 +119,15 @@ class Request(CeleryRequest):
             super().on_timeout(soft, timeout)
         else:
             self._park(*_overran(timeout))
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """Send a task event from the worker's main loop only. Celery's threads pool would send it from its own thread,
+        and one that retries there while the broker is away never comes back to work."""
+        hub = get_event_loop()
+        if hub is None or threading.current_thread() is threading.main_thread():
+            super().send_event(type, **fields)
+        else:
+            hub.call_soon(super().send_event, type, **fields)
 
     def revoked(self) -> bool:
         """Whether remote control has revoked it. A replay is the later decision, so it overrules a revocation."""
