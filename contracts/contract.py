@@ -17,6 +17,7 @@ from contracts.text import REVEAL, is_plain, printable
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
 _LONGEST_KEY = 200
+_LONGEST_NAME = 120
 _REPORTED_FAULTS = 5
 _MESSAGES = {"union_tag_invalid": "The tag is none of those expected"}  # pydantic's own shows the value
 
@@ -178,10 +179,17 @@ def faults(error: ValidationError) -> str:
     return printable("; ".join(shown))
 
 
+def valid_name(name: object) -> bool:
+    """Whether ``name`` can name a contract, an agent or a flow: lower case words joined by dots and dashes, up to 120
+    characters.
+    """
+    return isinstance(name, str) and bool(_NAME.match(name)) and len(name) <= _LONGEST_NAME
+
+
 def _declared(cls: type[Contract], name: str | None, version: int | None) -> ContractRef | None:
     if name is None and version is None:
         return None
-    if name is None or not _NAME.match(name) or len(name) > 120:
+    if not valid_name(name) or name is None:
         raise ContractError(
             f"{cls.__name__} has the contract name {name!r}",
             remedy="a name is lower case words joined by dots and dashes, such as shop.order-placed",

@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from config.settings import Settings
-from contracts.contract import Contract
+from contracts.contract import Contract, valid_name
 from coordinator.errors import AgentError
 from coordinator.retry import Retry
-from coordinator.step import Step, valid_name
+from coordinator.step import Step
 
 
 @dataclass(frozen=True, slots=True)

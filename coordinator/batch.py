@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from contracts import strictjson
 from contracts.errors import CoordinationError, InvalidInput
 from coordinator.client import Coordinator, Run
+from coordinator.deadletters import Letter
 from coordinator.errors import Conflict
 from coordinator.flow import Flow
 
@@ -70,3 +72,16 @@ def start_batch(
             batch.runs[run.id] = run
         progress(batch)
     return batch
+
+
+def batch_letters(coordinator: Coordinator, batch: Batch, *, timeout: float) -> list[Letter]:
+    """The dead letters of the batch that wait. Those of runs that were parked a moment ago may still be on their way:
+    waits until each parked run has one, at most ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        letters = [letter for letter in coordinator.dead_letters() if letter.run in batch.runs]
+        parked = coordinator.statuses(list(batch.runs.values())).count("parked")
+        if len({letter.run for letter in letters}) >= parked or time.monotonic() > deadline:
+            return letters
+        time.sleep(0.05)

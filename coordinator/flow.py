@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 from pydantic import BaseModel
 
-from contracts.contract import Contract, ContractRef
+from contracts.contract import Contract, ContractRef, valid_name
 from contracts.migration import readable
 from coordinator.agent import Agent
 from coordinator.errors import FlowError
-from coordinator.step import Parallel, Step, not_a_step, parts, positions, valid_name
+from coordinator.step import Parallel, Step, not_a_step, parts, positions
 
 _LARGEST = 1_000
 _DEEPEST = 8  # each level nests the message's JSON six deeper, and that is limited

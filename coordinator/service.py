@@ -66,10 +66,6 @@ class Service:
         except ServerError as error:
             _log.warning("the rest of the history stays in Redis: %s", error)
 
-    def wait(self) -> None:
-        """Block until :meth:`stop` is called from elsewhere."""
-        self._stop.wait()
-
     def drain_history(self) -> None:
         """Move the history from Redis into the journal: written and committed first, then dropped."""
         for shard in range(self._engine.settings.shards):

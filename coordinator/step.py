@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coordinator.errors import FlowError
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
-_LONGEST_NAME = 120
 _LONGEST_BRANCH = 64
 
 
@@ -64,11 +61,6 @@ def positions(step: Step, prefix: str = "") -> Iterator[tuple[str, Step]]:
     """The steps of a sequence with their paths: ``prefix`` and the number from 1."""
     for number, part in enumerate(parts(step), 1):
         yield f"{prefix}{number}", part
-
-
-def valid_name(name: object) -> bool:
-    """Whether ``name`` can name an agent or a flow: lower case words joined by dots and dashes, up to 120 characters."""
-    return isinstance(name, str) and bool(_NAME.match(name)) and len(name) <= _LONGEST_NAME
 
 
 def not_a_step(value: object) -> FlowError:

@@ -21,7 +21,7 @@ from config.logs import configure
 from config.settings import Settings, load
 from contracts import strictjson
 from contracts.errors import CoordinationError, InvalidInput
-from coordinator.batch import Batch, read_lines, start_batch
+from coordinator.batch import Batch, batch_letters, read_lines, start_batch
 from coordinator.cli.output import bar, err, out, print_json, table
 from coordinator.cli.timeline import timeline
 from coordinator.client import Coordinator, Run
@@ -410,7 +410,7 @@ def _start_file(coordinator: Coordinator, flow: str, file: Path, timeout: float,
     with bar() as progress:
         batch = _start_lines(coordinator, loaded, lines, progress)
         statuses = await_batch(coordinator, batch, timeout, progress)
-    letters = _letters_of(coordinator, batch) if statuses["parked"] else []
+    letters = batch_letters(coordinator, batch, timeout=5) if statuses["parked"] else []
     report = {
         "flow": flow,
         "lines": len(lines),
@@ -455,14 +455,3 @@ def await_batch(coordinator: Coordinator, batch: Batch, timeout: float, progress
         if not statuses["running"] or time.monotonic() > deadline:
             return statuses
         time.sleep(0.1)
-
-
-def _letters_of(coordinator: Coordinator, batch: Batch) -> list[Letter]:
-    """The letters of the batch; those of runs that were parked a moment ago may be on their way for some seconds."""
-    deadline = time.monotonic() + 5
-    while True:
-        letters = [letter for letter in coordinator.dead_letters() if letter.run in batch.runs]
-        parked = Counter(coordinator.statuses(list(batch.runs.values())))["parked"]
-        if len({letter.run for letter in letters}) >= parked or time.monotonic() > deadline:
-            return letters
-        time.sleep(0.05)

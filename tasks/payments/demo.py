@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from contracts.errors import CoordinationError
-from coordinator.batch import Batch, read_lines, start_batch
+from coordinator.batch import Batch, batch_letters, read_lines, start_batch
 from coordinator.cli.output import err, out, print_json, table
 from coordinator.cli.timeline import timeline
 from coordinator.client import Coordinator, Run
@@ -102,7 +102,7 @@ def run(coordinator: Coordinator, *, as_json: bool = False) -> None:
     figures = Figures()
     with _shown(scene, as_json):
         _pay(scene, lines)
-        letters = _parked_letters(scene)
+        letters = batch_letters(coordinator, scene.batch, timeout=30)
     figures.parked = scene.most_parked
     if not as_json:
         out.print(_parked_table(letters))
@@ -175,16 +175,6 @@ def _until_ended(scene: _Scene) -> None:
             )
         time.sleep(0.1)
         scene.look()
-
-
-def _parked_letters(scene: _Scene) -> list[Letter]:
-    """The letters of the runs that are parked now, once the journal has them all."""
-    deadline = time.monotonic() + 30
-    while True:
-        letters = [letter for letter in scene.coordinator.dead_letters() if letter.run in scene.batch.runs]
-        if len({letter.run for letter in letters}) >= scene.statuses["parked"] or time.monotonic() > deadline:
-            return letters
-        time.sleep(0.05)
 
 
 def _parked_table(letters: list[Letter]) -> Table:
