@@ -16,8 +16,25 @@ INTEGRATION_TESTS := $(or $(wildcard tests/integration tests/chaos),tests/integr
 demo: $(VENV)/.runtime ## run the payments demo: no server, no settings
 	@$(BIN)/coordinator demo payments
 
+##@ Run it with docker compose
+.PHONY: up demo-up status logs down
+up: $(BIN)/python ## start everything: servers, a worker for each agent, the coordinator process, Flower (COMPOSE_PROFILES=cluster)
+	@$(BIN)/python deploy/stack.py up
+
+demo-up: $(VENV)/.runtime ## run the payments demo on what `make up` started
+	@set -a && . ./.env && set +a && $(BIN)/coordinator demo payments
+
+status: $(BIN)/python ## each container, and what its health check says
+	@$(BIN)/python deploy/stack.py status
+
+logs: ## follow the logs (ARGS="fraud ledger" for some)
+	@docker compose logs --follow --tail 100 $(ARGS)
+
+down: ## stop everything; what is stored stays for the next `make up` (ARGS="--volumes" deletes it)
+	@COMPOSE_PROFILES=cluster docker compose down --remove-orphans $(ARGS)
+
 ##@ Check it
-.PHONY: test test-unit test-integration lint format
+.PHONY: test test-unit test-integration test-smoke lint format
 test: lint ## everything CI checks: lint, then all tests, on real servers (Docker or installed)
 	@$(BIN)/python -m pytest $(ARGS)
 
@@ -26,6 +43,9 @@ test-unit: $(VENV)/.dev ## unit and eager tests: no server, a few seconds
 
 test-integration: $(VENV)/.dev ## integration and chaos tests (TEST_SERVERS=auto|docker|system)
 	@$(BIN)/python -m pytest $(INTEGRATION_TESTS) $(ARGS)
+
+test-smoke: $(VENV)/.dev ## the compose stack and pytest-celery, in real containers (needs a Docker engine)
+	@$(BIN)/python -m pytest tests/smoke $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	@echo "lint: ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet --diff .

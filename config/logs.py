@@ -20,7 +20,6 @@ def configure(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Printable(_FORMAT))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    if level != "DEBUG":
-        logging.getLogger("celery.app.trace").setLevel(
-            logging.ERROR
-        )  # we say ourselves what was parked, without trace
+    if level != "DEBUG":  # we say ourselves what became of a step: in one line, without trace
+        logging.getLogger("celery.app.trace").setLevel(logging.ERROR)
+        logging.getLogger("celery.worker.strategy").setLevel(logging.WARNING)

@@ -119,6 +119,9 @@ class Settings(BaseSettings):
     """Whether workers send the events that Flower shows."""
     log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     """The lowest level that is logged."""
+    health_file: str | None = None
+    """Where a worker and the coordinator process say how they are, for ``coordinator health``. With it they do not end
+    where a person must mend something, but stay, say so, and go on by themselves."""
 
     payments: PaymentsSettings = PaymentsSettings()
 

@@ -8,11 +8,13 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
+from amqp.exceptions import PreconditionFailed
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from config.topology import Topology
+from contracts.text import printable
 from coordinator.errors import ServerError
 from coordinator.message import Message
 
@@ -93,6 +95,8 @@ class BrokerPublisher:
                 self._topology.agents(channel).declare()
                 for queue in queues:
                     queue(channel).declare()
+        except PreconditionFailed as error:
+            raise _otherwise(error) from error
         except errors as error:
             raise _unusable(error) from error
         self._declared.update(queue.name for queue in queues)
@@ -108,6 +112,16 @@ class BrokerPublisher:
             *connection.channel_errors,
             *connection.recoverable_connection_errors,
         )
+
+
+def _otherwise(error: PreconditionFailed) -> ServerError:
+    """The broker says, for example: inequivalent arg 'x-delivery-limit' for queue 'a.b' in vhost '/': received ..."""
+    return ServerError(
+        f"the broker has a queue or an exchange with other arguments: {printable(str(error.reply_text), 300)}",
+        "nothing was declared, and nothing it holds was touched",
+        "set back the setting that was changed (COORDINATOR_DELIVERY_LIMIT), choose a COORDINATOR_NAMESPACE, or let it"
+        " run empty and delete it: rabbitmqctl delete_queue NAME",
+    )
 
 
 def _unusable(error: Exception) -> ServerError:

@@ -38,6 +38,7 @@ class Service:
         self._ready = threading.Event()
         self._threads: list[threading.Thread] = []
         self._touched = -math.inf
+        self._faults: dict[str, str] = {}
 
     def start(self, timeout: float = 20.0) -> None:
         """Start, and return when dead letters are being drained; ``timeout`` in seconds."""
@@ -49,7 +50,7 @@ class Service:
         ]
         for name, job, pause in jobs:
             thread = threading.Thread(
-                target=self._repeat, args=(job, pause), name=f"coordinator-{name}", daemon=True
+                target=self._repeat, args=(name, job, pause), name=f"coordinator-{name}", daemon=True
             )
             thread.start()
             self._threads.append(thread)
@@ -65,6 +66,11 @@ class Service:
             self.drain_history()
         except ServerError as error:
             _log.warning("the rest of the history stays in Redis: %s", error)
+
+    def fault(self) -> str:
+        """What keeps one of its jobs from its work now, in a line; empty where all do theirs."""
+        dead = [f"{thread.name} has ended" for thread in self._threads if not thread.is_alive()]
+        return "; ".join([*dict.fromkeys(self._faults.values()), *dead])
 
     def drain_history(self) -> None:
         """Move the history from Redis into the journal: written and committed first, then dropped."""
@@ -86,13 +92,16 @@ class Service:
             self._engine.store.touch({row.run for row in self._journal.letters() if row.run})
             self._touched = time.monotonic()
 
-    def _repeat(self, job: Callable[[], None], pause: float) -> None:
+    def _repeat(self, name: str, job: Callable[[], None], pause: float) -> None:
         while not self._stop.is_set():
             try:
                 job()
+                self._faults.pop(name, None)
             except (CoordinationError, OperationalError, OSError) as error:
+                self._faults[name] = " ".join(str(error).split())
                 _log.warning("%s; trying again", error)
-            except Exception:  # noqa: BLE001 - a fault of ours must not end the process's other work, and must be seen
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not end its other work, and must be seen
+                self._faults[name] = f"{name}: {type(error).__name__}"
                 _log.exception("the coordinator process had a fault; trying again")
             self._stop.wait(pause)
 
@@ -110,6 +119,7 @@ class Service:
             )
             with consumer:
                 self._ready.set()
+                self._faults.pop("letters", None)
                 while not self._stop.is_set():
                     with contextlib.suppress(TimeoutError):
                         connection.drain_events(timeout=0.2)

@@ -71,6 +71,7 @@ class AgentTask(Task):
 
     def _concluded(self, outcome: Outcome) -> str:
         if isinstance(outcome, Done):
+            _log.info("%s %s", self.name, outcome.summary)
             return outcome.summary
         if isinstance(outcome, Park):
             raise Parked(str(outcome.failure), requeue=False)

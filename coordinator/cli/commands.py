@@ -17,23 +17,31 @@ from typing import Any
 import click
 from rich.progress import Progress
 
+from config.flower import require_login
+from config.health import HealthFile
+from config.health import main as print_health
 from config.logs import configure
 from config.settings import Settings, load
 from contracts import strictjson
 from contracts.errors import CoordinationError, InvalidInput
+from contracts.text import printable
 from coordinator.batch import Batch, batch_letters, read_lines, start_batch
+from coordinator.bootsteps import worker_engine
 from coordinator.cli.output import bar, err, out, print_json, table
 from coordinator.cli.timeline import timeline
 from coordinator.client import Coordinator, Run
 from coordinator.deadletters import Letter
 from coordinator.embedded.servers import refuse_embedded
 from coordinator.engine import Engine
-from coordinator.errors import RunNotCompleted
+from coordinator.errors import LoadError, RunNotCompleted
+from coordinator.hold import until_ready
 from coordinator.journal.journal import Journal
 from coordinator.loading import find_demo, load_modules
+from coordinator.preflight import examine
 from coordinator.service import Service
 
 _UNFINISHED = 3
+_PULSE = 2.0  # seconds
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 
@@ -288,12 +296,43 @@ def check(as_json: bool) -> None:
         _show(as_json, "check", ("what", "state"), [("servers", "none set: embedded in each process")])
         return
     with _coordinator() as coordinator:
-        rows = [
-            ("redis", coordinator.engine.store.ping()),
-            ("broker", coordinator.engine.broker_version()),
-            ("journal", coordinator.journal.ping()),
-        ]
+        coordinator.engine.register(coordinator.flows.agents.values())
+        rows = examine(coordinator.engine, coordinator.journal)
         _show(as_json, "check", ("what", "state"), rows)
+
+
+@cli.command()
+@click.argument("names", metavar="AGENT...", nargs=-1, required=True)
+@click.option(
+    "--pool",
+    type=click.Choice(["prefork", "threads"]),
+    default="prefork",
+    show_default=True,
+    help="Threads for agents that wait for others; processes for those that compute, and for hard time limits.",
+)
+@click.option("--concurrency", type=click.IntRange(1), default=4, show_default=True, help="Steps at a time.")
+@click.option("--name", help="The node's name before the @; by default the agent's.")
+def worker(names: tuple[str, ...], pool: str, concurrency: int, name: str | None) -> None:
+    """Be a worker of each AGENT, until told to stop (SIGTERM or Ctrl-C). It then finishes the steps it has begun.
+
+    The same as Celery's own command, which has more options:
+
+    \b
+    celery -A coordinator.worker worker -Q AGENT -n AGENT@%h
+    """
+    with _held_on_error():
+        engine = worker_engine(load())
+        for agent in names:
+            if agent not in engine.agents:
+                raise LoadError(
+                    f"there is no agent called {printable(agent, 120)!r}",
+                    f"loaded are: {', '.join(sorted(engine.agents))}",
+                    "name the module that declares it in COORDINATOR_AGENTS",
+                )
+    queues = ",".join(engine.topology.queue_name(agent) for agent in names)
+    options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queues]
+    status = engine.app.worker_main(["worker", "--hostname", f"{name or names[0]}@%h", *options])
+    raise click.exceptions.Exit(status or 0)
 
 
 @cli.command()
@@ -302,25 +341,54 @@ def serve() -> None:
 
     Runs until it is told to stop (SIGTERM or Ctrl-C). Any number may run at once.
     """
-    settings = _settings()
-    refuse_embedded(settings, "the coordinator process")
-    engine = Engine(settings)
-    journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
-    journal.ping()
+    with _held_on_error():
+        settings = _settings()
+        refuse_embedded(settings, "the coordinator process")
+        engine = Engine(settings)
+        journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
+    health = HealthFile(settings.health_file)
+    stop = _stop_signal()
+
+    def examined() -> None:
+        examine(engine, journal)
+
+    if settings.health_file:
+        until_ready(examined, health, _ended_by(stop))
+    else:
+        examined()
     service = Service(engine, journal)
-    stop = threading.Event()
-
-    def stopped(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    signal.signal(signal.SIGTERM, stopped)
-    signal.signal(signal.SIGINT, stopped)
     service.start()
     err.print("coordinator: serving")
-    stop.wait()
+    while not stop.wait(_PULSE):
+        fault = service.fault()
+        health.say("held" if fault else "ready", fault or "keeps dead letters and history")
+    health.say("stopping", "it keeps the rest of the history")
     service.stop()
     engine.close()
     journal.close()
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=5555, show_default=True)
+@click.option("--address", default="0.0.0.0", show_default=True, help="The address to listen on.")  # noqa: S104
+def flower(port: int, address: str) -> None:
+    """Show workers and tasks in Flower, behind a user and a password.
+
+    FLOWER_BASIC_AUTH (user:password) must be set; Flower reads its other options from FLOWER_* variables too.
+    """
+    with _held_on_error():
+        engine = worker_engine(load())
+        require_login()
+    raise click.exceptions.Exit(engine.app.start(["flower", f"--port={port}", f"--address={address}"]) or 0)
+
+
+@cli.command()
+def health() -> None:
+    """Whether the process that COORDINATOR_HEALTH_FILE belongs to is at work. Exit status 1 where it is not.
+
+    In a container's health check use the same in less time: python -m config.health
+    """
+    raise click.exceptions.Exit(print_health())
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
@@ -349,6 +417,44 @@ def letter_table(letters: Sequence[Letter]) -> Any:
     return table(
         f"dead letters: {len(rows)}", ("letter", "state", "flow", "step", "kind", "why", "since"), rows
     )
+
+
+def _stop_signal() -> threading.Event:
+    """An event that SIGTERM and Ctrl-C set."""
+    stop = threading.Event()
+
+    def stopped(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, stopped)
+    signal.signal(signal.SIGINT, stopped)
+    return stop
+
+
+def _ended_by(stop: threading.Event) -> Callable[[float], None]:
+    """A pause that ends the program when it is told to stop."""
+
+    def pause(seconds: float) -> None:
+        if stop.wait(seconds):
+            raise click.exceptions.Exit(0)
+
+    return pause
+
+
+@contextmanager
+def _held_on_error() -> Iterator[None]:
+    """Where somebody reads the health file, an error that no time will mend is said there, and the process stays until
+    it is told to stop: started anew, it would only fail anew. Elsewhere the error ends the program."""
+    try:
+        yield
+    except CoordinationError as error:
+        health = HealthFile.of_environment()
+        if health.path is None:
+            raise
+        health.say("held", str(error))
+        err.print(f"coordinator: held: {error}", markup=False, soft_wrap=True)
+        _stop_signal().wait()
+        raise click.exceptions.Exit(1) from None
 
 
 def _settings() -> Settings:

@@ -200,9 +200,11 @@ class Journal:
             return [dict(found) for found in connection.execute(query).mappings()]
 
     def ping(self) -> str:
-        """The kind of database. Raises :class:`ServerError` where there is none."""
+        """Name and version of the database. Raises :class:`ServerError` where there is none."""
         with self._begin() as connection:
-            return connection.dialect.name
+            dialect = connection.dialect
+            name = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}.get(dialect.name, dialect.name)
+            return f"{name} {'.'.join(map(str, dialect.server_version_info or ()))}"
 
     def close(self) -> None:
         """Give connections back."""

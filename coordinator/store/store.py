@@ -321,9 +321,15 @@ class Store:
             self.redis.xdel(self.keys.history(shard), *numbers)
 
     def ping(self) -> str:
-        """The server's version. Raises :class:`ServerError` where there is none."""
+        """Name and version of the server. Raises :class:`ServerError` where there is none."""
         with _usable():
-            return str(self.redis.info("server")["redis_version"])
+            return f"Redis {self.redis.info('server')['redis_version']}"
+
+    def durability(self) -> tuple[str, bool]:
+        """The server's ``maxmemory-policy`` (empty where it tells none), and whether it is append-only."""
+        with _usable():
+            said = self.redis.info()
+            return str(said.get("maxmemory_policy", "")), bool(said.get("aof_enabled", 1))
 
     def _taken_over(self, holders: list[str], agent: str, key: str, content: str, fence: int) -> Claim:
         """Shut the earlier holders out. One that has settled at its run meanwhile has made the outcome."""

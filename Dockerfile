@@ -1,0 +1,41 @@
+# One image for every process of the product: workers, the coordinator process, Flower. The command says which.
+#
+#   docker build --tag handoff-coordinator:local .
+#   docker run --rm handoff-coordinator:local coordinator demo payments
+#
+# It runs as an unprivileged user and writes nothing outside /tmp and /run/coordinator, so its root file system may be
+# read-only. To bring your own agents, build on it: see docs/deploy.md.
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+RUN python3 -m venv /opt/coordinator
+WORKDIR /source
+COPY requirements/runtime.txt requirements/
+RUN /opt/coordinator/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/runtime.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY contracts contracts
+COPY config config
+COPY coordinator coordinator
+COPY tasks tasks
+# What only builds (hatchling, pip) does not go into the image; the byte code does, for a fast start.
+RUN /opt/coordinator/bin/python -m pip install --quiet --no-deps --no-build-isolation . \
+ && /opt/coordinator/bin/python -m pip uninstall --quiet --yes hatchling pathspec pluggy tomlkit trove-classifiers pip \
+ && /opt/coordinator/bin/coordinator --version
+
+FROM ${PYTHON_IMAGE}
+LABEL org.opencontainers.image.title="Coordinator" \
+      org.opencontainers.image.description="Coordinates agents through versioned, validated, exactly-once handoffs over Celery and RabbitMQ." \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN groupadd --gid 10001 coordinator \
+ && useradd --uid 10001 --gid coordinator --no-create-home --home-dir /tmp --shell /usr/sbin/nologin coordinator \
+ && install --directory --owner=coordinator --group=coordinator /run/coordinator /app
+COPY --from=build /opt/coordinator /opt/coordinator
+ENV PATH=/opt/coordinator/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    COORDINATOR_HEALTH_FILE=/run/coordinator/health.json
+USER coordinator
+WORKDIR /app
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "config.health"]
+CMD ["coordinator", "--help"]

@@ -1,0 +1,105 @@
+"""Health: what a process says of itself, in a file, and the check that reads it (``python -m config.health [URL]``).
+
+The check must cost little, for it runs every few seconds in every container: the standard library, and nothing of ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+from urllib.request import urlopen
+
+VARIABLE = "COORDINATOR_HEALTH_FILE"
+STALE_AFTER = 30.0
+"""Seconds. A process that is ready says so every five; one that has said nothing for this long is stuck."""
+
+State = Literal["starting", "ready", "held", "stopping"]
+"""``held``: something that a person must mend keeps it from its work; it goes on by itself when that is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A process as it is: ``text`` is one line, for people; ``at`` is when it said so, in seconds since 1970."""
+
+    state: State
+    text: str
+    at: float
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is at work."""
+        return self.state == "ready" and time.time() - self.at <= STALE_AFTER
+
+    def __str__(self) -> str:
+        silent = time.time() - self.at
+        if self.state == "ready" and not self.ready:
+            return f"stuck: it has said nothing for {silent:.0f} s; last: {self.text}"
+        return f"{self.state}: {self.text}"
+
+
+class HealthFile:
+    """Where a process says how it is; without a ``path`` it says it to nobody."""
+
+    def __init__(self, path: str | None) -> None:
+        self.path = Path(path) if path else None
+
+    @classmethod
+    def of_environment(cls, environment: Mapping[str, str] = os.environ) -> HealthFile:
+        """The file that ``COORDINATOR_HEALTH_FILE`` names: known before the settings are, and where they are wrong."""
+        return cls(environment.get(VARIABLE))
+
+    def say(self, state: State, text: str) -> None:
+        """Replace what was said. A file that cannot be written is no reason to stop: the check finds it stale."""
+        if self.path is None:
+            return
+        line = " ".join(text.split())
+        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+        with contextlib.suppress(OSError):
+            draft.write_text(json.dumps({"state": state, "text": line, "at": time.time()}), "utf-8")
+            draft.replace(self.path)
+
+    def read(self) -> Health:
+        """What was said last; ``starting`` where nothing was said yet."""
+        if self.path is None:
+            return Health("starting", f"{VARIABLE} is not set, so nothing is known", time.time())
+        try:
+            said = json.loads(self.path.read_text("utf-8"))
+            state, text, at = said["state"], said["text"], said["at"]
+        except FileNotFoundError:
+            return Health("starting", "it has said nothing yet", time.time())
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Health("starting", f"{self.path} cannot be read: {error}", time.time())
+        if state not in get_args(State) or not isinstance(text, str) or not isinstance(at, (int, float)):
+            return Health("starting", f"{self.path} is no health file", time.time())
+        return Health(state, text, at)
+
+
+def main(url: str | None = None) -> int:
+    """Print how the process is, in one line. Exit status 0 when it is ready, else 1.
+
+    A web process says in its file only what holds it; else it is ready when ``url`` answers.
+    """
+    health = HealthFile.of_environment().read()
+    if url and health.state == "starting":
+        health = _answer(url)
+    sys.stdout.write(f"{health}\n")
+    return 0 if health.ready else 1
+
+
+def _answer(url: str) -> Health:
+    try:
+        with urlopen(url, timeout=4) as response:  # noqa: S310 - whoever configures the check names the URL
+            return Health("ready", f"answers {response.status}", time.time())
+    except (OSError, ValueError) as error:
+        return Health("starting", f"{url} does not answer: {error}", time.time())
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:2]))

@@ -1,0 +1,234 @@
+"""Starts the compose stack for a person, or shows it: secrets, free ports, one line where something is in the way.
+
+    python deploy/stack.py up        make .env where it is missing, build, start, wait until everything is healthy
+    python deploy/stack.py status    each container, and what its health check last said
+
+Needs Python alone. The rest is docker compose itself, with the same project and the same .env.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parent.parent
+_ASSIGNMENT = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")
+_OLDEST_COMPOSE = (2, 23)  # inline configs; optional dependencies came with 2.20
+_SECRET_BYTES = 24  # 32 characters
+
+
+class Obstacle(Exception):
+    """Something that a person must mend before the stack can start. One line: cause, consequence, remedy."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; an obstacle ends it with one line and status 1."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["up", "status"])
+    parser.add_argument("--env-file", type=Path, default=_ROOT / ".env", help="where secrets and ports are kept")
+    parser.add_argument("--project", help="the compose project; by default the file's own name")
+    options = parser.parse_args(arguments)
+    stack = Stack(options.env_file, options.project)
+    try:
+        check_engine()
+        if options.command == "up":
+            if fill(_ROOT / ".env.example", options.env_file):
+                print(f"made secrets: {options.env_file.name} (keep it; git ignores it)")
+            stack.up()
+        else:
+            stack.show()
+    except Obstacle as obstacle:
+        print(f"stack: {obstacle}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def fill(example: Path, target: Path) -> list[str]:
+    """Give ``target`` every variable of ``example`` that it lacks or leaves empty, a secret where the example is empty.
+
+    What it has it keeps. Gives the names that were added; the file is readable for its owner alone.
+    """
+    kept = _assignments(target.read_text("utf-8")) if target.exists() else {}
+    lines, added = [], []
+    wanted = example.read_text("utf-8")
+    for line in wanted.splitlines():
+        found = _ASSIGNMENT.match(line)
+        if found is None:
+            lines.append(line)
+            continue
+        name, default = found.groups()
+        value = kept.get(name) or default or secrets.token_urlsafe(_SECRET_BYTES)
+        if not kept.get(name):
+            added.append(name)
+        lines.append(f"{name}={value}")
+    own = [f"{name}={value}" for name, value in kept.items() if name not in _assignments(wanted)]
+    if added:
+        target.touch(mode=0o600)
+        target.write_text("\n".join([*lines, *own]) + "\n", "utf-8")
+    return added
+
+
+def check_engine() -> None:
+    """Raise :class:`Obstacle` where no engine answers, or Compose is too old."""
+    if shutil.which("docker") is None:
+        raise Obstacle("there is no docker command; nothing was started; install Docker, or run make demo without it")
+    if _run("docker", "info").returncode != 0:
+        raise Obstacle("no Docker engine answers; nothing was started; start it, or check your rights to it: docker info")
+    said = _run("docker", "compose", "version", "--short").stdout.strip()
+    version = tuple(int(number) for number in re.findall(r"\d+", said)[:2])
+    if version < _OLDEST_COMPOSE:
+        raise Obstacle(
+            f"Docker Compose is {said or 'not there'}; nothing was started;"
+            f" install {'.'.join(map(str, _OLDEST_COMPOSE))} or newer"
+        )
+
+
+class Stack:
+    """One compose project with its ``.env``."""
+
+    def __init__(self, env_file: Path, project: str | None = None) -> None:
+        self._compose = ["docker", "compose", "--env-file", str(env_file), *(["-p", project] if project else [])]
+        self._env_file = env_file
+
+    def up(self) -> None:
+        """Build and start, and return when everything is healthy. Raises :class:`Obstacle`."""
+        values = _assignments(self._env_file.read_text("utf-8"))
+        self._check_ports(values)
+        began = time.monotonic()
+        print("building the image (about a minute, once)", flush=True)
+        self._must("build", "--quiet")
+        print("starting", flush=True)
+        started = self._start()
+        unwell = [row for row in self.rows() if not row["well"]]
+        if started.returncode != 0 or unwell:
+            self.show()
+            lines = [f"{row['service']}: {row['says']}" for row in unwell] or [_last_line(started.stderr)]
+            raise Obstacle("not everything is healthy; what started goes on; " + "; ".join(lines))
+        self.show()
+        port = values.get("FLOWER_PORT", "5555")
+        print(f"\nhealthy after {time.monotonic() - began:.0f} s")
+        print(f"Flower: http://127.0.0.1:{port}, user coordinator, password: FLOWER_PASSWORD in {self._env_file.name}")
+        print("a thousand payments: make demo-up")
+
+    def _start(self) -> subprocess.CompletedProcess[str]:
+        """``up --wait``, with a line for each container that has become healthy."""
+        command = [*self._compose, "up", "--detach", "--wait", "--wait-timeout", "240", "--remove-orphans"]
+        process = subprocess.Popen(
+            command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr is not None
+        said, shown = [], set()
+        for line in process.stderr:
+            said.append(line)
+            found = re.search(r"Container (\S+)\s+(Healthy|Exited)", line)
+            if found and found[1] not in shown:
+                shown.add(found[1])
+                print(f"  {found[1]} {found[2].lower()}", flush=True)
+        return subprocess.CompletedProcess(command, process.wait(), "", "".join(said))
+
+    def show(self) -> None:
+        """Print a table of the containers."""
+        rows = self.rows()
+        if not rows:
+            print("nothing runs; start it with: make up")
+            return
+        width = max(len(row["name"]) for row in rows)
+        for row in rows:
+            print(f"{row['name']:<{width}}  {row['state']:<10} {row['says']}")
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each container: ``service``, ``name``, ``state``, ``well`` (as it should be) and ``says`` (one line)."""
+        listed = self._must("ps", "--all", "--quiet").split()
+        if not listed:
+            return []
+        found = json.loads(_run("docker", "inspect", *listed).stdout or "[]")
+        return sorted((_row(container) for container in found), key=lambda row: str(row["name"]))
+
+    def _check_ports(self, values: dict[str, str]) -> None:
+        """Raise :class:`Obstacle` for a port that another program has. Ports of our own running containers are fine."""
+        ours = self._published()
+        for name, value in values.items():
+            if not name.endswith("_PORT"):
+                continue
+            if not value.isdigit() or not 0 < int(value) < 65536:
+                raise Obstacle(f"{name} is {value!r}; nothing was started; set it to a port number in {self._env_file.name}")
+            if int(value) not in ours and not _is_free(int(value)):
+                raise Obstacle(
+                    f"port {value} ({name}) is taken by another program; nothing was started;"
+                    f" set {name} in {self._env_file.name} to a free one"
+                )
+
+    def _published(self) -> set[int]:
+        listed = self._must("ps", "--quiet").split()
+        found = json.loads(_run("docker", "inspect", *listed).stdout or "[]") if listed else []
+        return {
+            int(binding["HostPort"])
+            for container in found
+            for bindings in container["NetworkSettings"]["Ports"].values()
+            for binding in bindings or ()
+        }
+
+    def _must(self, *arguments: str) -> str:
+        done = _run(*self._compose, *arguments)
+        if done.returncode != 0:
+            raise Obstacle(f"docker compose {arguments[0]} failed; {_last_line(done.stderr)}")
+        return done.stdout
+
+
+
+
+def _row(container: dict[str, Any]) -> dict[str, Any]:
+    state, labels = container["State"], container["Config"]["Labels"]
+    health = state.get("Health", {})
+    ended_well = state["Status"] == "exited" and state["ExitCode"] == 0
+    once = container["HostConfig"]["RestartPolicy"]["Name"] in {"", "no"}
+    shown = health.get("Status") or (f"exited {state['ExitCode']}" if state["Status"] == "exited" else state["Status"])
+    said = next((_last_line(check["Output"]) for check in reversed(health.get("Log") or [])), "")
+    return {
+        "service": labels.get("com.docker.compose.service", ""),
+        "name": container["Name"].lstrip("/"),
+        "state": "done" if once and ended_well else shown,
+        "well": (once and ended_well) or shown in {"healthy", "running"},
+        "says": said or state.get("Error", ""),
+    }
+
+
+def _assignments(text: str) -> dict[str, str]:
+    found = (_ASSIGNMENT.match(line.strip()) for line in text.splitlines())
+    return {match[1]: match[2] for match in found if match}
+
+
+def _is_free(port: int) -> bool:
+    with contextlib.closing(socket.socket()) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _last_line(text: str) -> str:
+    lines: Iterator[str] = (line.strip() for line in reversed(text.splitlines()))
+    return next((line for line in lines if line), "")
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=_ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
