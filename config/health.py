@@ -12,9 +12,10 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Literal, get_args
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 VARIABLE = "COORDINATOR_HEALTH_FILE"
 STALE_AFTER = 30.0
@@ -40,8 +41,8 @@ class Health:
     def __str__(self) -> str:
         silent = time.time() - self.at
         if self.state == "ready" and not self.ready:
-            return f"stuck: it has said nothing for {silent:.0f} s; last: {self.text}"
-        return f"{self.state}: {self.text}"
+            return _line(f"stuck: it has said nothing for {silent:.0f} s; last: {self.text}")
+        return _line(f"{self.state}: {self.text}")
 
 
 class HealthFile:
@@ -59,10 +60,9 @@ class HealthFile:
         """Replace what was said. A file that cannot be written is no reason to stop: the check finds it stale."""
         if self.path is None:
             return
-        line = " ".join(text.split())
-        draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-        with contextlib.suppress(OSError):
-            draft.write_text(json.dumps({"state": state, "text": line, "at": time.time()}), "utf-8")
+        with contextlib.suppress(OSError, ValueError):  # a path such as "." has no name
+            draft = self.path.with_name(f"{self.path.name}.{os.getpid()}")
+            draft.write_text(json.dumps({"state": state, "text": _line(text), "at": time.time()}), "utf-8")
             draft.replace(self.path)
 
     def read(self) -> Health:
@@ -71,12 +71,12 @@ class HealthFile:
             return Health("starting", f"{VARIABLE} is not set, so nothing is known", time.time())
         try:
             said = json.loads(self.path.read_text("utf-8"))
-            state, text, at = said["state"], said["text"], said["at"]
+            state, text, at = said["state"], said["text"], float(said["at"])
         except FileNotFoundError:
             return Health("starting", "it has said nothing yet", time.time())
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
             return Health("starting", f"{self.path} cannot be read: {error}", time.time())
-        if state not in get_args(State) or not isinstance(text, str) or not isinstance(at, (int, float)):
+        if state not in get_args(State) or not isinstance(text, str):
             return Health("starting", f"{self.path} is no health file", time.time())
         return Health(state, text, at)
 
@@ -95,10 +95,16 @@ def main(url: str | None = None) -> int:
 
 def _answer(url: str) -> Health:
     try:
-        with urlopen(url, timeout=4) as response:  # noqa: S310 - whoever configures the check names the URL
+        with build_opener(ProxyHandler({})).open(url, timeout=4) as response:  # itself, not what a proxy says of it
             return Health("ready", f"answers {response.status}", time.time())
-    except (OSError, ValueError) as error:
-        return Health("starting", f"{url} does not answer: {error}", time.time())
+    except (OSError, ValueError, HTTPException) as error:
+        return Health("starting", f"{url} does not answer: {str(error) or type(error).__name__}", time.time())
+
+
+def _line(text: str) -> str:
+    """``text`` in one line, with escapes for what a terminal would obey or cannot show."""
+    shown = "".join(sign if sign.isprintable() or sign.isspace() else ascii(sign)[1:-1] for sign in text)
+    return " ".join(shown.split())
 
 
 if __name__ == "__main__":

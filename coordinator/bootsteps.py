@@ -85,7 +85,7 @@ class _Pulse(bootsteps.StartStopStep):
         for entry in self._beats:
             entry.cancel()
         self._beats = []
-        if not state.should_stop and not state.should_terminate:
+        if state.should_stop is None and state.should_terminate is None:  # the status to end with: 0 is one
             self.health.say("held", "the connection to the broker was lost: it tries to connect again")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu.exceptions import OperationalError
 from redis import Redis
@@ -75,7 +76,7 @@ class Engine:
                 connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=5)
                 properties = getattr(connection.connection, "server_properties", None) or {}
                 return f"{properties.get('product', 'broker')} {properties.get('version', '')}".strip()
-        except (OperationalError, OSError) as error:
+        except (OperationalError, OSError, AMQPError) as error:
             raise ServerError(
                 f"the broker cannot be reached: {type(error).__name__}: {str(error)[:200]}",
                 "nothing was started",

@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 from billiard.einfo import ExceptionWithTraceback
@@ -128,7 +129,7 @@ class Request(CeleryRequest):
         if hub is None or threading.current_thread() is threading.main_thread():
             super().send_event(type, **fields)
         else:
-            hub.call_soon(super().send_event, type, **fields)
+            hub.call_soon(partial(super().send_event, type, **fields))
 
     def revoked(self) -> bool:
         """Whether remote control has revoked it. A replay is the later decision, so it overrules a revocation."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 _ROOT = Path(__file__).resolve().parent.parent
-_ASSIGNMENT = re.compile(r"^([A-Z][A-Z0-9_]*)=(.*)$")
+_ASSIGNMENT = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _OLDEST_COMPOSE = (2, 23)  # inline configs; optional dependencies came with 2.20
 _SECRET_BYTES = 24  # 32 characters
 
@@ -34,9 +34,13 @@ class Obstacle(Exception):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; an obstacle ends it with one line and status 1."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=["up", "status"])
-    parser.add_argument("--env-file", type=Path, default=_ROOT / ".env", help="where secrets and ports are kept")
+    parser.add_argument(
+        "--env-file", type=Path, default=_ROOT / ".env", help="where secrets and ports are kept"
+    )
     parser.add_argument("--project", help="the compose project; by default the file's own name")
     options = parser.parse_args(arguments)
     stack = Stack(options.env_file, options.project)
@@ -75,6 +79,7 @@ def fill(example: Path, target: Path) -> list[str]:
     own = [f"{name}={value}" for name, value in kept.items() if name not in _assignments(wanted)]
     if added:
         target.touch(mode=0o600)
+        target.chmod(0o600)  # also one that was copied by hand
         target.write_text("\n".join([*lines, *own]) + "\n", "utf-8")
     return added
 
@@ -82,9 +87,13 @@ def fill(example: Path, target: Path) -> list[str]:
 def check_engine() -> None:
     """Raise :class:`Obstacle` where no engine answers, or Compose is too old."""
     if shutil.which("docker") is None:
-        raise Obstacle("there is no docker command; nothing was started; install Docker, or run make demo without it")
+        raise Obstacle(
+            "there is no docker command; nothing was started; install Docker, or run make demo without it"
+        )
     if _run("docker", "info").returncode != 0:
-        raise Obstacle("no Docker engine answers; nothing was started; start it, or check your rights to it: docker info")
+        raise Obstacle(
+            "no Docker engine answers; nothing was started; start it, or check your rights to it: docker info"
+        )
     said = _run("docker", "compose", "version", "--short").stdout.strip()
     version = tuple(int(number) for number in re.findall(r"\d+", said)[:2])
     if version < _OLDEST_COMPOSE:
@@ -98,7 +107,13 @@ class Stack:
     """One compose project with its ``.env``."""
 
     def __init__(self, env_file: Path, project: str | None = None) -> None:
-        self._compose = ["docker", "compose", "--env-file", str(env_file), *(["-p", project] if project else [])]
+        self._compose = [
+            "docker",
+            "compose",
+            "--env-file",
+            str(env_file),
+            *(["-p", project] if project else []),
+        ]
         self._env_file = env_file
 
     def up(self) -> None:
@@ -118,14 +133,21 @@ class Stack:
         self.show()
         port = values.get("FLOWER_PORT", "5555")
         print(f"\nhealthy after {time.monotonic() - began:.0f} s")
-        print(f"Flower: http://127.0.0.1:{port}, user coordinator, password: FLOWER_PASSWORD in {self._env_file.name}")
+        print(
+            f"Flower: http://127.0.0.1:{port}, user coordinator, password: FLOWER_PASSWORD in {self._env_file.name}"
+        )
         print("a thousand payments: make demo-up")
 
     def _start(self) -> subprocess.CompletedProcess[str]:
         """``up --wait``, with a line for each container that has become healthy."""
         command = [*self._compose, "up", "--detach", "--wait", "--wait-timeout", "240", "--remove-orphans"]
         process = subprocess.Popen(
-            command, cwd=_ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert process.stderr is not None
         said, shown = [], set()
@@ -162,7 +184,9 @@ class Stack:
             if not name.endswith("_PORT"):
                 continue
             if not value.isdigit() or not 0 < int(value) < 65536:
-                raise Obstacle(f"{name} is {value!r}; nothing was started; set it to a port number in {self._env_file.name}")
+                raise Obstacle(
+                    f"{name} is {value!r}; nothing was started; set it to a port number in {self._env_file.name}"
+                )
             if int(value) not in ours and not _is_free(int(value)):
                 raise Obstacle(
                     f"port {value} ({name}) is taken by another program; nothing was started;"
@@ -186,20 +210,24 @@ class Stack:
         return done.stdout
 
 
-
-
 def _row(container: dict[str, Any]) -> dict[str, Any]:
     state, labels = container["State"], container["Config"]["Labels"]
     health = state.get("Health", {})
-    ended_well = state["Status"] == "exited" and state["ExitCode"] == 0
+    ended = state["Status"] == "exited"
     once = container["HostConfig"]["RestartPolicy"]["Name"] in {"", "no"}
-    shown = health.get("Status") or (f"exited {state['ExitCode']}" if state["Status"] == "exited" else state["Status"])
-    said = next((_last_line(check["Output"]) for check in reversed(health.get("Log") or [])), "")
+    done = ended and once and state["ExitCode"] == 0
+    running = health.get("Status") or state["Status"]
+    shown = "done" if done else f"exited {state['ExitCode']}" if ended else running
+    said = (
+        ""
+        if ended
+        else next((_last_line(check["Output"]) for check in reversed(health.get("Log") or [])), "")
+    )
     return {
         "service": labels.get("com.docker.compose.service", ""),
         "name": container["Name"].lstrip("/"),
-        "state": "done" if once and ended_well else shown,
-        "well": (once and ended_well) or shown in {"healthy", "running"},
+        "state": shown,
+        "well": shown in {"done", "healthy", "running"},
         "says": said or state.get("Error", ""),
     }
 

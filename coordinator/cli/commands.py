@@ -331,7 +331,7 @@ def worker(names: tuple[str, ...], pool: str, concurrency: int, name: str | None
                 )
     queues = ",".join(engine.topology.queue_name(agent) for agent in names)
     options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queues]
-    status = engine.app.worker_main(["worker", "--hostname", f"{name or names[0]}@%h", *options])
+    status = engine.app.start(["worker", "--hostname", f"{name or names[0]}@%h", *options])
     raise click.exceptions.Exit(status or 0)
 
 
@@ -445,15 +445,17 @@ def _ended_by(stop: threading.Event) -> Callable[[float], None]:
 def _held_on_error() -> Iterator[None]:
     """Where somebody reads the health file, an error that no time will mend is said there, and the process stays until
     it is told to stop: started anew, it would only fail anew. Elsewhere the error ends the program."""
+    health = HealthFile.of_environment()
+    health.say("starting", "it looks at its settings and its modules")
     try:
         yield
     except CoordinationError as error:
-        health = HealthFile.of_environment()
         if health.path is None:
             raise
+        stop = _stop_signal()
         health.say("held", str(error))
         err.print(f"coordinator: held: {error}", markup=False, soft_wrap=True)
-        _stop_signal().wait()
+        stop.wait()
         raise click.exceptions.Exit(1) from None
 
 
