@@ -1,4 +1,4 @@
-"""Flower's own variables, as far as we insist on one of them."""
+"""Flower's own variables, as far as we insist on one and have a better default for another."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 from config.settings import SettingsError
 
 _VARIABLE = "FLOWER_BASIC_AUTH"
+_COLUMNS = "FLOWER_TASKS_COLUMNS"
 
 
 def require_login() -> None:
@@ -18,6 +19,14 @@ def require_login() -> None:
             "Flower was not started: it would show everybody every task, and let them stop workers",
             f"set {_VARIABLE}; several logins are separated by commas",
         )
+
+
+def column_options() -> list[str]:
+    """The columns of the task list, unless ``FLOWER_TASKS_COLUMNS`` names others: what was handed over, what became of
+    it, and no identifier that says less than the run's."""
+    return (
+        [] if _COLUMNS in os.environ else ["--tasks_columns=name,state,args,result,received,runtime,worker"]
+    )
 
 
 def _split(logins: str) -> list[tuple[str, str, str]]:

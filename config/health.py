@@ -95,7 +95,8 @@ def main(url: str | None = None) -> int:
 
 def _answer(url: str) -> Health:
     try:
-        with build_opener(ProxyHandler({})).open(url, timeout=4) as response:  # itself, not what a proxy says of it
+        opener = build_opener(ProxyHandler({}))  # the process itself, not what a proxy says of it
+        with opener.open(url, timeout=4) as response:
             return Health("ready", f"answers {response.status}", time.time())
     except (OSError, ValueError, HTTPException) as error:
         return Health("starting", f"{url} does not answer: {str(error) or type(error).__name__}", time.time())

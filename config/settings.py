@@ -84,7 +84,8 @@ class Settings(BaseSettings):
     broker_url: str | None = None
     """RabbitMQ, ``amqp://user:password@host:5672/vhost``. Together with ``redis_url`` or not at all."""
     redis_url: str | None = None
-    """Redis, ``redis://host:6379/0`` or ``rediss://``; append-only and noeviction."""
+    """Redis, ``redis://host:6379/0`` or ``rediss://``; ``redis+cluster://host:6379`` names one node of a Redis Cluster.
+    Append-only and noeviction."""
     journal_url: str | None = None
     """SQLAlchemy URL of the journal, ``postgresql+psycopg://...`` or ``sqlite:///...``.
     None: a temporary file when embedded, else ``sqlite:///coordinator-journal.sqlite3``."""
@@ -131,7 +132,9 @@ class Settings(BaseSettings):
             given, missing = ("broker_url", "redis_url") if self.broker_url else ("redis_url", "broker_url")
             raise ValueError(f"{given} is set and {missing} is not: set both, or neither to run embedded")
         _check_scheme("broker_url", self.broker_url, ("amqp", "amqps", "pyamqp"))
-        _check_scheme("redis_url", self.redis_url, ("redis", "rediss", "unix"))
+        _check_scheme(
+            "redis_url", self.redis_url, ("redis", "rediss", "redis+cluster", "rediss+cluster", "unix")
+        )
         _check_scheme("journal_url", self.journal_url, ("sqlite", "postgresql", "postgresql+psycopg"))
         return self
 

@@ -183,7 +183,7 @@ class Stack:
         for name, value in values.items():
             if not name.endswith("_PORT"):
                 continue
-            if not value.isdigit() or not 0 < int(value) < 65536:
+            if not value.isdecimal() or not 0 < int(value) < 65536:
                 raise Obstacle(
                     f"{name} is {value!r}; nothing was started; set it to a port number in {self._env_file.name}"
                 )

@@ -89,13 +89,21 @@ class Installation:
             worker.wait_ready()
         return worker
 
-    def coordinator_process(self) -> CoordinatorProcess:
-        """Start a coordinator process, and return when it drains dead letters."""
+    def coordinator_process(self, *, wait: bool = True) -> CoordinatorProcess:
+        """Start a coordinator process, and return when it drains dead letters (or at once, without ``wait``)."""
         process = CoordinatorProcess(self, f"c{len(self._programs) + 1}")
         self._programs.append(process)
         process.start()
-        process.wait_ready()
+        if wait:
+            process.wait_ready()
         return process
+
+    def program(self, name: str, *arguments: str) -> Program:
+        """Start the command line with these arguments, and return at once."""
+        program = Program(self, name, [sys.executable, "-m", "coordinator", *arguments])
+        self._programs.append(program)
+        program.start()
+        return program
 
     def queue_name(self, agent: str) -> str:
         """The queue of an agent."""
@@ -143,6 +151,11 @@ class Program:
     def running(self) -> bool:
         """Whether it has not ended."""
         return self._process is not None and self._process.poll() is None
+
+    @property
+    def status(self) -> int | None:
+        """With what it has ended; none where it has not."""
+        return self._process.poll() if self._process is not None else None
 
     def start(self) -> None:
         """Start it, once more if it has ended."""

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+from celery import Celery
 from rich.progress import Progress
 
-from config.flower import require_login
+from config.flower import column_options, require_login
 from config.health import HealthFile
 from config.health import main as print_health
 from config.logs import configure
@@ -331,8 +332,7 @@ def worker(names: tuple[str, ...], pool: str, concurrency: int, name: str | None
                 )
     queues = ",".join(engine.topology.queue_name(agent) for agent in names)
     options = ["--pool", pool, "--concurrency", str(concurrency), "--queues", queues]
-    status = engine.app.start(["worker", "--hostname", f"{name or names[0]}@%h", *options])
-    raise click.exceptions.Exit(status or 0)
+    _run_celery(engine.app, "worker", "--hostname", f"{name or names[0]}@%h", *options)
 
 
 @cli.command()
@@ -379,7 +379,7 @@ def flower(port: int, address: str) -> None:
     with _held_on_error():
         engine = worker_engine(load())
         require_login()
-    raise click.exceptions.Exit(engine.app.start(["flower", f"--port={port}", f"--address={address}"]) or 0)
+    _run_celery(engine.app, "flower", f"--port={port}", f"--address={address}", *column_options())
 
 
 @cli.command()
@@ -417,6 +417,14 @@ def letter_table(letters: Sequence[Letter]) -> Any:
     return table(
         f"dead letters: {len(rows)}", ("letter", "state", "flow", "step", "kind", "why", "since"), rows
     )
+
+
+def _run_celery(app: Celery, *arguments: str) -> NoReturn:
+    """Run one of Celery's own commands, and end as it does: ``app.start()`` would drop its exit status."""
+    from celery.bin.celery import celery  # noqa: PLC0415 - it loads every command, Flower too: not for `--help`
+
+    celery.params[0].default = app
+    raise click.exceptions.Exit(celery.main(arguments, standalone_mode=False) or 0)
 
 
 def _stop_signal() -> threading.Event:

@@ -13,9 +13,10 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, cast
 
-from redis import Redis, RedisError
+from redis import Redis, RedisCluster, RedisError
 
 from config.settings import Settings
 from coordinator.canvas import Join
@@ -379,10 +380,35 @@ class Store:
 
 
 def connect(url: str) -> Redis:
-    """A client for ``url``; connects at its first command. Its texts are ``str``."""
-    return Redis.from_url(
-        url, decode_responses=True, socket_timeout=10, socket_connect_timeout=5, health_check_interval=30
-    )
+    """A client for ``url``; connects at its first command. Its texts are ``str``.
+
+    ``redis+cluster://`` and ``rediss+cluster://`` name one node of a Redis Cluster; the client finds the others.
+    """
+    options: Any = {"decode_responses": True, "socket_timeout": 10, "socket_connect_timeout": 5}
+    scheme, _, place = url.partition("://")
+    if scheme.endswith("+cluster"):
+        cluster: Any = _Cluster(f"{scheme.removesuffix('+cluster')}://{place}", options)
+        return cast("Redis", cluster)  # the commands that the store uses are the same
+    return Redis.from_url(url, health_check_interval=30, **options)
+
+
+class _Cluster:
+    """A client of a Redis Cluster that connects at its first command, as that of a single server does."""
+
+    def __init__(self, url: str, options: dict[str, Any]) -> None:
+        self._url = url
+        self._options = options
+
+    @cached_property
+    def client(self) -> RedisCluster:
+        return RedisCluster.from_url(self._url, **self._options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.client, name)
+
+    def close(self) -> None:
+        if "client" in self.__dict__:
+            self.client.close()
 
 
 class _usable:  # noqa: N801 - reads as a statement

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config.health import VARIABLE, HealthFile
 from coordinator.cli import main
 from tasks.payments.gateway import CARD_APPROVED, CARD_STOLEN
+from tests.waiting import wait_until
+
+ROOT = Path(__file__).parents[2]
+NOBODY = {  # servers that nobody listens for
+    "COORDINATOR_BROKER_URL": "amqp://guest:hidden@127.0.0.1:1//",
+    "COORDINATOR_REDIS_URL": "redis://127.0.0.1:1/0",
+}
 
 GOOD = {
     "payment_id": "p-1",
@@ -180,3 +194,160 @@ def test_help_teaches(run: Any) -> None:
     assert done.status == 0
     for word in ("demo payments", "dead-letters replay", "--input payments.jsonl", "COORDINATOR_"):
         assert word in done.out
+
+
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without our settings, and these."""
+    ours = ("COORDINATOR_", "FLOWER_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {**clean, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **variables}
+
+
+def _program(*arguments: str, variables: Mapping[str, str] = NOBODY, cwd: Path = ROOT) -> Ran:
+    """A command line in a process of its own, for commands that change the process they run in."""
+    done = subprocess.run(
+        [sys.executable, "-m", "coordinator", *arguments],
+        cwd=cwd,
+        env=_environment(variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_worker_of_nobody_is_told_who_there_is() -> None:
+    """`worker` with an agent that is not loaded says in one line which agents there are, and ends with status 1."""
+    done = _program("worker", "payments.fraud", "nobody")
+    [line] = done.err.splitlines()
+    assert done.status == 1
+    assert "there is no agent called 'nobody'" in line
+    for name in ("payments.fraud", "payments.authorisation", "payments.ledger", "payments.notification"):
+        assert name in line
+    assert "COORDINATOR_AGENTS" in line
+
+
+def test_flower_is_not_open_to_everybody() -> None:
+    """`flower` without a user and a password does not start, and says in one line which variable is missing."""
+    done = _program("flower")
+    [line] = done.err.splitlines()
+    assert done.status == 1
+    assert "FLOWER_BASIC_AUTH is not set to user:password" in line
+
+
+@pytest.mark.parametrize("command", [("worker", "payments.fraud"), ("flower",)])
+def test_what_needs_servers_says_so(command: tuple[str, ...]) -> None:
+    """`worker` and `flower` without servers end with one line that names the settings."""
+    done = _program(*command, variables={})
+    [line] = done.err.splitlines()
+    assert done.status == 1
+    assert "set COORDINATOR_BROKER_URL and COORDINATOR_REDIS_URL" in line
+
+
+def test_a_worker_that_breaks_ends_with_a_status(tmp_path: Path) -> None:
+    """A worker that ends because of a fault, not because it was told to, does not end with status 0."""
+    (tmp_path / "broken.py").write_text(
+        "import coordinator.bootsteps\n"
+        "from tasks.payments import payment\n"
+        "def examine(engine): raise RuntimeError('a fault of ours')\n"
+        "coordinator.bootsteps.examine = examine\n"
+    )
+    command = ("worker", "payments.fraud", "--pool", "threads")
+    done = _program(*command, cwd=tmp_path, variables={"COORDINATOR_AGENTS": "broken", **NOBODY})
+    assert "a fault of ours" in done.err
+    assert done.status == 1
+
+
+def test_health_without_a_file(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`health` where no file is named says so in one line, with status 1."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    done = run("health")
+    assert (done.status, done.out) == (
+        1,
+        "starting: COORDINATOR_HEALTH_FILE is not set, so nothing is known\n",
+    )
+
+
+def test_health_of_a_process(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`health` prints what the process said last, and its status is 0 while the process is ready."""
+    path = tmp_path / "health.json"
+    monkeypatch.setenv(VARIABLE, str(path))
+    assert run("health").status == 1
+    HealthFile(str(path)).say("ready", "consumes payments.fraud")
+    done = run("health")
+    assert (done.status, done.out) == (0, "ready: consumes payments.fraud\n")
+
+
+def test_check_of_the_embedded_default(run: Any) -> None:
+    """`check` with nothing set says that there are no servers to look at."""
+    done = run("check")
+    assert done.status == 0
+    assert "none set: embedded in each process" in done.out
+
+
+@contextlib.contextmanager
+def _started(
+    *arguments: str, variables: Mapping[str, str], cwd: Path = ROOT
+) -> Iterator[subprocess.Popen[str]]:
+    """A command line that goes on until it is told to stop."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "coordinator", *arguments],
+        cwd=cwd,
+        env=_environment(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+HELD = {
+    "a malformed setting": (("worker", "payments.fraud"), {"COORDINATOR_LEASE": "nonsense"}, "lease"),
+    "an unknown setting": (("serve",), {"COORDINATOR_LEESE": "1s"}, "COORDINATOR_LEESE"),
+    "no such module": (
+        ("worker", "payments.fraud"),
+        {"COORDINATOR_AGENTS": "no.such", **NOBODY},
+        "no.such",
+    ),
+    "no such agent": (("worker", "nobody"), NOBODY, "'nobody'"),
+    "no servers": (("serve",), {}, "COORDINATOR_BROKER_URL"),
+    "no login": (("flower",), NOBODY, "FLOWER_BASIC_AUTH"),
+}
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_what_a_person_must_mend_holds_the_process(case: str, tmp_path: Path) -> None:
+    """Where a health file is named, a mistake is said there in one line and the process stays until it is stopped."""
+    command, variables, said = HELD[case]
+    file = HealthFile(str(tmp_path / "health.json"))
+    file.say("ready", "what an earlier process said")
+    with _started(*command, variables={VARIABLE: str(file.path), **variables}) as process:
+        wait_until(lambda: file.read().state == "held", description="it is held")
+        assert said in file.read().text
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+    assert process.returncode == 1
+    assert out == ""
+    [line] = err.splitlines()
+    assert line == f"coordinator: held: {file.read().text}"
+
+
+def test_what_an_earlier_process_said_is_not_believed(tmp_path: Path) -> None:
+    """A process that starts takes back what an earlier one said before it loads anything."""
+    (tmp_path / "slow.py").write_text(
+        "import pathlib, threading\npathlib.Path('loading').touch()\nthreading.Event().wait()\n"
+    )
+    file = HealthFile(str(tmp_path / "health.json"))
+    file.say("held", "what an earlier process said")
+    variables = {VARIABLE: str(file.path), "COORDINATOR_AGENTS": "slow", **NOBODY}
+    with _started("worker", "payments.fraud", cwd=tmp_path, variables=variables):
+        wait_until((tmp_path / "loading").exists, description="it loads its modules")
+        assert file.read().state == "starting"

@@ -1,5 +1,6 @@
 """The store's scripts on a real Redis: the same tests as on the embedded one."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -46,5 +47,10 @@ def store(redis_server: Redis, namespace: str) -> Store:
 
 
 def test_version(store: Store) -> None:
-    """The server says its version."""
-    assert store.ping()[0].isdigit()
+    """The server says its name and version."""
+    assert re.fullmatch(r"Redis \d+\.\d+\S*", store.ping())
+
+
+def test_durability(store: Store) -> None:
+    """The server says that it evicts nothing and is append-only, as the tests' own one is."""
+    assert store.durability() == ("noeviction", True)

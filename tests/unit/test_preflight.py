@@ -64,7 +64,12 @@ class FakeEngine:
     """As much of an engine as is examined; everything is in order unless the test says otherwise."""
 
     def __init__(
-        self, *, policy: str = "noeviction", durable: bool = True, queues: ServerError | None = None, **found: str
+        self,
+        *,
+        policy: str = "noeviction",
+        durable: bool = True,
+        queues: ServerError | None = None,
+        **found: str,
     ) -> None:
         self.found = {**GOOD, **found}
         self.store = FakeStore(self.found["redis"], policy, durable)
@@ -78,6 +83,12 @@ class FakeEngine:
         """What is found."""
         kept = cast(Journal, FakeJournal(self.found["journal"])) if journal else None
         return examine(cast(Engine, self), kept)
+
+
+def _found(where: str, server: str) -> FakeEngine:
+    """An engine that finds this server there."""
+    changes: dict[str, Any] = {where: server}
+    return FakeEngine(**changes)
 
 
 def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -113,7 +124,7 @@ def test_the_oldest_will_do(where: str, product: str, caplog: pytest.LogCaptureF
     """The oldest version that we work on, and any later one, is taken."""
     major, minor = OLDEST[product]
     for version in (f"{major}.{minor}", f"{major}.{minor}.3", f"{major}.{minor + 10}", f"{major + 90}.0"):
-        FakeEngine(**{where: f"{product} {version}"}).examine()
+        _found(where, f"{product} {version}").examine()
     assert _warnings(caplog) == []
 
 
@@ -123,7 +134,7 @@ def test_an_older_one_is_refused(where: str, product: str) -> None:
     major, minor = OLDEST[product]
     for version in (f"{major - 1}.99.9", f"{major}.{minor - 1}" if minor else f"{major - 1}.0"):
         with pytest.raises(ServerError) as caught:
-            FakeEngine(**{where: f"{product} {version}"}).examine()
+            _found(where, f"{product} {version}").examine()
         assert str(caught.value) == (
             f"{product} {version} is too old; nothing was started;"
             f" {SETTINGS[where]} must name a {product} of {major}.{minor} or newer"
@@ -147,7 +158,7 @@ def test_nothing_is_declared_on_servers_that_are_refused(changes: dict[str, Any]
 @pytest.mark.parametrize("server", ["LavinMQ 2.4.0", "Valkey 8.0", "broker", "", "RabbitMQ", "Redis x.y"])
 def test_an_unknown_server_is_tried(where: str, server: str, caplog: pytest.LogCaptureFixture) -> None:
     """A server that nobody tried is no reason to stop, but one to say so, with the setting that names it."""
-    assert (where, server) in FakeEngine(**{where: server}).examine()
+    assert (where, server) in _found(where, server).examine()
     assert _warnings(caplog) == [f"{SETTINGS[where]} is a server that was not tried: {server}"]
 
 
@@ -173,7 +184,7 @@ def test_redis_that_is_not_append_only_is_told(caplog: pytest.LogCaptureFixture)
 
 def test_the_first_that_is_wrong_is_told() -> None:
     """Servers are looked at one after the other: Redis, broker, queues, journal; the first that is wrong is told."""
-    wrong = {
+    wrong: dict[str, Any] = {
         "redis": "Redis 6.0.0",
         "policy": "allkeys-lru",
         "broker": "RabbitMQ 3.8.0",
@@ -183,7 +194,7 @@ def test_the_first_that_is_wrong_is_told() -> None:
     told = []
     while wrong:
         with pytest.raises(ServerError) as caught:
-            FakeEngine(**wrong).examine()  # type: ignore[arg-type]
+            FakeEngine(**wrong).examine()
         told.append(caught.value.cause.partition(" (")[0])
         del wrong[next(iter(wrong))]
     assert told == [

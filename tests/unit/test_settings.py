@@ -33,6 +33,7 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "embedded_concurrency": ({"EMBEDDED_CONCURRENCY": "2"}, 2),
     "task_events": ({"TASK_EVENTS": "false"}, False),
     "log_level": ({"LOG_LEVEL": "DEBUG"}, "DEBUG"),
+    "health_file": ({"HEALTH_FILE": "/run/health.json"}, "/run/health.json"),
     "payments": (
         {"PAYMENTS__LEDGER_URL": "sqlite:///l", "PAYMENTS__GATEWAY_URL": "sqlite:///g"},
         PaymentsSettings(ledger_url="sqlite:///l", gateway_url="sqlite:///g"),

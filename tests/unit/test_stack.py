@@ -1,0 +1,320 @@
+"""deploy/stack.py: secrets are made once and kept, and what is in the way is one line."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.stack import ROOT, load
+
+EXAMPLE = """\
+# What the stack needs.
+
+A_PASSWORD=
+B_COOKIE=
+
+# Ports.
+WEB_PORT=5555
+URL=amqp://me:${A_PASSWORD}@127.0.0.1:${WEB_PORT}//
+"""
+
+_names = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
+_values = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1)
+
+
+@pytest.fixture
+def stack() -> Any:
+    """The program as a module."""
+    return load()
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> Path:
+    path = tmp_path / ".env.example"
+    path.write_text(EXAMPLE, "utf-8")
+    return path
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def _values_of(path: Path) -> dict[str, str]:
+    lines = [line for line in path.read_text("utf-8").splitlines() if line and not line.startswith("#")]
+    pairs = [line.partition("=")[::2] for line in lines]
+    assert len({name for name, _ in pairs}) == len(pairs), "each variable stands there once"
+    return dict(pairs)
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+def test_a_new_file_has_secrets_and_defaults(stack: Any, example: Path, target: Path) -> None:
+    """Where there is no file, each empty variable becomes a secret of its own, and the others keep their defaults."""
+    assert stack.fill(example, target) == ["A_PASSWORD", "B_COOKIE", "WEB_PORT", "URL"]
+    values = _values_of(target)
+    made = [values.pop("A_PASSWORD"), values.pop("B_COOKIE")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{32}", secret) for secret in made)
+    assert made[0] != made[1]
+    assert values == {"WEB_PORT": "5555", "URL": "amqp://me:${A_PASSWORD}@127.0.0.1:${WEB_PORT}//"}
+    assert [line for line in target.read_text().splitlines() if line.startswith("#")] == [
+        "# What the stack needs.",
+        "# Ports.",
+    ]
+
+
+def test_secrets_are_nobody_elses(stack: Any, example: Path, target: Path) -> None:
+    """The file is readable for its owner alone, also where a person copied the example, which everybody may read."""
+    stack.fill(example, target)
+    assert _mode(target) == 0o600
+    target.write_text(EXAMPLE, "utf-8")
+    target.chmod(0o644)
+    assert stack.fill(example, target) == ["A_PASSWORD", "B_COOKIE"]
+    assert _mode(target) == 0o600
+
+
+def test_a_second_time_changes_nothing(stack: Any, example: Path, target: Path) -> None:
+    """A file that has everything is left as it is, byte for byte."""
+    stack.fill(example, target)
+    target.write_text(f"{target.read_text()}# mine\n", "utf-8")
+    before = target.read_bytes()
+    assert stack.fill(example, target) == []
+    assert target.read_bytes() == before
+
+
+def test_what_is_there_is_kept(stack: Any, example: Path, target: Path) -> None:
+    """Values that are there stay, missing ones are added, and a person's own variables are still there."""
+    target.write_text(
+        "B_COOKIE='keep me'\n  WEB_PORT=7000\nhttp_proxy=http://proxy\nOWN=a=b # c\n\nA_PASSWORD=\n"
+    )
+    assert stack.fill(example, target) == ["A_PASSWORD", "URL"]
+    values = _values_of(target)
+    assert len(values.pop("A_PASSWORD")) == 32
+    assert values == {
+        "B_COOKIE": "'keep me'",
+        "WEB_PORT": "7000",
+        "URL": "amqp://me:${A_PASSWORD}@127.0.0.1:${WEB_PORT}//",
+        "http_proxy": "http://proxy",
+        "OWN": "a=b # c",
+    }
+
+
+@given(given_values=st.dictionaries(_names, _values, max_size=6))
+def test_no_value_is_ever_lost(
+    tmp_path_factory: pytest.TempPathFactory, given_values: dict[str, str]
+) -> None:
+    """Whatever variables a file has, they have the same values afterwards."""
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "example").write_text(EXAMPLE, "utf-8")
+    target = folder / "filled"
+    target.write_text("".join(f"{name}={value}\n" for name, value in given_values.items()), "utf-8")
+    load().fill(folder / "example", target)
+    values = _values_of(target)
+    assert values.items() >= given_values.items()
+    assert values.keys() == given_values.keys() | {"A_PASSWORD", "B_COOKIE", "WEB_PORT", "URL"}
+
+
+def test_the_real_example_is_filled(stack: Any, target: Path) -> None:
+    """From the example that ships comes a file without an empty value."""
+    stack.fill(ROOT / ".env.example", target)
+    values = _values_of(target)
+    assert all(values.values())
+    assert len(values["RABBITMQ_PASSWORD"]) == 32
+
+
+# Ports
+
+
+def _answers(
+    stack: Any, monkeypatch: pytest.MonkeyPatch, *containers: dict[str, Any]
+) -> list[tuple[str, ...]]:
+    """Docker says that these containers are there; gives what it is asked."""
+    asked = []
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        asked.append(command)
+        said = json.dumps(containers) if command[1] == "inspect" else "id\n" * len(containers)
+        return subprocess.CompletedProcess(command, 0, said, "")
+
+    monkeypatch.setattr(stack, "_run", run)
+    return asked
+
+
+def _publishing(*ports: int) -> dict[str, Any]:
+    bindings = {f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}] for port in ports}
+    return {"NetworkSettings": {"Ports": {**bindings, "4369/tcp": None}}}
+
+
+def _taken(*ports: int) -> Callable[[int], bool]:
+    return lambda port: port not in ports
+
+
+@pytest.mark.parametrize("value", ["", "http", "0", "65536", "-1", "80.5", " 80 ", "²", '"5555"'])
+def test_a_port_that_is_none(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A port that is no number of a port is refused with its name, before anything is asked of it."""
+    _answers(stack, monkeypatch)
+    monkeypatch.setattr(stack, "_is_free", lambda port: True)
+    with pytest.raises(stack.Obstacle, match=r"WEB_PORT is .*; nothing was started; .* port number in \.env"):
+        stack.Stack(tmp_path / ".env")._check_ports({"WEB_PORT": value})
+
+
+def test_a_port_of_another_program(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that another program has is refused with its name and where to set another."""
+    _answers(stack, monkeypatch)
+    monkeypatch.setattr(stack, "_is_free", _taken(6379))
+    with pytest.raises(stack.Obstacle) as caught:
+        stack.Stack(tmp_path / ".env")._check_ports({"WEB_PORT": "5555", "REDIS_PORT": "6379", "URL": "x"})
+    assert str(caught.value) == (
+        "port 6379 (REDIS_PORT) is taken by another program; nothing was started;"
+        " set REDIS_PORT in .env to a free one"
+    )
+
+
+def test_a_port_of_our_own(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A port that the project's own containers have is in nobody's way."""
+    _answers(stack, monkeypatch, _publishing(5555), _publishing(6379, 5672))
+    monkeypatch.setattr(stack, "_is_free", _taken(5555, 6379))
+    stack.Stack(tmp_path / ".env")._check_ports({"WEB_PORT": "5555", "REDIS_PORT": "6379"})
+
+
+# Containers
+
+
+def _container(
+    name: str, status: str, *, exit_code: int = 0, restart: str = "unless-stopped", **health: Any
+) -> dict[str, Any]:
+    """As much of ``docker inspect`` as is read."""
+    return {
+        "Name": f"/coordinator-{name}-1",
+        "State": {
+            "Status": status,
+            "ExitCode": exit_code,
+            "Error": "",
+            **({"Health": health} if health else {}),
+        },
+        "Config": {"Labels": {"com.docker.compose.service": name}},
+        "HostConfig": {"RestartPolicy": {"Name": restart}},
+    }
+
+
+def _log(*outputs: str) -> list[dict[str, Any]]:
+    return [{"ExitCode": 0, "Output": output} for output in outputs]
+
+
+CONTAINERS = [
+    _container(
+        "redis", "running", Status="healthy", Log=_log("PONG\n")
+    ),
+    _container(
+        "fraud", "running", Status="unhealthy", Log=_log("starting: not yet\n", "held: no broker\n\n")
+    ),
+    _container("ledger", "running", Status="starting", Log=_log()),
+    _container("flower", "running", Status="starting"),
+    _container("plain", "running"),
+    _container("databases", "exited", restart="no"),
+    _container("migration", "exited", exit_code=3, restart="no"),
+    _container("worker", "exited", Status="unhealthy", Log=_log("held: no broker")),
+    _container("waiting", "created"),
+]  # fmt: skip
+
+
+def test_rows(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each container has its state, whether that is as it should be, and what its health check said last."""
+    _answers(stack, monkeypatch, *CONTAINERS)
+    rows = stack.Stack(tmp_path / ".env").rows()
+    assert [row["name"] for row in rows] == sorted(row["name"] for row in rows)
+    assert {row["service"]: (row["state"], row["well"], row["says"]) for row in rows} == {
+        "redis": ("healthy", True, "PONG"),
+        "fraud": ("unhealthy", False, "held: no broker"),
+        "ledger": ("starting", False, ""),
+        "flower": ("starting", False, ""),
+        "plain": ("running", True, ""),
+        "databases": ("done", True, ""),
+        "migration": ("exited 3", False, ""),
+        "worker": ("exited 0", False, ""),
+        "waiting": ("created", False, ""),
+    }
+
+
+def test_a_container_that_could_not_start(
+    stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the engine says of a container that it could not start is shown."""
+    container = _container("redis", "created", exit_code=128)
+    container["State"]["Error"] = "port is already allocated"
+    _answers(stack, monkeypatch, container)
+    [row] = stack.Stack(tmp_path / ".env").rows()
+    assert (row["well"], row["says"]) == (False, "port is already allocated")
+
+
+def test_no_containers(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing runs, there are no rows, and Docker is not asked about nothing."""
+    asked = _answers(stack, monkeypatch)
+    assert stack.Stack(tmp_path / ".env").rows() == []
+    assert [command[1] for command in asked] == ["compose"]
+
+
+def test_compose_is_asked_about_this_project(
+    stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every question names the project and the file with its secrets: two stacks do not mix."""
+    asked = _answers(stack, monkeypatch)
+    stack.Stack(tmp_path / "other.env", "other").rows()
+    [command] = asked
+    assert command[:6] == ("docker", "compose", "--env-file", str(tmp_path / "other.env"), "-p", "other")
+
+
+# The engine
+
+
+@pytest.mark.parametrize(
+    ("version", "obstacle"),
+    [
+        ("2.23.0", None),
+        ("v2.39.1-desktop.1", None),
+        ("5.0.0", None),
+        ("2.22.9", "Docker Compose is 2.22.9;"),
+        ("1.29.2", "Docker Compose is 1.29.2;"),
+        ("", "Docker Compose is not there;"),
+    ],
+)
+def test_compose_must_be_new_enough(
+    stack: Any, monkeypatch: pytest.MonkeyPatch, version: str, obstacle: str | None
+) -> None:
+    """A Compose that is too old, or missing, is named in one line with what to install."""
+    monkeypatch.setattr(stack.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(
+        stack, "_run", lambda *command: subprocess.CompletedProcess(command, 0, f"{version}\n", "")
+    )
+    if obstacle is None:
+        stack.check_engine()
+        return
+    with pytest.raises(stack.Obstacle, match=f"{re.escape(obstacle)} .*install 2.23 or newer"):
+        stack.check_engine()
+
+
+def test_without_an_engine(
+    stack: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], target: Path
+) -> None:
+    """Where no engine answers, the program ends with one line and status 1, and makes no file."""
+    monkeypatch.setattr(stack.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(stack, "_run", lambda *command: subprocess.CompletedProcess(command, 1, "", "no"))
+    assert stack.main(["up", "--env-file", str(target)]) == 1
+    monkeypatch.setattr(stack.shutil, "which", lambda name: None)
+    assert stack.main(["status", "--env-file", str(target)]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    no_engine, no_command = printed.err.splitlines()
+    assert no_engine.startswith("stack: no Docker engine answers; nothing was started")
+    assert no_command.startswith("stack: there is no docker command; nothing was started")
+    assert not target.exists()
