@@ -1,0 +1,152 @@
+"""Schema: what a contract writes and what it reads, in a normal form that only a change of the contract changes.
+
+Pydantic's output differs between its releases for the same model (const or a one-member enum, ``allOf`` around a ``$ref``,
+titles, the names and order of definitions). The normal form keeps what decides whether an instance is valid, in one
+spelling, so its fingerprint may be compared across releases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from contracts import strictjson
+from contracts.contract import Contract
+
+Schema = dict[str, Any]
+
+_SAYS_NOTHING = frozenset(
+    {
+        "$comment", "$id", "$schema", "contentEncoding", "contentMediaType", "default", "deprecated", "description",
+        "discriminator", "examples", "readOnly", "title", "writeOnly",
+    }
+)  # fmt: skip
+"""Annotations (JSON Schema 2020-12, Validation 9; OpenAPI's ``discriminator``): they refuse no instance."""
+
+_BY_NAME = frozenset({"$defs", "dependentSchemas", "patternProperties", "properties"})
+_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_VALUES = frozenset({"const", "enum"})
+_SETS = frozenset({"anyOf", "oneOf", "allOf", "enum", "required", "type"})
+_DECIMAL_TEXT = r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"
+"""What Pydantic 2.12 and 2.13 say of a Decimal as text, beside a number; other releases say nothing."""
+
+
+def writes(contract: type[Contract]) -> Schema:
+    """The closed schema of what a writer of ``contract`` emits: every field that it declares, and no other.
+
+    A writer checks its output as its readers will (step 4 of a handoff), so it emits what the contract also reads.
+    """
+    closed: Schema = _closed(reads(contract))
+    return closed
+
+
+def reads(contract: type[Contract]) -> Schema:
+    """The open schema of what a reader of ``contract`` takes: what it does not know it ignores."""
+    return normal(contract.model_json_schema(mode="validation"))
+
+
+def fingerprint(contract: type[Contract]) -> str:
+    """``sha256:`` and 64 hexadecimal digits, over what the contract writes and reads and over its key fields."""
+    return fingerprint_of(writes(contract), reads(contract), contract.__keys__)
+
+
+def fingerprint_of(writes: Schema, reads: Schema, keys: tuple[str, ...]) -> str:
+    """The fingerprint of schemas that are in normal form."""
+    text = strictjson.canonical({"writes": writes, "reads": reads, "keys": list(keys)})
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def normal(schema: Mapping[str, Any]) -> Schema:
+    """The normal form of a schema as Pydantic generates it: annotations gone, one spelling for what means the same,
+    definitions numbered in the order in which they are met, sets sorted."""
+    definitions = schema.get("$defs", {})
+    names: dict[str, str] = {}
+    found: dict[str, Schema] = {}
+
+    def renamed(name: str) -> str:
+        if name not in names:
+            names[name] = f"d{len(names) + 1}"
+            found[names[name]] = {}
+            found[names[name]] = walk(definitions[name])
+        return names[name]
+
+    def walk(part: Any) -> Any:
+        if not isinstance(part, Mapping):
+            return int(part) if isinstance(part, float) and part.is_integer() else part  # 0.0 is 0
+        made: Schema = {}
+        for word in sorted(part):
+            value = part[word]
+            if word in _SAYS_NOTHING or word == "$defs" or _is_ours(word):
+                continue
+            if word == "$ref" and value.startswith("#/$defs/"):
+                made[word] = f"#/$defs/{renamed(value.removeprefix('#/$defs/'))}"
+            elif word == "const":
+                made["enum"] = [value]
+            elif word in _BY_NAME:
+                made[word] = {name: walk(value[name]) for name in sorted(value)}
+            elif word in _LISTS:
+                made[word] = [walk(inner) for inner in value]
+            elif word in _VALUES:
+                made[word] = value
+            else:
+                made[word] = walk(value)
+        return _spelled(made)
+
+    top = walk(schema)
+    if found:
+        top["$defs"] = found
+    return dict(sorted(top.items()))
+
+
+def _is_ours(word: str) -> bool:
+    """Whether it is one of our own words (``x-key``, ``x-sensitive``): they refuse no instance."""
+    return word.startswith("x-")
+
+
+def _spelled(made: Schema) -> Schema:
+    """One spelling for what means the same."""
+    wrapped = made.get("allOf")
+    if wrapped is not None and len(wrapped) == 1 and set(made) == {"allOf"}:
+        return dict(wrapped[0])
+    if made.get("additionalProperties") is True:
+        del made["additionalProperties"]
+    if isinstance(made.get("type"), list) and len(made["type"]) == 1:
+        [made["type"]] = made["type"]
+    if "enum" in made:
+        _drop_implied_type(made)
+    for branch in made.get("anyOf", ()):
+        if branch.get("pattern") == _DECIMAL_TEXT:
+            del branch["pattern"]
+    for word in _SETS & made.keys():
+        if isinstance(made[word], list):
+            made[word] = sorted(made[word], key=strictjson.canonical)
+    if made.get("required") == []:
+        del made["required"]
+    return made
+
+
+def _drop_implied_type(made: Schema) -> None:
+    """An enum says the types of its members already: Pydantic adds the word in some releases."""
+    kinds = {str: "string", bool: "boolean", type(None): "null", int: "integer"}
+    said = made.get("type")
+    if isinstance(said, str) and {kinds.get(type(value)) for value in made["enum"]} == {said}:
+        del made["type"]
+
+
+def _closed(part: Any) -> Any:
+    """The schema, with every object that declares properties emitting all of them and no other."""
+    if not isinstance(part, dict):
+        return part
+    made: Schema = {}
+    for word, value in part.items():
+        if word in _BY_NAME:
+            made[word] = {name: _closed(inner) for name, inner in value.items()}
+        elif word in _LISTS:
+            made[word] = [_closed(inner) for inner in value]
+        else:
+            made[word] = value if word in _VALUES else _closed(value)
+    if "properties" in made and "additionalProperties" not in made:
+        made["additionalProperties"] = False
+        made["required"] = sorted(made["properties"])
+    return dict(sorted(made.items()))
