@@ -26,6 +26,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _ASSIGNMENT = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _OLDEST_COMPOSE = (2, 23)  # inline configs; optional dependencies came with 2.20
 _SECRET_BYTES = 24  # 32 characters
+_PROJECT = "coordinator"  # as docker-compose.yml says
 
 
 class Obstacle(Exception):
@@ -47,6 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         check_engine()
         if options.command == "up":
+            if not options.env_file.exists():
+                check_no_data(options.project or _PROJECT)
             if fill(_ROOT / ".env.example", options.env_file):
                 print(f"made secrets: {options.env_file.name} (keep it; git ignores it)")
             stack.up()
@@ -103,6 +106,17 @@ def check_engine() -> None:
         )
 
 
+def check_no_data(project: str) -> None:
+    """Raise :class:`Obstacle` where the project has data that were stored under other secrets than those to be made."""
+    label = f"label=com.docker.compose.project={project}"
+    volumes = _run("docker", "volume", "ls", "--quiet", "--filter", label).stdout.split()
+    if volumes:
+        raise Obstacle(
+            f"there is stored data ({len(volumes)} volumes, such as {volumes[0]}) but no .env with its secrets; nothing was"
+            " started; put the .env back, or delete the data: docker volume rm " + " ".join(volumes)
+        )
+
+
 class Stack:
     """One compose project with its ``.env``."""
 
@@ -128,7 +142,9 @@ class Stack:
         unwell = [row for row in self.rows() if not row["well"]]
         if started.returncode != 0 or unwell:
             self.show()
-            lines = [f"{row['service']}: {row['says']}" for row in unwell] or [_last_line(started.stderr)]
+            lines = [f"{row['service']}: {row['says'] or row['state']}" for row in unwell] or [
+                _last_line(started.stderr)
+            ]
             raise Obstacle("not everything is healthy; what started goes on; " + "; ".join(lines))
         self.show()
         port = values.get("FLOWER_PORT", "5555")
@@ -175,7 +191,12 @@ class Stack:
         if not listed:
             return []
         found = json.loads(_run("docker", "inspect", *listed).stdout or "[]")
-        return sorted((_row(container) for container in found), key=lambda row: str(row["name"]))
+        rows = [_row(container) for container in found]
+        for row in rows:
+            if row["state"].startswith("exited") and not row["says"]:
+                logged = _run("docker", "logs", "--tail", "1", row["name"])
+                row["says"] = _last_line(logged.stderr) or _last_line(logged.stdout)
+        return sorted(rows, key=lambda row: str(row["name"]))
 
     def _check_ports(self, values: dict[str, str]) -> None:
         """Raise :class:`Obstacle` for a port that another program has. Ports of our own running containers are fine."""

@@ -9,9 +9,12 @@ from importlib.resources import files
 from typing import Any, NamedTuple
 
 from redis import Redis, RedisError
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisClusterException
 
 from coordinator.errors import ServerError
+
+FAILURES = (RedisError, RedisClusterException)
+"""What a client raises where Redis cannot be used; that of a cluster has errors of its own beside the others."""
 
 
 class Call(NamedTuple):
@@ -45,15 +48,15 @@ def run(redis: Redis, *calls: Call) -> list[Any]:
                 refused, _send(redis, [calls[number] for number in refused]), strict=True
             ):
                 replies[number] = reply
-    except RedisError as error:
+    except FAILURES as error:
         raise unusable(error) from error
     for reply in replies:
-        if isinstance(reply, RedisError):
+        if isinstance(reply, FAILURES):
             raise unusable(reply) from reply
     return replies
 
 
-def unusable(error: RedisError) -> ServerError:
+def unusable(error: Exception) -> ServerError:
     """The error for a Redis that cannot be used."""
     return ServerError(
         f"Redis cannot be used: {type(error).__name__}: {str(error)[:200]}",

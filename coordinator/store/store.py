@@ -16,11 +16,11 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal, cast
 
-from redis import Redis, RedisCluster, RedisError
+from redis import Redis, RedisCluster
 
 from config.settings import Settings
 from coordinator.canvas import Join
-from coordinator.errors import Conflict, ServerError
+from coordinator.errors import Conflict
 from coordinator.store import scripts
 from coordinator.store.keys import Keys
 from coordinator.store.scripts import Call
@@ -416,7 +416,7 @@ class _usable:  # noqa: N801 - reads as a statement
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, RedisError) and not isinstance(error, ServerError):
+        if isinstance(error, scripts.FAILURES):
             raise scripts.unusable(error) from error
 
 

@@ -168,10 +168,13 @@ def test_a_malformed_setting_is_told_without_its_value(
     assert len(done.err.strip().splitlines()) == 1
 
 
-def test_an_unreachable_server_is_told_in_one_line(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("redis", ["redis://127.0.0.1:1/0", "redis+cluster://127.0.0.1:1"])
+def test_an_unreachable_server_is_told_in_one_line(
+    run: Any, monkeypatch: pytest.MonkeyPatch, redis: str
+) -> None:
     """Where nothing listens, `check` names the server, the cause and the remedy, and ends with status 1."""
     monkeypatch.setenv("COORDINATOR_BROKER_URL", "amqp://guest:hidden@127.0.0.1:1//")
-    monkeypatch.setenv("COORDINATOR_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("COORDINATOR_REDIS_URL", redis)
     done = run("check")
     assert done.status == 1
     assert "Redis cannot be used" in done.err

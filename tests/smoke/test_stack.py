@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 import pytest
-from kombu import Queue
 
 from config.topology import Topology
 from coordinator.client import Coordinator
@@ -195,31 +194,25 @@ def test_a_queue_with_other_arguments_holds_its_worker(stack: Stack, client: Coo
     """A worker that finds its queue with other arguments says so in its health check and in its log, in one line with
     what to do; it is not started again and again, and goes on by itself when the queue is mended."""
     stack.compose("stop", "fraud")
-    ours = Topology().queue("payments.fraud")
-    other = Queue(
-        ours.name, ours.exchange, ours.name, queue_arguments={"x-queue-type": "quorum", "x-delivery-limit": 7}
-    )
-    with client.engine.app.connection_for_write() as connection:
-        with connection.channel() as channel:
-            channel.queue_delete(ours.name)
-            other(channel).declare()
-        stack.compose("start", "fraud")
-        wait_until(
-            lambda: (
-                "held: the broker has a queue or an exchange with other arguments" in stack.health("fraud")
-            ),
-            description="the health check says why",
-            timeout=60,
-        )
-        said = stack.health("fraud")
-        for word in ("x-delivery-limit", "payments.fraud", "delete_queue"):
-            assert word in said
-        assert said.count("\n") == 0
-        [container] = stack.containers("fraud")
-        assert stack.inspect(container)["RestartCount"] == 0
-        assert "held: the broker has a queue" in stack.compose("logs", "fraud").stdout
-        with connection.channel() as channel:
-            channel.queue_delete(ours.name)
+    queue = Topology(delivery_limit=7).queue("payments.fraud")
+    with client.engine.app.connection_for_write() as connection, connection.channel() as channel:
+        channel.queue_delete(queue.name)
+        queue(channel).declare()
+        try:
+            stack.compose("start", "fraud")
+            held = partial(
+                _is_held, stack, "held: the broker has a queue or an exchange with other arguments"
+            )
+            wait_until(held, description="the health check says why", timeout=60)
+            said = stack.health("fraud")
+            for word in ("x-delivery-limit", "payments.fraud", "delete_queue"):
+                assert word in said
+            assert "\n" not in said
+            [container] = stack.containers("fraud")
+            assert stack.inspect(container)["RestartCount"] == 0
+            assert "held: the broker has a queue" in stack.compose("logs", "fraud").stdout
+        finally:
+            channel.queue_delete(queue.name)
     stack.wait_healthy("fraud")
     assert client.start(payment, payment_of("smoke-mended-1")).result(timeout=60).outcome == "booked"
 
@@ -299,6 +292,10 @@ def test_the_image_holds_only_what_it_runs(image: str) -> None:
     ).stdout
     for word in ("hatchling", "pytest", "PASSWORD", str(ROOT)):
         assert word not in listed
+
+
+def _is_held(stack: Stack, why: str) -> bool:
+    return why in stack.health("fraud")
 
 
 def _says(stack: Stack, service: str, line: str) -> bool:

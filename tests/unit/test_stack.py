@@ -143,6 +143,8 @@ def _answers(
 
     def run(*command: str) -> subprocess.CompletedProcess[str]:
         asked.append(command)
+        if command[1] == "logs":
+            return subprocess.CompletedProcess(command, 0, "", "starting\nFATAL: no such role\n")
         said = json.dumps(containers) if command[1] == "inspect" else "id\n" * len(containers)
         return subprocess.CompletedProcess(command, 0, said, "")
 
@@ -229,7 +231,8 @@ CONTAINERS = [
 
 
 def test_rows(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each container has its state, whether that is as it should be, and what its health check said last."""
+    """Each container has its state, whether that is as it should be, and what its health check said last; one that has
+    ended badly has the end of its log."""
     _answers(stack, monkeypatch, *CONTAINERS)
     rows = stack.Stack(tmp_path / ".env").rows()
     assert [row["name"] for row in rows] == sorted(row["name"] for row in rows)
@@ -240,8 +243,8 @@ def test_rows(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         "flower": ("starting", False, ""),
         "plain": ("running", True, ""),
         "databases": ("done", True, ""),
-        "migration": ("exited 3", False, ""),
-        "worker": ("exited 0", False, ""),
+        "migration": ("exited 3", False, "FATAL: no such role"),
+        "worker": ("exited 0", False, "FATAL: no such role"),
         "waiting": ("created", False, ""),
     }
 
@@ -318,3 +321,15 @@ def test_without_an_engine(
     assert no_engine.startswith("stack: no Docker engine answers; nothing was started")
     assert no_command.startswith("stack: there is no docker command; nothing was started")
     assert not target.exists()
+
+
+def test_data_without_their_secrets(stack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a project has volumes and its secrets are gone, nothing is started with new ones that would not fit."""
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        assert command[-1] == "label=com.docker.compose.project=shop"
+        return subprocess.CompletedProcess(command, 0, "shop_redis-data\nshop_postgres-data\n", "")
+
+    monkeypatch.setattr(stack, "_run", run)
+    with pytest.raises(stack.Obstacle, match=r"2 volumes, such as shop_redis-data\) but no \.env"):
+        stack.check_no_data("shop")
