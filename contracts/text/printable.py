@@ -12,7 +12,7 @@ _CONTROL = re.compile(
     r"\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     + "".join(chr(plane + end) for plane in range(0x10000, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF))
-    + r"]|(?<![\u203c-\u3299\U0001f000-\U0001faff])\ufe0f"
+    + r"]|(?<![\u203c\u2049\u2100-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff])\ufe0f"
 )
 """Controls, line separators, bidi, and all that is shown as nothing; one emoji selector after a symbol may stand."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import islice
 from typing import Literal, NamedTuple
 
 Kind = Literal["mixed scripts", "lookalike", "compatibility form", "stacked marks"]
@@ -33,8 +34,8 @@ class Suspicion(NamedTuple):
 
 
 def suspicions(text: str) -> tuple[Suspicion, ...]:
-    """Words of mixed alphabets, words that pass for Latin ones in a Latin text, characters that compatibility
-    normalisation (NFKC) would replace, and letters under a stack of marks: the first twenty, in order.
+    """Words of mixed alphabets, words that pass for Latin ones in a Latin text, letters and digits that compatibility
+    normalisation (NFKC) makes ASCII ones, and letters under a stack of marks: the first twenty, in order.
 
     Honest text has some of these too. Treat them as a reason to look, not as a verdict.
     """
@@ -62,15 +63,18 @@ def _words(text: str) -> list[Suspicion]:
 
 
 def _forms(text: str) -> list[Suspicion]:
+    """Letters and digits that compatibility normalisation makes ASCII ones: full-width, mathematical, enclosed."""
     if unicodedata.is_normalized("NFKC", text):
         return []
-    found = []
-    for place, sign in enumerate(text):
-        if not sign.isascii() and (form := _folded(sign)) not in (sign, unicodedata.normalize("NFC", sign)):
-            found.append(Suspicion("compatibility form", place, 1, form))
-            if len(found) == _MOST:
-                break
-    return found
+    forms = ((place, _folded(sign)) for place, sign in enumerate(text) if sign > "\xff")
+    return [
+        Suspicion("compatibility form", place, 1, form)
+        for place, form in islice(filter(_is_ascii, forms), _MOST)
+    ]
+
+
+def _is_ascii(found: tuple[int, str]) -> bool:
+    return len(found[1]) == 1 and found[1].isascii() and found[1].isalnum()
 
 
 def _stacks(text: str) -> list[Suspicion]:
