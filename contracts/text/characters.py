@@ -73,8 +73,6 @@ ADDED_VIRAMAS = Ranges("113CE-113D0 11F41-11F42 1612F")
 UNSPACED = Ranges("E00-EFF 1000-109F 1780-17FF 1950-19FF 1A20-1AAF 1B00-1B7F A980-A9FF AA00-AA7F AA80-AADF")
 """Scripts that write no spaces between words, where a zero-width space shows a line where to break."""
 
-RIGHT_TO_LEFT = Ranges("590-8FF FB1D-FDFF FE70-FEFC 10800-10FFF 1E800-1EFFF")
-
 SCRIPT_FORMATS = Ranges("180E 13430-1343F 1BCA0-1BCA3 1D173-1D17A")
 FORMATTED = (
     (Ranges("13430-1343F"), Ranges("13000-1342F 13440-143FF")),  # joiners of Egyptian hieroglyphs

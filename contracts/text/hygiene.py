@@ -35,6 +35,9 @@ _FLAGS = re.compile(
 )
 """The emoji tag sequences that are in general use (RGI): the flags of England, Scotland and Wales."""
 
+_RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u061b\u061d-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 _CHOSEONG = chars.Ranges("1100-115E A960-A97C")
 _JUNGSEONG = chars.Ranges("1161-11A7 D7B0-D7C6")
 
@@ -176,9 +179,10 @@ def _directs(text: str, place: int) -> bool:
     """Whether a direction mark stands alone and near right-to-left writing in the same line."""
     if _after(text, place) in chars.DIRECTION_MARKS or _before(text, place) in chars.DIRECTION_MARKS:
         return False
-    before = text[max(place - _NEAR, 0) : place].rpartition("\n")[2]
-    after = text[place + 1 : place + 1 + _NEAR].partition("\n")[0]
-    return any(sign in chars.RIGHT_TO_LEFT and sign not in chars.DIRECTION_MARKS for sign in before + after)
+    begin = max(place - _NEAR, 0)
+    begin = max(begin, text.rfind("\n", begin, place) + 1)
+    end = text.find("\n", place, place + _NEAR)
+    return _RIGHT_TO_LEFT.search(text, begin, place + _NEAR if end < 0 else end) is not None
 
 
 def _joins(text: str, place: int) -> bool:
