@@ -5,7 +5,8 @@ from contracts.envelope import Envelope
 from contracts.errors import CoordinationError
 from contracts.migration import upcast
 from contracts.numbers import ExactDecimal
-from contracts.text import Sensitive
+from contracts.prompt import render_for_prompt
+from contracts.text import Hygiene, Sensitive, UntrustedText
 
 __all__ = [
     "Contract",
@@ -13,7 +14,10 @@ __all__ = [
     "CoordinationError",
     "Envelope",
     "ExactDecimal",
+    "Hygiene",
     "Key",
     "Sensitive",
+    "UntrustedText",
+    "render_for_prompt",
     "upcast",
 ]

@@ -6,13 +6,14 @@ import hashlib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple, Self, dataclass_transform, get_args
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic._internal._model_construction import ModelMetaclass
 
 from contracts import strictjson
-from contracts.errors import ContractError, InvalidData
+from contracts.errors import ContractError, InvalidData, UnmarkedText
+from contracts.provenance import lost, misplaced
 from contracts.text import REVEAL, is_plain, printable
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
@@ -20,6 +21,9 @@ _LONGEST_KEY = 200
 _LONGEST_NAME = 120
 _REPORTED_FAULTS = 5
 _MESSAGES = {"union_tag_invalid": "The tag is none of those expected"}  # pydantic's own shows the value
+
+
+_C = TypeVar("_C", bound="Contract")
 
 
 class ContractRef(NamedTuple):
@@ -67,7 +71,7 @@ class _ContractMeta(ModelMetaclass):
         unknown = values.keys() - fields.keys() - {field.alias for field in fields.values()}
         if unknown:
             raise TypeError(f"{cls.__name__} has no field {', '.join(map(repr, sorted(unknown)))}")
-        return super().__call__(*args, **values)
+        return _marked(super().__call__(*args, **values), values)
 
 
 class Contract(BaseModel, metaclass=_ContractMeta):
@@ -82,6 +86,9 @@ class Contract(BaseModel, metaclass=_ContractMeta):
     Values are strict (no ``"5"`` for an integer) and frozen. A reader ignores fields that it does not know; a writer
     cannot set one: an unknown keyword is a :class:`TypeError`. A subclass without ``name`` and ``version`` is a part of other
     contracts (a base class), and cannot travel by itself.
+
+    Text from outside stays marked: an :class:`~contracts.text.UntrustedText` in a field that is not declared as one is an
+    :class:`UnmarkedText`.
 
     Raises :class:`ContractError` at declaration for a malformed name or version and for a sensitive key field.
     """
@@ -131,6 +138,15 @@ class Contract(BaseModel, metaclass=_ContractMeta):
         return cls.__contract__
 
     @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:
+        """As Pydantic's; raises :class:`UnmarkedText` too."""
+        return _marked(super().model_validate(obj, **options), obj)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As Pydantic's, which validates nothing; raises :class:`UnmarkedText` though."""
+        return _marked(super().model_copy(update=update, deep=deep))
+
+    @classmethod
     def from_data(cls, data: Any) -> Self:
         """Validate the ``data`` of an envelope (parsed JSON).
 
@@ -147,8 +163,8 @@ class Contract(BaseModel, metaclass=_ContractMeta):
             ) from error
 
     def to_data(self) -> dict[str, Any]:
-        """Write the ``data`` of an envelope: JSON values, sensitive ones included."""
-        return self.model_dump(mode="json", by_alias=True, context=REVEAL)
+        """Write the ``data`` of an envelope: JSON values, sensitive ones included. Raises :class:`UnmarkedText` too."""
+        return _marked(self).model_dump(mode="json", by_alias=True, context=REVEAL)
 
     def redacted(self) -> dict[str, Any]:
         """The same with sensitive values masked, for people: history, dead letters, logs."""
@@ -177,6 +193,19 @@ def faults(error: ValidationError) -> str:
     if len(found) > _REPORTED_FAULTS:
         shown.append(f"and {len(found) - _REPORTED_FAULTS} more")
     return printable("; ".join(shown))
+
+
+def _marked(made: _C, given: Any = None) -> _C:
+    """The model itself, where all the untrusted text in it, and in what it was made of, is in fields that say so."""
+    place = lost(given, made) or misplaced(made)
+    if place is not None:
+        raise UnmarkedText(
+            f"untrusted text is put into {printable('.'.join(map(str, place)), 200)} of {_title(type(made))}, "
+            "which is not declared as UntrustedText",
+            "nobody after it would know where it came from",
+            "declare the field as UntrustedText, or say that it was looked at: text.trusted()",
+        )
+    return made
 
 
 def valid_name(name: object) -> bool:

@@ -42,3 +42,11 @@ class InvalidData(InvalidInput):
 
 class UnknownVersion(InvalidInput):
     """The envelope declares a contract or a version that this reader cannot read."""
+
+
+class UnsafeText(InvalidInput):
+    """A text hides something from a person who reads it: controls, bidi overrides, tags, invisible characters."""
+
+
+class UnmarkedText(InvalidData):
+    """Text from outside is put into a field that is not declared as :class:`~contracts.text.UntrustedText`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -28,15 +29,20 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+"""A string, or the rest of the text where it does not end: linear in every case."""
+
 
 def loads(text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:
     """Parse strict JSON.
 
-    Refuses, with :class:`InvalidJson`: text over the limits (checked before parsing), invalid UTF-8, NaN and
+    Refuses, with :class:`InvalidJson`: text over the limits (bytes, depth and the
+    number of values are checked before parsing, lengths right after), invalid UTF-8, NaN and
     infinities, duplicate keys, lone surrogates, and anything after the value.
     """
     document = _decoded(text, limits)
     _check_depth(document, limits.depth)
+    _check_count(document, limits.nodes)
     try:
         value = json.loads(document, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -95,6 +101,16 @@ def _check_depth(document: str, limit: int) -> None:
                 raise InvalidJson(f"the text is nested more than {limit} deep")
         elif character in "]}":
             depth -= 1
+
+
+def _check_count(document: str, limit: int) -> None:
+    """Count commas and brackets outside strings: a text of very many values never reaches the parser, which would make
+    objects of them all. What passes is counted exactly when it is parsed."""
+    if document.count(",") + document.count("[") + document.count("{") < limit:
+        return
+    bare = _STRING.sub("", document)
+    if bare.count(",") + 1 > limit or bare.count("[") + bare.count("{") > limit:
+        raise InvalidJson(f"the text has more than {limit} values")
 
 
 def _check_values(value: Any, limits: Limits) -> None:

@@ -19,7 +19,7 @@ from coordinator.handoff import Handoff
 from coordinator.lease import LeaseKeeper
 from coordinator.publisher import BrokerPublisher, Publisher
 from coordinator.store.store import Store, connect
-from coordinator.task import task_class
+from coordinator.task import RawConsumer, task_class
 
 
 class Engine:
@@ -39,6 +39,7 @@ class Engine:
         self.topology = Topology(settings.prefix, settings.delivery_limit)
         self.app = app or create_app(settings, (agent.name for agent in agents))
         self.app.conf.worker_consumer = "coordinator.task:Consumer"
+        self.app.amqp.Consumer = RawConsumer
         self.store = Store(redis if redis is not None else connect(settings.redis_url or ""), settings)
         self.publisher: Publisher = publisher or BrokerPublisher(self.app, self.topology)
         self.leases = LeaseKeeper(self.store, settings.lease)

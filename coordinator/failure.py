@@ -69,4 +69,4 @@ class Failure:
 
 def said(error: BaseException) -> tuple[str, str]:
     """An exception as the name of its type and its text, fit to print."""
-    return type(error).__name__, printable(error) or "(no text)"
+    return printable(type(error).__name__, 120), printable(error) or "(no text)"

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kombu import Consumer
 from kombu.exceptions import OperationalError
 
 from contracts.errors import CoordinationError
@@ -20,6 +19,7 @@ from coordinator.engine import Engine
 from coordinator.errors import ServerError
 from coordinator.journal.journal import Journal
 from coordinator.message import Message
+from coordinator.task import RawConsumer
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Service:
         self._engine.publisher.declare((), again=True)  # the broker may be another than before
         with self._engine.app.connection_for_read(heartbeat=_HEARTBEAT) as connection:
             connection.ensure_connection(max_retries=3, timeout=5)
-            consumer = Consumer(
+            consumer = RawConsumer(  # type: ignore[no-untyped-call]
                 connection,
                 [self._engine.topology.dead_letters],
                 on_message=self._letter,

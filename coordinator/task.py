@@ -25,6 +25,7 @@ from celery.worker.request import Request as CeleryRequest
 from celery.worker.state import revoked as revoked_tasks
 from celery.worker.state import task_ready
 from celery.worker.strategy import default as celery_strategy
+from kombu import Consumer as KombuConsumer
 from kombu.asynchronous import get_event_loop
 
 from contracts import strictjson
@@ -190,6 +191,17 @@ class Consumer(CeleryConsumer):
         connection.transport_options = {**connection.transport_options, "confirm_publish": False}
         return self.ensure_connected(connection)
 
+    def create_task_handler(self, *args: Any, **options: Any) -> Callable[[Any], Any]:
+        """Celery decodes the body of a message without a task name, and ends the worker at one that is no text."""
+        handle = super().create_task_handler(*args, **options)
+
+        def on_task_received(message: Any) -> Any:
+            if isinstance(message.headers.get("task"), str):
+                return handle(message)
+            return self._reject(message, InvalidInput("the header 'task' is missing or malformed"))
+
+        return on_task_received
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         self._reject(message, exc)
 
@@ -205,6 +217,16 @@ class Consumer(CeleryConsumer):
     def _reject(self, message: Any, error: Exception) -> None:
         _log.warning("a message was parked unread: %s: %s", *said(error))
         message.reject_log_error(_log, self.connection_errors)
+
+
+class RawConsumer(KombuConsumer):
+    """Takes a body as it comes. Kombu decompresses it, to whatever size, before anybody can look at it."""
+
+    def _receive_callback(self, message: Any) -> Any:
+        headers = (getattr(message, "properties", None) or {}).get("application_headers")
+        if isinstance(headers, dict) and "compression" in headers:
+            headers["compressed"] = headers.pop("compression")
+        return super()._receive_callback(message)  # type: ignore[no-untyped-call]
 
 
 def strategy(task: AgentTask, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
@@ -226,23 +248,31 @@ def strategy(task: AgentTask, app: Any, consumer: Any, **options: Any) -> Callab
 
 
 def read_message(
-    headers: Mapping[str, Any], body: bytes | str, content_type: str, content_encoding: str, limits: Limits
+    headers: Mapping[str, Any],
+    body: bytes | str,
+    content_type: str | None,
+    content_encoding: str | None,
+    limits: Limits,
 ) -> str:
     """Check everything about a message that Celery or the handoff relies on, and give its envelope's text.
 
     Raises :class:`InvalidInput` where it is not what :func:`coordinator.message.message` makes.
     """
-    if content_encoding.lower() != "utf-8":
+    if (content_encoding or "").lower() != "utf-8":
         raise InvalidInput("the content encoding is not utf-8")
     for name, longest in _NAMES.items():
         value = headers.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= longest or not is_plain(value):
             raise InvalidInput(f"the header {name!r} is missing or malformed")
+    for name, longest in _SHOWN.items():
+        value = headers.get(name)
+        if value is not None and not (isinstance(value, str) and len(value) <= longest and is_plain(value)):
+            raise InvalidInput(f"the header {name!r} is malformed: logs and Flower would show it")
     for name in ("retries", "handoff_replays", "handoff_looks"):
         count = headers.get(name, 0)
         if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _MOST:
             raise InvalidInput(f"the header {name!r} is no count")
-    for name in ("eta", "expires", "shadow", "group", "stamped_headers", "compression"):
+    for name in ("eta", "expires", "shadow", "group", "stamped_headers", "compression", "compressed"):
         if headers.get(name) is not None:
             raise InvalidInput(f"the header {name!r} is set: Celery would act on it, past the handoff")
     if headers.get("timelimit") not in (None, [None, None]):
@@ -254,7 +284,7 @@ def read_message(
 
 
 def read_body(
-    body: bytes | str, content_type: str, limits: Limits
+    body: bytes | str, content_type: str | None, limits: Limits
 ) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Take a message body apart: envelope text, keyword arguments, continuation.
 
@@ -265,8 +295,17 @@ def read_body(
     value = strictjson.loads(body, limits)
     match value:
         case [[str(envelope)], dict(kwargs), dict(continuation)]:
+            if _has_types([kwargs, continuation]):
+                raise InvalidJson("the body holds objects that Celery would make into something else")
             return envelope, kwargs, continuation
     raise InvalidJson("the body is not [[envelope], arguments, continuation]")
+
+
+def _has_types(value: Any) -> bool:
+    """Whether there is a mark in it by which Kombu's decoder turns objects into dates, bytes or numbers."""
+    if isinstance(value, dict):
+        return "__type__" in value or any(map(_has_types, value.values()))
+    return isinstance(value, list) and any(map(_has_types, value))
 
 
 def delivered(request: Mapping[str, Any], envelope: str, kwargs: dict[str, Any]) -> Delivery:
@@ -306,6 +345,9 @@ def task_class(handoff: Handoff, publisher: Publisher, limits: Limits) -> type[A
 
 _NAMES = {"id": 200, "task": 200, "handoff_run": 200, "handoff_flow": 120, "handoff_step": 1000}
 """The headers that must be there, with the most characters that each may have."""
+
+_SHOWN = {"argsrepr": 2000, "kwargsrepr": 2000, "origin": 300, "root_id": 200, "parent_id": 200, "lang": 20}
+"""The headers that people get to see, with the most characters that each may have."""
 
 _MOST = 1_000_000
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from contracts.text import printable
+from contracts.text import escaped_json, printable
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -24,8 +24,9 @@ STYLES = {
 
 
 def print_json(value: Any) -> None:
-    """Print ``value`` as JSON and nothing else."""
-    out.print(json.dumps(value, ensure_ascii=False, indent=2, default=str), markup=False, soft_wrap=True)
+    """Print ``value`` as JSON and nothing else, with escapes for what a terminal would obey or hide."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    out.print(escaped_json(text), markup=False, soft_wrap=True)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 import json
 import re
 from collections.abc import Callable
@@ -260,6 +261,15 @@ UNREADABLE: dict[str, Change] = {
     "a limit of its own": _headers(timelimit=["x"]),
     "a time to come": _headers(eta="never"),
     "compressed": _headers(compression="application/x-gzip"),
+    "a bomb": lambda message: {
+        "headers": {**message.headers, "compression": "application/x-gzip"},
+        "body": zlib.compress(b"[" * 100_000_000),
+    },
+    "a task that is a list": _headers(task=["shop.one"]),
+    "an object of a type": lambda message: {
+        "body": message.body.replace('"callbacks":null', '"callbacks":{"__type__":"date","__value__":"x"}')
+    },
+    "a summary that hides": _headers(argsrepr="run=1\u202e"),
 }
 
 

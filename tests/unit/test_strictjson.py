@@ -1,6 +1,7 @@
 """Strict JSON: what two parsers could read differently is refused, and what is too large is refused before it is parsed."""
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -144,3 +145,37 @@ def test_endless_value_is_refused() -> None:
     value.append(value)
     with pytest.raises(InvalidJson):
         dumps(value)
+
+
+@given(values, st.integers(1, 12))
+def test_counting_before_parsing_refuses_nothing_else(value: object, limit: int) -> None:
+    """Values are counted alike before and after parsing: the limit refuses exactly the texts that have more."""
+
+    def count(part: object) -> int:
+        inner = part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
+        return 1 + sum(map(count, inner))
+
+    if count(value) <= limit:
+        assert loads(dumps(value), Limits(nodes=limit)) == value
+    else:
+        with pytest.raises(InvalidJson, match="values"):
+            loads(dumps(value), Limits(nodes=limit))
+
+
+@pytest.mark.parametrize("text", ["[" + "1," * 200_000, "[" + "{}," * 100_000, "[" + "[]," * 100_000])
+def test_many_values_never_reach_the_parser(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text of very many values is refused unparsed, even where it is broken further on."""
+    monkeypatch.setattr(json, "loads", lambda *_, **__: pytest.fail("it was parsed"))
+    with pytest.raises(InvalidJson):
+        loads(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['"' + '\\"' * 250_000, '"' * 500_001, '"' + "," * 500_000, '[",' * 200_000 + "\\"]
+)
+def test_broken_strings_take_linear_time(text: str) -> None:
+    """Strings without end are dealt with in a moment."""
+    begin = time.process_time()
+    with pytest.raises(InvalidJson):
+        loads(text)
+    assert time.process_time() - begin < 3

@@ -1,5 +1,6 @@
 """Text that people see: no control characters, no card numbers, no more than fits; and values that nobody sees."""
 
+import json
 import re
 import unicodedata
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from contracts.text import MASK, REVEAL, Sensitive, luhn, printable
+from contracts.text import MASK, REVEAL, Sensitive, escaped_json, is_plain, luhn, printable
 
 CARDS = ("4111111111111111", "5500005555555559", "340000000000009", "6011000000000004", "4222222222222")
 _separators = st.sampled_from(["", " ", "-"])
@@ -112,3 +113,33 @@ def test_sensitive_value_is_shown_on_demand_only() -> None:
     assert adapter.dump_json(secret, context={"reveal": False}) == f'"{MASK}"'.encode()
     assert adapter.dump_json(secret, context=REVEAL) == b'"hush"'
     assert "hush" not in repr(secret) + str(secret)
+
+
+HIDDEN = (
+    "\u202e\u2066\u2069\u061c\u200b\u200d\ufeff\u00ad\u034f\u3164\u115f\u180e\u2028\x9b\x85\ufe00\ufdd0\uffff"
+    + "".join(map(chr, (0xE0041, 0xE007F, 0xE0100, 0xE01EF, 0x1D173, 0x1BCA0, 0x1FFFE, 0x10FFFF)))
+)
+
+
+@given(st.text(st.sampled_from(HIDDEN + "a😀\ufe0f1"), max_size=30))
+def test_nothing_hides_in_what_people_see(text: str) -> None:
+    """Bidi, tags, fillers, joiners, noncharacters and variation selectors are escaped, each so that it can be told."""
+    shown = printable(text, 1000)
+    assert not set(HIDDEN) & set(shown)
+    assert is_plain(shown)
+    assert (shown == text) == is_plain(text)
+    assert "\ufe0f\ufe0f" not in shown
+
+
+def test_escapes_are_unambiguous() -> None:
+    """A character beyond the basic plane is escaped with eight digits; an emoji keeps its selector."""
+    assert printable("\U000e00411") == "\\U000e00411"
+    assert printable("❤\ufe0f a\ufe0f") == "❤\ufe0f a\\ufe0f"
+
+
+@given(st.recursive(st.text(st.characters(exclude_categories=["Cs"])) | st.sampled_from(HIDDEN), st.lists))
+def test_escaped_json_is_the_same_json(value: object) -> None:
+    """JSON for a terminal hides nothing, keeps its lines, and has the value that it had."""
+    shown = escaped_json(json.dumps(value, ensure_ascii=False, indent=1))
+    assert json.loads(shown) == value
+    assert is_plain(shown.replace("\n", ""))

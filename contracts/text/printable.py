@@ -1,34 +1,22 @@
-"""Text that needs care: values that only an envelope may show, and text that is safe to print."""
+"""Printable: text that is safe in a log line, a dead letter or a terminal."""
 
 from __future__ import annotations
 
+import json
 import re
-from typing import Annotated
 
-from pydantic import Field, PlainSerializer, SecretStr, SerializationInfo
-
-MASK = "**********"
-REVEAL = {"reveal": True}
-"""The serialisation context under which a sensitive value is written as it is: into an envelope, nowhere else."""
-
-
-def _serialize(secret: SecretStr, info: SerializationInfo) -> str:
-    context = info.context
-    return secret.get_secret_value() if isinstance(context, dict) and context.get("reveal") else MASK
-
-
-Sensitive = Annotated[
-    SecretStr,
-    PlainSerializer(_serialize, return_type=str, when_used="json"),
-    Field(json_schema_extra={"x-sensitive": True}),
-]
-"""The type of a text field that is masked everywhere but in the envelope: in logs, ``repr``, errors, history,
-dead letters and Flower. An agent reads it with ``.get_secret_value()``."""
+from contracts.text.sensitive import MASK
 
 _CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
-    r"\U000e0000-\U000e007f]"
+    r"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\u3164\ud800-\udfff\ufdd0-\ufdef\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    + "".join(chr(plane + end) for plane in range(0x10000, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF))
+    + r"]|(?<![\u203c\u2049\u2100-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff])\ufe0f"
 )
+"""Controls, line separators, bidi, and all that is shown as nothing; one emoji selector after a symbol may stand."""
+
+_LAYOUT = "\n\r\t"
 _DIGITS = re.compile(r"\d(?:[ -]?\d){12,}")
 _UUID = r"(?<![0-9A-Za-z-])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9A-Za-z-])"
 _SUSPECT = re.compile(f"(?P<uuid>{_UUID})|{_DIGITS.pattern}")
@@ -37,17 +25,31 @@ _SUSPECT = re.compile(f"(?P<uuid>{_UUID})|{_DIGITS.pattern}")
 def printable(text: object, limit: int = 500) -> str:
     """Make ``text`` fit for a log line, a dead letter or a terminal.
 
-    Control, bidi and zero-width characters are escaped, digits that pass for a payment card number (13 to 19
-    digits that satisfy the Luhn check, ISO/IEC 7812; not those of a UUID) are masked, and the rest is cut at ``limit`` characters.
+    Control, bidi, tag and zero-width characters and variation selectors are escaped, digits that pass for a payment card
+    number (13 to 19 digits that satisfy the Luhn check, ISO/IEC 7812; not those of a UUID) are masked, and the rest is cut
+    at ``limit`` characters.
     """
-    escaped = _CONTROL.sub(lambda found: f"\\u{ord(found.group()):04x}", str(text)[: limit * 4])
+    begin = str(text)[: limit * 4]
+    escaped = begin if is_plain(begin) else _CONTROL.sub(_escape, begin)
     masked = _SUSPECT.sub(lambda found: found["uuid"] or _without_cards(found), escaped)
     return masked if len(masked) <= limit else _DIGITS.sub(_without_cards, masked[: limit - 1]) + "…"
 
 
+def escaped_json(document: str) -> str:
+    """The same JSON text with escapes for what a terminal would obey or not show: its value stays what it was."""
+    return _CONTROL.sub(
+        lambda found: found.group() if found.group() in _LAYOUT else json.dumps(found.group())[1:-1], document
+    )
+
+
 def is_plain(text: str) -> bool:
     """Whether ``text`` has none of the characters that :func:`printable` escapes."""
-    return _CONTROL.search(text) is None
+    return text.isprintable() if text.isascii() else _CONTROL.search(text) is None
+
+
+def _escape(found: re.Match[str]) -> str:
+    number = ord(found.group())
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
 
 
 def luhn(number: str) -> bool:

@@ -1,0 +1,25 @@
+"""Text that needs care: from outside, for people's eyes, or for nobody's. See docs/text.md."""
+
+from contracts.text.hygiene import Finding, Policy, clean, findings
+from contracts.text.printable import escaped_json, is_plain, luhn, printable
+from contracts.text.sensitive import MASK, REVEAL, Sensitive
+from contracts.text.suspicion import Suspicion, suspicions
+from contracts.text.untrusted import Hygiene, UntrustedText
+
+__all__ = [
+    "MASK",
+    "REVEAL",
+    "Finding",
+    "Hygiene",
+    "Policy",
+    "Sensitive",
+    "Suspicion",
+    "UntrustedText",
+    "clean",
+    "escaped_json",
+    "findings",
+    "is_plain",
+    "luhn",
+    "printable",
+    "suspicions",
+]
