@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
 import json
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
