@@ -408,6 +408,10 @@ class _Cluster:
 
     def close(self) -> None:
         if "client" in self.__dict__:
+            nodes: list[Any] = self.client.get_nodes()  # type: ignore[no-untyped-call]
+            for node in nodes:  # the cluster's close() leaves theirs open
+                if node.redis_connection is not None:
+                    node.redis_connection.close()
             self.client.close()
 
 

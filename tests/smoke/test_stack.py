@@ -122,8 +122,9 @@ def test_flower_shows_handoffs_and_no_payload(stack: Stack, client: Coordinator)
     shown = json.dumps([tasks(found.id) for found in (first, again, parked)])
     for secret in ("4242424242424242", "12.50", "merchant-1"):
         assert secret not in shown
-    with pytest.raises(HTTPError, match="401"):
+    with pytest.raises(HTTPError, match="401") as refused:
         stack.flower("/api/tasks", login=False)
+    refused.value.close()
     wait_until(lambda: len(parked.letters()) == 1, description="the letter is in the journal")
     parked.letters()[0].replay()
     assert parked.result(timeout=60).outcome == "booked"
