@@ -25,6 +25,11 @@ def candidates(branch: Branch, solver: Solver) -> Iterator[Any]:
     yield from _Arrays(branch, solver).found()
 
 
+def item_state(branch: Branch, solver: Solver, index: int) -> State:
+    """What holds of the item at ``index``, were it there."""
+    return _Arrays(branch, solver).base(index)
+
+
 @dataclass(frozen=True, slots=True)
 class _Demand:
     """Something that some item must be; items of one ``group`` are different items."""
@@ -180,12 +185,16 @@ class _Arrays:
             answer = self.solver.solve(wanted)
             if answer.status != "found":
                 alike = len(set(states)) == 1
-                self.doubt |= answer.status == "unknown" or (self.branch.unique and not alike and wanted is not state)
+                self.doubt |= answer.status == "unknown" or (
+                    self.branch.unique and not alike and wanted is not state
+                )
                 return None
             values.append(answer.value)
         return values
 
 
 def _evaluates(part: Node, index: int) -> bool:
-    evaluates_all = part.items is not None or bool(part.opaque) or (part.contains is not None and part.contains_evaluates)
+    evaluates_all = (
+        part.items is not None or bool(part.opaque) or (part.contains is not None and part.contains_evaluates)
+    )
     return evaluates_all or index < len(part.prefix)

@@ -216,7 +216,16 @@ class Branch:
         return True
 
 
-_LISTS = ("positive", "negative", "clauses", "either", "items", "at_least", "at_most", "required", "absent", "properties")
+_LISTS = (
+    "positive",
+    "negative",
+    "clauses",
+    "either",
+    "items",
+    "at_least",
+    "at_most",
+    "required",
+    "absent",
+    "properties",
+)
 _COPIED = tuple(name for name in Branch.__slots__ if name not in _LISTS and name != "kind")
-
-

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from contracts.compatibility.branch import State
 from contracts.compatibility.budget import Budget, Exhausted
+from contracts.compatibility.differences import differences
 from contracts.compatibility.node import Node
 from contracts.compatibility.schema import Interner
 from contracts.compatibility.solver import Solver
@@ -44,9 +46,13 @@ def compare(
         return _given_up("schemas nested too deep")
     if answer.status == "none":
         return Verdict("compatible")
+    found = differences(solver, state.positive, wanted, answer)
     if answer.status == "found":
-        return Verdict("incompatible", (), answer.value)
-    return Verdict("unknown", ())
+        return Verdict("incompatible", found, answer.value)
+    doubts = tuple(replace(difference, certain=False) for difference in found)
+    return Verdict(
+        "unknown", doubts or _given_up("combinations that are not followed to the end").differences
+    )
 
 
 def _given_up(reason: str) -> Verdict:

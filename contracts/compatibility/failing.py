@@ -29,12 +29,11 @@ def ways_to_fail(node: Node, kind: str) -> list[Choice] | None:
         return None
     ways: list[Choice] = []
     if node.values is not None:
-        members = frozenset(
-            freeze(value) for value in node.values if type_of(value) == kind
-        )
+        members = frozenset(freeze(value) for value in node.values if type_of(value) == kind)
         if not members:
             return None
-        ways.append((("excluded", members),))
+        composite = tuple(value for value in node.values if type_of(value) == kind)
+        ways.append((("unlike", composite) if kind in ("array", "object") else ("excluded", members),))
     if node.format is not None and speaks_of(node.format, kind):
         ways.append((("not_format", node.format),))
     ways += [(("not_opaque", what),) for what in node.opaque]
@@ -52,8 +51,6 @@ def ways_to_fail(node: Node, kind: str) -> list[Choice] | None:
         ways.append((("pos", node.condition, False), ("neg", node.then)))
         ways.append((("neg", node.condition), ("neg", node.otherwise)))
     return ways
-
-
 
 
 def _number(node: Node) -> list[Choice]:
@@ -88,7 +85,9 @@ def _array(node: Node) -> list[Choice]:
         ways.append((("min_items", node.max_items + 1),))
     if node.unique:
         ways.append((("repeated",),))
-    ways += [(("item", SomeItem(not_(inner), at, at)),) for at, inner in enumerate(node.prefix) if not inner.always]
+    ways += [
+        (("item", SomeItem(not_(inner), at, at)),) for at, inner in enumerate(node.prefix) if not inner.always
+    ]
     if node.items is not None and not node.items.always:
         ways.append((("item", SomeItem(not_(node.items), len(node.prefix))),))
     if node.contains is not None:

@@ -27,11 +27,14 @@ SAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "uri-template": ("https://example.com/{a}",),
 }
 
-_NUMERIC: Final = frozenset({"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float", "double"})
+_NUMERIC: Final = frozenset(
+    {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float", "double"}
+)
 _CERTAIN: Final = {
     "date": re.compile(r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])\Z", re.ASCII),
     "date-time": re.compile(
-        r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:Z|[+-]0\d:00)\Z", re.ASCII
+        r"[12]\d{3}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:Z|[+-]0\d:00)\Z",
+        re.ASCII,
     ),
     "uuid": re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\Z"),
     "ipv4": re.compile(r"(?:[1-9]?\d|1\d\d)(?:\.(?:[1-9]?\d|1\d\d)){3}\Z", re.ASCII),

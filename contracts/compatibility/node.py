@@ -76,7 +76,9 @@ class Node:
     def declared(self) -> frozenset[str]:
         """The names that the schema speaks of as properties."""
         behind = (name for names in self.dependent.values() for name in names)
-        return frozenset((*(self.properties or ()), *self.required, *self.dependent, *behind, *self.dependent_schemas))
+        return frozenset(
+            (*(self.properties or ()), *self.required, *self.dependent, *behind, *self.dependent_schemas)
+        )
 
     def applied(self) -> tuple[Node, ...]:
         """The schemas that speak of the same instance, whether they must hold or not."""

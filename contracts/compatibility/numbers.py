@@ -15,7 +15,15 @@ UNDECIDED = object()
 """Among candidates: there may be more that were not looked for."""
 _TRIED = 6
 _LONGEST_WALK = 4000
-_ODDS = (Fraction(1, 2), Fraction(1, 4), Fraction(1, 8), Fraction(3, 8), Fraction(1, 10), Fraction(1, 1000), Fraction(1, 3))
+_ODDS = (
+    Fraction(1, 2),
+    Fraction(1, 4),
+    Fraction(1, 8),
+    Fraction(3, 8),
+    Fraction(1, 10),
+    Fraction(1, 1000),
+    Fraction(1, 3),
+)
 
 
 def candidates(branch: Branch, budget: Budget) -> Iterator[Any]:

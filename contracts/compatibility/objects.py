@@ -53,15 +53,23 @@ def value_state(branch: Branch, name: str) -> State:
     negative = frozenset(
         inner for demand in branch.properties if demand.name == name for inner in demand.state.negative
     )
-    positive.update(part for demand in branch.properties if demand.name == name for part in demand.state.positive)
+    positive.update(
+        part for demand in branch.properties if demand.name == name for part in demand.state.positive
+    )
     return State(frozenset(positive), negative)
 
 
 def _may_evaluate(node: Node, name: str) -> bool:
     for part in possibly_evaluated(node):
-        if part.opaque or part.additional is not None or (part is not node and part.unevaluated_properties is not None):
+        if (
+            part.opaque
+            or part.additional is not None
+            or (part is not node and part.unevaluated_properties is not None)
+        ):
             return True
-        if (part.properties and name in part.properties) or any(found_in(p, name) is not False for p in part.patterns):
+        if (part.properties and name in part.properties) or any(
+            found_in(p, name) is not False for p in part.patterns
+        ):
             return True
     return False
 
@@ -81,7 +89,12 @@ class _Objects:
         self.patterns = sorted({pattern for node in self.nodes for pattern in _patterns_of(node)})
         self.mentioned = sorted(
             branch.required
-            | {name for node in self.nodes for part in possibly_evaluated(node) for name in part.properties or ()}
+            | {
+                name
+                for node in self.nodes
+                for part in possibly_evaluated(node)
+                for name in part.properties or ()
+            }
             | {name for demand in branch.properties for name in demand.outside}
             | (self.declared or set())
         )
@@ -142,7 +155,9 @@ class _Objects:
         if name in demand.outside:
             return False
         found = [found_in(pattern, name) for pattern in demand.matching]
-        found += [None if (other := found_in(pattern, name)) is None else not other for pattern in demand.unmatched]
+        found += [
+            None if (other := found_in(pattern, name)) is None else not other for pattern in demand.unmatched
+        ]
         found.append(self.solver.holds(demand.naming, name))
         if None in found and False not in found:
             self.doubt = True
@@ -167,7 +182,10 @@ class _Objects:
                 fails = {_with_pattern(self.solver, pattern) for pattern in patterns if pattern not in chosen}
                 text = (interner.kept(Node(types=frozenset({"string"}))), False)
                 state = State(
-                    self.naming.positive | demand.naming.positive | {text} | {(node, False) for node in holds},
+                    self.naming.positive
+                    | demand.naming.positive
+                    | {text}
+                    | {(node, False) for node in holds},
                     demand.naming.negative | fails | ({excluded} if taken else set()),
                 )
                 answer = self.solver.solve(state)

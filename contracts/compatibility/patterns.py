@@ -229,21 +229,19 @@ def texts(
 @lru_cache(maxsize=4096)
 def _representatives(language: Language) -> tuple[int, ...]:
     """One character of each class that the language tells apart next, readable ones where there are some."""
-    starts = sorted({0} | {edge for low, high in _heads(language) for edge in (low, high + 1) if edge <= _LAST})
-    chosen = []
-    for start, after in zip(starts, [*starts[1:], _LAST + 1], strict=True):
-        for wanted in (97, 48, 65, 32, 45, 46):
-            if start <= wanted < after:
-                chosen.append(wanted)
-                break
-        else:
-            if start < 32 and after > 33:
-                start = 33
-            if 0xD800 <= start <= 0xDFFF:
-                start = 0xE000 if after > 0xE000 else -1
-            if start >= 0:
-                chosen.append(start)
+    starts = sorted(
+        {0} | {edge for low, high in _heads(language) for edge in (low, high + 1) if edge <= _LAST}
+    )
+    edges = zip(starts, [*starts[1:], _LAST + 1], strict=True)
+    chosen = [point for start, after in edges if (point := _representative(start, after)) is not None]
     return tuple(sorted(chosen, key=lambda point: (point < 32 or point > 126, point != 97, point)))
+
+
+def _representative(start: int, after: int) -> int | None:
+    """A character from ``start`` on and before ``after``; None where there are only surrogates, which no text has."""
+    wanted = (*map(ord, "a0A -.!"), start, 0xE000)
+    found = (point for point in wanted if start <= point < after and not 0xD800 <= point <= 0xDFFF)
+    return next(found, None)
 
 
 @lru_cache(maxsize=4096)
@@ -428,13 +426,20 @@ class _Parser:
         if self.text[self.at] == "]":
             raise Unsupported("an empty class")
         while not self._take("]"):
-            if self.text[self.at] in "[&~" and (self.text[self.at] == "[" or self.text[self.at + 1] == self.text[self.at]):
+            if self.text[self.at] in "[&~" and (
+                self.text[self.at] == "[" or self.text[self.at + 1] == self.text[self.at]
+            ):
                 raise Unsupported("a set operation")
             first = self._member()
             if self.text[self.at] == "-" and self.text[self.at + 1] != "]":
                 self.at += 1
                 last = self._member()
-                if len(first) != 1 or len(last) != 1 or first[0][0] != first[0][1] or first[0][0] > last[0][1]:
+                if (
+                    len(first) != 1
+                    or len(last) != 1
+                    or first[0][0] != first[0][1]
+                    or first[0][0] > last[0][1]
+                ):
                     raise Unsupported("a range of classes")
                 first = [(first[0][0], last[0][1])]
             found.extend(first)

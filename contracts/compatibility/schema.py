@@ -46,6 +46,8 @@ class Interner:
         if node.always is not None:
             return TRUE if node.always else FALSE
         key = tuple(_hashable(name, getattr(node, name)) for name in _KEY)
+        if node.values == ():
+            return FALSE
         if key == _BARE:
             return TRUE
         return self._nodes.setdefault(key, node)
@@ -193,7 +195,9 @@ class _Document:
 
 def _draft(document: Any) -> int:
     if not isinstance(document, dict | bool):
-        raise InvalidSchema(f"a schema is an object or a boolean, not {type_of(document) or 'something else'}")
+        raise InvalidSchema(
+            f"a schema is an object or a boolean, not {type_of(document) or 'something else'}"
+        )
     dialect = document.get("$schema") if isinstance(document, dict) else None
     if dialect is None:
         return _FRESH
@@ -254,10 +258,8 @@ class _Reader:
 
     def _references(self, made: Node) -> bool:
         """Follow ``$ref``. True where nothing beside it counts: up to draft-07 (core draft-07, section 8.3)."""
-        opaque = []
-        for keyword in ("$dynamicRef", "$recursiveRef") if self.draft > 7 else ():
-            if keyword in self.schema:
-                opaque.append(f"{keyword} {self._text(keyword)}")
+        dynamic = ("$dynamicRef", "$recursiveRef") if self.draft > 7 else ()
+        opaque = [f"{keyword} {self._text(keyword)}" for keyword in dynamic if keyword in self.schema]
         if "$ref" in self.schema:
             reference = self._text("$ref")
             target = self.document.target(reference, self.place.base)
@@ -375,7 +377,11 @@ class _Reader:
         if self.draft > 6:
             then, otherwise = self._single("then"), self._single("else")
             if "if" in schema:
-                made.condition, made.then, made.otherwise = self._single("if"), then or TRUE, otherwise or TRUE
+                made.condition, made.then, made.otherwise = (
+                    self._single("if"),
+                    then or TRUE,
+                    otherwise or TRUE,
+                )
 
     def _child(self, step: str, schema: Any) -> Node:
         base = self.document._base(schema, self.place.base)
@@ -446,5 +452,3 @@ def _reach(bound: tuple[Any, bool]) -> tuple[Any, bool]:
 def _copy(source: Node, target: Node) -> None:
     for part in fields(Node):
         setattr(target, part.name, getattr(source, part.name))
-
-

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from contracts.compatibility import arrays, numbers, objects, strings
-from contracts.compatibility.branch import Branch, Choice, Clause, Positive, SomeProperty, State, Step
+from contracts.compatibility.branch import Branch, Choice, Clause, SomeItem, SomeProperty, State, Step
 from contracts.compatibility.budget import Budget, Exhausted
 from contracts.compatibility.failing import ONE, possibly_evaluated, ways_to_fail
 from contracts.compatibility.formats import speaks_of
@@ -30,7 +30,7 @@ _DEEPEST = 50
 _TRIED = 12
 _BOUNDS = frozenset({
     "lower", "upper", "multiple", "not_multiple", "shortest", "longest", "min_items", "max_items", "unique", "repeated",
-    "at_least", "fewest", "most",
+    "at_least", "fewest", "most", "not_pattern", "not_format", "not_opaque",
 })  # fmt: skip
 
 
@@ -60,7 +60,9 @@ class Solver:
 
     def solve(self, state: State) -> Answer:
         """An instance that every positive schema accepts and every negative one refuses."""
-        if any(node.always for node in state.negative) or any(node.always is False for node, _ in state.positive):
+        if any(node.always for node in state.negative) or any(
+            node.always is False for node, _ in state.positive
+        ):
             return NONE
         if any(node in state.negative for node, _ in state.positive):
             return NONE
@@ -93,9 +95,7 @@ class Solver:
             del self._open[state]
         if answer.status != "none":
             self._forget(before)
-            if answer.status == "found":
-                self._known[state] = answer
-            elif lowest >= depth:
+            if answer.status == "found" or lowest >= depth:
                 self._known[state] = answer
             else:
                 self._depends_on(lowest)
@@ -134,7 +134,7 @@ class Solver:
             return self._tried(state, [None] if kind == "null" else [True, False], complete=True)
         branch = Branch(kind)
         for node, closed in state.positive:
-            if not self._accept(branch, node, closed):
+            if not self.accept(branch, node, closed):
                 return NONE
         for node in state.negative:
             if not self._refuse(branch, node):
@@ -147,7 +147,7 @@ class Solver:
         answer = everything(opposite(valid(node, value)) for node in state.negative)
         if answer is not False:
             answer = everything(
-                [answer, *(self.validator._fits(node, value, closed) for node, closed in state.positive)]
+                [answer, *(self.validator.fits(node, value, closed) for node, closed in state.positive)]
             )
         closed_nodes = [node for node, closed in state.positive if closed]
         if answer is not False and closed_nodes and isinstance(value, dict):
@@ -166,15 +166,19 @@ class Solver:
 
     # Taking schemas apart
 
-    def _learn(self, branch: Branch, choice: Choice) -> bool:
+    def learn(self, branch: Branch, choice: Choice) -> bool:
+        """Let each step of a choice hold in a branch; False where one cannot."""
         for step in choice:
             name = step[0]
             if name == "pos":
-                good = self._accept(branch, step[1], step[2])
+                good = self.accept(branch, step[1], step[2])
             elif name == "neg":
                 good = self._refuse(branch, step[1])
             elif name == "not_one":
                 branch.either.append(step[1])
+                good = True
+            elif name == "unlike":
+                branch.clauses += [self._unlike(value) for value in step[1]]
                 good = True
             else:
                 good = branch.learn(step)
@@ -182,12 +186,11 @@ class Solver:
                 return False
         return True
 
-    def _accept(self, branch: Branch, node: Node, closed: bool) -> bool:
+    def accept(self, branch: Branch, node: Node, closed: bool) -> bool:
+        """Let ``node`` hold in a branch; False where it cannot."""
         self.budget.spend()
-        if (node, closed) in branch.positive:
-            return True
-        if node.always is not None:
-            return node.always
+        if node.always is not None or (node, closed) in branch.positive:
+            return node.always is not False
         if node in branch.negative or not node.allows(branch.kind):
             return False
         branch.positive.add((node, closed))
@@ -198,16 +201,13 @@ class Solver:
             ]
             if not branch.values:
                 return False
-        for step in _atoms(node, branch.kind):
-            if not branch.learn(step):
-                return False
-        for inner in (*node.all_of, *((node.reference,) if node.reference is not None else ())):
-            if not self._accept(branch, inner, closed):
-                return False
-        if node.negated is not None and not self._refuse(branch, node.negated):
-            return False
         self._disjunctions(branch, node, closed)
-        return True
+        parts = (*node.all_of, *((node.reference,) if node.reference is not None else ()))
+        return (
+            all(branch.learn(step) for step in _atoms(node, branch.kind))
+            and all(self.accept(branch, inner, closed) for inner in parts)
+            and (node.negated is None or self._refuse(branch, node.negated))
+        )
 
     def _disjunctions(self, branch: Branch, node: Node, closed: bool) -> None:
         if node.any_of is not None:
@@ -215,14 +215,22 @@ class Solver:
         if node.one_of is not None:
             branch.clauses.append(
                 tuple(
-                    (("pos", inner, closed), *(_others(node.one_of, number, closed))) for number, inner in enumerate(node.one_of)
+                    (("pos", inner, closed), *(_others(node.one_of, number, closed)))
+                    for number, inner in enumerate(node.one_of)
                 )
             )
         if node.condition is not None and node.then is not None and node.otherwise is not None:
             met = ("pos", node.condition, False)
-            declares = (("declared", _declared_within(node.condition)),) if closed and branch.kind == "object" else ()
+            declares = (
+                (("declared", _declared_within(node.condition)),)
+                if closed and branch.kind == "object"
+                else ()
+            )
             branch.clauses.append(
-                ((met, *declares, ("pos", node.then, closed)), (("neg", node.condition), ("pos", node.otherwise, closed)))
+                (
+                    (met, *declares, ("pos", node.then, closed)),
+                    (("neg", node.condition), ("pos", node.otherwise, closed)),
+                )
             )
         if branch.kind == "object":
             for name, inner in node.dependent_schemas.items():
@@ -245,7 +253,7 @@ class Solver:
         if not ways:
             return False
         if len(ways) == 1:
-            return self._learn(branch, ways[0])
+            return self.learn(branch, ways[0])
         branch.clauses.append(tuple(ways))
         return True
 
@@ -253,9 +261,7 @@ class Solver:
 
     def _search(self, branch: Branch, state: State) -> Answer:
         self.budget.spend()
-        if branch.values is not None:
-            return self._tried(state, branch.values, complete=True)
-        if not self._propagate(branch):
+        if branch.values is None and not self.propagate(branch):
             return NONE
         if branch.values is not None:
             return self._tried(state, branch.values, complete=True)
@@ -265,7 +271,7 @@ class Solver:
         doubt = False
         for choice in clause:
             further = branch.copy()
-            if not self._learn(further, choice):
+            if not self.learn(further, choice):
                 continue
             answer = self._search(further, state)
             if answer.status == "found":
@@ -277,7 +283,8 @@ class Solver:
         """Take the next disjunction: those of the accepting side first, then the shortest."""
         if branch.clauses:
             best = min(
-                branch.clauses, key=lambda clause: (not any(step[0] == "pos" for step in clause[0]), len(clause))
+                branch.clauses,
+                key=lambda clause: (not any(step[0] == "pos" for step in clause[0]), len(clause)),
             )
             branch.clauses.remove(best)
             return best
@@ -287,24 +294,42 @@ class Solver:
 
     def _not_one(self, branch: Branch, choices: tuple[Node, ...]) -> Clause:
         """The ways to fail a oneOf: none of the choices holds, or two of those that can hold at all."""
-        possible = [inner for inner in choices if self._can_accept(branch, inner)]
+        possible = [inner for inner in choices if self.possible(branch, (("pos", inner, False),))]
         ways: list[Choice] = [tuple(("neg", inner) for inner in possible)]
         for number, first in enumerate(possible):
             ways += [(("pos", first, False), ("pos", second, False)) for second in possible[number + 1 :]]
             self.budget.spend(len(possible))
         return tuple(ways)
 
-    def _can_accept(self, branch: Branch, node: Node) -> bool:
-        """False where ``node`` surely refuses what the branch holds so far; a cheap look, not a proof to the end."""
+    def _unlike(self, value: Any) -> Clause:
+        """The ways in which an array or an object is not ``value``."""
+
+        def other(inner: Any) -> State:
+            same = Node(values=(inner,), frozen=frozenset({freeze(inner)}))
+            return State(negative=frozenset({self.interner.kept(same)}))
+
+        ways: list[Choice]
+        if isinstance(value, dict):
+            ways = [(("property", SomeProperty(State(), outside=frozenset(value))),)]
+            ways += [(("absent", name),) for name in value]
+            ways += [(("property", SomeProperty(other(inner), name)),) for name, inner in value.items()]
+        else:
+            ways = [(("min_items", len(value) + 1),)]
+            ways += [(("max_items", len(value) - 1),)] if value else []
+            ways += [(("item", SomeItem(other(inner), at, at)),) for at, inner in enumerate(value)]
+        return tuple(ways)
+
+    def possible(self, branch: Branch, choice: Choice) -> bool:
+        """False where ``choice`` surely cannot hold in the branch; a cheap look, not a proof to the end."""
         further = branch.copy()
         further.clauses, further.either = [], []
-        if not self._learn(further, (("pos", node, False),)) or not self._propagate(further):
+        if not self.learn(further, choice) or not self.propagate(further):
             return False
         if further.kind == "object":
             return all(self._child(further, name).status != "none" for name in sorted(further.required))
         return further.values is None or bool(further.values)
 
-    def _propagate(self, branch: Branch) -> bool:
+    def propagate(self, branch: Branch) -> bool:
         """Drop choices that cannot be and clauses that hold already; learn what remains alone. False where nothing does."""
         again = True
         while again:
@@ -327,7 +352,7 @@ class Solver:
                         branch.clauses.append(tuple(left) if len(left) < len(clause) else clause)
                         continue
                     again = True
-                    if not self._learn(branch, left[0]):
+                    if not self.learn(branch, left[0]):
                         return False
                     if branch.values is not None:
                         branch.clauses += clauses[position + 1 :]
@@ -340,23 +365,13 @@ class Solver:
         if name == "pos":
             return self._look_accept(branch, step[1], step[2])
         if name == "neg":
-            node = step[1]
-            if node in branch.negative or node.always is False or not node.allows(branch.kind):
-                return True
-            return False if node.always or any((node, flag) in branch.positive for flag in (True, False)) else None
+            return _look_refuse(branch, step[1])
         if name == "property":
             return self._look_property(branch, step[1])
-        if name in ("not_pattern", "not_format", "not_opaque"):
-            return False if step[1] in getattr(branch, name[4:] + ("s" if name != "not_opaque" else "")) else None
-        if name == "required":
-            return False if step[1] in branch.absent else True if step[1] in branch.required else self._impossible(branch, step[1])
-        if name == "absent":
-            if step[1] in branch.required:
-                return False
-            return True if step[1] in branch.absent or self._impossible(branch, step[1]) is False else None
-        if name in _BOUNDS:
-            return None if branch.copy().learn(step) else False
-        return None
+        if name in ("required", "absent"):
+            answer = self._look_name(branch, step[1])
+            return opposite(answer) if name == "absent" else answer
+        return False if name in _BOUNDS and not branch.copy().learn(step) else None
 
     def _look_accept(self, branch: Branch, node: Node, closed: bool) -> bool | None:
         if node.always is not None:
@@ -369,9 +384,11 @@ class Solver:
             return None if any(freeze(value) in node.frozen for value in branch.values) else False
         return None
 
-    def _impossible(self, branch: Branch, name: str) -> Literal[False] | None:
-        """False where a property of this name cannot be."""
-        if not objects.may_have(branch, name):
+    def _look_name(self, branch: Branch, name: str) -> bool | None:
+        """Whether there is a property of this name."""
+        if name in branch.required:
+            return True
+        if name in branch.absent or not objects.may_have(branch, name):
             return False
         return False if self._child(branch, name).status == "none" else None
 
@@ -417,8 +434,17 @@ def _others(choices: tuple[Node, ...], number: int, closed: bool) -> Iterator[St
     """The other choices of a oneOf do not hold. A closed writer's choice with properties may refuse more than it says,
     being closed, so nothing is concluded from it."""
     for place, inner in enumerate(choices):
-        if place != number and not (closed and any(part.properties is not None for part in possibly_evaluated(inner))):
+        if place != number and not (
+            closed and any(part.properties is not None for part in possibly_evaluated(inner))
+        ):
             yield ("neg", inner)
+
+
+def _look_refuse(branch: Branch, node: Node) -> bool | None:
+    if node in branch.negative or node.always is False or not node.allows(branch.kind):
+        return True
+    known = any((node, closed) in branch.positive for closed in (True, False))
+    return False if node.always or known else None
 
 
 def _declared_within(node: Node) -> frozenset[str]:
@@ -431,29 +457,34 @@ def _atoms(node: Node, kind: str) -> Iterator[Step]:
         yield ("format", node.format)
     for what in node.opaque:
         yield ("opaque", what)
-    if kind == "number":
-        if node.integral:
-            yield ("multiple", ONE)
-        if node.multiple is not None:
-            yield ("multiple", node.multiple)
-        if node.lower is not None:
-            yield ("lower", *node.lower)
-        if node.upper is not None:
-            yield ("upper", *node.upper)
-    elif kind == "string":
-        yield ("shortest", node.shortest)
-        if node.longest is not None:
-            yield ("longest", node.longest)
-        if node.pattern is not None:
-            yield ("pattern", node.pattern)
-    elif kind == "array":
-        yield from _array_atoms(node)
-    else:
-        yield ("fewest", node.fewest)
-        if node.most is not None:
-            yield ("most", node.most)
-        for name in node.required:
-            yield ("required", name)
+    yield from _ATOMS[kind](node)
+
+
+def _number_atoms(node: Node) -> Iterator[Step]:
+    if node.integral:
+        yield ("multiple", ONE)
+    if node.multiple is not None:
+        yield ("multiple", node.multiple)
+    if node.lower is not None:
+        yield ("lower", *node.lower)
+    if node.upper is not None:
+        yield ("upper", *node.upper)
+
+
+def _string_atoms(node: Node) -> Iterator[Step]:
+    yield ("shortest", node.shortest)
+    if node.longest is not None:
+        yield ("longest", node.longest)
+    if node.pattern is not None:
+        yield ("pattern", node.pattern)
+
+
+def _object_atoms(node: Node) -> Iterator[Step]:
+    yield ("fewest", node.fewest)
+    if node.most is not None:
+        yield ("most", node.most)
+    for name in node.required:
+        yield ("required", name)
 
 
 def _array_atoms(node: Node) -> Iterator[Step]:
@@ -467,3 +498,6 @@ def _array_atoms(node: Node) -> Iterator[Step]:
             yield ("at_least", node.min_contains, node.contains)
         if node.max_contains is not None:
             yield ("at_most", node.max_contains, node.contains)
+
+
+_ATOMS = {"number": _number_atoms, "string": _string_atoms, "array": _array_atoms, "object": _object_atoms}

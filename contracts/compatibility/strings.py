@@ -22,7 +22,23 @@ from contracts.compatibility.patterns import (
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _LONGEST = 100_000
-_GUESSES = ("0", "1", "a", "A", "", "1.5", "-1", "00", "ab", "a-b", "A1", "0.0", "x y", "a@example.com", "2024-02-29")
+_GUESSES = (
+    "0",
+    "1",
+    "a",
+    "A",
+    "",
+    "1.5",
+    "-1",
+    "00",
+    "ab",
+    "a-b",
+    "A1",
+    "0.0",
+    "x y",
+    "a@example.com",
+    "2024-02-29",
+)
 _TRIED = 6
 
 

@@ -52,7 +52,7 @@ class Validator:
 
     def valid(self, node: Node, value: Any, closed: bool = False) -> Answer:
         """Whether ``value`` is valid; for a closed node, whether a writer that is bound to it may emit ``value``."""
-        answer = self._fits(node, value, closed)
+        answer = self.fits(node, value, closed)
         if closed and answer is not False and isinstance(value, dict):
             return everything((answer, self.emitted([node], value)))
         return answer
@@ -73,25 +73,28 @@ class Validator:
         self.budget.spend()
         found = [(node.declared, node.properties is not None, node.opens)]
         parts: list[list[Node]] = [[inner] for inner in (*node.all_of, node.reference) if inner is not None]
-        for choices in (node.any_of, node.one_of):
-            if choices is not None:
-                parts.append([inner for inner in choices if self._fits(inner, value, True) is not False])
+        parts += [
+            [inner for inner in choices if self.fits(inner, value, True) is not False]
+            for choices in (node.any_of, node.one_of)
+            if choices is not None
+        ]
         if node.condition is not None and node.then is not None and node.otherwise is not None:
-            met = self._fits(node.condition, value, False)
+            met = self.fits(node.condition, value, False)
             if met is not False:
                 parts += [[node.condition], [node.then]]
             else:
                 parts.append([node.otherwise])
         parts += [[inner] for name, inner in node.dependent_schemas.items() if name in value]
-        for choices in parts:
-            options = [shape for inner in choices for shape in self._shapes(inner, value)]
+        for part in parts:
+            options = [shape for inner in part for shape in self._shapes(inner, value)]
             found = [
                 (one[0] | other[0], one[1] or other[1], one[2] or other[2])
                 for one, other in product(found, dict.fromkeys(options))
             ][:_MOST_SHAPES]
         return found
 
-    def _fits(self, node: Node, value: Any, closed: bool) -> Answer:
+    def fits(self, node: Node, value: Any, closed: bool) -> Answer:
+        """The same, whatever names the writer declares beside."""
         self.budget.spend()
         if node.always is not None:
             return node.always
@@ -100,7 +103,9 @@ class Validator:
     def _answers(self, node: Node, value: Any, closed: bool) -> Iterator[Answer]:
         kind = type_of(value)
         if node.types is not None:
-            yield node.allows(kind) and not (kind == "number" and node.integral and exact(value).denominator != 1)
+            yield node.allows(kind) and not (
+                kind == "number" and node.integral and exact(value).denominator != 1
+            )
         if node.values is not None:
             yield freeze(value) in node.frozen
         if node.format is not None and speaks_of(node.format, kind):
@@ -121,34 +126,31 @@ class Validator:
 
     def _combined(self, node: Node, value: Any, closed: bool) -> Iterator[Answer]:
         for inner in node.all_of:
-            yield self._fits(inner, value, closed)
+            yield self.fits(inner, value, closed)
         if node.reference is not None:
-            yield self._fits(node.reference, value, closed)
+            yield self.fits(node.reference, value, closed)
         if node.any_of is not None:
-            yield anything(self._fits(inner, value, closed) for inner in node.any_of)
+            yield anything(self.fits(inner, value, closed) for inner in node.any_of)
         if node.one_of is not None:
             yield self._one(node.one_of, value, closed)
         if node.negated is not None:
-            yield opposite(self._fits(node.negated, value, False))
+            yield opposite(self.fits(node.negated, value, False))
         if node.condition is not None and node.then is not None and node.otherwise is not None:
-            met = self._fits(node.condition, value, False)
-            if met is not False:
-                then = self._fits(node.then, value, closed)
-            if met is not True:
-                otherwise = self._fits(node.otherwise, value, closed)
-            if met is None:
-                yield then if then == otherwise else None
+            met = self.fits(node.condition, value, False)
+            if met is not None:
+                yield self.fits(node.then if met else node.otherwise, value, closed)
             else:
-                yield then if met else otherwise
+                both = {self.fits(inner, value, closed) for inner in (node.then, node.otherwise)}
+                yield both.pop() if len(both) == 1 else None
 
     def _one(self, choices: tuple[Node, ...], value: Any, closed: bool) -> Answer:
-        answers = [self._fits(inner, value, False) for inner in choices]
+        answers = [self.fits(inner, value, False) for inner in choices]
         certain, possible = answers.count(True), answers.count(None)
         if certain > 1 or certain + possible == 0:
             return False
         if certain != 1 or possible:
             return None
-        return self._fits(choices[answers.index(True)], value, True) if closed else True
+        return self.fits(choices[answers.index(True)], value, True) if closed else True
 
     def _array(self, node: Node, value: list[Any], closed: bool) -> Iterator[Answer]:
         yield node.min_items <= len(value) and (node.max_items is None or len(value) <= node.max_items)
@@ -181,7 +183,7 @@ class Validator:
             yield name not in value or all(other in value for other in needed)
         for name, inner in node.dependent_schemas.items():
             if name in value:
-                yield self._fits(inner, value, closed)
+                yield self.fits(inner, value, closed)
         for name, item in value.items():
             if node.names is not None:
                 yield self.valid(node.names, name)
@@ -255,11 +257,11 @@ class Validator:
         if isinstance(value, dict):
             candidates += [inner for name, inner in node.dependent_schemas.items() if name in value]
         for inner in candidates:
-            answer = self._fits(inner, value, False)
+            answer = self.fits(inner, value, False)
             if answer is not False:
                 yield inner if answer else None
         if node.condition is not None:
-            met = self._fits(node.condition, value, False)
+            met = self.fits(node.condition, value, False)
             if met is None:
                 yield None
             elif met:

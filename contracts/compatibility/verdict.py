@@ -14,8 +14,7 @@ class Difference:
 
     ``kind`` is the reader's keyword (or ``limit`` where the comparison was given up), ``path`` a JSON pointer to the
     place in the instance (``*`` for any item or any further property), ``certain`` whether an instance proves it.
-    ``writer`` says what may be emitted there, ``reader`` what is wanted; ``witness`` is the value at fault, as JSON
-    text, where there is one.
+    ``writer`` is a value that may be emitted there, as JSON text, ``reader`` says what is wanted instead.
     """
 
     kind: str
@@ -25,8 +24,10 @@ class Difference:
     certain: bool
 
     def __str__(self) -> str:
+        if self.kind == "limit":
+            return f"not decided: {self.writer}"
         doubt = "" if self.certain else " (not decided)"
-        return f"{self.path or '/'}: the writer may emit {self.writer}; the reader wants {self.reader}{doubt}"
+        return f"{self.path or '/'}: the writer may emit {self.writer}, the reader wants {self.reader}{doubt}"
 
 
 @dataclass(frozen=True, slots=True)
