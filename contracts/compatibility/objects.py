@@ -111,6 +111,11 @@ class _Objects:
                 yield UNDECIDED
                 return
             values[name] = answer[0]
+        if len(free) > 1:
+            for demand in free:
+                alone = next(self._placed([demand], values), None)
+                if alone is None and not self.doubt:
+                    return
         yielded = False
         for placed in self._placed(free, values):
             filled = self._filled(placed)

@@ -215,7 +215,7 @@ class Solver:
         if node.one_of is not None:
             branch.clauses.append(
                 tuple(
-                    (("pos", inner, closed), *(_others(node.one_of, number, closed)))
+                    (("pos", inner, closed), *_others(node.one_of, number))
                     for number, inner in enumerate(node.one_of)
                 )
             )
@@ -430,14 +430,9 @@ class Solver:
         return UNKNOWN if doubt else NONE
 
 
-def _others(choices: tuple[Node, ...], number: int, closed: bool) -> Iterator[Step]:
-    """The other choices of a oneOf do not hold. A closed writer's choice with properties may refuse more than it says,
-    being closed, so nothing is concluded from it."""
-    for place, inner in enumerate(choices):
-        if place != number and not (
-            closed and any(part.properties is not None for part in possibly_evaluated(inner))
-        ):
-            yield ("neg", inner)
+def _others(choices: tuple[Node, ...], number: int) -> Iterator[Step]:
+    """The other choices of a oneOf do not hold, as they are written: also of a writer, which is closed beside that."""
+    yield from (("neg", inner) for place, inner in enumerate(choices) if place != number)
 
 
 def _look_refuse(branch: Branch, node: Node) -> bool | None:

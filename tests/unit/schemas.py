@@ -155,7 +155,7 @@ def pairs(draw: st.DrawFn, draft: int = 2020) -> tuple[dict[str, Any], dict[str,
         places = list(_places(second))
         place = places[draw(st.integers(0, len(places) - 1))]
         known = [name for name in place if name not in ("$schema", "definitions")]
-        if known and draw(st.booleans()):
+        if draw(st.booleans()) and known:
             name = draw(st.sampled_from(known))
             if type(place[name]) is int and name not in ("const", "multipleOf"):
                 place[name] = max(0, place[name] + draw(st.sampled_from([-1, 1])))
