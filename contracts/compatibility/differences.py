@@ -127,7 +127,9 @@ class _Places:
             if tags and all(
                 name in value and freeze(value[name]) in node.frozen for name, node in tags.items()
             ):
-                tag = self.solver.interner.kept(Node(properties=tags, required=tuple(sorted(tags))))
+                tag = self.solver.interner.kept(
+                    Node(types=frozenset({"object"}), properties=tags, required=tuple(sorted(tags)))
+                )
                 yield from self.of(positive | {(tag, False)}, inner, path, depth + 1)
 
     def _branch(self, positive: frozenset[Positive], kind: str) -> Branch | None:

@@ -54,6 +54,6 @@ def speaks_of(name: str, kind: str) -> bool:
 def surely(name: str, text: object) -> bool:
     """Whether ``text`` is of the format in whatever reading; False says nothing."""
     if not isinstance(text, str):
-        return False
+        return name in ("float", "double") or (name in _NUMERIC and text in (0, 1))
     shape = _CERTAIN.get(name)
     return text in SAMPLES.get(name, ()) or bool(shape and shape.match(text))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from contracts.compatibility.budget import Budget, Exhausted
+from contracts.compatibility.budget import Budget
 
 DIALECTS: Final = ("ecma", "python", "rust")
 _LAST = 0x10FFFF
@@ -200,7 +200,7 @@ def texts(
 ) -> Iterator[str]:
     """Some texts of ``language`` with ``shortest`` to ``longest`` characters, short ones first, one for each end state.
 
-    Ends without a text only where there is none. Raises :class:`~contracts.compatibility.budget.Exhausted`.
+    Ends without a text only where there is none. Raises :class:`Unsupported` where they are too long to be followed.
     """
     frontier: list[tuple[Language, str]] = [(language, "")]
     seen: set[tuple[Language, int]] = set()
@@ -223,7 +223,7 @@ def texts(
         frontier = following
         length += 1
         if length > _LONGEST:
-            raise Exhausted("texts of more than 2000 characters")
+            raise Unsupported("texts of more than 2000 characters")
 
 
 @lru_cache(maxsize=4096)

@@ -22,6 +22,7 @@ from contracts.compatibility.patterns import (
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _LONGEST = 100_000
+_EXCLUDED = 60
 _GUESSES = (
     "0",
     "1",
@@ -84,11 +85,15 @@ def _by_length(branch: Branch) -> Iterator[str]:
 
 def _by_pattern(branch: Branch, budget: Budget) -> Iterator[Any]:
     for dialect in DIALECTS:
-        language, exact = _language(branch, dialect)
-        given = 0
-        for text in texts(language, branch.shortest, branch.longest, budget):
-            yield text
-            given += 1
+        given, exact = 0, False
+        try:
+            language, exact = _language(branch, dialect)
+            for text in texts(language, branch.shortest, branch.longest, budget):
+                yield text
+                given += 1
+        except Unsupported:
+            yield UNDECIDED
+            return
         if given and not exact:
             yield from (text for text in _GUESSES if _plain(branch, text))
         if given:
@@ -109,5 +114,5 @@ def _language(branch: Branch, dialect: str) -> tuple[Language, bool]:
             else:
                 parts.append(part if positive else complement(part))
     if all(isinstance(text, str) for text in branch.excluded):
-        parts += [complement(literal(text)) for text in sorted(branch.excluded)[:200]]
+        parts += [complement(literal(text)) for text in sorted(branch.excluded)[:_EXCLUDED]]
     return intersection(parts), exact

@@ -304,3 +304,34 @@ def test_pydantic_writes_what_it_reads() -> None:
     assert verdict.verdict == BREAKS
     assert verdict.witness["payment"]["kind"] == "cash"
     assert judged(OrderWithoutCash.model_json_schema(mode="serialization"), Order.model_json_schema()) == OK
+
+
+@pytest.mark.parametrize(
+    ("writer", "reader"),
+    [
+        ({"type": "string", "pattern": "^(a|b)*$"}, {"enum": ["x" * 5000, "y"]}),
+        ({"type": "string", "pattern": "^a*$", "minLength": 3000}, {"type": "string", "pattern": "^a{5,}$"}),
+        ({"type": "string", "pattern": "^(a+)+$"}, {"type": "string", "pattern": "^(a|aa)+b$"}),
+        (
+            {"type": "string", "pattern": "(a?){900}(b?){900}"},
+            {"type": "string", "pattern": "^((a{1,900}){1,900})$"},
+        ),
+        ({"type": "string", "pattern": "(?<=a)\\bb"}, {"type": "string", "pattern": "^\\p{L}$"}),
+        ({"type": "number", "multipleOf": 1e-300}, {"multipleOf": 1e300}),
+        ({"type": "integer", "minimum": -(10**400)}, {"type": "integer", "minimum": 10**400}),
+        (array(minItems=10**9), array(uniqueItems=True)),
+        (array(prefixItems=[{}] * 300, minItems=300), array(contains=INTEGER, minContains=200)),
+        ({"minProperties": 10**9}, {"propertyNames": {"pattern": "^a"}}),
+        ({"enum": [{"a": [number]} for number in range(3000)]}, {"not": {"const": {"a": [2999.0]}}}),
+        (
+            {"patternProperties": {f"^{name}": {} for name in "abcdefgh"}},
+            {"patternProperties": {"z$": False}},
+        ),
+    ],
+)
+def test_hostile_schemas_get_a_verdict(writer: Any, reader: Any) -> None:
+    """Large numbers, long texts, unsupported and explosive patterns end in a verdict within the budget."""
+    for given, wanted in ((writer, reader), (reader, writer)):
+        budget = Budget(seconds=5)
+        assert compare(given, wanted, budget=budget).verdict in (OK, BREAKS, UNKNOWN)
+        assert budget.spent <= budget.steps + 5000
