@@ -24,6 +24,10 @@ class ContractError(CoordinationError):
     """A contract or a migration is declared wrongly. Raised where it is declared."""
 
 
+class InvalidSchema(CoordinationError):
+    """A document is not a JSON Schema. Names the place, as a JSON pointer into the document."""
+
+
 class InvalidInput(CoordinationError):
     """Something that came from outside is not what its contract says. Never retried: it would not get better."""
 

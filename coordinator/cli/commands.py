@@ -28,6 +28,7 @@ from contracts.errors import CoordinationError, InvalidInput
 from contracts.text import printable
 from coordinator.batch import Batch, batch_letters, read_lines, start_batch
 from coordinator.bootsteps import worker_engine
+from coordinator.cli.contracts import contracts
 from coordinator.cli.output import bar, err, out, print_json, table
 from coordinator.cli.timeline import timeline
 from coordinator.client import Coordinator, Run
@@ -77,6 +78,9 @@ def cli() -> None:
     coordinator dead-letters list                                    what failed and waits
     coordinator dead-letters replay --flow payments.payment          go on where it failed
     """
+
+
+cli.add_command(contracts)
 
 
 @cli.command()

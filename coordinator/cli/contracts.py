@@ -1,0 +1,123 @@
+"""The commands on contracts: whether one schema can read what another writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from contracts import strictjson
+from contracts.compatibility import Verdict, compare
+from contracts.errors import CoordinationError
+from contracts.text import printable
+from coordinator.cli.output import out, print_json, table
+
+_STATUS = {"compatible": 0, "incompatible": 1, "unknown": 3}
+_DIRECTIONS = {"backward": ("backward",), "forward": ("forward",), "full": ("backward", "forward")}
+_LIMITS = strictjson.Limits(octets=16_777_216, depth=100, nodes=500_000, text_length=1_048_576)
+
+
+class _Unreadable(click.ClickException):
+    exit_code = 2
+
+
+@click.group("contracts")
+def contracts() -> None:
+    """Look at contracts, and at what a change of one breaks."""
+
+
+@contracts.command("diff")
+@click.argument("writer", type=click.Path(path_type=Path), metavar="WRITER.json")
+@click.argument("reader", type=click.Path(path_type=Path), metavar="READER.json")
+@click.option(
+    "--mode",
+    type=click.Choice(list(_DIRECTIONS)),
+    default="backward",
+    show_default=True,
+    help="backward: READER reads what WRITER writes; forward: the other way round; full: both.",
+)
+@click.option(
+    "--containment", is_flag=True, help="Both as written: the writer may emit what it does not declare."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def diff(writer: Path, reader: Path, mode: str, containment: bool, as_json: bool) -> None:
+    """Whether READER.json can read whatever WRITER.json writes. Both are JSON Schemas (2020-12 or draft-07).
+
+    By default the writer emits only the properties that it declares. What is incompatible comes with a witness: an
+    instance that is written and cannot be read.
+
+    Exit status: 0 compatible, 1 incompatible, 3 not decided, 2 a file is not a schema.
+    """
+    schemas = {"backward": (writer, reader), "forward": (reader, writer)}
+    loaded = {path: _schema(path) for path in (writer, reader)}
+    verdicts: list[tuple[str, Path, Path, Verdict]] = []
+    for direction in _DIRECTIONS[mode]:
+        writes, reads = schemas[direction]
+        try:
+            verdict = compare(loaded[writes], loaded[reads], containment=containment)
+        except CoordinationError as error:
+            raise _Unreadable(f"{_named(writes)} and {_named(reads)}: {error}") from None
+        verdicts.append((direction, writes, reads, verdict))
+    worst = max((verdict for *_, verdict in verdicts), key=lambda found: _RANK[found.verdict])
+    if as_json:
+        print_json(_report(verdicts, worst))
+    else:
+        for _, writes, reads, verdict in verdicts:
+            _print(writes, reads, verdict)
+    if worst.verdict != "compatible":
+        raise click.exceptions.Exit(_STATUS[worst.verdict])
+
+
+_RANK = {"compatible": 0, "unknown": 1, "incompatible": 2}
+
+
+def _report(verdicts: list[tuple[str, Path, Path, Verdict]], worst: Verdict) -> dict[str, Any]:
+    """The verdict of all directions asked for, its witness, and each difference with its direction."""
+    differences = [
+        {
+            "direction": direction,
+            "kind": difference.kind,
+            "path": difference.path,
+            "writer": difference.writer,
+            "reader": difference.reader,
+            "certain": difference.certain,
+            "text": str(difference),
+        }
+        for direction, _, _, verdict in verdicts
+        for difference in verdict.differences
+    ]
+    return {"verdict": worst.verdict, "differences": differences, "witness": worst.witness}
+
+
+def _print(writes: Path, reads: Path, verdict: Verdict) -> None:
+    title = f"{_named(writes)} -> {_named(reads)}: {verdict.verdict}"
+    if verdict.verdict == "compatible":
+        out.print(title, markup=False, soft_wrap=True)
+        return
+    rows = [
+        (
+            difference.path or "/",
+            difference.kind,
+            difference.writer,
+            difference.reader if difference.certain else f"{difference.reader} (not decided)",
+        )
+        for difference in verdict.differences
+    ]
+    out.print(table(title, ("where", "keyword", "the writer may emit", "the reader wants"), rows))
+    if verdict.verdict == "incompatible":
+        witness = printable(strictjson.dumps(verdict.witness), 2000)
+        out.print(f"witness: {witness}", markup=False, soft_wrap=True)
+
+
+def _schema(path: Path) -> Any:
+    try:
+        return strictjson.loads(path.read_bytes(), _LIMITS)
+    except OSError as error:
+        raise _Unreadable(f"{_named(path)} cannot be read: {error.strerror}") from None
+    except CoordinationError as error:
+        raise _Unreadable(f"{_named(path)}: {error}") from None
+
+
+def _named(path: Path) -> str:
+    return printable(path, 200)
