@@ -13,9 +13,7 @@ def test_a_login_is_enough(logins: str, monkeypatch: pytest.MonkeyPatch) -> None
     require_login()
 
 
-@pytest.mark.parametrize(
-    "logins", [None, "", "ada", "ada:", ":secret", ":", ",", "ada:secret,", "ada:secret,bob"]
-)
+@pytest.mark.parametrize("logins", [None, "", "ada", "ada:", ":secret", ":", ",", "ada:secret,", "ada:secret,bob"])
 def test_no_login_is_refused(logins: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a user or a password is missing, Flower is refused in one line that shows no secret."""
     monkeypatch.delenv("FLOWER_BASIC_AUTH", raising=False)

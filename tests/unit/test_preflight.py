@@ -64,12 +64,7 @@ class FakeEngine:
     """As much of an engine as is examined; everything is in order unless the test says otherwise."""
 
     def __init__(
-        self,
-        *,
-        policy: str = "noeviction",
-        durable: bool = True,
-        queues: ServerError | None = None,
-        **found: str,
+        self, *, policy: str = "noeviction", durable: bool = True, queues: ServerError | None = None, **found: str
     ) -> None:
         self.found = {**GOOD, **found}
         self.store = FakeStore(self.found["redis"], policy, durable)
