@@ -55,12 +55,13 @@ class SomeItem:
 
 @dataclass(slots=True)
 class Branch:
-    """What holds so far, by keyword; ``clauses`` are disjunctions that are still open."""
+    """What holds so far, by keyword; ``clauses`` are disjunctions that are still open, ``waiting`` those set aside."""
 
     kind: str
     positive: set[Positive] = field(default_factory=set)
     negative: set[Node] = field(default_factory=set)
     clauses: list[Clause] = field(default_factory=list)
+    waiting: list[Clause] = field(default_factory=list)
     either: list[tuple[Node, ...]] = field(default_factory=list)
     values: list[Any] | None = None
     doubtful: bool = False
@@ -217,6 +218,7 @@ class Branch:
 
 
 _LISTS = (
+    "waiting",
     "positive",
     "negative",
     "clauses",

@@ -20,11 +20,21 @@ _MOST_FURTHER = 300
 
 
 def declared(branch: Branch) -> frozenset[str] | None:
-    """The names that a closed writer emits here; None where it emits any."""
+    """The names that a closed writer may emit here, by all that is known or still open; None where it may emit any."""
     closed = [node for node, is_closed in branch.positive if is_closed]
     if not any(node.properties is not None for node in closed) or any(node.opens for node in closed):
         return None
-    return branch.also_declared.union(*(node.declared for node in closed))
+    names = branch.also_declared.union(*(node.declared for node in closed))
+    for clause in (*branch.clauses, *branch.waiting):
+        for step in (step for choice in clause for step in choice):
+            if step[0] == "declared":
+                names |= step[1]
+            elif step[0] == "pos" and step[2]:
+                within = possibly_evaluated(step[1])
+                if any(node.opens for node in within):
+                    return None
+                names = names.union(*(node.declared for node in within))
+    return names
 
 
 def may_have(branch: Branch, name: str) -> bool:

@@ -40,6 +40,7 @@ class Interner:
 
     def __init__(self) -> None:
         self._nodes: dict[tuple[Any, ...], Node] = {}
+        self._documents: dict[Any, Node] = {}
 
     def kept(self, node: Node) -> Node:
         """The first node that is equal to ``node``."""
@@ -59,7 +60,10 @@ class Interner:
         it is larger or deeper than can be followed.
         """
         _measure(document)
-        return _Document(self, document).root()
+        key = freeze(document)
+        if key not in self._documents:
+            self._documents[key] = _Document(self, document, len(self._documents)).root()
+        return self._documents[key]
 
 
 _KEY: Final = tuple(part.name for part in fields(Node) if part.name != "values")
@@ -107,7 +111,8 @@ class _Place:
 class _Document:
     """One document: its draft, the names its parts have, and the nodes made from them so far."""
 
-    def __init__(self, interner: Interner, document: Any) -> None:
+    def __init__(self, interner: Interner, document: Any, number: int) -> None:
+        self.number = number
         self.interner = interner
         self.document = document
         self.draft = _draft(document)
@@ -121,7 +126,9 @@ class _Document:
 
     def root(self) -> Node:
         if not self.draft:
-            return self.interner.kept(Node(opaque=(f"$schema {printable(self.document['$schema'], 100)}",)))
+            return self.interner.kept(
+                Node(opaque=(f"$schema {printable(self.document['$schema'], 100)} (document {self.number})",))
+            )
         return self.node(_Place(self.document, "", self._base(self.document, "")))
 
     def node(self, place: _Place) -> Node:
@@ -259,12 +266,13 @@ class _Reader:
     def _references(self, made: Node) -> bool:
         """Follow ``$ref``. True where nothing beside it counts: up to draft-07 (core draft-07, section 8.3)."""
         dynamic = ("$dynamicRef", "$recursiveRef") if self.draft > 7 else ()
-        opaque = [f"{keyword} {self._text(keyword)}" for keyword in dynamic if keyword in self.schema]
+        where = f"(document {self.document.number})"
+        opaque = [f"{keyword} {self._text(keyword)} {where}" for keyword in dynamic if keyword in self.schema]
         if "$ref" in self.schema:
             reference = self._text("$ref")
             target = self.document.target(reference, self.place.base)
             if target is None:
-                opaque.append(f"$ref {reference}")
+                opaque.append(f"$ref {urljoin(self.place.base, reference)}")
             elif target.pointer in self.document.open:
                 made.reference = self.document.awaited.setdefault(target.pointer, Node())
             else:

@@ -322,6 +322,7 @@ class Solver:
     def possible(self, branch: Branch, choice: Choice) -> bool:
         """False where ``choice`` surely cannot hold in the branch; a cheap look, not a proof to the end."""
         further = branch.copy()
+        further.waiting = [*branch.waiting, *branch.clauses]
         further.clauses, further.either = [], []
         if not self.learn(further, choice) or not self.propagate(further):
             return False
@@ -331,10 +332,17 @@ class Solver:
 
     def propagate(self, branch: Branch) -> bool:
         """Drop choices that cannot be and clauses that hold already; learn what remains alone. False where nothing does."""
-        again = True
+        aside = branch.waiting
+        good = self._propagated(branch)
+        branch.waiting = aside
+        return good
+
+    def _propagated(self, branch: Branch) -> bool:
+        again, aside = True, branch.waiting
         while again:
             again = False
             clauses, branch.clauses = branch.clauses, []
+            branch.waiting = [*aside, *clauses]
             for position, clause in enumerate(clauses):
                 self.budget.spend()
                 left: list[Choice] = []

@@ -151,6 +151,25 @@ def test_a_closed_writer_declares_through_what_is_around() -> None:
     assert judged(union, {"maxProperties": 1}) == OK
 
 
+def test_a_closed_writer_declares_in_a_branch_not_yet_chosen() -> None:
+    """A name that only one branch of a union declares is emitted with it."""
+    for branches in (
+        {"anyOf": [obj(b=STRING), {"required": ["a"]}]},
+        {"if": {"required": ["a"]}, "else": obj(b=STRING)},
+    ):
+        writer = {**obj(a=STRING), **branches}
+        assert judged(writer, obj(b=INTEGER, c=INTEGER)) == BREAKS
+        assert judged(writer, obj(b=STRING, c=INTEGER)) == OK
+
+
+def test_what_is_not_followed_is_not_taken_for_the_same() -> None:
+    """Two documents of one foreign dialect, or with one dynamic reference, are still two documents."""
+    for opaque in ({"$schema": "https://example.com/dialect"}, {"$dynamicRef": "#node"}):
+        one, other = {**opaque, **STRING}, {**opaque, **STRING, "$defs": {"a": {"$dynamicAnchor": "node"}}}
+        assert compare(one, one).verdict == OK
+        assert compare(one, other).verdict == UNKNOWN
+
+
 def test_draft_7_ignores_what_stands_beside_a_reference() -> None:
     """Beside $ref, a keyword counts in 2020-12 and does not in draft-07."""
     beside = {"$ref": "#/definitions/s", "maxLength": 2, "definitions": {"s": STRING}}
