@@ -37,8 +37,7 @@ def writes(contract: type[Contract]) -> Schema:
 
     A writer checks its output as its readers will (step 4 of a handoff), so it emits what the contract also reads.
     """
-    closed: Schema = _closed(reads(contract))
-    return closed
+    return _writes(reads(contract))
 
 
 def reads(contract: type[Contract]) -> Schema:
@@ -48,7 +47,13 @@ def reads(contract: type[Contract]) -> Schema:
 
 def fingerprint(contract: type[Contract]) -> str:
     """``sha256:`` and 64 hexadecimal digits, over what the contract writes and reads and over its key fields."""
-    return fingerprint_of(writes(contract), reads(contract), contract.__keys__)
+    read = reads(contract)
+    return fingerprint_of(_writes(read), read, contract.__keys__)
+
+
+def _writes(reads: Schema) -> Schema:
+    closed: Schema = _closed(reads)
+    return closed
 
 
 def fingerprint_of(writes: Schema, reads: Schema, keys: tuple[str, ...]) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.servers.docker import why_not
-from tests.smoke.stack import ROOT, Stack, open_stack, run
+from tests.smoke.stack import Stack, open_stack, run
+from tests.stack import ROOT
 
 IMAGE = "handoff-coordinator:local"
 _LONG = 600  # seconds: the first test of a module builds or starts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -27,9 +26,9 @@ from tasks.payments.flow import payment
 from tasks.payments.ledger import Ledger
 from tests.servers.ports import free_port
 from tests.servers.reaper import Reaper
+from tests.stack import ROOT, load
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 FLEETS = {name: f"payments.{name}" for name in ("fraud", "authorisation", "ledger", "notification")}
 """The service of each agent, and the agent."""
 
@@ -168,7 +167,7 @@ def open_stack(folder: Path, *, profiles: str = "") -> Iterator[Stack]:
     env_file = folder / f"{project}.env"
     ports = ("FLOWER_PORT", "RABBITMQ_PORT", "RABBITMQ_MANAGEMENT_PORT", "REDIS_PORT", "POSTGRES_PORT")
     env_file.write_text("".join(f"{name}={free_port()}\n" for name in ports), "utf-8")
-    stack_module().fill(ROOT / ".env.example", env_file)
+    load().fill(ROOT / ".env.example", env_file)
     values = dict(
         line.split("=", 1)
         for line in env_file.read_text("utf-8").splitlines()
@@ -179,17 +178,6 @@ def open_stack(folder: Path, *, profiles: str = "") -> Iterator[Stack]:
         yield Stack(project, env_file, values, profiles)
     finally:
         reaper.reap()
-
-
-def stack_module() -> Any:
-    """deploy/stack.py, which is a script and no package."""
-    spec = importlib.util.spec_from_file_location("deploy_stack", ROOT / "deploy" / "stack.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @dataclass
@@ -227,10 +215,8 @@ class Traffic:
             try:
                 self.runs.append(self.client.start(payment, payment_of(f"{self.prefix}-{number}")))
                 number += 1
-            except (
-                ServerError
-            ):  # nothing was accepted, or it was and the same key says so: the same payment again
-                self.refused += 1
+            except ServerError:
+                self.refused += 1  # the same payment again: if it was accepted after all, its key says so
 
 
 def payment_of(number: str) -> dict[str, Any]:

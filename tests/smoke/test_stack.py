@@ -14,7 +14,8 @@ import pytest
 from config.topology import Topology
 from coordinator.client import Coordinator
 from tasks.payments.flow import payment
-from tests.smoke.stack import FLEETS, ROOT, Stack, Traffic, check_completed, payment_of, run
+from tests.smoke.stack import FLEETS, Stack, Traffic, check_completed, payment_of, run
+from tests.stack import ROOT
 from tests.waiting import wait_until
 
 
