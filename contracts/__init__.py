@@ -3,7 +3,7 @@
 from contracts.contract import Contract, ContractRef, Key
 from contracts.envelope import Envelope
 from contracts.errors import CoordinationError
-from contracts.migration import upcast
+from contracts.migration import downcast, upcast
 from contracts.numbers import ExactDecimal
 from contracts.prompt import render_for_prompt
 from contracts.text import Hygiene, Sensitive, UntrustedText
@@ -18,6 +18,7 @@ __all__ = [
     "Key",
     "Sensitive",
     "UntrustedText",
+    "downcast",
     "render_for_prompt",
     "upcast",
 ]

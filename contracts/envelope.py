@@ -40,6 +40,9 @@ class Envelope(BaseModel):
         W3C Trace Context.
     join_schemas
         Of a join only: the contract version of each branch's part, ``branch=<dataschema>``, separated by spaces.
+    original_schema, original_digest
+        Only where ``data`` was written in an older version for its readers: the URI of the version that the producer
+        made, and the SHA-256 of that data. The digest names the content, whichever version it is sent in.
     """
 
     model_config = ConfigDict(
@@ -63,13 +66,16 @@ class Envelope(BaseModel):
     trace_parent: str = Field(alias="traceparent", pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
     trace_state: str | None = Field(default=None, alias="tracestate", max_length=512)
     join_schemas: str | None = Field(default=None, alias="joinschemas", max_length=262_144)
+    original_schema: str | None = Field(default=None, alias="originalschema", max_length=200)
+    original_digest: str | None = Field(default=None, alias="originaldigest", pattern="^[0-9a-f]{64}$")
     data: dict[str, Any]
 
-    @field_validator("data_schema")
+    @field_validator("data_schema", "original_schema")
     @classmethod
-    def _names_a_contract(cls, uri: str) -> str:
+    def _names_a_contract(cls, uri: str | None) -> str | None:
         try:
-            ContractRef.from_uri(uri)
+            if uri is not None:
+                ContractRef.from_uri(uri)
         except InvalidData as error:
             raise ValueError(str(error)) from None
         return uri

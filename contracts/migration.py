@@ -1,96 +1,106 @@
-"""Migrations: how a reader of one version reads what an older version wrote, one adjacent step after another."""
+"""Migrations: how data of one version of a contract becomes data of the next, and of the one before.
+
+They belong to the class that the code has now. Older versions need no class: what they looked like is published.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from contracts.contract import Contract, ContractRef
-from contracts.errors import ContractError, InvalidData, UnknownVersion
+from contracts.errors import ContractError, InvalidData
 from contracts.text import printable
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
-C = TypeVar("C", bound=Contract)
 
-_PREVIOUS = "__previous__"
+_MIGRATIONS = "__migrations__"
 
 
-def upcast(older: type[Contract], newer: type[Contract]) -> Callable[[Step], Step]:
-    """Declare how data of ``older`` becomes data of ``newer``, the next version of the same contract.
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One step between adjacent versions. ``lossy`` says what a step loses; it is empty where nothing is lost."""
 
-    The function is pure, from one JSON object to another::
+    contract: str
+    source: int
+    target: int
+    step: Step
+    lossy: str = ""
 
-        @upcast(FraudScoredV1, FraudScored)
+    def __str__(self) -> str:
+        word = "upcast" if self.target > self.source else "downcast"
+        return f"{word} {self.contract} {self.source} -> {self.target}"
+
+    def apply(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Migrate; ``data`` itself is left as it is. Raises :class:`InvalidData` where the function fails or gives no
+        object."""
+        try:
+            migrated = self.step(dict(data))
+        except Exception as error:  # whatever a team's function raises
+            name = type(error).__name__
+            raise InvalidData(f"the {self} failed: {name}: {printable(error, 200)}") from error
+        if not isinstance(migrated, dict):
+            raise InvalidData(f"the {self} gave {type(migrated).__name__}, not an object")
+        return migrated
+
+
+def upcast(contract: type[Contract], older: int, newer: int) -> Callable[[Step], Step]:
+    """Declare how data of version ``older`` becomes data of ``newer``, the next one.
+
+    ``contract`` is the class that the code has, of version ``newer`` or later. The function is pure, from one JSON
+    object to another::
+
+        @upcast(FraudScored, 1, 2)
         def score_from_level(data: dict[str, Any]) -> dict[str, Any]: ...
 
-    Raises :class:`ContractError` where the two are not adjacent versions of one contract, or where the step exists.
+    Raises :class:`ContractError` where the versions are not adjacent, the class is older, or the step exists.
     """
-    old, new = older.ref(), newer.ref()
-    if old.name != new.name or new.version != old.version + 1:
+    return _declared("upcast", contract, older, newer, "")
+
+
+def downcast(contract: type[Contract], newer: int, older: int, *, lossy: str = "") -> Callable[[Step], Step]:
+    """Declare how data of version ``newer`` is written for a reader that knows no more than ``older``, the one before.
+
+    ``lossy`` says what such a reader does not get; leave it out only where an upcast gives everything back. Raises
+    :class:`ContractError` as :func:`upcast` does.
+    """
+    return _declared("downcast", contract, newer, older, lossy)
+
+
+def migrations(contract: type[Contract]) -> dict[tuple[int, int], Migration]:
+    """The steps that are declared for ``contract``, by their versions: ``(1, 2)`` is an upcast, ``(2, 1)`` a downcast."""
+    return dict(contract.__dict__.get(_MIGRATIONS, {}))
+
+
+def _declared(
+    word: str, contract: type[Contract], source: int, target: int, lossy: str
+) -> Callable[[Step], Step]:
+    ref = contract.ref()
+    migration = f"{word} from {ref.name}/{source} to {ref.name}/{target}"
+    if (target > source) is not (word == "upcast"):
+        raise ContractError(migration, remedy="an upcast goes up, a downcast goes down")
+    if abs(target - source) != 1 or min(source, target) < 1:
+        raise ContractError(migration, remedy="a step joins adjacent versions, such as 1 and 2")
+    if max(source, target) > ref.version:
         raise ContractError(
-            f"upcast from {old} to {new}",
-            remedy="an upcast joins adjacent versions of one contract, such as 1 and 2",
+            f"{migration}, declared for {ref}",
+            remedy=f"declare it for the class of version {max(source, target)} or later",
         )
-    if _PREVIOUS in newer.__dict__:
-        raise ContractError(f"there are two upcasts from {old} to {new}", remedy="keep one of them")
+    if (source, target) in migrations(contract):
+        raise ContractError(f"there are two steps: {migration}", remedy="keep one of them")
 
     def register(step: Step) -> Step:
-        setattr(newer, _PREVIOUS, (older, step))
+        declared = {
+            **migrations(contract),
+            (source, target): Migration(ref.name, source, target, step, lossy),
+        }
+        setattr(contract, _MIGRATIONS, declared)
         return step
 
     return register
 
 
-def readable(contract: type[Contract]) -> tuple[ContractRef, ...]:
-    """The versions that a reader of ``contract`` can read, newest first."""
-    return tuple(version.ref() for version, _ in _lineage(contract))
-
-
-def read(contract: type[C], ref: ContractRef, data: dict[str, Any]) -> C:
-    """Read ``data``, written as ``ref``, as ``contract``.
-
-    Validates against the version that was declared, migrates step by step, and validates the result.
-    Raises :class:`UnknownVersion` where no chain of upcasts leads here, :class:`InvalidData` where data does not fit.
-    """
-    own = contract.ref()
-    if ref == own:
-        return contract.from_data(data)
-    steps: list[Step] = []
-    for older, step in _lineage(contract):
-        if older.ref() == ref:
-            migrated = older.from_data(data).to_data()
-            for migrate in reversed(steps):
-                migrated = _applied(migrate, migrated, ref, own)
-            return contract.from_data(migrated)
-        if step is not None:
-            steps.append(step)
-    raise UnknownVersion(
-        f"the message is {ref}, and this reader reads {', '.join(map(str, readable(contract)))}",
-        "it was not given to the agent",
-        "deploy the reader that knows it, or add the missing upcast, and replay",
-    )
-
-
-def _lineage(contract: type[Contract]) -> list[tuple[type[Contract], Step | None]]:
-    found: list[tuple[type[Contract], Step | None]] = []
-    version: type[Contract] | None = contract
-    while version is not None:
-        older, step = version.__dict__.get(_PREVIOUS, (None, None))
-        found.append((version, step))
-        version = older
-    return found
-
-
-def _applied(step: Step, data: dict[str, Any], ref: ContractRef, own: ContractRef) -> dict[str, Any]:
-    try:
-        migrated = step(dict(data))
-    except Exception as error:
-        name = type(error).__name__
-        raise InvalidData(
-            f"the upcast from {ref} towards {own} failed: {name}: {printable(error, 200)}"
-        ) from error
-    if not isinstance(migrated, dict):
-        raise InvalidData(
-            f"the upcast from {ref} towards {own} gave {type(migrated).__name__}, not an object"
-        )
-    return migrated
+def versioned(contract: type[Contract], version: int) -> ContractRef:
+    """Another version of the same contract."""
+    return ContractRef(contract.ref().name, version)

@@ -8,15 +8,15 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from contracts.contract import Contract, Key
-from contracts.migration import upcast
+from contracts.migration import downcast, upcast
 from contracts.numbers import ExactDecimal
 from contracts.text import Sensitive, luhn
 
 Currency = Literal["EUR", "USD", "GBP", "JPY", "BHD"]
-RiskLevel = Literal["low", "medium", "high"]
 _MINOR_UNIT_DIGITS = {"EUR": 2, "USD": 2, "GBP": 2, "JPY": 0, "BHD": 3}
 HIGH_RISK = 70
 """From this score on a payment is held."""
+_LOWEST_SCORES = {"low": 0, "medium": 40, "high": HIGH_RISK}
 
 
 class PaymentTerms(Contract):
@@ -54,28 +54,26 @@ class PaymentSubmitted(PaymentTerms, name="payments.payment-submitted", version=
         return number
 
 
-class FraudScoredV1(PaymentTerms, name="payments.fraud-scored", version=1):
-    """The first version: a level. Kept so that messages which were written then can be read."""
-
-    card_number: Sensitive
-    risk_level: RiskLevel
-
-
 class FraudScored(PaymentTerms, name="payments.fraud-scored", version=2):
-    """How risky a payment is: ``risk_score`` from 0 (none) to 100."""
+    """How risky a payment is: ``risk_score`` from 0 (none) to 100. Version 1 had a ``risk_level``."""
 
     card_number: Sensitive
     risk_score: int = Field(ge=0, le=100)
 
 
-@upcast(FraudScoredV1, FraudScored)
+@upcast(FraudScored, 1, 2)
 def score_from_level(data: dict[str, Any]) -> dict[str, Any]:
     """A level becomes the lowest score at which it was given, so that *high* is held as before."""
-    scores = {"low": 0, "medium": 40, "high": HIGH_RISK}
-    return {
-        **{name: value for name, value in data.items() if name != "risk_level"},
-        "risk_score": scores[data["risk_level"]],
-    }
+    terms = {name: value for name, value in data.items() if name != "risk_level"}
+    return {**terms, "risk_score": _LOWEST_SCORES[data["risk_level"]]}
+
+
+@downcast(FraudScored, 2, 1, lossy="the score within its level")
+def level_from_score(data: dict[str, Any]) -> dict[str, Any]:
+    """A score becomes the level that it lies in."""
+    terms = {name: value for name, value in data.items() if name != "risk_score"}
+    levels = [level for level, lowest in _LOWEST_SCORES.items() if data["risk_score"] >= lowest]
+    return {**terms, "risk_level": levels[-1]}
 
 
 class PaymentAuthorised(PaymentTerms, name="payments.payment-authorised", version=1):

@@ -20,9 +20,8 @@ from contracts import strictjson
 from contracts.contract import Contract, ContractRef
 from contracts.envelope import run_id
 from contracts.errors import CoordinationError, InvalidData
-from contracts.migration import read
 from contracts.text import is_plain, printable
-from coordinator import canvas
+from contracts.versions import Versions
 from coordinator.agent import Agent
 from coordinator.deadletters import Desk, Letter
 from coordinator.eager import EagerPublisher
@@ -31,13 +30,13 @@ from coordinator.embedded.worker import EmbeddedWorker
 from coordinator.engine import Engine
 from coordinator.errors import RunCancelled, RunParked, RunTimeout, UnknownRun
 from coordinator.flow import Flow
-from coordinator.handoff import compose
+from coordinator.handoff import sent_otherwise
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue, load_modules
-from coordinator.message import message
 from coordinator.published import PublishedRuns
 from coordinator.service import Service
+from coordinator.starting import first
 from coordinator.store.store import Place, RunRecord
 
 _POLLS_TO_DOUBLE = 10
@@ -104,30 +103,29 @@ class Coordinator:
         data = typed.to_data()
         content = hashlib.sha256(strictjson.canonical([typed.ref().uri, data]).encode()).hexdigest()
         expiry = datetime.now(UTC) + deadline if deadline else None
-        messages = [
-            message(
-                send,
-                compose(
-                    run=run,
-                    step=send.step,
-                    schema=typed.ref(),
-                    data=data,
-                    key=typed.key(),
-                    source="/coordinator",
-                    deadline=expiry,
-                ),
-            )
-            for send in canvas.first(flow)
-        ]
-        first = json.dumps([sent.stored() for sent in messages])
+        begun = first(flow, typed, run, expiry=expiry, negotiator=self.engine.negotiator)
+        stored = json.dumps([sent.stored() for sent in begun.messages])
         place = Place(run, flow.name, "")
         self.engine.publisher.declare(flow.agents())  # all queues, so that no later step is without one
-        entry = Entry("started", run, flow.name, now(), wrote=str(typed.ref()), input=typed.redacted())
+        entry = Entry(
+            "started",
+            run,
+            flow.name,
+            now(),
+            wrote=str(typed.ref()),
+            sent=sent_otherwise(begun.sent),
+            input=typed.redacted(),
+        )
         found = self.engine.store.start(
-            place, key=key or "", content=content, first=first, entry=entry.fields()
+            place,
+            key=key or "",
+            content=content,
+            first=stored,
+            entry=entry.fields(),
+            sends=begun.named(),
         )
         if found == "created" or (found == "unpublished" and run not in self._published):
-            self.engine.publisher.publish(messages)
+            self.engine.publisher.publish(begun.messages)
             self._published.add(run)
         return Run(run, self, flow, created=found == "created")
 
@@ -276,7 +274,8 @@ class Run:
             raise RunTimeout(
                 f"run {self.id} has not ended within {timeout} s", "it goes on", "ask again later"
             )
-        return _typed(self.flow, record.result.schema, json.loads(record.result.data))
+        versions = self._coordinator.engine.versions
+        return _typed(self.flow, record.result.schema, json.loads(record.result.data), versions)
 
     def history(self) -> list[dict[str, Any]]:
         """What happened to the run, oldest first. See :class:`coordinator.history.Entry` for the fields."""
@@ -363,7 +362,7 @@ def _parked(record: RunRecord) -> RunParked:
     return error
 
 
-def _typed(flow: Flow | None, schema: str, data: Any) -> Any:
+def _typed(flow: Flow | None, schema: str, data: Any, versions: Versions) -> Any:
     """The result of a run as contracts, where the flow is known: one, or one for each branch."""
     known = (
         {} if flow is None else {place.agent.emits.ref().name: place.agent.emits for place in flow.places()}
@@ -371,7 +370,7 @@ def _typed(flow: Flow | None, schema: str, data: Any) -> Any:
 
     def contract(uri: str, value: Any) -> Any:
         ref = ContractRef.from_uri(uri)
-        return read(known[ref.name], ref, value) if ref.name in known else value
+        return versions.read(known[ref.name], ref, value) if ref.name in known else value
 
     if "=" not in schema:
         return contract(schema, data)

@@ -13,10 +13,12 @@ from config.app import create_app
 from config.settings import Settings
 from config.topology import Topology
 from contracts.strictjson import Limits
+from contracts.versions import Versions
 from coordinator.agent import Agent
 from coordinator.errors import LoadError, ServerError
 from coordinator.handoff import Handoff
 from coordinator.lease import LeaseKeeper
+from coordinator.negotiation import Negotiator
 from coordinator.publisher import BrokerPublisher, Publisher
 from coordinator.store.store import Store, connect
 from coordinator.task import RawConsumer, task_class
@@ -43,6 +45,8 @@ class Engine:
         self.store = Store(redis if redis is not None else connect(settings.redis_url or ""), settings)
         self.publisher: Publisher = publisher or BrokerPublisher(self.app, self.topology)
         self.leases = LeaseKeeper(self.store, settings.lease)
+        self.versions = Versions()
+        self.negotiator = Negotiator(self.store, self.versions)
         self.agents: dict[str, Agent] = {}
         self.register(agents)
 
@@ -61,7 +65,9 @@ class Engine:
                     f"two agents are called {agent.name}", "neither was started", "rename one of them"
                 )
             self.agents[agent.name] = agent
-            handoff = Handoff(agent, self.settings, self.store, self.publisher, self.leases)
+            self.versions.know(agent.accepts)
+            self.versions.know(agent.emits)
+            handoff = Handoff(agent, self.settings, self.store, self.publisher, self.leases, self.negotiator)
             limits = Limits(
                 octets=self.settings.max_message_bytes * 2 + 65_536,
                 text_length=self.settings.max_message_bytes,

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from pydantic import BaseModel
 
 from contracts.contract import Contract, ContractRef, valid_name
-from contracts.migration import readable
+from contracts.versions import meet
 from coordinator.agent import Agent
 from coordinator.errors import FlowError
 from coordinator.step import Parallel, Step, not_a_step, parts, positions
@@ -35,7 +35,8 @@ class Flow:
     """A named composition of agents.
 
     Raises :class:`FlowError`, naming both sides, where a step does not accept what the one before it emits: another
-    contract, a version without an upcast, or a join whose fields are not the branches.
+    contract, a version to which no migration leads, two classes of one version that do not fit, or a join whose fields
+    are not the branches.
     """
 
     name: str
@@ -111,8 +112,10 @@ def _check_accepts(flow: str, giver: str, offered: Shape, path: str, taker: Agen
     where = f"flow {flow}: step {path} ({taker.name}) accepts {taker.accepts.ref()}"
     if isinstance(offered, dict):
         _check_join(where, giver, offered, taker.accepts)
-    elif offered.ref() not in readable(taker.accepts):
-        raise _misfit(where, f"{giver} gives {offered.ref()}", offered.ref(), taker.accepts)
+    else:
+        fault = meet(offered, taker.accepts)
+        if fault:
+            raise _misfit(where, f"{giver} gives {offered.ref()}", fault, offered.ref(), taker.accepts)
 
 
 def _check_join(where: str, giver: str, offered: Mapping[str, Shape], accepts: type[BaseModel]) -> None:
@@ -134,16 +137,19 @@ def _check_join(where: str, giver: str, offered: Mapping[str, Shape], accepts: t
                     f"{where}, but its field {name!r} joins branches and is no model with a field for each"
                 )
             _check_join(f"{where}, field {name!r}", giver, shape, hint)
-        elif not (isinstance(hint, type) and issubclass(hint, Contract) and shape.ref() in readable(hint)):
+        elif not (isinstance(hint, type) and issubclass(hint, Contract)) or meet(shape, hint):
             raise FlowError(
                 f"{where}, but its field {name!r} does not read {shape.ref()}, which that branch of {giver} gives",
-                remedy=f"annotate the field as {shape.__name__}, or add the missing upcast",
+                remedy=f"annotate the field as {shape.__name__}, or add the missing migration",
             )
 
 
-def _misfit(where: str, offer: str, ref: ContractRef, accepts: type[Contract]) -> FlowError:
-    if ref.name == accepts.ref().name:
-        remedy = "add the missing upcast, or deploy the older writer's successor"
+def _misfit(where: str, offer: str, fault: str, ref: ContractRef, accepts: type[Contract]) -> FlowError:
+    if ref == accepts.ref():
+        offer, remedy = f"{offer}, and {fault}", "make the change a version of its own"
+    elif ref.name == accepts.ref().name:
+        word = "upcast" if ref.version < accepts.ref().version else "downcast"
+        remedy = f"add the missing {word}"
     else:
         remedy = "put an agent between them, or change what one of them accepts or emits"
     return FlowError(f"{where}, but {offer}", "the handoff would fail", remedy)

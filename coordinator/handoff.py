@@ -6,7 +6,6 @@ acknowledgement redelivers the message; the claim, and message ids that are deri
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import time
@@ -20,19 +19,20 @@ from contracts import strictjson
 from contracts.contract import Contract, ContractRef
 from contracts.envelope import Envelope, message_id, trace_parent
 from contracts.errors import CoordinationError, InvalidData, InvalidInput
-from contracts.migration import read
 from contracts.strictjson import Limits
 from coordinator import canvas
 from coordinator.agent import Agent, Context
 from coordinator.canvas import Onward, Send
+from coordinator.errors import ServerError
 from coordinator.failure import Failure, Kind, said
 from coordinator.history import Entry, now
 from coordinator.history import Kind as EntryKind
 from coordinator.joined import upcast_parts
 from coordinator.lease import LeaseKeeper
 from coordinator.message import Delivery, Message, message
+from coordinator.negotiation import Negotiator, Written, digest
 from coordinator.publisher import Publisher
-from coordinator.store.store import Claim, Place, Record, Settled, Store
+from coordinator.store.store import Advance, Claim, Place, Record, Settled, Store
 
 _log = logging.getLogger("coordinator.agents")
 _BUSY = timedelta(milliseconds=50)
@@ -90,6 +90,7 @@ class _Opened:
     delivery: Delivery
     envelope: Envelope
     payload: Contract
+    migrated: list[str]
     place: Place
     key: str
     content: str
@@ -98,9 +99,11 @@ class _Opened:
 
 @dataclass(frozen=True, slots=True)
 class _Closed:
-    """An outcome that is known to be good: as it is recorded, as people may see it, and how long it took."""
+    """An outcome that is known to be good: as it is recorded, as it is written for each next step (a part of a join: for
+    the join, under the empty path), as people may see it, and how long it took."""
 
     record: Record
+    sent: dict[str, Written]
     key: str | None
     shown: Any
     took_ms: float | None
@@ -114,13 +117,21 @@ class Handoff:
     """
 
     def __init__(
-        self, agent: Agent, settings: Settings, store: Store, publisher: Publisher, leases: LeaseKeeper
+        self,
+        agent: Agent,
+        settings: Settings,
+        store: Store,
+        publisher: Publisher,
+        leases: LeaseKeeper,
+        negotiator: Negotiator,
     ) -> None:
         self.agent = agent
         self._settings = settings
         self._store = store
         self._publisher = publisher
         self._leases = leases
+        self._negotiator = negotiator
+        self._versions = negotiator.versions
         self._limits = Limits(octets=settings.max_message_bytes)
 
     def __call__(self, delivery: Delivery) -> Outcome:
@@ -137,7 +148,7 @@ class Handoff:
             elif claim.verdict == "busy":
                 return self._wait_for(opened, claim)
             elif claim.record is not None:
-                closed = self._known(claim.record)
+                closed = self._known(opened, claim.record)
                 settled = self._settle_known(opened, claim, closed)
             else:
                 return Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}")
@@ -158,10 +169,7 @@ class Handoff:
             envelope = Envelope.decode(delivery.envelope, self._limits)
             if not delivery.flow or not delivery.step:
                 raise InvalidData("the message does not say to which step of which flow it belongs")
-            data = envelope.data
-            if envelope.join_schemas:
-                data = upcast_parts(self.agent.accepts, envelope.join_schemas, data)
-            payload = read(self.agent.accepts, envelope.contract, data)
+            payload, migrated = self._read(envelope)
             key = self._key(payload, envelope, delivery)
             onward = canvas.onward(delivery.step, delivery.chain, delivery.chord)
         except InvalidInput as error:
@@ -169,9 +177,19 @@ class Handoff:
         except (KeyError, TypeError, AttributeError, IndexError) as error:
             fault = InvalidData("the continuation of the message is malformed")
             raise _Parking("invalid-input", fault) from error
-        content = hashlib.sha256(strictjson.canonical(envelope.data).encode()).hexdigest()
+        content = envelope.original_digest or digest(envelope.data)
         place = Place(envelope.correlation_id, delivery.flow, delivery.step)
-        return _Opened(delivery, envelope, payload, place, key, content, onward)
+        return _Opened(delivery, envelope, payload, migrated, place, key, content, onward)
+
+    def _read(self, envelope: Envelope) -> tuple[Contract, list[str]]:
+        """The data as this agent accepts it, and the migrations that it went through."""
+        accepts, ref, data = self.agent.accepts, envelope.contract, envelope.data
+        own = accepts.ref()
+        if envelope.join_schemas:
+            data = upcast_parts(accepts, envelope.join_schemas, data, self._versions)
+        payload = self._versions.read(accepts, ref, data)
+        way = self._versions.way(accepts, ref.version, own.version) if ref != own else ()
+        return payload, [str(step) for step in way or ()]
 
     def _key(self, payload: Contract, envelope: Envelope, delivery: Delivery) -> str:
         """The agent's key for this input; where it stands in the flow a second time, that is other work."""
@@ -258,18 +276,32 @@ class Handoff:
             self.agent.emits.from_data(data)
             record = Record(self.agent.emits.ref().uri, strictjson.dumps(data))
             strictjson.loads(record.data, self._limits)
+            sent = self._written(opened, record, output)
+        except ServerError:
+            raise
         except Exception as error:
             self._store.release(self.agent.name, opened.key, fence=claim.fence)
             raise _Parking("invalid-output", error) from error
-        return _Closed(record, output.key(), output.redacted(), round(took_ms, 3))
+        return _Closed(record, sent, output.key(), output.redacted(), round(took_ms, 3))
 
-    def _known(self, record: Record) -> _Closed:
+    def _known(self, opened: _Opened, record: Record) -> _Closed:
         """An outcome that was recorded before: by this step, or by another under the same key."""
+        output: Contract | None
         try:
-            output = read(self.agent.emits, ContractRef.from_uri(record.schema), json.loads(record.data))
+            ref = ContractRef.from_uri(record.schema)
+            output = self._versions.read(self.agent.emits, ref, json.loads(record.data))
+            sent = self._written(opened, record, output)
         except InvalidInput:  # written by a newer build: pass it on as it is, its reader validates it
-            return _Closed(record, None, None, None)
-        return _Closed(record, output.key(), output.redacted(), None)
+            return _Closed(record, self._written(opened, record, None), None, None, None)
+        return _Closed(record, sent, output.key(), output.redacted(), None)
+
+    def _written(self, opened: _Opened, record: Record, output: Contract | None) -> dict[str, Written]:
+        """The output for each next step, in the newest version that every live consumer of it accepts."""
+        joins, sends = opened.onward.joins, opened.onward.sends
+        takers = (
+            {"": [send.agent for send in sends]} if joins else {send.step: [send.agent] for send in sends}
+        )
+        return {step: self._negotiator.written(record, output, agents) for step, agents in takers.items()}
 
     # 5. Settle
 
@@ -285,18 +317,26 @@ class Handoff:
             record=closed.record,
             entry=entry,
             late={**entry, "kind": "late"},
-            joins=opened.onward.joins,
-            ends=not opened.onward.sends,
+            onward=self._onward(opened, closed),
         )
 
     def _settle_known(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
-        joins, ends = opened.onward.joins, not opened.onward.sends
+        onward = self._onward(opened, closed)
         if claim.verdict == "settled":
-            return self._store.follow(opened.place, record=closed.record, joins=joins, ends=ends)
+            return self._store.follow(opened.place, record=closed.record, onward=onward)
         entry = self._entry("deduplicated", opened, closed)
         return self._store.settle_known(
-            opened.place, fence=claim.fence, record=closed.record, entry=entry, joins=joins, ends=ends
+            opened.place, fence=claim.fence, record=closed.record, entry=entry, onward=onward
         )
+
+    def _onward(self, opened: _Opened, closed: _Closed) -> Advance:
+        """How the settlement moves the run on: the joins that it arrives at, and the steps that are sent then."""
+        part = closed.sent.get("")
+        sends = tuple(
+            (send.step, send.agent, str(ContractRef.from_uri(self._schema(send, closed))))
+            for send in opened.onward.sends
+        )
+        return Advance(opened.onward.joins, sends, part.record() if part else None)
 
     # 6. Pass on
 
@@ -307,21 +347,25 @@ class Handoff:
         self._publisher.publish([self._next(opened, closed, settled, send) for send in opened.onward.sends])
 
     def _next(self, opened: _Opened, closed: _Closed, settled: Settled, send: Send) -> Message:
-        record = settled.joined or closed.record
-        schema = send.signature["kwargs"]["accepts"] if settled.joined else record.schema
+        joined = settled.joined
+        written = Written(self._schema(send, closed), joined.data) if joined else closed.sent[send.step]
         return message(
             send,
             compose(
                 run=opened.place.run,
                 step=send.step,
-                schema=ContractRef.from_uri(schema),
-                data=json.loads(record.data),  # it was checked when it was recorded, by part
-                key=None if settled.joined else closed.key,
+                written=written,  # it was checked when it was recorded, by part
+                key=None if joined else closed.key,
                 source=f"/agents/{self.agent.name}",
                 cause=opened.envelope,
-                join_schemas=record.schema if settled.joined else None,
+                join_schemas=joined.schema if joined else None,
             ),
         )
+
+    def _schema(self, send: Send, closed: _Closed) -> str:
+        """The version that the next message is written in; a join is put together in the one that it is accepted in."""
+        schema: str = send.signature["kwargs"]["accepts"]
+        return closed.sent[send.step].schema if send.step in closed.sent else schema
 
     # What leaves the straight path
 
@@ -398,6 +442,7 @@ class Handoff:
         self, kind: EntryKind, opened: _Opened, closed: _Closed | None, error: str = ""
     ) -> dict[str, Any]:
         wrote = ContractRef.from_uri(closed.record.schema) if closed else ""
+        original = opened.envelope.original_schema
         return Entry(
             kind,
             opened.place.run,
@@ -409,6 +454,9 @@ class Handoff:
             message=opened.delivery.id,
             read=str(opened.envelope.contract),
             wrote=str(wrote),
+            sent=sent_otherwise(closed.sent) if closed else None,
+            original=str(ContractRef.from_uri(original)) if original else "",
+            migrated=opened.migrated,
             input=opened.payload.redacted(),
             output=closed.shown if closed else None,
             took_ms=closed.took_ms if closed else None,
@@ -430,8 +478,7 @@ def compose(
     *,
     run: str,
     step: str,
-    schema: ContractRef,
-    data: dict[str, Any],
+    written: Written,
     key: str | None,
     source: str,
     cause: Envelope | None = None,
@@ -440,11 +487,12 @@ def compose(
 ) -> Envelope:
     """Make the envelope that starts ``step`` of ``run``. Its id is derived from the two; all the rest it is given."""
     number = message_id(run, step)
+    original = written.original
     return Envelope(
         id=number,
         source=source,
-        type=schema.name,
-        data_schema=schema.uri,
+        type=ContractRef.from_uri(written.schema).name,
+        data_schema=written.schema,
         subject=key,
         time=datetime.now(UTC),
         correlation_id=run,
@@ -454,8 +502,17 @@ def compose(
         trace_parent=trace_parent(run, cause.id if cause else number),
         trace_state=cause.trace_state if cause else None,
         join_schemas=join_schemas,
-        data=data,
+        original_schema=original.schema if original else None,
+        original_digest=original.digest if original else None,
+        data=json.loads(written.data),
     )
+
+
+def sent_otherwise(sent: dict[str, Written]) -> dict[str, str]:
+    """By step, the version that a message was written in, where it is not the one that its producer made."""
+    return {
+        step: str(ContractRef.from_uri(written.schema)) for step, written in sent.items() if written.original
+    }
 
 
 def parked_entry(place: Place, failure: Failure) -> dict[str, Any]:

@@ -23,6 +23,12 @@ class Entry:
         How long the agent ran, in milliseconds.
     wrote
         The version of the contract that was written, ``name/version``; ``read`` that of the input as it came.
+    sent
+        By step, the version that the next message was written in, where its readers needed another than ``wrote``.
+    original
+        The version that the producer of the input made, where the input was written in another for its readers.
+    migrated
+        The migrations that the input went through here, in order.
     """
 
     kind: Kind
@@ -35,6 +41,9 @@ class Entry:
     message: str = ""
     read: str = ""
     wrote: str = ""
+    sent: dict[str, str] | None = None
+    original: str = ""
+    migrated: list[str] | None = None
     input: Any = None
     output: Any = None
     took_ms: float | None = None
@@ -45,7 +54,7 @@ class Entry:
     def fields(self) -> dict[str, Any]:
         """As JSON values, without the empty ones."""
         values = ((name, getattr(self, name)) for name in self.__slots__)
-        return {name: value for name, value in values if value not in ("", None, 0)}
+        return {name: value for name, value in values if value not in ("", None, 0, [], {})}
 
 
 def now() -> str:

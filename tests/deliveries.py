@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 from contracts.contract import Contract
 from contracts.strictjson import Limits
-from coordinator import canvas
 from coordinator.flow import Flow
-from coordinator.handoff import compose
-from coordinator.message import Delivery, Message, message
+from coordinator.message import Delivery, Message
+from coordinator.starting import first
 from coordinator.task import delivered, read_body
 
 
@@ -32,21 +31,8 @@ def start(
     flow: Flow, payload: Contract, run: str = "run-1", deadline: timedelta | None = None
 ) -> list[Message]:
     """The messages that start a run."""
-    return [
-        message(
-            send,
-            compose(
-                run=run,
-                step=send.step,
-                schema=payload.ref(),
-                data=payload.to_data(),
-                key=payload.key(),
-                source="/coordinator",
-                deadline=datetime.now(UTC) + deadline if deadline else None,
-            ),
-        )
-        for send in canvas.first(flow)
-    ]
+    expiry = datetime.now(UTC) + deadline if deadline else None
+    return list(first(flow, payload, run, expiry=expiry).messages)
 
 
 def deliver(sent: Message, worker: str = "w@1") -> Delivery:

@@ -13,7 +13,7 @@ from coordinator.canvas import Join
 from coordinator.errors import Conflict, ServerError
 from coordinator.store import scripts
 from coordinator.store.scripts import Call
-from coordinator.store.store import Claim, Place, Record, Settled, Store
+from coordinator.store.store import Advance, Claim, Place, Record, Settled, Store
 from tests.waiting import wait_until
 
 AGENT = "shop.price"
@@ -22,6 +22,7 @@ TWO = Record("urn:contract:shop.priced:1", '{"price":2}')
 FIRST = Place("run-1", "shop.order", "1")
 FIRST_END = Place("run-1", "shop.order", "2")
 OTHER = Place("run-2", "shop.order", "1")
+NEXT = (("2", "shop.ship", "shop.priced/1"),)
 
 
 def make_settings(**values: Any) -> Settings:
@@ -56,8 +57,7 @@ def settle(
         record=record,
         entry=told,
         late={**told, "kind": "late"},
-        joins=joins,
-        ends=ends,
+        onward=Advance(joins, () if ends else NEXT),
     )
 
 
@@ -243,8 +243,7 @@ class TestSettle:
             fence=found.fence,
             record=found.record,
             entry=entry("deduplicated", OTHER.run),
-            joins=(),
-            ends=True,
+            onward=Advance(),
         )
         assert settled.verdict == "settled"
         record = store.run(OTHER.run)
@@ -297,9 +296,9 @@ class TestJoin:
         self.arrive(store, "a")
         place = Place(FIRST.run, FIRST.flow, "1.a.1")
         joins = (Join("1", self.BRANCHES, "a"),)
-        assert store.follow(place, record=ONE, joins=joins, ends=False) == Settled("again", waiting=True)
+        assert store.follow(place, record=ONE, onward=Advance(joins, NEXT)) == Settled("again", waiting=True)
         settled = self.arrive(store, "b")
-        again = store.follow(place, record=ONE, joins=joins, ends=False)
+        again = store.follow(place, record=ONE, onward=Advance(joins, NEXT))
         assert (again.verdict, again.joined) == ("again", settled.joined)
 
     def test_nested(self, store: Store) -> None:
@@ -412,10 +411,12 @@ class TestTimeToLive:
             lambda: store.claim(
                 Place("lost", "f", "1"), agent=AGENT, key="x", content="c", owner="w", epoch=0
             ),
-            lambda: store.follow(Place("gone", "f", "1.a.1"), record=ONE, joins=join, ends=False),
+            lambda: store.follow(Place("gone", "f", "1.a.1"), record=ONE, onward=Advance(join, NEXT)),
             lambda: store.park(Place("unknown", "f", "1"), {"kind": "error"}, entry("parked", "unknown")),
             lambda: store.unpark(Place("nowhere", "f", "1"), entry("replayed", "nowhere")),
-            lambda: store.start(FIRST, key="k", content="c", first="[]"),
+            lambda: store.start(FIRST, key="k", content="c", first="[]", sends=NEXT),
+            lambda: store.announce({"agent": AGENT}, "w", timedelta(seconds=5)),
+            lambda: store.deploy(AGENT, [{"agent": AGENT}]),
             lambda: store.note(FIRST.run, entry("started")),
             lambda: store.published(FIRST.run),
             lambda: fences.append(claim(store, step).fence),

@@ -26,6 +26,18 @@ class Keys:
     def starting(self, shard: int) -> str:
         return f"{self.prefix}starting:{{{shard}}}"
 
+    def outstanding(self, shard: int) -> str:
+        return f"{self.prefix}outstanding:{{{shard}}}"
+
+    def consumers(self, agent: str) -> str:
+        return f"{self.prefix}consumers:{{{agent}}}"
+
+    def deployed(self, agent: str) -> str:
+        return f"{self.prefix}deployed:{{{agent}}}"
+
+    def announced(self) -> str:
+        return f"{self.prefix}announced"
+
     def outcome(self, agent: str, key: str) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
         return f"{self.prefix}outcome:{{{agent}/{digest}}}"

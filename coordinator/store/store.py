@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -24,6 +25,11 @@ from coordinator.errors import Conflict
 from coordinator.store import scripts
 from coordinator.store.keys import Keys
 from coordinator.store.scripts import Call
+
+Manifest = dict[str, Any]
+"""What a build of an agent reads and writes, as JSON values. See contracts/manifest.py."""
+
+_REMEMBERED = 86_400_000  # milliseconds
 
 Entry = dict[str, Any]
 """A history entry: JSON values, redacted. See coordinator/history.py."""
@@ -46,6 +52,19 @@ class Record:
     def parse(cls, text: str) -> Record:
         schema, _, data = text.partition("\n")
         return cls(schema, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How a settlement moves the run on.
+
+    ``joins`` it arrives at, innermost first, with ``part`` (None: the record itself); ``sends``, once those are complete,
+    as (step, agent, ``contract/version``). Without sends the run ends.
+    """
+
+    joins: tuple[Join, ...] = ()
+    sends: tuple[tuple[str, str, str], ...] = ()
+    part: Record | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +134,18 @@ class Store:
         self._lease = _ms(settings.lease)
 
     def start(
-        self, place: Place, *, key: str, content: str, first: str, entry: Entry | None = None
+        self,
+        place: Place,
+        *,
+        key: str,
+        content: str,
+        first: str,
+        entry: Entry | None = None,
+        sends: Iterable[tuple[str, str, str]] = (),
     ) -> Literal["created", "unpublished", "existing"]:
         """Accept a run, with its ``first`` messages until they are published, and the history entry of that.
+
+        ``sends`` names those messages as (step, agent, ``contract/version``).
 
         Raises :class:`Conflict` where the run exists with another content.
         """
@@ -125,7 +153,12 @@ class Store:
         [[verdict, unpublished]] = self._do(
             Call(
                 "start",
-                [self.keys.run(place.run), self.keys.starting(shard), self.keys.history(shard)],
+                [
+                    self.keys.run(place.run),
+                    self.keys.starting(shard),
+                    self.keys.history(shard),
+                    self.keys.outstanding(shard),
+                ],
                 [
                     content,
                     place.flow,
@@ -135,6 +168,7 @@ class Store:
                     _now(),
                     self._run_ttl,
                     _json(entry) if entry else "",
+                    *_named(sends),
                 ],
             )
         )
@@ -227,8 +261,7 @@ class Store:
         record: Record,
         entry: Entry,
         late: Entry,
-        joins: Iterable[Join],
-        ends: bool,
+        onward: Advance,
     ) -> Settled:
         """Record the outcome, the history and the run's advance: one round trip. First settler wins."""
         _, settled = self._do(
@@ -237,20 +270,20 @@ class Store:
                 [self.keys.outcome(agent, key)],
                 [fence, record.text(), self._outcome_ttl, content],
             ),
-            self._settle_run(place, fence, record, entry, late, joins, ends, again=False),
+            self._settle_run(place, fence, record, entry, late, onward, again=False),
         )
         return _settled(settled)
 
     def settle_known(
-        self, place: Place, *, fence: int, record: Record, entry: Entry, joins: Iterable[Join], ends: bool
+        self, place: Place, *, fence: int, record: Record, entry: Entry, onward: Advance
     ) -> Settled:
         """Settle a step with an outcome that its key already has."""
-        [settled] = self._do(self._settle_run(place, fence, record, entry, {}, joins, ends, again=False))
+        [settled] = self._do(self._settle_run(place, fence, record, entry, {}, onward, again=False))
         return _settled(settled)
 
-    def follow(self, place: Place, *, record: Record, joins: Iterable[Join], ends: bool) -> Settled:
+    def follow(self, place: Place, *, record: Record, onward: Advance) -> Settled:
         """Find again what follows a step that is settled."""
-        [settled] = self._do(self._settle_run(place, 0, record, {}, {}, joins, ends, again=True))
+        [settled] = self._do(self._settle_run(place, 0, record, {}, {}, onward, again=True))
         return _settled(settled)
 
     def park(self, place: Place, reason: dict[str, Any], entry: Entry | None) -> str:
@@ -286,7 +319,12 @@ class Store:
     def cancel(self, run: str, entry: Entry) -> str:
         """Cancel a run that has not ended. Gives its status after that, empty where Redis knows no such run."""
         shard = self.keys.shard(run)
-        keys = [self.keys.run(run), self.keys.history(shard), self.keys.starting(shard)]
+        keys = [
+            self.keys.run(run),
+            self.keys.history(shard),
+            self.keys.starting(shard),
+            self.keys.outstanding(shard),
+        ]
         return str(self._do(Call("cancel", keys, [_json(entry), self._result_ttl, self._run_ttl, run]))[0])
 
     def touch(self, runs: Iterable[str]) -> None:
@@ -321,6 +359,66 @@ class Store:
         with _usable():
             self.redis.xdel(self.keys.history(shard), *numbers)
 
+    def outstanding(self) -> dict[tuple[str, str], int]:
+        """How many steps were sent and are not settled, by agent and ``contract/version``: they are queued, delayed,
+        running or dead-lettered."""
+        oldest = _now() - self._run_ttl
+        calls = (
+            Call("outstanding", [self.keys.outstanding(shard)], [oldest]) for shard in range(self.keys.shards)
+        )
+        counts: Counter[tuple[str, str]] = Counter()
+        for reply in self._do(*calls):
+            for what, count in zip(reply[::2], reply[1::2], strict=True):
+                agent, _, ref = what.partition(" ")
+                counts[agent, ref] += int(count)
+        return dict(counts)
+
+    def announce(self, manifest: Manifest, instance: str, ttl: timedelta) -> None:
+        """Say that a worker is alive and what it reads and writes, for ``ttl``; none ends that. It is remembered for a
+        day."""
+        agent, until = str(manifest["agent"]), _now() + _ms(ttl)
+        said = json.dumps({"instance": instance, "until": until, "manifest": manifest})
+        with _usable():
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.hset(self.keys.consumers(agent), instance, said)
+            pipeline.pexpire(self.keys.consumers(agent), _REMEMBERED)
+            pipeline.zadd(self.keys.announced(), {agent: until})
+            pipeline.pexpire(self.keys.announced(), _REMEMBERED)
+            pipeline.execute()
+
+    def announcements(self, agent: str) -> list[dict[str, Any]]:
+        """The workers of an agent that were alive in the last day, as ``{"instance", "until" (ms), "manifest", "live"}``."""
+        with _usable():
+            found: Any = self.redis.hgetall(self.keys.consumers(agent))
+            said = [json.loads(text) for text in found.values()]
+            gone = [one["instance"] for one in said if one["until"] < _now() - _REMEMBERED]
+            if gone:
+                self.redis.hdel(self.keys.consumers(agent), *gone)
+        return [{**one, "live": one["until"] > _now()} for one in said if one["instance"] not in gone]
+
+    def live(self) -> list[dict[str, Any]]:
+        """The workers of all agents that are alive, as :meth:`announcements` gives them."""
+        with _usable():
+            agents: Any = self.redis.zrangebyscore(self.keys.announced(), _now(), "+inf")
+        return [one for agent in agents for one in self.announcements(agent) if one["live"]]
+
+    def deploy(self, agent: str, manifests: Sequence[Manifest]) -> None:
+        """Tell producers which builds of an agent are deployed: those that come back when none is alive."""
+        with _usable():
+            self.redis.set(self.keys.deployed(agent), json.dumps(list(manifests)), px=self._run_ttl)
+
+    def deployed(self, agent: str) -> list[Manifest]:
+        """The builds of an agent that are recorded as deployed."""
+        with _usable():
+            text: Any = self.redis.get(self.keys.deployed(agent))
+            return list(json.loads(text)) if text else []
+
+    def consumers(self, agent: str) -> list[Manifest]:
+        """Who reads what is sent to an agent: the workers alive; else the builds deployed; else the workers seen last."""
+        seen = self.announcements(agent)
+        alive = [one["manifest"] for one in seen if one["live"]]
+        return alive or self.deployed(agent) or [one["manifest"] for one in seen]
+
     def ping(self) -> str:
         """Name and version of the server. Raises :class:`ServerError` where there is none."""
         with _usable():
@@ -352,26 +450,33 @@ class Store:
         record: Record,
         entry: Entry,
         late: Entry,
-        joins: Iterable[Join],
-        ends: bool,
+        onward: Advance,
         *,
         again: bool,
     ) -> Call:
         return Call(
             "settle_run",
-            [self.keys.run(place.run), self.keys.history(self.keys.shard(place.run))],
+            [
+                self.keys.run(place.run),
+                self.keys.history(self.keys.shard(place.run)),
+                self.keys.outstanding(self.keys.shard(place.run)),
+            ],
             [
                 place.step,
                 fence,
                 record.text(),
                 _json(entry) if entry else "",
-                json.dumps([asdict(join) for join in joins]),
-                "1" if ends else "",
+                json.dumps([asdict(join) for join in onward.joins]),
+                "" if onward.sends else "1",
                 "1" if again else "",
                 self._run_ttl,
                 self._result_ttl,
                 self._run_ttl,
                 _json(late) if late else "",
+                (onward.part or record).text(),
+                place.run,
+                _now(),
+                *_named(onward.sends),
             ],
         )
 
@@ -443,6 +548,12 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
         settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),
         result=Record.parse(fields["result"]) if "result" in fields else None,
     )
+
+
+def _named(sends: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    for step, agent, ref in sends:
+        yield step
+        yield f"{agent} {ref}"
 
 
 def _json(value: Any) -> str:

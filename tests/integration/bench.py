@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from contracts.envelope import message_id
-from coordinator import canvas
 from coordinator.client import Coordinator, Run
 from coordinator.deadletters import Letter
 from coordinator.flow import Flow
-from coordinator.handoff import compose
-from coordinator.message import Message, message
+from coordinator.message import Message
+from coordinator.starting import first
 from tests.integration import shop
 from tests.servers import Servers
 from tests.waiting import wait_until
@@ -188,17 +187,7 @@ def new_order() -> str:
 
 def first_messages(flow: Flow, run: str, data: dict[str, Any]) -> list[Message]:
     """The messages with which a run starts, as the client makes them."""
-    typed = flow.accepts.from_data(data)
-    ref, key = typed.ref(), typed.key()
-    return [
-        message(
-            send,
-            compose(
-                run=run, step=send.step, schema=ref, data=typed.to_data(), key=key, source="/coordinator"
-            ),
-        )
-        for send in canvas.first(flow)
-    ]
+    return list(first(flow, flow.accepts.from_data(data), run).messages)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from coordinator.errors import Conflict
 from coordinator.flow import Flow
 from coordinator.journal.journal import Journal
 from coordinator.service import Service
-from coordinator.store.store import Place, Record
+from coordinator.store.store import Advance, Place, Record
 from tests.integration import shop
 from tests.integration.bench import Bench, first_messages, new_order
 from tests.waiting import wait_until
@@ -146,7 +146,8 @@ def test_a_crash_between_settling_and_publishing_costs_nothing(bench: Bench, kno
     elsewhere = place if known_by == "step" else Place(message_id("other", order), "shop.chain", "1")
     settled = store.settle(
         elsewhere, agent="shop.one", key=order, content=content, fence=claim.fence,
-        record=Record(shop.Item.ref().uri, json.dumps(record)), entry={}, late={}, joins=(), ends=False,
+        record=Record(shop.Item.ref().uri, json.dumps(record)), entry={}, late={},
+        onward=Advance(sends=(("2", "shop.two", "shop.item/2"),)),
     )  # fmt: skip
     assert settled.verdict == "settled"
     bench.client.engine.publisher.publish(first_messages(shop.chain, run_id, {"order": order}))

@@ -17,7 +17,7 @@ from coordinator.client import Run
 from coordinator.errors import RunParked
 from coordinator.flow import Flow
 from coordinator.message import Message
-from coordinator.store.store import Place, Record
+from coordinator.store.store import Advance, Place, Record
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order, open_bench
 from tests.servers import Servers
@@ -220,7 +220,11 @@ def _settle_behind_its_back(bench: Bench, run: Run, order: str) -> None:
     record = {"order": order, "behaviour": {}, "trail": {"patient": "by another"}}
     text = Record(shop.Item.ref().uri, json.dumps(record))
     store.settle_known(
-        Place(run.id, "shop.single", "1"), fence=99, record=text, entry={}, joins=(), ends=False
+        Place(run.id, "shop.single", "1"),
+        fence=99,
+        record=text,
+        entry={},
+        onward=Advance(sends=(("2", "shop.three", "shop.item/2"),)),
     )
 
 

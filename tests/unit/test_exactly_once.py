@@ -14,12 +14,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from redis import RedisError
 
 from contracts import Contract, Key
+from contracts.versions import Versions
 from coordinator.agent import agent
 from coordinator.errors import Transient
 from coordinator.flow import Flow
 from coordinator.handoff import Done, Handoff, Later, Outcome
 from coordinator.lease import LeaseKeeper
 from coordinator.message import Message
+from coordinator.negotiation import Negotiator
 from coordinator.retry import Retry
 from coordinator.store import scripts
 from coordinator.store.store import Place, Store
@@ -179,7 +181,7 @@ class Workers(RuleBasedStateMachine):
         publisher = RecordingPublisher(gate.wait)
         publisher.messages = self.published
         store = Store(SteppedRedis(self.redis, gate), self.settings)  # type: ignore[arg-type]
-        return Handoff(make, self.settings, store, publisher, self.leases)
+        return Handoff(make, self.settings, store, publisher, self.leases, Negotiator(store, Versions()))
 
     # What may happen
 

@@ -17,14 +17,14 @@ class A(Contract, name="test.a", version=1):
 
 
 class B1(Contract, name="test.b", version=1):
-    old: str = ""
+    old: str
 
 
 class B(Contract, name="test.b", version=2):
-    new: str = ""
+    new: str
 
 
-@upcast(B1, B)
+@upcast(B, 1, 2)
 def newer(data: dict[str, Any]) -> dict[str, Any]:
     return {"new": data["old"]}
 
@@ -130,13 +130,27 @@ class TestRefused:
             "put an agent between them",
         )
 
-    def test_version_without_an_upcast(self) -> None:
-        """A version from which no upcast leads is refused, and both versions are named."""
+    def test_version_without_a_migration(self) -> None:
+        """A version from which no migration leads is refused, and both versions are named."""
         refused(
             step(A, B, "test.giver") >> step(B1, A, "test.taker"),
             "(test.taker) accepts test.b/1",
             "(test.giver) gives test.b/2",
-            "add the missing upcast",
+            "add the missing downcast",
+        )
+
+    def test_two_classes_of_one_version(self) -> None:
+        """Two teams' classes of one version that do not fit are refused, and the field is named."""
+
+        class Renamed(Contract, name="test.b", version=2):
+            newer: str
+
+        refused(
+            step(A, Renamed, "test.giver") >> step(B, A, "test.taker"),
+            "(test.taker) accepts test.b/2",
+            "their test.b/2 is not the same",
+            "/new",
+            "make the change a version of its own",
         )
 
     def test_branch_does_not_accept(self) -> None:

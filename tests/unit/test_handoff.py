@@ -14,12 +14,14 @@ from pydantic import field_validator
 
 from contracts import Contract, Envelope, Key, Sensitive, strictjson, upcast
 from contracts.envelope import message_id
+from contracts.versions import Versions
 from coordinator.agent import Agent, Context, agent
 from coordinator.errors import Permanent, ServerError, Transient
 from coordinator.flow import Flow
 from coordinator.handoff import Done, Handoff, Later, Outcome, Park
 from coordinator.lease import LeaseKeeper
 from coordinator.message import Delivery, Message
+from coordinator.negotiation import Negotiator
 from coordinator.retry import Retry
 from coordinator.step import parallel
 from coordinator.store.store import Claim, Place, Store
@@ -54,7 +56,7 @@ class Both(Contract, name="test.both", version=1):
     two: Priced
 
 
-@upcast(OldPriced, Priced)
+@upcast(Priced, 1, 2)
 def cents_from_euros(data: dict[str, Any]) -> dict[str, Any]:
     return {"order": data["order"], "cents": data["euros"] * 100}
 
@@ -73,6 +75,8 @@ class Shop:
         self.store = Store(self.redis, self.settings)
         self.publisher = RecordingPublisher()
         self.leases = LeaseKeeper(self.store, self.settings.lease)
+        self.negotiator = Negotiator(self.store, Versions())
+        self.negotiator.versions.know(OldPriced)
         self.payloads: list[Any] = []
         self.contexts: list[Context] = []
         self.answer: Callable[[Any, Context], Any] = lambda order, context: Priced(
@@ -94,7 +98,9 @@ class Shop:
     def handle(self, which: Agent, sent: Message | Delivery) -> Outcome:
         """Handle a message as a worker would."""
         delivery = deliver(sent) if isinstance(sent, Message) else sent
-        return Handoff(which, self.settings, self.store, self.publisher, self.leases)(delivery)
+        return Handoff(which, self.settings, self.store, self.publisher, self.leases, self.negotiator)(
+            delivery
+        )
 
     def history(self) -> list[dict[str, Any]]:
         return [json.loads(text) for _, text in self.store.history(0)]
@@ -695,7 +701,9 @@ class TestOnce:
             epoch=0,
         )
         assert isinstance(shop.handle(price, sent), Later)
-        Handoff(price, shop.settings, shop.store, shop.publisher, shop.leases).release_for(delivery)
+        Handoff(price, shop.settings, shop.store, shop.publisher, shop.leases, shop.negotiator).release_for(
+            delivery
+        )
         assert isinstance(shop.handle(price, sent), Done)
 
 

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from contracts.contract import ContractRef
 from contracts.errors import InvalidData
-from contracts.migration import read
-from contracts.payments import HIGH_RISK, FraudScored, FraudScoredV1, PaymentSubmitted
+from contracts.payments import HIGH_RISK, FraudScored, PaymentSubmitted, PaymentTerms
+from contracts.text import Sensitive
+from contracts.versions import Versions, known
 
 CARD = "4111111111111111"
 DATA = {
@@ -29,6 +30,14 @@ DATA = {
 TERMS = {
     name: DATA[name] for name in ("payment_id", "amount", "currency", "debtor", "creditor", "card_number")
 }
+
+
+class FraudScoredV1(PaymentTerms, name="payments.fraud-scored", version=1):
+    card_number: Sensitive
+    risk_level: Literal["low", "medium", "high"]
+
+
+PUBLISHED = Versions([known(FraudScoredV1)])
 
 
 def test_round_trip() -> None:
@@ -78,7 +87,9 @@ def test_minor_units(currency: str, digits: int, minor: int) -> None:
 @pytest.mark.parametrize(("level", "score"), [("low", 0), ("medium", 40), ("high", HIGH_RISK)])
 def test_levels_become_scores(level: str, score: int) -> None:
     """A score of the first version is read as the lowest one at which its level was given: high is held as before."""
-    scored = read(FraudScored, FraudScoredV1.ref(), {**TERMS, "risk_level": level})
+    scored = PUBLISHED.read(
+        FraudScored, ContractRef("payments.fraud-scored", 1), {**TERMS, "risk_level": level}
+    )
     assert (scored.risk_score, scored.card_number.get_secret_value()) == (score, CARD)
     assert scored.amount == Decimal("10.50")
 
@@ -86,7 +97,7 @@ def test_levels_become_scores(level: str, score: int) -> None:
 def test_renamed_field_is_refused() -> None:
     """What calls itself the second version and has the first one's field is refused: nobody reads past it."""
     with pytest.raises(InvalidData, match="risk_score: Field required"):
-        read(FraudScored, ContractRef("payments.fraud-scored", 2), {**TERMS, "risk_level": "high"})
+        PUBLISHED.read(FraudScored, ContractRef("payments.fraud-scored", 2), {**TERMS, "risk_level": "high"})
 
 
 @pytest.mark.parametrize("score", [-1, 101, 70.0, "70", None, True])

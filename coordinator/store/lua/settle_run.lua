@@ -1,6 +1,8 @@
--- Settle a step of a run, or find again what follows one that is settled. KEYS: run, history.
+-- Settle a step of a run, or find again what follows one that is settled. KEYS: run, history, outstanding.
 -- ARGV: step, fence, record, entry, joins (JSON [{path, branches, branch}]), ends ('1': the
---       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry
+--       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry,
+--       part (the record as it goes into a join), run id, now (ms),
+--       then for each next message its step and 'agent contract/version'
 -- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or ''}
 local run, history = KEYS[1], KEYS[2]
 local step, fence, record = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -26,6 +28,7 @@ if ARGV[7] ~= '1' then
     redis.call('HSET', run, 's:' .. step, record, 'n:' .. step, ARGV[2])
     redis.call('HDEL', run, 'f:' .. step)
     if redis.call('HDEL', run, 'p:' .. step) == 1 then redis.call('HINCRBY', run, 'parked', -1) end
+    redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. step)
     redis.call('PEXPIRE', run, ARGV[8])
     tell(ARGV[4])
     verdict = 'settled'
@@ -38,8 +41,7 @@ local function part(text)
   local cut = string.find(text, '\n', 1, true)
   return string.sub(text, cut + 1), string.sub(text, 1, cut - 1)
 end
-local cut = string.find(record, '\n', 1, true)
-local data, schemas = string.sub(record, cut + 1), string.sub(record, 1, cut - 1)
+local data, schemas = part(ARGV[12])
 local joined = false
 for _, join in ipairs(cjson.decode(ARGV[5])) do
   redis.call('HSETNX', run, 'j:' .. join.path .. '.' .. join.branch, schemas .. '\n' .. data)
@@ -58,6 +60,12 @@ for _, join in ipairs(cjson.decode(ARGV[5])) do
   end
   data, schemas = '{' .. table.concat(texts, ',') .. '}', table.concat(names, ' ')
   joined = true
+end
+for at = 15, #ARGV, 2 do
+  if redis.call('HEXISTS', run, 's:' .. ARGV[at]) == 0 then
+    redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. ARGV[at], ARGV[14] .. ' ' .. ARGV[at + 1])
+    redis.call('PEXPIRE', KEYS[3], ARGV[8])
+  end
 end
 if ARGV[6] == '1' then
   local fields = redis.call('HKEYS', run)

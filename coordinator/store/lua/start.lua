@@ -1,5 +1,5 @@
--- Accept a run once. KEYS: run, starting, history.
--- ARGV: content, flow, key, first (text), run id, now, ttl (ms), entry
+-- Accept a run once. KEYS: run, starting, history, outstanding.
+-- ARGV: content, flow, key, first (text), run id, now, ttl (ms), entry, then for each message its step and 'agent contract/version'
 local run, starting = KEYS[1], KEYS[2]
 if redis.call('EXISTS', run) == 1 and redis.call('HEXISTS', run, 'content') == 1 then
   local content = redis.call('HGET', run, 'content')
@@ -14,5 +14,9 @@ redis.call('PEXPIRE', starting, ARGV[7])
 if ARGV[8] ~= '' then
   redis.call('XADD', KEYS[3], '*', 'entry', ARGV[8])
   redis.call('PEXPIRE', KEYS[3], ARGV[7])
+end
+for at = 9, #ARGV, 2 do
+  redis.call('HSET', KEYS[4], ARGV[5] .. '|' .. ARGV[at], ARGV[6] .. ' ' .. ARGV[at + 1])
+  redis.call('PEXPIRE', KEYS[4], ARGV[7])
 end
 return {'created', '1'}

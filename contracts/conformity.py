@@ -1,0 +1,72 @@
+"""Conformity: whether data is what a version of a contract says, where there is only its schema and no class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from jsonschema import Draft202012Validator, ValidationError
+
+from contracts.errors import InvalidData
+from contracts.schema import Schema
+from contracts.text import printable
+
+_REPORTED_FAULTS = 5
+
+
+class Conformity:
+    """Checks data against one published version. Safe for threads."""
+
+    def __init__(self, name: str, writes: Schema, reads: Schema) -> None:
+        self._name = name
+        self._reads = Draft202012Validator(reads)
+        self._writes = Draft202012Validator(writes)
+
+    def checked(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The fields of ``data`` that the version declares, and no others.
+
+        Raises :class:`InvalidData` that names each faulty field and shows none of the values.
+        """
+        faults = sorted(self._reads.iter_errors(data), key=lambda fault: fault.json_path)
+        if faults:
+            raise InvalidData(f"data is not a valid {self._name}: {_said(faults)}")
+        return self._pruned(data)
+
+    def _pruned(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Without the fields that a writer does not declare; those inside of unions are left to the reader."""
+        unknown = [
+            fault
+            for fault in self._writes.iter_errors(data)
+            if fault.validator == "additionalProperties" and fault.validator_value is False
+        ]
+        for fault in unknown:
+            data = _without(data, list(fault.absolute_path), fault.schema.get("properties", {}))
+        return data
+
+
+def _without(value: Any, path: list[str | int], declared: dict[str, Any]) -> Any:
+    if not path:
+        return {name: inner for name, inner in value.items() if name in declared}
+    here, *deeper = path
+    inner = _without(value[here], deeper, declared)
+    if isinstance(value, list):
+        return [inner if number == here else item for number, item in enumerate(value)]
+    return {**value, here: inner}
+
+
+def _said(faults: list[ValidationError]) -> str:
+    shown = list(dict.fromkeys(line for fault in faults for line in _lines(fault)))
+    if len(shown) > _REPORTED_FAULTS:
+        shown = [*shown[:_REPORTED_FAULTS], f"and {len(shown) - _REPORTED_FAULTS} more"]
+    return printable("; ".join(shown))
+
+
+def _lines(fault: ValidationError) -> Iterable[str]:
+    place = [str(part) for part in fault.absolute_path]
+    if fault.validator == "required":
+        wanted: Any = fault.validator_value
+        given: Any = fault.instance
+        missing = [name for name in wanted if name not in given]
+        return [f"{'.'.join([*place, name])}: is missing" for name in missing]
+    said = fault.validator_value if fault.validator in {"type", "enum", "maximum", "minimum"} else "…"
+    return [f"{'.'.join(place) or '(whole)'}: does not fit {fault.validator} {said}"]

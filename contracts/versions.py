@@ -1,0 +1,200 @@
+"""Versions: which versions of contracts are known here, and the ways between them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel
+
+from contracts.compatibility import compare
+from contracts.conformity import Conformity
+from contracts.contract import Contract, ContractRef
+from contracts.errors import UnknownVersion
+from contracts.migration import Migration, migrations, versioned
+from contracts.schema import Schema, fingerprint_of, reads, writes
+
+C = TypeVar("C", bound=Contract)
+Way = tuple[Migration, ...]
+"""The steps from one version to another; none where the data goes as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One version of a contract, without a class: what it writes and reads, in normal form."""
+
+    ref: ContractRef
+    writes: Schema
+    reads: Schema
+    fingerprint: str
+
+
+class Versions:
+    """The versions known to one process: what is published, and the classes that are loaded. Safe for threads.
+
+    Between adjacent versions the way is the migration that is declared. Where there is none, the data goes as it is,
+    if everything that the one writes can be read as the other (:func:`contracts.compatibility.compare`).
+    """
+
+    def __init__(self, published: Iterable[Known] = ()) -> None:
+        self._published = {known.ref: known for known in published}
+        self._classes: dict[ContractRef, type[Contract]] = {}
+        self._made: dict[ContractRef, Known] = {}
+        self._ways: dict[tuple[type[Contract], int, int], Way | None] = {}
+        self._conformities: dict[ContractRef, Conformity] = {}
+        self._lock = threading.RLock()
+
+    def know(self, contract: type[Contract]) -> None:
+        """Take the version of a class, and those of the contracts in its fields, as known too."""
+        if contract.ref() in self._classes:
+            return
+        with self._lock:
+            for found in (*parts(contract), contract):
+                self._classes.setdefault(found.ref(), found)
+            self._ways.clear()
+
+    def get(self, ref: ContractRef) -> Known | None:
+        """What is known of a version: what is published, or else what a loaded class says."""
+        if ref in self._published:
+            return self._published[ref]
+        with self._lock:
+            if ref not in self._made and ref in self._classes:
+                self._made[ref] = known(self._classes[ref])
+            return self._made.get(ref)
+
+    def readable(self, contract: type[Contract]) -> tuple[int, ...]:
+        """The versions that a reader of ``contract`` can read: its own, then the others, newest first."""
+        own = contract.ref().version
+        return tuple(self._reached(contract, lambda version: (version, own)))
+
+    def writable(self, contract: type[Contract]) -> tuple[int, ...]:
+        """The versions that a writer of ``contract`` can write: its own, then the others, newest first."""
+        own = contract.ref().version
+        return tuple(self._reached(contract, lambda version: (own, version)))
+
+    def read(self, contract: type[C], ref: ContractRef, data: dict[str, Any]) -> C:
+        """Read ``data``, written as ``ref``, as ``contract``.
+
+        Validates against the version that was declared, migrates step by step, and validates the result.
+        Raises :class:`UnknownVersion` where no way leads here, :class:`InvalidData` where data does not fit.
+        """
+        own = contract.ref()
+        if ref == own:
+            return contract.from_data(data)
+        way = self.way(contract, ref.version, own.version) if ref.name == own.name else None
+        if way is None or ref.version > own.version or self.get(ref) is None:
+            raise UnknownVersion(
+                f"the message is {ref}, and this reader reads {self._listed(contract)}",
+                "it was not given to the agent",
+                "deploy the reader that knows it, or publish that version and add the missing upcast; then replay",
+            )
+        migrated = self._conformity(ref).checked(data)
+        for step in way:
+            migrated = step.apply(migrated)
+        return contract.from_data(migrated)
+
+    def write(self, contract: type[Contract], data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Write ``data`` of ``contract`` as an older version.
+
+        Raises :class:`UnknownVersion` where it cannot be written so, :class:`InvalidData` where what a downcast gives
+        is not that version.
+        """
+        own = contract.ref()
+        if version == own.version:
+            return data
+        target = versioned(contract, version)
+        way = self.way(contract, own.version, version)
+        if way is None or version > own.version or self.get(target) is None:
+            raise UnknownVersion(f"{own} cannot be written as {target}", remedy="add the missing downcast")
+        for step in way:
+            data = step.apply(data)
+        return self._conformity(target).checked(data)
+
+    def way(self, contract: type[Contract], source: int, target: int) -> Way | None:
+        """The steps that take data of version ``source`` to ``target``, or None where there is no way."""
+        self.know(contract)
+        place = (contract, source, target)
+        with self._lock:
+            if place not in self._ways:
+                self._ways[place] = self._found(contract, source, target)
+            return self._ways[place]
+
+    def _found(self, contract: type[Contract], source: int, target: int) -> Way | None:
+        declared = migrations(contract)
+        steps: list[Migration] = []
+        direction = 1 if target > source else -1
+        for version in range(source, target, direction):
+            step = declared.get((version, version + direction))
+            if step is not None:
+                steps.append(step)
+            elif not self._unchanged(contract, version, version + direction):
+                return None
+        return tuple(steps)
+
+    def _unchanged(self, contract: type[Contract], source: int, target: int) -> bool:
+        writer, reader = self.get(versioned(contract, source)), self.get(versioned(contract, target))
+        if writer is None or reader is None:
+            return False
+        return compare(writer.writes, reader.reads).verdict == "compatible"
+
+    def _reached(self, contract: type[Contract], ends: Any) -> Iterator[int]:
+        own = contract.ref().version
+        yield own
+        for version in range(own - 1, 0, -1):
+            source, target = ends(version)
+            if self.way(contract, source, target) is not None and self.get(versioned(contract, version)):
+                yield version
+
+    def _conformity(self, ref: ContractRef) -> Conformity:
+        with self._lock:
+            if ref not in self._conformities:
+                version = self.get(ref)
+                assert version is not None
+                self._conformities[ref] = Conformity(str(ref), version.writes, version.reads)
+            return self._conformities[ref]
+
+    def _listed(self, contract: type[Contract]) -> str:
+        return ", ".join(str(versioned(contract, version)) for version in self.readable(contract))
+
+
+def meet(giver: type[Contract], taker: type[Contract]) -> str:
+    """What keeps ``taker`` from reading what ``giver`` writes, directly or by a migration; empty where nothing does."""
+    gives, takes = giver.ref(), taker.ref()
+    if giver is taker:
+        return ""
+    if gives.name != takes.name:
+        return f"{gives} is another contract than {takes}"
+    if gives == takes:
+        verdict = compare(writes(giver), reads(taker))
+        what = verdict.differences[0] if verdict.differences else verdict.verdict
+        return "" if verdict.verdict == "compatible" else f"their {gives} is not the same: {what}"
+    versions = Versions()
+    versions.know(giver)
+    versions.know(taker)
+    mover = taker if takes.version > gives.version else giver
+    way = versions.way(mover, gives.version, takes.version)
+    return "" if way is not None else f"no migration leads from {gives} to {takes}"
+
+
+def known(contract: type[Contract]) -> Known:
+    """What a class says of its version."""
+    written, read = writes(contract), reads(contract)
+    return Known(contract.ref(), written, read, fingerprint_of(written, read, contract.__keys__))
+
+
+def parts(contract: type[BaseModel]) -> tuple[type[Contract], ...]:
+    """The contracts in the fields of a contract, at any depth: those that a join puts together."""
+    found: dict[type[Contract], None] = {}
+    seen: set[type] = set()
+    pending: list[Any] = [info.annotation for info in contract.model_fields.values()]
+    while pending:
+        hint = pending.pop()
+        pending.extend(get_args(hint))
+        if isinstance(hint, type) and issubclass(hint, BaseModel) and hint not in seen:
+            seen.add(hint)
+            pending.extend(info.annotation for info in hint.model_fields.values())
+            if issubclass(hint, Contract) and hint.__contract__ is not None:
+                found[hint] = None
+    return tuple(found)

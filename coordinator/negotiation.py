@@ -1,0 +1,120 @@
+"""Negotiation: which version of a contract a message is written in, so that every consumer of its queue can read it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from contracts import strictjson
+from contracts.contract import Contract, ContractRef
+from contracts.migration import versioned
+from contracts.versions import Versions
+from coordinator.store.store import Record, Store
+
+_log = logging.getLogger(__name__)
+
+FRESH = 1.0
+"""For how many seconds a producer goes by what it knows of the consumers. A worker waits longer than that between
+announcing itself and taking its first message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What a message was before it was written for an older reader: its version, and the digest of its data."""
+
+    schema: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Data as it goes into a message: the version it is written in, the data as JSON text, and what it was before."""
+
+    schema: str
+    data: str
+    original: Original | None = None
+
+    def record(self) -> Record:
+        return Record(self.schema, self.data)
+
+
+class Negotiator:
+    """Writes for the consumers that there are. Safe for threads."""
+
+    def __init__(self, store: Store, versions: Versions, clock: Callable[[], float] = time.monotonic) -> None:
+        self.versions = versions
+        self._store = store
+        self._clock = clock
+        self._seen: dict[str, tuple[float, list[dict[str, frozenset[int]]]]] = {}
+        self._lock = threading.Lock()
+
+    def written(self, record: Record, output: Contract | None, agents: Iterable[str]) -> Written:
+        """``record`` as the consumers of ``agents`` can read it. ``output`` is what the record says, None where this
+        build cannot read it: then it goes as it is.
+
+        Raises :class:`~contracts.errors.InvalidInput` where a downcast fails, and
+        :class:`~coordinator.errors.ServerError`.
+        """
+        ref = ContractRef.from_uri(record.schema)
+        if output is None:
+            return Written(record.schema, record.data)
+        contract = type(output)
+        version = self.version(contract, agents)
+        if version == ref.version:
+            return Written(record.schema, record.data)
+        data = self.versions.write(contract, output.to_data(), version)
+        original = Original(record.schema, digest(json.loads(record.data)))
+        return Written(versioned(contract, version).uri, strictjson.dumps(data), original)
+
+    def version(self, contract: type[Contract], agents: Iterable[str]) -> int:
+        """The newest version of ``contract`` that can be written here and that every consumer of ``agents`` accepts.
+
+        Consumers are the workers that are alive; where none is, the deployments that are recorded, or else the workers
+        that were seen last. Where no version suits all of them it is the newest that suits some.
+        """
+        options = self.versions.writable(contract)
+        if len(options) == 1:
+            return options[0]
+        name = contract.ref().name
+        accepted = [
+            build.get(name, frozenset()) for agent in dict.fromkeys(agents) for build in self._builds(agent)
+        ]
+        for suits in (all, any):
+            found = next(
+                (option for option in options if accepted and suits(option in known for known in accepted)),
+                None,
+            )
+            if found is not None:
+                return found
+        if accepted:
+            _log.warning("no consumer of %s says that it reads a version written here: %s", name, options)
+        return options[0]
+
+    def forget(self) -> None:
+        """Ask anew who consumes."""
+        with self._lock:
+            self._seen.clear()
+
+    def _builds(self, agent: str) -> list[dict[str, frozenset[int]]]:
+        with self._lock:
+            asked, builds = self._seen.get(agent, (-FRESH, []))
+        if self._clock() - asked < FRESH:
+            return builds
+        asked = self._clock()
+        builds = [
+            {name: frozenset(versions) for name, versions in manifest.get("accepts", {}).items()}
+            for manifest in self._store.consumers(agent)
+        ]
+        with self._lock:
+            self._seen[agent] = (asked, builds)
+        return builds
+
+
+def digest(data: object) -> str:
+    """The SHA-256 of JSON values in their canonical form, 64 hexadecimal digits."""
+    return hashlib.sha256(strictjson.canonical(data).encode()).hexdigest()

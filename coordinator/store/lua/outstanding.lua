@@ -1,0 +1,18 @@
+-- Count the steps of a shard that were sent and are not settled. KEYS: outstanding. ARGV: the oldest that counts (ms)
+-- Gives 'agent contract/version' and its count, one after the other. What is older belongs to no live run: it is dropped.
+local counts, found = {}, {}
+local fields = redis.call('HGETALL', KEYS[1])
+for at = 1, #fields, 2 do
+  local cut = string.find(fields[at + 1], ' ', 1, true)
+  local what = string.sub(fields[at + 1], cut + 1)
+  if tonumber(string.sub(fields[at + 1], 1, cut - 1)) < tonumber(ARGV[1]) then
+    redis.call('HDEL', KEYS[1], fields[at])
+  else
+    counts[what] = (counts[what] or 0) + 1
+  end
+end
+for what, count in pairs(counts) do
+  found[#found + 1] = what
+  found[#found + 1] = tostring(count)
+end
+return found
