@@ -185,11 +185,12 @@ class Handoff:
         """The data as this agent accepts it, and the migrations that it went through."""
         accepts, ref, data = self.agent.accepts, envelope.contract, envelope.data
         own = accepts.ref()
-        if envelope.join_schemas:
+        older = ref.name == own.name and ref.version < own.version
+        way = self._versions.way(accepts, ref.version, own.version) if older else ()
+        if envelope.join_schemas and way == ():  # a join has no writer: it is what its parts are
             data = upcast_parts(accepts, envelope.join_schemas, data, self._versions)
-        payload = self._versions.read(accepts, ref, data)
-        way = self._versions.way(accepts, ref.version, own.version) if ref != own else ()
-        return payload, [str(step) for step in way or ()]
+            ref = own if older else ref
+        return self._versions.read(accepts, ref, data), [str(step) for step in way or ()]
 
     def _key(self, payload: Contract, envelope: Envelope, delivery: Delivery) -> str:
         """The agent's key for this input; where it stands in the flow a second time, that is other work."""

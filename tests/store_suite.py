@@ -401,6 +401,77 @@ class TestPark:
         assert store.run("unknown") is None
 
 
+class TestOutstanding:
+    """What was sent and is not settled is counted by agent and contract version, whatever happened to it meanwhile."""
+
+    SENT = (("1", "shop.price", "shop.order/1"),)
+
+    def test_counted_until_settled(self, store: Store) -> None:
+        """A step counts from when it is sent until it is settled; then what follows it counts."""
+        store.start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
+        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        settle(store, claim(store).fence)
+        assert store.outstanding() == {("shop.ship", "shop.priced/1"): 1}
+        settle(store, claim(store, FIRST_END, key="k2").fence, FIRST_END, key="k2", ends=True)
+        assert store.outstanding() == {}
+
+    def test_parked_and_replayed(self, store: Store) -> None:
+        """A parked step goes on counting: its message may come back."""
+        store.start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
+        claim(store)
+        store.park(FIRST, {"kind": "error"}, entry("parked"))
+        store.unpark(FIRST, entry("replayed"))
+        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+
+    def test_again(self, store: Store) -> None:
+        """What is sent once more counts once, and not at all once it is settled."""
+        settle(store, claim(store).fence)
+        store.follow(FIRST, record=ONE, onward=Advance(sends=NEXT))
+        assert store.outstanding() == {("shop.ship", "shop.priced/1"): 1}
+        settle(store, claim(store, FIRST_END, key="k2").fence, FIRST_END, key="k2", ends=True)
+        store.follow(FIRST, record=ONE, onward=Advance(sends=NEXT))
+        assert store.outstanding() == {}
+
+    def test_join_counts_when_it_is_complete(self, store: Store) -> None:
+        """What follows branches counts when the last of them has arrived."""
+        for branch in ("a", "b"):
+            place = Place(FIRST.run, FIRST.flow, f"1.{branch}.1")
+            assert store.outstanding() == {}
+            settle(
+                store, claim(store, place, key=branch).fence, place, key=branch,
+                joins=(Join("1", ("a", "b"), branch),),
+            )  # fmt: skip
+        assert store.outstanding() == {("shop.ship", "shop.priced/1"): 1}
+
+    def test_part_differs_from_the_outcome(self, store: Store) -> None:
+        """A part is joined as it was written for the join; the outcome stays what it was."""
+        joins = (Join("1", ("a",), "a"),)
+        place = Place(FIRST.run, FIRST.flow, "1.a.1")
+        record = {"run": place.run, "kind": "settled"}
+        settled = store.settle(
+            place, agent=AGENT, key="k", content="c", fence=claim(store, place).fence, record=ONE,
+            entry=record, late=record, onward=Advance(joins, NEXT, TWO),
+        )  # fmt: skip
+        assert settled.joined == Record(f"a={TWO.schema}", '{"a":{"price":2}}')
+        assert claim(store, place).record == ONE
+
+    def test_cancelled(self, store: Store) -> None:
+        """Of a cancelled run nothing is outstanding; others go on counting."""
+        for place in (FIRST, OTHER):
+            store.start(place, key=place.run, content="c", first="[]", sends=self.SENT)
+        store.cancel(FIRST.run, entry("cancelled"))
+        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+
+    def test_forgotten_with_its_run(self, store: Store) -> None:
+        """What is older than a run can live is dropped."""
+        store.start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
+        shard = store.keys.outstanding(store.keys.shard(FIRST.run))
+        [field] = store.redis.hkeys(shard)
+        store.redis.hset(shard, field, "1 shop.price shop.order/1")
+        assert store.outstanding() == {}
+        assert store.redis.hlen(shard) == 0
+
+
 class TestTimeToLive:
     def test_every_key_has_one(self, store: Store, namespace: str) -> None:
         """After each kind of operation, every key has a time to live."""

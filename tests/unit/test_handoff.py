@@ -12,7 +12,7 @@ import pytest
 from fakeredis import FakeServer, FakeStrictRedis
 from pydantic import field_validator
 
-from contracts import Contract, Envelope, Key, Sensitive, strictjson, upcast
+from contracts import Contract, Envelope, Key, Sensitive, downcast, strictjson, upcast
 from contracts.envelope import message_id
 from contracts.versions import Versions
 from coordinator.agent import Agent, Context, agent
@@ -54,6 +54,13 @@ class Unkeyed(Contract, name="test.unkeyed", version=1):
 class Both(Contract, name="test.both", version=1):
     one: Priced
     two: Priced
+
+
+@downcast(Priced, 2, 1, lossy="the cents")
+def to_euros(data: dict[str, Any]) -> dict[str, Any]:
+    if data["cents"] < 0:
+        raise ValueError("no debts")
+    return {"order": data["order"], "euros": data["cents"] // 100}
 
 
 @upcast(Priced, 1, 2)
@@ -101,6 +108,16 @@ class Shop:
         return Handoff(which, self.settings, self.store, self.publisher, self.leases, self.negotiator)(
             delivery
         )
+
+    def older_reader(self, name: str, *, ended: bool = False) -> None:
+        """A consumer of an agent lives that reads the first version only, or ends."""
+        life = timedelta(seconds=0 if ended else 30)
+        self.store.announce({"agent": name, "accepts": {"test.priced": [1]}}, "old", life)
+        if ended:
+            self.store.announce(
+                {"agent": name, "accepts": {"test.priced": [2, 1]}}, "new", timedelta(seconds=30)
+            )
+        self.negotiator.forget()
 
     def history(self) -> list[dict[str, Any]]:
         return [json.loads(text) for _, text in self.store.history(0)]
@@ -199,6 +216,72 @@ class TestStraightPath:
         )
         assert shop.payloads == [Priced(order="o-1", cents=300)]
         assert shop.history()[0]["read"] == "test.priced/1"
+
+    def test_written_for_an_older_reader(self, shop: Shop) -> None:
+        """The next message is in the version that its consumer accepts; what it was made as, and its digest, go along."""
+        give, take = shop.agent(), shop.agent(Priced, name="test.take")
+        shop.older_reader("test.take")
+        [sent] = start(Flow("test.flow", give >> take), ORDER)
+        shop.handle(give, sent)
+        envelope = Envelope.decode(deliver(shop.publisher.messages[0]).envelope)
+        assert (envelope.contract.version, envelope.data) == (1, {"order": "o-1", "euros": 1})
+        assert envelope.original_schema == Priced.ref().uri
+        assert shop.history()[0]["wrote"] == "test.priced/2"
+        assert shop.history()[0]["sent"] == {"2": "test.priced/1"}
+        assert shop.store.outstanding() == {("test.take", "test.priced/1"): 1}
+        shop.answer = lambda priced, context: priced
+        shop.handle(take, shop.publisher.messages[0])
+        assert shop.payloads[-1] == Priced(order="o-1", cents=100)
+        entry = shop.history()[1]
+        assert (entry["read"], entry["original"], entry["migrated"]) == (
+            "test.priced/1",
+            "test.priced/2",
+            ["upcast test.priced 1 -> 2"],
+        )
+
+    def test_same_content_in_another_version(self, shop: Shop) -> None:
+        """The same outcome, sent once for an older reader and once for a newer one, is one piece of work."""
+        give, take = shop.agent(), shop.agent(Priced, name="test.take")
+        shop.answer = lambda payload, context: Priced(order="o-1", cents=199)
+        flow = Flow("test.flow", give >> take)
+        shop.older_reader("test.take")
+        for run in ("run-1", "run-2"):
+            [sent] = start(flow, ORDER, run)
+            shop.handle(give, sent)
+            if run == "run-1":
+                shop.older_reader("test.take", ended=True)
+        older, newer = shop.publisher.messages
+        assert isinstance(shop.handle(take, older), Done)
+        assert isinstance(shop.handle(take, newer), Done)
+        assert shop.told()[-1] == "deduplicated"
+
+    def test_part_for_an_older_join(self, shop: Shop) -> None:
+        """The parts of a join are written as its consumer accepts them."""
+        one, two = shop.agent(name="test.one"), shop.agent(name="test.two")
+        join = shop.agent(Both, Priced, name="test.join")
+        shop.older_reader("test.join")
+        for which, sent in zip(
+            (one, two), start(Flow("test.flow", parallel(one=one, two=two) >> join), ORDER), strict=True
+        ):
+            shop.handle(which, sent)
+        [sent] = shop.publisher.messages
+        envelope = Envelope.decode(deliver(sent).envelope)
+        assert envelope.join_schemas == "one=urn:contract:test.priced:1 two=urn:contract:test.priced:1"
+        shop.answer = lambda both, context: both.one
+        shop.handle(join, sent)
+        assert shop.payloads[-1].one == Priced(order="o-1", cents=100)
+
+    def test_failing_downcast_parks(self, shop: Shop) -> None:
+        """An output that cannot be written for its reader is parked, and nothing is settled."""
+        give, take = shop.agent(), shop.agent(Priced, name="test.take")
+        shop.older_reader("test.take")
+        shop.answer = lambda payload, context: Priced(order="o-1", cents=-1)
+        [sent] = start(Flow("test.flow", give >> take), ORDER)
+        parked = shop.handle(give, sent)
+        assert isinstance(parked, Park)
+        assert parked.failure.kind == "invalid-output"
+        assert "no debts" in parked.failure.text
+        assert shop.told() == ["parked"]
 
     def test_join_is_put_together(self, shop: Shop) -> None:
         """What joins branches gets all their outputs in one contract; the last branch sends it, once."""

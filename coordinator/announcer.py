@@ -1,0 +1,64 @@
+"""Announcer: says, as long as a worker lives, what its agents read and write. Producers go by it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from coordinator.errors import ServerError
+from coordinator.store.store import Store
+
+_log = logging.getLogger(__name__)
+_PER_LIFE = 3
+
+
+class Announcer:
+    """Announces ``manifests`` (JSON values, one for each agent) of one worker, from a thread of its own.
+
+    ``store`` must be this object's alone: a pool that forks while the thread has a connection in hand would give its
+    children a locked one. What is announced holds for ``life``; a worker that dies is believed alive for that long.
+    """
+
+    def __init__(
+        self, store: Store, manifests: Sequence[dict[str, Any]], instance: str, life: timedelta
+    ) -> None:
+        self._store = store
+        self._manifests = list(manifests)
+        self._instance = instance
+        self._life = life
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Announce, and go on doing so. Raises :class:`ServerError` where the first time fails."""
+        self._announce(self._life)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._repeat, name="announcer", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Say goodbye: from now on nothing is written for this worker."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        try:
+            self._announce(timedelta())
+        except ServerError as error:
+            _log.warning(
+                "the goodbye was not heard, so messages are written for this worker a while: %s", error
+            )
+        self._store.redis.close()
+
+    def _repeat(self) -> None:
+        while not self._stop.wait((self._life / _PER_LIFE).total_seconds()):
+            try:
+                self._announce(self._life)
+            except ServerError as error:
+                _log.warning("what this worker reads could not be announced; trying again: %s", error)
+
+    def _announce(self, life: timedelta) -> None:
+        for manifest in self._manifests:
+            self._store.announce(manifest, self._instance, life)
