@@ -54,3 +54,11 @@ class UnsafeText(InvalidInput):
 
 class UnmarkedText(InvalidData):
     """Text from outside is put into a field that is not declared as :class:`~contracts.text.UntrustedText`."""
+
+
+class InvalidRegistry(CoordinationError):
+    """A file or a folder of published contracts is not what it should be. Names the file."""
+
+
+class NotPublished(CoordinationError):
+    """A version of a contract was not published: a rule forbids it, or its files could not be written."""

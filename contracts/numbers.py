@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -17,10 +18,17 @@ def _exact(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
+EXACT_PATTERN = r"^[-+]?[0-9]+(\.[0-9]+)?$"
+
 ExactDecimal = Annotated[
     Decimal,
     BeforeValidator(_exact),
     Field(strict=False),
-    WithJsonSchema({"type": "string", "pattern": r"^[-+]?[0-9]+(\.[0-9]+)?$"}),
+    WithJsonSchema({"type": "string", "pattern": EXACT_PATTERN}),
 ]
 """A decimal that travels as text: JSON numbers become binary floats in most readers, and money must not."""
+
+
+def is_exact(metadata: Iterable[Any]) -> bool:
+    """Whether this stands beside a ``Decimal`` that is declared as :data:`ExactDecimal`."""
+    return any(isinstance(part, BeforeValidator) and part.func is _exact for part in metadata)

@@ -16,17 +16,21 @@ Currency = Literal["EUR", "USD", "GBP", "JPY", "BHD"]
 _MINOR_UNIT_DIGITS = {"EUR": 2, "USD": 2, "GBP": 2, "JPY": 0, "BHD": 3}
 HIGH_RISK = 70
 """From this score on a payment is held."""
+_TEST_CARD = "4111111111111111"
+"""Known everywhere as the number of no card."""
 _LOWEST_SCORES = {"low": 0, "medium": 40, "high": HIGH_RISK}
 
 
 class PaymentTerms(Contract):
     """What every contract of the chain carries on, so that no agent needs to ask another."""
 
-    payment_id: str = Key(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    amount: ExactDecimal = Field(gt=0, max_digits=15, decimal_places=3)
+    payment_id: str = Key(
+        min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", examples=["p-1001"]
+    )
+    amount: ExactDecimal = Field(gt=0, max_digits=15, decimal_places=3, examples=["120"])
     currency: Currency
-    debtor: str = Field(min_length=1, max_length=64)
-    creditor: str = Field(min_length=1, max_length=64)
+    debtor: str = Field(min_length=1, max_length=64, examples=["customer-1"])
+    creditor: str = Field(min_length=1, max_length=64, examples=["merchant-1"])
 
     @model_validator(mode="after")
     def _amount_fits_its_currency(self) -> Self:
@@ -40,8 +44,8 @@ class PaymentTerms(Contract):
 class PaymentSubmitted(PaymentTerms, name="payments.payment-submitted", version=1):
     """A customer pays. ``country`` is the merchant's, ``card_country`` the card issuer's (ISO 3166-1 alpha-2)."""
 
-    card_number: Sensitive = Field(min_length=12, max_length=19)
-    country: str = Field(pattern=r"^[A-Z]{2}$")
+    card_number: Sensitive = Field(min_length=12, max_length=19, examples=[_TEST_CARD])
+    country: str = Field(pattern=r"^[A-Z]{2}$", examples=["DE"])
     card_country: str | None = Field(default=None, pattern=r"^[A-Z]{2}$")
     submitted_at: datetime
 
@@ -57,7 +61,7 @@ class PaymentSubmitted(PaymentTerms, name="payments.payment-submitted", version=
 class FraudScored(PaymentTerms, name="payments.fraud-scored", version=2):
     """How risky a payment is: ``risk_score`` from 0 (none) to 100. Version 1 had a ``risk_level``."""
 
-    card_number: Sensitive
+    card_number: Sensitive = Field(examples=[_TEST_CARD])
     risk_score: int = Field(ge=0, le=100)
 
 

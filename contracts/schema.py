@@ -11,8 +11,12 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic.errors import PydanticUserError
+
 from contracts import strictjson
 from contracts.contract import Contract
+from contracts.errors import ContractError
+from contracts.text import printable
 
 Schema = dict[str, Any]
 
@@ -42,7 +46,22 @@ def writes(contract: type[Contract]) -> Schema:
 
 def reads(contract: type[Contract]) -> Schema:
     """The open schema of what a reader of ``contract`` takes: what it does not know it ignores."""
-    return normal(contract.model_json_schema(mode="validation"))
+    return normal(generated(contract))
+
+
+def generated(contract: type[Contract]) -> Schema:
+    """The schema of what a reader takes as Pydantic makes it, annotations included.
+
+    Raises :class:`~contracts.errors.ContractError` where a field is of a type that JSON Schema cannot say.
+    """
+    try:
+        return contract.model_json_schema(mode="validation")
+    except PydanticUserError as error:
+        raise ContractError(
+            f"{contract.__contract__ or contract.__name__} has no JSON Schema: {printable(error.message, 200)}",
+            "nobody could check what it says",
+            "give the field a type that JSON has, or declare its schema with pydantic.WithJsonSchema",
+        ) from None
 
 
 def fingerprint(contract: type[Contract]) -> str:
