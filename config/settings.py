@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     None: a temporary file when embedded, else ``sqlite:///coordinator-journal.sqlite3``."""
     agents: _Modules = ("tasks.payments",)
     """Modules in which agents and flows are found, separated by commas."""
+    contracts_folder: str = "contracts/published"
+    """Where your published contracts are, and new ones are written; those of this package are known without."""
     namespace: str = Field(default="", pattern=r"^[a-z0-9-]{0,40}$")
     """Prefix of every queue, exchange and Redis key, so that several installations can share servers."""
     eager: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import click
 from contracts import strictjson
 from contracts.compatibility import Verdict, compare
 from contracts.errors import CoordinationError
+from contracts.fields import changes
+from contracts.publication import Published
 from contracts.text import printable
+from coordinator.cli.contract_publish import check, publish
+from coordinator.cli.contract_show import find, list_contracts, opened, show
 from coordinator.cli.output import out, print_json, table
 
 _STATUS = {"compatible": 0, "incompatible": 1, "unknown": 3}
@@ -24,12 +29,23 @@ class _Unreadable(click.ClickException):
 
 @click.group("contracts")
 def contracts() -> None:
-    """Look at contracts, and at what a change of one breaks."""
+    """Publish contracts, and see what a change of one breaks.
+
+    \b
+    coordinator contracts check                                      is everything published? the gate for CI
+    coordinator contracts publish --owner payments                   publish what is new
+    coordinator contracts show payments.fraud-scored                 its fields and versions
+    coordinator contracts diff payments.fraud-scored/1 payments.fraud-scored/2
+    """
+
+
+for _command in (check, publish, list_contracts, show):
+    contracts.add_command(_command)
 
 
 @contracts.command("diff")
-@click.argument("writer", type=click.Path(path_type=Path), metavar="WRITER.json")
-@click.argument("reader", type=click.Path(path_type=Path), metavar="READER.json")
+@click.argument("writer", type=click.Path(path_type=Path), metavar="WRITER")
+@click.argument("reader", type=click.Path(path_type=Path), metavar="READER")
 @click.option(
     "--mode",
     type=click.Choice(list(_DIRECTIONS)),
@@ -42,7 +58,8 @@ def contracts() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def diff(writer: Path, reader: Path, mode: str, containment: bool, as_json: bool) -> None:
-    """Whether READER.json can read whatever WRITER.json writes. Both are JSON Schemas (2020-12 or draft-07).
+    """Whether READER can read whatever WRITER writes. Both are files of JSON Schemas (2020-12 or draft-07), or published
+    versions of a contract, such as payments.fraud-scored/2.
 
     By default the writer emits only the properties that it declares. What is incompatible comes with a witness: an
     instance that is written and cannot be read.
@@ -50,12 +67,15 @@ def diff(writer: Path, reader: Path, mode: str, containment: bool, as_json: bool
     Exit status: 0 compatible, 1 incompatible, 3 not decided, 2 a file is not a schema.
     """
     schemas = {"backward": (writer, reader), "forward": (reader, writer)}
-    loaded = {path: _schema(path) for path in (writer, reader)}
+    versions = {path: _version(path) for path in (writer, reader)}
+    loaded = {path: version or _schema(path) for path, version in versions.items()}
     verdicts: list[tuple[str, Path, Path, Verdict]] = []
     for direction in _DIRECTIONS[mode]:
         writes, reads = schemas[direction]
         try:
-            verdict = compare(loaded[writes], loaded[reads], containment=containment)
+            verdict = compare(
+                _side(loaded[writes], "writes"), _side(loaded[reads], "reads"), containment=containment
+            )
         except CoordinationError as error:
             raise _Unreadable(f"{_named(writes)} and {_named(reads)}: {error}") from None
         verdicts.append((direction, writes, reads, verdict))
@@ -65,6 +85,7 @@ def diff(writer: Path, reader: Path, mode: str, containment: bool, as_json: bool
     else:
         for _, writes, reads, verdict in verdicts:
             _print(writes, reads, verdict)
+        _print_changes(versions[writer], versions[reader])
     if worst.verdict != "compatible":
         raise click.exceptions.Exit(_STATUS[worst.verdict])
 
@@ -108,6 +129,29 @@ def _print(writes: Path, reads: Path, verdict: Verdict) -> None:
     if verdict.verdict == "incompatible":
         witness = printable(strictjson.dumps(verdict.witness), 2000)
         out.print(f"witness: {witness}", markup=False, soft_wrap=True)
+
+
+def _print_changes(old: Published | None, new: Published | None) -> None:
+    if old is not None and new is not None:
+        rows = [
+            (change.path, change.was or "-", change.now or "-") for change in changes(old.reads, new.reads)
+        ]
+        if rows:
+            out.print(table("fields", ("field", str(old.ref), str(new.ref)), rows))
+
+
+def _version(path: Path) -> Published | None:
+    """A published version, where it is called like one and no file is."""
+    if path.suffix == ".json" or path.exists() or not re.fullmatch("[^/]+/[0-9]+", str(path)):
+        return None
+    try:
+        return find(opened(), str(path))
+    except click.ClickException as error:
+        raise _Unreadable(error.message) from None
+
+
+def _side(given: Any, side: str) -> Any:
+    return getattr(given, side) if isinstance(given, Published) else given
 
 
 def _schema(path: Path) -> Any:

@@ -20,6 +20,8 @@ err = Console(stderr=True, highlight=False)
 STYLES = {
     "completed": "green", "settled": "green", "running": "cyan", "started": "cyan", "parked": "red", "late": "yellow",
     "retried": "yellow", "replayed": "magenta", "deduplicated": "blue", "cancelled": "dim", "waiting": "red",
+    "published": "green", "unchanged": "green", "not published": "yellow", "would be published": "green",
+    "changed": "red", "breaks": "red", "refused": "red",
 }  # fmt: skip
 
 

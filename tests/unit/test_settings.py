@@ -19,6 +19,7 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "redis_url": ({"BROKER_URL": "amqps://b", "REDIS_URL": "rediss://:hush@r:1/2"}, "rediss://:hush@r:1/2"),
     "journal_url": ({"JOURNAL_URL": "postgresql+psycopg://u:p@h/d"}, "postgresql+psycopg://u:p@h/d"),
     "agents": ({"AGENTS": "one.agents, two ,"}, ("one.agents", "two")),
+    "contracts_folder": ({"CONTRACTS_FOLDER": "schemas/published"}, "schemas/published"),
     "namespace": ({"NAMESPACE": "team-1"}, "team-1"),
     "eager": ({"EAGER": "true"}, True),
     "lease": ({"LEASE": "250ms"}, timedelta(milliseconds=250)),

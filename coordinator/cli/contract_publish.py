@@ -1,0 +1,146 @@
+"""The commands that compare the contracts of the loaded agents with what is published, and publish them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.settings import load
+from contracts.contract import Contract
+from contracts.errors import NotPublished
+from contracts.publication import MODES
+from contracts.publishing import Decision, decide
+from contracts.publishing import publish as write
+from contracts.registry import Registry, open_registry
+from contracts.text import printable
+from coordinator.cli.contract_report import STATES, note, print_problems, report
+from coordinator.cli.output import err, out, print_json, table
+from coordinator.edges import contracts_of, edges_of
+from coordinator.loading import Catalogue, load_modules
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+
+
+@click.command("check")
+@json_option
+def check(as_json: bool) -> None:
+    """Whether every contract of the loaded agents is published as the code has it. A gate for CI.
+
+    Looks at the contracts of COORDINATOR_AGENTS, and at those in their fields. Each older version that is published must be
+    read as its mode promises, each migration is tried on samples, and each golden envelope is read back.
+
+    Exit status: 0 all are published and in order, 1 otherwise.
+    """
+    catalogue, registry = _opened()
+    decisions = [decide(contract, registry) for contract in contracts_of(catalogue)]
+    if as_json:
+        print_json([report(decision, edges_of(catalogue, decision.ref.name)) for decision in decisions])
+    else:
+        rows = [
+            (
+                decision.ref.name,
+                decision.ref.version,
+                STATES.get(decision.state, decision.state),
+                note(decision),
+            )
+            for decision in decisions
+        ]
+        out.print(table("contracts", ("contract", "version", "state", "note"), rows))
+        _print_all(catalogue, decisions)
+    if any(decision.state != "published" for decision in decisions):
+        raise click.exceptions.Exit(1)
+
+
+@click.command("publish")
+@click.argument("names", metavar="[CONTRACT...]", nargs=-1)
+@click.option(
+    "--owner", default="", help="The team that answers for it; by default that of the version before."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    help="What it promises towards older versions; by default as the version before, FULL_TRANSITIVE for the first.",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be published, and write nothing.")
+@json_option
+def publish(names: tuple[str, ...], owner: str, mode: str | None, dry_run: bool, as_json: bool) -> None:
+    """Publish each CONTRACT (a name, or name/version) of the loaded agents; by default all that are not published.
+
+    What breaks a promise is refused, and nothing of it is written. Commit the files that are: they never change.
+
+    Exit status: 0 what was asked for is published, 1 something was refused.
+    """
+    catalogue, registry = _opened()
+    done: list[tuple[Decision, str, tuple[Path, ...]]] = []
+    for contract in _chosen(contracts_of(catalogue), names):
+        decision = decide(contract, registry, owner=owner, mode=mode or "")
+        done.append((decision, *_published(decision, registry, dry_run)))
+    if as_json:
+        print_json([_outcome(catalogue, *outcome) for outcome in done])
+    else:
+        rows = [
+            (decision.ref.name, decision.ref.version, state, _written(files))
+            for decision, state, files in done
+        ]
+        out.print(table("contracts", ("contract", "version", "state", "written"), rows))
+        _print_all(catalogue, [decision for decision, *_ in done])
+    if any(state not in ("published", "unchanged", "would be published") for _, state, _ in done):
+        raise click.exceptions.Exit(1)
+
+
+def _published(decision: Decision, registry: Registry, dry_run: bool) -> tuple[str, tuple[Path, ...]]:
+    if decision.state == "published":
+        return "unchanged", ()
+    if decision.state != "new":
+        return decision.state, ()
+    if dry_run:
+        registry.take(decision.published, decision.golden)
+        return "would be published", ()
+    try:
+        return "published", write(decision, registry)
+    except NotPublished as error:
+        err.print(f"coordinator: {error}", markup=False, soft_wrap=True)
+        return "refused", ()
+
+
+def _written(files: tuple[Path, ...]) -> str:
+    if not files:
+        return ""
+    first, *others = files
+    here = Path.cwd()
+    shown = first.relative_to(here) if first.is_relative_to(here) else first
+    return " and ".join([str(shown), *(path.name for path in others)])
+
+
+def _outcome(catalogue: Catalogue, decision: Decision, state: str, files: Iterable[Path]) -> dict[str, Any]:
+    said = report(decision, edges_of(catalogue, decision.ref.name))
+    return {**said, "state": state, "written": [str(path) for path in files]}
+
+
+def _print_all(catalogue: Catalogue, decisions: Iterable[Decision]) -> None:
+    for decision in decisions:
+        if decision.problems:
+            print_problems(decision, edges_of(catalogue, decision.ref.name))
+
+
+def _opened() -> tuple[Catalogue, Registry]:
+    settings = load()
+    return load_modules(settings.agents), open_registry(Path(settings.contracts_folder))
+
+
+def _chosen(loaded: tuple[type[Contract], ...], names: tuple[str, ...]) -> tuple[type[Contract], ...]:
+    known = {said for contract in loaded for said in (contract.ref().name, str(contract.ref()))}
+    for name in names:
+        if name not in known:
+            there = ", ".join(sorted({contract.ref().name for contract in loaded}))
+            raise click.UsageError(
+                f"no loaded agent has a contract {printable(name, 120)!r}; there are: {there}"
+            )
+    return tuple(
+        contract
+        for contract in loaded
+        if not names or contract.ref().name in names or str(contract.ref()) in names
+    )

@@ -1,0 +1,79 @@
+"""What is wrong with a contract, laid out so that a reviewer sees it at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contracts import strictjson
+from contracts.problem import Problem
+from contracts.publishing import Decision
+from contracts.text import printable
+from coordinator.cli.output import out, table
+from coordinator.edges import Edges
+
+STATES = {"published": "published", "new": "not published"}
+"""How a state is called where it is not by its own name."""
+
+
+def note(decision: Decision) -> str:
+    """One line on a decision."""
+    if decision.state == "new":
+        owner = "" if decision.published.owner else " --owner TEAM"
+        return f"coordinator contracts publish {decision.ref}{owner}"
+    if not decision.problems:
+        return f"owner {decision.published.owner}, {decision.published.mode}"
+    more = len(decision.problems) - 1
+    return decision.problems[0].text + (f" (and {more} more)" if more else "")
+
+
+def report(decision: Decision, edges: Edges) -> dict[str, Any]:
+    """The same for programs, with all of its problems."""
+    return {
+        "contract": decision.ref.name,
+        "version": decision.ref.version,
+        "state": STATES.get(decision.state, decision.state),
+        "note": note(decision),
+        "owner": decision.published.owner,
+        "mode": decision.published.mode,
+        "producers": list(edges.producers),
+        "consumers": list(edges.consumers),
+        "problems": [problem.to_json() for problem in decision.problems],
+    }
+
+
+def print_problems(decision: Decision, edges: Edges) -> None:
+    """What is wrong, which fields it is about, who is concerned, and what to do."""
+    out.print()
+    _line(f"{decision.ref}: {STATES.get(decision.state, decision.state)}", style="bold red")
+    _line(f"  written by   {', '.join(edges.producers) or 'no agent that is loaded'}")
+    _line(f"  read by      {', '.join(edges.consumers) or 'no agent that is loaded'}")
+    shown: set[Any] = set()
+    for problem in decision.problems:
+        out.print()
+        _line(f"  {problem.rule}: {problem.text}")
+        _tables(problem, shown)
+        if problem.has_witness:
+            word = "instance:" if problem.rule == "migration" else "witness: "
+            _line(f"  {word} {printable(strictjson.dumps(problem.witness), 2000)}")
+        _line(f"  remedy:   {problem.remedy}", style="green")
+
+
+def _tables(problem: Problem, shown: set[Any]) -> None:
+    if problem.changes and problem.changes not in shown:
+        shown.add(problem.changes)
+        rows = [(change.path, change.was or "-", change.now or "-") for change in problem.changes]
+        out.print(table("", ("field", *problem.sides), rows))
+    if problem.differences:
+        rows = [
+            (
+                difference.path or "/",
+                "nothing" if difference.kind == "required" else difference.writer,
+                difference.reader + ("" if difference.certain else " (not decided)"),
+            )
+            for difference in problem.differences
+        ]
+        out.print(table("", ("where", "may be written", "is wanted"), rows))
+
+
+def _line(text: str, style: str | None = None) -> None:
+    out.print(printable(text, 4000), markup=False, soft_wrap=True, style=style)

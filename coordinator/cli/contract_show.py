@@ -1,0 +1,128 @@
+"""The commands that show what is published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from config.settings import load
+from contracts.contract import ContractRef
+from contracts.fields import fields
+from contracts.publication import Published
+from contracts.registry import Registry, open_registry
+from contracts.text import printable
+from coordinator.cli.output import out, print_json, table
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+_DIGITS = 12  # of a fingerprint
+
+
+@click.command("list")
+@_json
+def list_contracts(as_json: bool) -> None:
+    """The contracts that are published."""
+    registry = opened()
+    columns = ("contract", "versions", "owner", "mode", "keys")
+    newest = [find(registry, name) for name in registry.names()]
+    listed = [
+        (
+            published.ref.name,
+            list(registry.versions(published.ref.name)),
+            published.owner,
+            published.mode,
+            list(published.keys),
+        )
+        for published in newest
+    ]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in listed])
+    else:
+        rows = [
+            [", ".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row] for row in listed
+        ]
+        out.print(table("contracts", columns, rows))
+
+
+@click.command("show")
+@click.argument("contract", metavar="NAME[/VERSION]")
+@_json
+def show(contract: str, as_json: bool) -> None:
+    """One published version, by default the newest: its fields, and the versions beside it."""
+    registry = opened()
+    published = find(registry, contract)
+    versions = [
+        _version(registry.get(ContractRef(published.ref.name, number)))
+        for number in registry.versions(published.ref.name)
+    ]
+    if as_json:
+        print_json({**published.to_json(), "versions": versions})
+        return
+    rows = [
+        (
+            field.path,
+            field.kind,
+            field.bounds,
+            "required" if field.required else "optional",
+            _marks(published, field.path),
+        )
+        for field in fields(published.reads).values()
+    ]
+    out.print(table(str(published.ref), ("field", "type", "bounds", "for readers", "marks"), rows))
+    if published.description:
+        out.print(printable(published.description, 2000), markup=False)
+    columns = ("version", "up from before", "down to before", "owner", "mode", "fingerprint")
+    shown = [
+        (
+            version["version"],
+            "upcast" if version["upcast"] else "-",
+            _downcast(version["downcast"]),
+            version["owner"],
+            version["mode"],
+            version["fingerprint"].removeprefix("sha256:")[:_DIGITS],
+        )
+        for version in versions
+    ]
+    out.print(table("versions", columns, shown))
+
+
+def opened() -> Registry:
+    """The registry that the settings name."""
+    return open_registry(Path(load().contracts_folder))
+
+
+def find(registry: Registry, said: str) -> Published:
+    """The version that ``name`` or ``name/version`` means. Raises :class:`click.ClickException` where there is none."""
+    name, _, version = said.partition("/")
+    numbers = registry.versions(name)
+    if numbers and (not version or version in map(str, numbers)):
+        found = registry.get(ContractRef(name, int(version) if version else numbers[-1]))
+        if found is not None:
+            return found
+    there = [f"{name}/{number}" for number in numbers] or list(registry.names()) or ["none"]
+    raise click.ClickException(f"{printable(said, 120)!r} is not published; there is: {', '.join(there)}")
+
+
+def _version(published: Published | None) -> dict[str, Any]:
+    assert published is not None
+    return {
+        "version": published.ref.version,
+        "upcast": published.upcast,
+        "downcast": None if published.downcast is None else {"lossy": published.downcast},
+        "owner": published.owner,
+        "mode": published.mode,
+        "fingerprint": published.fingerprint,
+        "generator": published.generator,
+    }
+
+
+def _marks(published: Published, path: str) -> str:
+    marks = ["key"] if path.removeprefix("/") in published.keys else []
+    return ", ".join([*marks, *(["sensitive"] if path in published.sensitive else [])])
+
+
+def _downcast(said: dict[str, str] | None) -> str:
+    if said is None:
+        return "-"
+    return f"downcast; lost: {said['lossy']}" if said["lossy"] else "downcast"

@@ -1,0 +1,52 @@
+"""Edges: which contracts the loaded agents and flows use, who writes each and who reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from contracts.contract import Contract
+from contracts.versions import parts
+from coordinator.agent import Agent
+from coordinator.loading import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Who writes a contract and who reads it, in words: agents, with the flows in which they do."""
+
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+
+
+def contracts_of(catalogue: Catalogue) -> tuple[type[Contract], ...]:
+    """The contracts that agents accept and emit, and those in their fields, by name and version."""
+    found = {contract for agent in catalogue.agents.values() for contract in _all_of(agent)}
+    return tuple(
+        sorted(found, key=lambda contract: (contract.ref(), contract.__module__, contract.__qualname__))
+    )
+
+
+def edges_of(catalogue: Catalogue, name: str) -> Edges:
+    """Who writes and who reads the contract ``name``, of whichever version."""
+    producers = [
+        f"whoever starts {flow.name}" for flow in catalogue.flows.values() if _has(flow.accepts, name)
+    ]
+    producers += [_named(catalogue, agent) for agent in catalogue.agents.values() if _has(agent.emits, name)]
+    consumers = [_named(catalogue, agent) for agent in catalogue.agents.values() if _has(agent.accepts, name)]
+    return Edges(tuple(producers), tuple(consumers))
+
+
+def _all_of(agent: Agent) -> Iterator[type[Contract]]:
+    for contract in (agent.accepts, agent.emits):
+        yield contract
+        yield from parts(contract)
+
+
+def _has(contract: type[Contract], name: str) -> bool:
+    return any(found.ref().name == name for found in (contract, *parts(contract)))
+
+
+def _named(catalogue: Catalogue, agent: Agent) -> str:
+    flows = [flow.name for flow in catalogue.flows.values() if agent.name in flow.agents()]
+    return f"{agent.name} (in {', '.join(flows)})" if flows else agent.name
