@@ -1,0 +1,89 @@
+"""What is published is what the code declares, and it is read and written through its migrations."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import noop
+from contracts import Contract, ContractRef
+from contracts.payments import FraudScored
+from contracts.publishing import decide
+from contracts.registry import Registry
+from contracts.versions import Versions
+from coordinator.edges import contracts_of, edges_of
+from coordinator.loading import Catalogue, load_modules
+from examples.review import StubModel, review_flow
+
+FOLDER = Path(__file__).parents[2] / "contracts" / "published"
+V1, V2 = ContractRef("payments.fraud-scored", 1), ContractRef("payments.fraud-scored", 2)
+VERSIONS = Versions(published.known() for published in Registry(FOLDER))
+
+
+def catalogue() -> Catalogue:
+    """All that a worker may load of this repository."""
+    found = load_modules(["tasks.payments", noop.__name__])
+    found.add(review_flow(StubModel()))
+    return found
+
+
+@pytest.mark.parametrize("contract", contracts_of(catalogue()), ids=lambda contract: str(contract.ref()))
+def test_what_the_code_declares_is_published(contract: type[Contract]) -> None:
+    """Every contract of every agent is published as the code has it; its migrations hold and its golden envelopes are read."""
+    decision = decide(contract, Registry(FOLDER))
+    assert (decision.state, decision.problems) == ("published", ())
+
+
+def test_nothing_else_is_published() -> None:
+    """Each published contract is one that some agent uses."""
+    assert {*Registry(FOLDER).names()} == {contract.ref().name for contract in contracts_of(catalogue())}
+
+
+def test_every_published_version_can_be_read() -> None:
+    """Each file is well formed, and has golden envelopes."""
+    registry = Registry(FOLDER)
+    assert len([*registry]) >= 10
+    assert all(registry.golden(published.ref) for published in registry)
+
+
+def test_who_is_concerned() -> None:
+    """A contract knows its writers and readers, with their flows."""
+    edges = edges_of(catalogue(), "payments.fraud-scored")
+    assert edges.producers == ("payments.fraud (in payments.payment)",)
+    assert edges.consumers == ("payments.authorisation (in payments.payment)",)
+    assert edges_of(catalogue(), "payments.payment-submitted").producers == (
+        "whoever starts payments.payment",
+    )
+
+
+names = st.text("abcdefghijklmnopqrstuvwxyzäöü -", min_size=1, max_size=64)
+terms: dict[str, st.SearchStrategy[Any]] = {
+    "payment_id": st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z"),
+    "amount": st.decimals(min_value=Decimal("0.01"), max_value=10**9, places=2).map(str),
+    "currency": st.sampled_from(["EUR", "USD", "GBP"]),
+    "debtor": names,
+    "creditor": names,
+    "card_number": st.text("0123456789", max_size=19),
+}
+
+
+@given(st.fixed_dictionaries({**terms, "risk_level": st.sampled_from(["low", "medium", "high"])}))
+def test_a_level_comes_back(data: dict[str, Any]) -> None:
+    """What version 1 wrote is read as version 2, and written as version 1 again it is what it was."""
+    scored = VERSIONS.read(FraudScored, V1, data)
+    assert VERSIONS.write(FraudScored, scored.to_data(), 1) == data
+
+
+@given(st.fixed_dictionaries({**terms, "risk_score": st.integers(0, 100)}))
+def test_a_score_keeps_its_level(data: dict[str, Any]) -> None:
+    """A score that goes through version 1 loses no more than is declared: it stays within its level, and all else is kept."""
+    older = VERSIONS.write(FraudScored, data, 1)
+    back = VERSIONS.read(FraudScored, V1, older).to_data()
+    assert VERSIONS.write(FraudScored, back, 1) == older
+    assert back["risk_score"] <= data["risk_score"]
+    assert {**back, "risk_score": data["risk_score"]} == data
