@@ -28,6 +28,10 @@ class InvalidSchema(CoordinationError):
     """A document is not a JSON Schema. Names the place, as a JSON pointer into the document."""
 
 
+class InvalidManifest(CoordinationError):
+    """A document is not the manifest of a build of an agent. Names the field."""
+
+
 class InvalidInput(CoordinationError):
     """Something that came from outside is not what its contract says. Never retried: it would not get better."""
 

@@ -31,8 +31,12 @@ class UnknownLetter(CoordinationError):
     """There is no dead letter of that id."""
 
 
+class UnknownDeployment(CoordinationError):
+    """That build of that agent is not recorded as deployed."""
+
+
 class Conflict(CoordinationError):
-    """The same idempotency key came with another content. The first content keeps its effect."""
+    """The same idempotency key came with another content, or the same build with another manifest. What came first stays."""
 
 
 class ServerError(CoordinationError):

@@ -28,6 +28,7 @@ from contracts.errors import CoordinationError, InvalidInput
 from contracts.text import printable
 from coordinator.batch import Batch, batch_letters, read_lines, start_batch
 from coordinator.bootsteps import worker_engine
+from coordinator.cli import deployments
 from coordinator.cli.contracts import contracts
 from coordinator.cli.output import bar, err, out, print_json, table
 from coordinator.cli.timeline import timeline
@@ -81,6 +82,8 @@ def cli() -> None:
 
 
 cli.add_command(contracts)
+for _command in deployments.COMMANDS:
+    contracts.add_command(_command)
 
 
 @cli.command()

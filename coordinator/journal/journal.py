@@ -13,9 +13,13 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from contracts.manifest import Manifest
 from coordinator.errors import ServerError
 from coordinator.history import now
+from coordinator.journal import deployments
+from coordinator.journal.deployments import DeploymentRow
 from coordinator.journal.tables import actions, dead_letters, history, metadata
+from coordinator.journal.tables import deployments as deployments_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,15 +193,48 @@ class Journal:
     def act(self, action: str, *, who: str, run: str = "", letter: str = "", note: str = "") -> None:
         """Record what an operator did."""
         with self._begin() as connection:
-            connection.execute(
-                insert(actions).values(at=now(), who=who, action=action, run=run, letter=letter, note=note)
-            )
+            _act(connection, action, who=who, run=run, letter=letter, note=note)
 
     def acts(self, run: str) -> list[dict[str, Any]]:
         """What operators did to a run, oldest first."""
         query = select(actions).where(actions.c.run == run).order_by(actions.c.id)
         with self._begin() as connection:
             return [dict(found) for found in connection.execute(query).mappings()]
+
+    def record_deployment(self, manifest: Manifest, by: str) -> bool:
+        """Record that a build is deployed, and who said so. The same build again is no second one (False); one that was
+        withdrawn is deployed again.
+
+        Raises :class:`~coordinator.errors.Conflict` where the build is known with another manifest.
+        """
+        with self._begin() as connection:
+            new = deployments.record(connection, self._insert(deployments_table), manifest, by)
+            if new:
+                _act(connection, "record-deployment", who=by, note=str(manifest))
+        return new
+
+    def withdraw(self, agent: str, build: str, by: str) -> None:
+        """Record that a build is not deployed any more, and who said so.
+
+        Raises :class:`~coordinator.errors.UnknownDeployment` where it is not recorded as deployed.
+        """
+        with self._begin() as connection:
+            deployments.withdraw(connection, agent, build, by)
+            _act(connection, "withdraw-deployment", who=by, note=f"{agent} build {build}")
+
+    def deployments(self, agent: str = "") -> list[DeploymentRow]:
+        """The builds of an agent, or of all agents, that are recorded as deployed or were; the oldest first."""
+        with self._begin() as connection:
+            return deployments.listed(connection, agent)
+
+    def previous(self, agent: str) -> DeploymentRow | None:
+        """The build of an agent that was withdrawn last."""
+        return next((row for row in self.deployments(agent) if row.state == "previous"), None)
+
+    def dead_lettered(self, agent: str) -> dict[str, int]:
+        """How many letters of an agent wait, by ``contract/version`` (empty where a letter is no envelope)."""
+        with self._begin() as connection:
+            return deployments.dead_lettered(connection, agent)
 
     def ping(self) -> str:
         """Name and version of the database. Raises :class:`ServerError` where there is none."""
@@ -231,6 +268,14 @@ class Journal:
 
     def _insert(self, table: Any) -> Any:
         return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _act(
+    connection: Connection, action: str, *, who: str, run: str = "", letter: str = "", note: str = ""
+) -> None:
+    connection.execute(
+        insert(actions).values(at=now(), who=who, action=action, run=run, letter=letter, note=note)
+    )
 
 
 def _letter(found: Any) -> LetterRow:

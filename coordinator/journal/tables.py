@@ -56,3 +56,15 @@ actions = Table(
     Column("letter", String(200), nullable=False),
     Column("note", Text, nullable=False),
 )
+
+deployments = Table(
+    "handoff_deployments",
+    metadata,
+    Column("agent", String(200), primary_key=True),
+    Column("build", String(80), primary_key=True),
+    Column("manifest", Text, nullable=False),
+    Column("recorded_at", String(40), nullable=False),
+    Column("recorded_by", String(200), nullable=False),
+    Column("withdrawn_at", String(40), nullable=False),
+    Column("withdrawn_by", String(200), nullable=False),
+)

@@ -1,0 +1,20 @@
+"""Deployment: whether a new build of an agent goes with what is deployed, and with what is still queued."""
+
+from contracts.deployment.builds import Build, Deployed, Outstanding, State
+from contracts.deployment.decision import Decision, Edge, Problem, Rule
+from contracts.deployment.judge import judge, negotiated
+from contracts.manifest import Manifest
+
+__all__ = [
+    "Build",
+    "Decision",
+    "Deployed",
+    "Edge",
+    "Manifest",
+    "Outstanding",
+    "Problem",
+    "Rule",
+    "State",
+    "judge",
+    "negotiated",
+]
