@@ -16,6 +16,7 @@ from contracts.publication import Published
 from contracts.text import printable
 from coordinator.cli.contract_publish import check, publish
 from coordinator.cli.contract_show import find, list_contracts, opened, show
+from coordinator.cli.docs import docs
 from coordinator.cli.output import out, print_json, table
 
 _STATUS = {"compatible": 0, "incompatible": 1, "unknown": 3}
@@ -39,7 +40,7 @@ def contracts() -> None:
     """
 
 
-for _command in (check, publish, list_contracts, show):
+for _command in (check, publish, list_contracts, show, docs):
     contracts.add_command(_command)
 
 

@@ -1,0 +1,161 @@
+"""Traffic: queues and exchanges as AsyncAPI channels, and who sends and receives on them as operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from contracts.contract import ContractRef
+from coordinator.catalogue.marks import prose
+from coordinator.catalogue.model import AgentEntry, ExchangeEntry, Landscape, QueueEntry
+
+Object = dict[str, Any]
+
+BINDING = "0.3.0"
+"""The version of AsyncAPI's AMQP 0-9-1 bindings."""
+
+
+def identity(ref: ContractRef) -> str:
+    """The name of a version among messages and schemas."""
+    return f"{ref.name}.v{ref.version}"
+
+
+def refer(*path: str) -> Object:
+    """A reference to a place in the document."""
+    return {"$ref": "#/" + "/".join(part.replace("~", "~0").replace("/", "~1") for part in path)}
+
+
+def channels(landscape: Landscape) -> Object:
+    """A channel for each queue, with the messages that may stand in it, and for each exchange."""
+    accepted = {agent.name: _accepted(landscape, agent) for agent in landscape.agents}
+    accepted[""] = sorted({ref for refs in accepted.values() for ref in refs})  # the dead-letter queue
+    queues = {queue.name: _queue(queue, accepted[queue.agent]) for queue in landscape.queues}
+    exchanges = {exchange.name: _exchange(exchange, landscape) for exchange in landscape.exchanges}
+    return {**queues, **exchanges}
+
+
+def _accepted(landscape: Landscape, agent: AgentEntry) -> list[ContractRef]:
+    """The versions that may stand in an agent's queue, of those that the document describes, oldest first."""
+    described = {version.ref for contract in landscape.contracts for version in contract.versions}
+    wanted = [ContractRef(agent.accepts.name, version) for version in sorted(agent.reads)]
+    return [ref for ref in wanted if ref in described]
+
+
+def _queue(queue: QueueEntry, accepted: list[ContractRef]) -> Object:
+    about = f"The queue of agent {queue.agent}." if queue.agent else "Messages that could not go on."
+    return {
+        "address": queue.name,
+        "description": prose(about),
+        "messages": {identity(ref): refer("components", "messages", identity(ref)) for ref in accepted},
+        "bindings": {
+            "amqp": {
+                "is": "queue",
+                "queue": {
+                    "name": queue.name,
+                    "durable": queue.durable,
+                    "exclusive": False,
+                    "autoDelete": False,
+                },
+                "x-exchange": queue.exchange,
+                "x-routing-key": queue.routing_key,
+                "x-arguments": queue.arguments,
+                "bindingVersion": BINDING,
+            }
+        },
+    }
+
+
+def _exchange(exchange: ExchangeEntry, landscape: Landscape) -> Object:
+    direct = exchange.kind == "direct"
+    made: Object = {
+        "address": "{queue}" if direct else None,
+        "description": "Every step is sent over it, by queue." if direct else "What cannot go on passes it.",
+        "bindings": {
+            "amqp": {
+                "is": "routingKey",
+                "exchange": {
+                    "name": exchange.name,
+                    "type": exchange.kind,
+                    "durable": exchange.durable,
+                    "autoDelete": False,
+                },
+                "x-alternate-exchange": exchange.alternate,
+                "bindingVersion": BINDING,
+            }
+        },
+    }
+    if direct:
+        queues = [queue.name for queue in landscape.queues if queue.agent]
+        made["parameters"] = {"queue": {"description": "The queue of an agent.", "enum": queues}}
+    return made
+
+
+def receives(landscape: Landscape) -> Object:
+    """What each agent takes from its queue."""
+    return {
+        f"{agent.name}.receive": {
+            "action": "receive",
+            "channel": refer("channels", agent.queue),
+            "title": f"{agent.name} receives {agent.accepts.name}",
+            "description": prose("\n\n".join(agent.description)),
+            "messages": [
+                refer("channels", agent.queue, "messages", identity(ref))
+                for ref in _accepted(landscape, agent)
+            ],
+            "bindings": {"amqp": {"ack": True, "bindingVersion": BINDING}},
+            "x-agent": agent.name,
+        }
+        for agent in landscape.agents
+    }
+
+
+def sends(landscape: Landscape) -> Object:
+    """What an agent sends to each queue that follows it in a flow. What ends a flow is sent nowhere: it is the result."""
+    agents = {agent.name: agent for agent in landscape.agents}
+    made: dict[str, Object] = {}
+    for flow in landscape.flows:
+        places = {step.path: step.agent for step in flow.steps}
+        for step in flow.steps:
+            for giver in step.givers:
+                if giver.path:
+                    sender, taker = places[giver.path], agents[step.agent]
+                    name = f"{sender}.send.{taker.name}"
+                    writes = {ContractRef(giver.contract.name, version) for version in agents[sender].writes}
+                    sent = [ref for ref in _accepted(landscape, taker) if ref in writes]
+                    operation = made.setdefault(
+                        name, _send(landscape, taker, f"{sender} sends", sender, sent)
+                    )
+                    operation["x-flows"] = sorted({*operation["x-flows"], flow.name})
+    return dict(sorted(made.items()))
+
+
+def starts(landscape: Landscape) -> Object:
+    """What the coordinator sends where a flow begins."""
+    agents = {agent.name: agent for agent in landscape.agents}
+    made: dict[str, Object] = {}
+    for flow in landscape.flows:
+        for step in flow.steps:
+            if any(not giver.path for giver in step.givers):
+                taker = agents[step.agent]
+                name = f"{flow.name}.start.{taker.name}"
+                made[name] = _send(landscape, taker, f"the start of {flow.name} sends")
+                made[name]["x-flows"] = [flow.name]
+    return dict(sorted(made.items()))
+
+
+def _send(
+    landscape: Landscape, taker: AgentEntry, who: str, agent: str = "", sent: Sequence[ContractRef] = ()
+) -> Object:
+    """``sent``: the messages, where they are fewer than those that the receiver takes."""
+    return {
+        "action": "send",
+        "channel": refer("channels", taker.queue),
+        "title": f"{who} {taker.accepts.name} to {taker.name}",
+        "messages": [
+            refer("channels", taker.queue, "messages", identity(ref))
+            for ref in sent or _accepted(landscape, taker)
+        ],
+        "bindings": {"amqp": {"deliveryMode": 2, "bindingVersion": BINDING}},
+        "x-agent": agent,
+        "x-flows": [],
+    }

@@ -1,0 +1,58 @@
+"""``coordinator contracts docs``: documents on contracts, agents, queues and flows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from config.settings import load
+from coordinator.catalogue.files import write
+from coordinator.catalogue.gather import gather
+from coordinator.cli.output import out, print_json, table
+from coordinator.loading import load_modules
+
+_WHAT = {
+    "asyncapi.json": "AsyncAPI 3.0, for programs",
+    "catalogue.html": "one page, for a browser",
+    "catalogue.md": "the same in Markdown",
+}
+
+
+@click.command("docs")
+@click.option(
+    "--output",
+    "folder",
+    type=click.Path(path_type=Path),
+    default="catalogue",
+    show_default=True,
+    metavar="FOLDER",
+    help="Where to write; it is made where it does not exist.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def docs(folder: Path, as_json: bool) -> None:
+    """Write documents on who says what to whom: contracts, agents, queues and flows.
+
+    \b
+    asyncapi.json    AsyncAPI 3.0, for programs
+    catalogue.html   one page that needs nothing else, for a browser
+    catalogue.md     the same in Markdown, flows as Mermaid diagrams
+
+    They tell of what COORDINATOR_AGENTS loads. The same code and settings always give the same files, so they can be
+    committed and compared. No server is asked. A broker is named where COORDINATOR_BROKER_URL is set, without user and
+    password.
+    """
+    settings = load()
+    landscape = gather(load_modules(settings.agents), settings)
+    files = write(landscape, folder)
+    if as_json:
+        print_json(
+            {
+                "files": [str(file) for file in files],
+                "contracts": [contract.name for contract in landscape.contracts],
+                "agents": [agent.name for agent in landscape.agents],
+                "flows": [flow.name for flow in landscape.flows],
+            }
+        )
+        return
+    out.print(table("documents", ("file", "what"), [(file, _WHAT[file.name]) for file in files]))
