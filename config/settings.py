@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     """How long a worker may be silent before another may take its step over."""
     crash_limit: int = Field(default=3, ge=1, le=100)
     """How many times a step may lose its worker before it is parked as poison."""
+    contracts_enforced: bool = True
+    """Whether a worker refuses to begin with contracts that are not published, or that do not go with what is there."""
     delivery_limit: int = Field(default=20, ge=1, le=1000)
     """How many times the broker redelivers a message before it dead-letters it (``x-delivery-limit``)."""
     outcome_ttl: Duration = timedelta(days=7)

@@ -115,6 +115,12 @@ class Contract(BaseModel, metaclass=_ContractMeta):
         cls.__keys__ = tuple(
             field for field, info in cls.model_fields.items() if _is_key(info.json_schema_extra)
         )
+        if cls.model_computed_fields:
+            raise ContractError(
+                f"{cls.__name__} computes {', '.join(map(repr, cls.model_computed_fields))}",
+                "it would be sent and no reader would know it",
+                "make it a field, or a plain property",
+            )
         for key in cls.__keys__:
             if _is_sensitive(cls.model_fields[key].annotation):
                 raise ContractError(

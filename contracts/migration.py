@@ -5,6 +5,7 @@ They belong to the class that the code has now. Older versions need no class: wh
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,13 +34,15 @@ class Migration:
         return f"{word} {self.contract} {self.source} -> {self.target}"
 
     def apply(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Migrate; ``data`` itself is left as it is. Raises :class:`InvalidData` where the function fails or gives no
-        object."""
+        """Migrate; ``data`` itself is left as it is.
+
+        Raises :class:`InvalidData` where the function fails or gives no object. It names the place and shows no value:
+        the text of an exception may quote one.
+        """
         try:
             migrated = self.step(dict(data))
         except Exception as error:  # whatever a team's function raises
-            name = type(error).__name__
-            raise InvalidData(f"the {self} failed: {name}: {printable(error, 200)}") from error
+            raise InvalidData(f"the {self} failed: {type(error).__name__} in {_place(error)}") from error
         if not isinstance(migrated, dict):
             raise InvalidData(f"the {self} gave {type(migrated).__name__}, not an object")
         return migrated
@@ -71,6 +74,12 @@ def downcast(contract: type[Contract], newer: int, older: int, *, lossy: str = "
 def migrations(contract: type[Contract]) -> dict[tuple[int, int], Migration]:
     """The steps that are declared for ``contract``, by their versions: ``(1, 2)`` is an upcast, ``(2, 1)`` a downcast."""
     return dict(contract.__dict__.get(_MIGRATIONS, {}))
+
+
+def _place(error: BaseException) -> str:
+    """The function and the line in which it was raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return printable(f"{last.name}, line {last.lineno}", 200)
 
 
 def _declared(

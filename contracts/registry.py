@@ -16,6 +16,7 @@ from contracts.envelope import Envelope
 from contracts.errors import CoordinationError, InvalidRegistry
 from contracts.publication import MODES, Published
 from contracts.text import printable
+from contracts.versions import Known
 
 __all__ = ["MODES", "Published", "Registry", "golden_file", "open_registry", "version_file"]
 
@@ -43,6 +44,11 @@ class Registry:
         if ref not in self._read and ref in self._found():
             self._read[ref] = _published(self._found()[ref], ref)
         return self._read.get(ref)
+
+    def known(self, ref: ContractRef) -> Known | None:
+        """What a published version writes and reads; None where it is not published."""
+        published = self.get(ref)
+        return published.known() if published else None
 
     def versions(self, name: str) -> tuple[int, ...]:
         """The published versions of a contract, oldest first."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, get_args
 
@@ -18,7 +18,10 @@ from contracts.schema import Schema, fingerprint_of, reads, writes
 
 C = TypeVar("C", bound=Contract)
 Way = tuple[Migration, ...]
-"""The steps from one version to another; none where the data goes as it is."""
+"""The migrations from one version to another; none where the data goes as it is."""
+
+_Hop = tuple[ContractRef, Migration | None]
+"""The version that is reached, and by which migration; None where the data goes as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,21 @@ class Known:
 class Versions:
     """The versions known to one process: what is published, and the classes that are loaded. Safe for threads.
 
-    Between adjacent versions the way is the migration that is declared. Where there is none, the data goes as it is,
-    if everything that the one writes can be read as the other (:func:`contracts.compatibility.compare`).
+    Between adjacent versions the way is the migration that is declared. Where there is none, the fields that both have go
+    as they are, if everything that the one writes can be read as the other (:func:`contracts.compatibility.compare`).
     """
 
-    def __init__(self, published: Iterable[Known] = ()) -> None:
-        self._published = {known.ref: known for known in published}
+    def __init__(
+        self,
+        published: Iterable[Known] = (),
+        lookup: Callable[[ContractRef], Known | None] = lambda ref: None,  # noqa: ARG005
+    ) -> None:
+        """``published`` are the versions that are known at once, ``lookup`` finds others when they are asked for."""
+        self._published: dict[ContractRef, Known | None] = {known.ref: known for known in published}
+        self._lookup = lookup
         self._classes: dict[ContractRef, type[Contract]] = {}
         self._made: dict[ContractRef, Known] = {}
-        self._ways: dict[tuple[type[Contract], int, int], Way | None] = {}
+        self._ways: dict[tuple[type[Contract], int, int], tuple[_Hop, ...] | None] = {}
         self._conformities: dict[ContractRef, Conformity] = {}
         self._lock = threading.RLock()
 
@@ -57,9 +66,12 @@ class Versions:
 
     def get(self, ref: ContractRef) -> Known | None:
         """What is known of a version: what is published, or else what a loaded class says."""
-        if ref in self._published:
-            return self._published[ref]
         with self._lock:
+            if ref not in self._published:
+                self._published[ref] = self._lookup(ref)
+            found = self._published[ref]
+            if found is not None:
+                return found
             if ref not in self._made and ref in self._classes:
                 self._made[ref] = known(self._classes[ref])
             return self._made.get(ref)
@@ -83,17 +95,14 @@ class Versions:
         own = contract.ref()
         if ref == own:
             return contract.from_data(data)
-        way = self.way(contract, ref.version, own.version) if ref.name == own.name else None
-        if way is None or ref.version > own.version or self.get(ref) is None:
+        hops = self._hops(contract, ref.version, own.version) if ref.name == own.name else None
+        if hops is None or ref.version > own.version or self.get(ref) is None:
             raise UnknownVersion(
                 f"the message is {ref}, and this reader reads {self._listed(contract)}",
                 "it was not given to the agent",
                 "deploy the reader that knows it, or publish that version and add the missing upcast; then replay",
             )
-        migrated = self._conformity(ref).checked(data)
-        for step in way:
-            migrated = step.apply(migrated)
-        return contract.from_data(migrated)
+        return contract.from_data(self._moved(self._conformity(ref).checked(data), hops))
 
     def write(self, contract: type[Contract], data: dict[str, Any], version: int) -> dict[str, Any]:
         """Write ``data`` of ``contract`` as an older version.
@@ -105,15 +114,17 @@ class Versions:
         if version == own.version:
             return data
         target = versioned(contract, version)
-        way = self.way(contract, own.version, version)
-        if way is None or version > own.version or self.get(target) is None:
+        hops = self._hops(contract, own.version, version)
+        if hops is None or version > own.version or self.get(target) is None:
             raise UnknownVersion(f"{own} cannot be written as {target}", remedy="add the missing downcast")
-        for step in way:
-            data = step.apply(data)
-        return self._conformity(target).checked(data)
+        return self._conformity(target).checked(self._moved(data, hops))
 
     def way(self, contract: type[Contract], source: int, target: int) -> Way | None:
-        """The steps that take data of version ``source`` to ``target``, or None where there is no way."""
+        """The migrations that take data of version ``source`` to ``target``, or None where there is no way."""
+        hops = self._hops(contract, source, target)
+        return None if hops is None else tuple(step for _, step in hops if step is not None)
+
+    def _hops(self, contract: type[Contract], source: int, target: int) -> tuple[_Hop, ...] | None:
         self.know(contract)
         place = (contract, source, target)
         with self._lock:
@@ -121,17 +132,21 @@ class Versions:
                 self._ways[place] = self._found(contract, source, target)
             return self._ways[place]
 
-    def _found(self, contract: type[Contract], source: int, target: int) -> Way | None:
+    def _found(self, contract: type[Contract], source: int, target: int) -> tuple[_Hop, ...] | None:
         declared = migrations(contract)
-        steps: list[Migration] = []
+        hops: list[_Hop] = []
         direction = 1 if target > source else -1
         for version in range(source, target, direction):
             step = declared.get((version, version + direction))
-            if step is not None:
-                steps.append(step)
-            elif not self._unchanged(contract, version, version + direction):
+            if step is None and not self._unchanged(contract, version, version + direction):
                 return None
-        return tuple(steps)
+            hops.append((versioned(contract, version + direction), step))
+        return tuple(hops)
+
+    def _moved(self, data: dict[str, Any], hops: tuple[_Hop, ...]) -> dict[str, Any]:
+        for reached, step in hops:
+            data = step.apply(data) if step is not None else self._conformity(reached).checked(data)
+        return data
 
     def _unchanged(self, contract: type[Contract], source: int, target: int) -> bool:
         writer, reader = self.get(versioned(contract, source)), self.get(versioned(contract, target))

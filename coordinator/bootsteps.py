@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import Any
 
@@ -15,11 +16,17 @@ from celery.worker import state
 from config.health import HealthFile
 from config.logs import configure
 from config.settings import Settings
+from contracts.errors import CoordinationError, InvalidRegistry
+from coordinator.announcer import Announcer
 from coordinator.embedded.servers import refuse_embedded
 from coordinator.engine import Engine
+from coordinator.errors import ServerError
+from coordinator.gate import Gate
 from coordinator.hold import until_ready
 from coordinator.loading import load_modules
+from coordinator.negotiation import FRESH
 from coordinator.preflight import examine
+from coordinator.store.store import Store, connect
 
 _log = logging.getLogger(__name__)
 _BEAT = 5.0  # seconds
@@ -48,18 +55,62 @@ def worker_engine(settings: Settings) -> Engine:
 
 
 class _Preflight(bootsteps.StartStopStep):
-    """Hold the worker back until every server is in order. It comes after the pool, whose processes are forked before
-    any connection is open, and before the consumer, which Celery starts last."""
+    """Hold the worker back until every server and every contract is in order, and let producers know what it reads. It
+    comes after the pool, whose processes are forked before any connection is open, and before the consumer, which Celery
+    starts last."""
 
     requires = ("celery.worker.components:Pool",)
     engine: Engine
     health: HealthFile
 
+    def __init__(self, parent: Any, **options: Any) -> None:
+        self._announcer: Announcer | None = None
+        super().__init__(parent, **options)
+
     def start(self, parent: Any) -> None:
-        until_ready(lambda: examine(self.engine), self.health, _pause)
+        engine, consumed = self.engine, parent.app.amqp.queues.consume_from
+        agents = [
+            agent for agent in engine.agents.values() if engine.topology.queue_name(agent.name) in consumed
+        ]
+        until_ready(lambda: examine(engine), self.health, _pause)
+        manifests = [engine.manifest(agent).to_json() for agent in agents]
+        own = Store(connect(engine.settings.redis_url or ""), engine.settings)
+        self._announcer = Announcer(own, manifests, f"{parent.hostname}|{os.getpid()}", engine.settings.lease)
+        gate = Gate(engine, agents)
+        until_ready(lambda: self._admit(gate, parent.hostname), self.health, _pause)
+        until_ready(self._announcer.start, self.health, _pause)
+        if any(max(versions) > 1 for made in manifests for versions in made["accepts"].values()) or any(
+            engine.registry.versions(name)[-1:] > (1,) for made in manifests for name in made["accepts"]
+        ):
+            _pause(FRESH * 1.5)  # by then no producer goes by what it knew before
 
     def stop(self, parent: Any) -> None:
         self.health.say("stopping", "it finishes what it has begun")
+        if self._announcer is not None:
+            self._announcer.stop()
+
+    def _admit(self, gate: Gate, worker: str) -> None:
+        """Raise :class:`ServerError` where the worker has to wait, and :class:`SystemExit` where it must not begin."""
+        try:
+            found = gate.examine()
+        except InvalidRegistry as error:
+            raise self._refused(error) from error
+        if not found.reasons and not found.passing:
+            return
+        if not self.engine.settings.contracts_enforced:
+            gate.override(found, worker)
+        elif not found.reasons:
+            assert self._announcer is not None
+            self._announcer.start()  # so that no more of it is written
+            raise ServerError("; ".join(found.passing), "the worker waits until others have handled it", "")
+        else:
+            raise self._refused(found.error())
+
+    def _refused(self, error: CoordinationError) -> BaseException:
+        if self.engine.settings.health_file:
+            return ServerError(error.cause, error.consequence, error.remedy)  # it is held, and says why
+        _log.error("coordinator: %s", error)
+        return SystemExit(1)
 
 
 class _Pulse(bootsteps.StartStopStep):

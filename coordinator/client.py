@@ -42,6 +42,7 @@ from coordinator.store.store import Place, RunRecord
 _POLLS_TO_DOUBLE = 10
 _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.1
+_FOREVER = timedelta(days=365)
 
 Status = Literal["running", "parked", "completed", "cancelled"]
 """``parked``: at least one step waits in the dead-letter queue; other branches may still run."""
@@ -200,6 +201,8 @@ class Coordinator:
     def work(self, agents: Iterable[Agent]) -> None:
         """Embedded: have agents work here, from now on. Eager: make them known. Otherwise workers do that."""
         new = self.engine.register(agents)
+        for agent in new:  # who is here reads what its code reads, as long as this process lives
+            self.engine.store.announce(self.engine.manifest(agent).to_json(), "here", _FOREVER)
         if new and self.settings.embedded and not self.settings.eager:
             self.engine.publisher.declare(agent.name for agent in new)
             queues = [self.engine.topology.queue(agent.name) for agent in new]

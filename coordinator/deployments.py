@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from config.settings import Settings
 from contracts.deployment import Build, Decision, Deployed, Outstanding, judge
 from contracts.errors import InvalidManifest
 from contracts.manifest import Manifest, reference
@@ -14,6 +16,8 @@ from contracts.text import printable
 from coordinator.errors import UnknownDeployment
 from coordinator.journal.deployments import DeploymentRow
 from coordinator.journal.journal import Journal
+from coordinator.store import store
+from coordinator.store.store import connect
 
 _AGAIN = 3
 _LONGEST_NAME = 200
@@ -111,6 +115,11 @@ class Deployments:
             self._tell(agent)  # also where it was withdrawn before: producers may not have heard of it
         return build
 
+    def remind(self) -> None:
+        """Give the store its copies anew: they do not live for ever there."""
+        for agent in sorted({row.manifest.agent for row in self._journal.deployments()}):
+            self._tell(agent)
+
     def _only(self, agent: str) -> str:
         builds = [row.manifest.build for row in self._recorded(agent)]
         if len(builds) == 1:
@@ -139,6 +148,18 @@ class Deployments:
             told, rows = rows, self._recorded(agent)
             if rows == told:
                 return
+
+
+@contextmanager
+def open_deployments(settings: Settings) -> Iterator[Deployments]:
+    """Deployments on the journal and the Redis of the settings, for a while."""
+    journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
+    redis = connect(settings.redis_url or "")
+    try:
+        yield Deployments(journal, store.Store(redis, settings))
+    finally:
+        redis.close()
+        journal.close()
 
 
 def _live(said: Iterable[dict[str, Any]]) -> tuple[dict[tuple[Build, str], Deployed], list[tuple[str, str]]]:

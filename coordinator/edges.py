@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from contracts.contract import Contract
+from contracts.deployment import Deployed
 from contracts.versions import parts
 from coordinator.agent import Agent
 from coordinator.loading import Catalogue
@@ -27,14 +28,17 @@ def contracts_of(catalogue: Catalogue) -> tuple[type[Contract], ...]:
     )
 
 
-def edges_of(catalogue: Catalogue, name: str) -> Edges:
-    """Who writes and who reads the contract ``name``, of whichever version."""
+def edges_of(catalogue: Catalogue, name: str, deployed: Sequence[Deployed] = ()) -> Edges:
+    """Who writes and who reads the contract ``name``, of whichever version: what is loaded, and what is ``deployed``."""
     producers = [
         f"whoever starts {flow.name}" for flow in catalogue.flows.values() if _has(flow.accepts, name)
     ]
     producers += [_named(catalogue, agent) for agent in catalogue.agents.values() if _has(agent.emits, name)]
     consumers = [_named(catalogue, agent) for agent in catalogue.agents.values() if _has(agent.accepts, name)]
-    return Edges(tuple(producers), tuple(consumers))
+    there = [build.manifest for build in deployed if build.manifest.agent not in catalogue.agents]
+    producers += [f"{made.agent} (deployed)" for made in there if name in made.emits]
+    consumers += [f"{made.agent} (deployed)" for made in there if name in made.accepts]
+    return Edges(tuple(dict.fromkeys(producers)), tuple(dict.fromkeys(consumers)))
 
 
 def _all_of(agent: Agent) -> Iterator[type[Contract]]:

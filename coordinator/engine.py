@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from amqp.exceptions import AMQPError
 from celery import Celery
@@ -12,12 +13,15 @@ from redis import Redis
 from config.app import create_app
 from config.settings import Settings
 from config.topology import Topology
+from contracts.manifest import Manifest
+from contracts.registry import open_registry
 from contracts.strictjson import Limits
 from contracts.versions import Versions
 from coordinator.agent import Agent
 from coordinator.errors import LoadError, ServerError
 from coordinator.handoff import Handoff
 from coordinator.lease import LeaseKeeper
+from coordinator.manifest import manifest_of
 from coordinator.negotiation import Negotiator
 from coordinator.publisher import BrokerPublisher, Publisher
 from coordinator.store.store import Store, connect
@@ -45,7 +49,8 @@ class Engine:
         self.store = Store(redis if redis is not None else connect(settings.redis_url or ""), settings)
         self.publisher: Publisher = publisher or BrokerPublisher(self.app, self.topology)
         self.leases = LeaseKeeper(self.store, settings.lease)
-        self.versions = Versions()
+        self.registry = open_registry(Path(settings.contracts_folder))
+        self.versions = Versions(lookup=self.registry.known)
         self.negotiator = Negotiator(self.store, self.versions)
         self.agents: dict[str, Agent] = {}
         self.register(agents)
@@ -75,6 +80,10 @@ class Engine:
             self.app.register_task(task_class(handoff, self.publisher, limits)())
             new.append(agent)
         return new
+
+    def manifest(self, agent: Agent) -> Manifest:
+        """What the code of ``agent`` reads and writes, as it is now."""
+        return manifest_of(agent, self.versions, queue=self.topology.queue_name(agent.name))
 
     def broker_version(self) -> str:
         """Name and version of the broker. Raises :class:`ServerError` where it cannot be reached within 5 seconds."""

@@ -47,6 +47,10 @@ class Unroutable(ServerError):
     """The broker has no queue for the message and did not take it."""
 
 
+class ContractsRefused(CoordinationError):
+    """A worker may not begin: its contracts are not published as its code has them, or do not go with what is there."""
+
+
 class RunNotCompleted(CoordinationError):
     """The run has no result. Base of the reasons."""
 

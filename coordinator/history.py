@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-Kind = Literal["started", "settled", "deduplicated", "late", "retried", "parked", "replayed", "cancelled"]
+Kind = Literal[
+    "started", "settled", "deduplicated", "late", "retried", "parked", "replayed", "cancelled", "overridden"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,7 @@ class Entry:
     kind
         ``started``; ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
         ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
-        ``cancelled``.
+        ``cancelled``; ``overridden`` (a worker began although its contracts are not in order; it belongs to no run).
     at
         When it was written, UTC, ISO 8601.
     took_ms

@@ -18,7 +18,7 @@ from coordinator.store.store import Record, Store
 
 _log = logging.getLogger(__name__)
 
-FRESH = 1.0
+FRESH = 0.5
 """For how many seconds a producer goes by what it knows of the consumers. A worker waits longer than that between
 announcing itself and taking its first message."""
 

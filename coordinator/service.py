@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 from contracts.errors import CoordinationError
 from coordinator.deadletters import Desk, RawLetter
+from coordinator.deployments import Deployments
 from coordinator.engine import Engine
 from coordinator.errors import ServerError
 from coordinator.journal.journal import Journal
@@ -90,6 +91,7 @@ class Service:
             _log.warning("run=%s was accepted but not published: published now", run)
         if time.monotonic() - self._touched > _TOUCH_EVERY:
             self._engine.store.touch({row.run for row in self._journal.letters() if row.run})
+            Deployments(self._journal, self._engine.store).remind()
             self._touched = time.monotonic()
 
     def _repeat(self, name: str, job: Callable[[], None], pause: float) -> None:

@@ -9,9 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -79,10 +80,17 @@ class Installation:
         )
 
     def worker(
-        self, *agents: str, pool: str = "prefork", concurrency: int = 4, wait: bool = True, name: str = ""
+        self,
+        *agents: str,
+        pool: str = "prefork",
+        concurrency: int = 4,
+        wait: bool = True,
+        name: str = "",
+        **settings: str,
     ) -> Worker:
-        """Start a worker of the agents, and return when it consumes (or at once, without ``wait``)."""
-        worker = Worker(self, agents, pool, concurrency, name or f"w{len(self._programs) + 1}")
+        """Start a worker of the agents, with settings of its own beside the installation's, and return when it consumes
+        (or at once, without ``wait``)."""
+        worker = Worker(self, agents, pool, concurrency, name or f"w{len(self._programs) + 1}", settings)
         self._programs.append(worker)
         worker.start()
         if wait:
@@ -98,9 +106,9 @@ class Installation:
             process.wait_ready()
         return process
 
-    def program(self, name: str, *arguments: str) -> Program:
-        """Start the command line with these arguments, and return at once."""
-        program = Program(self, name, [sys.executable, "-m", "coordinator", *arguments])
+    def program(self, name: str, *arguments: str, **settings: str) -> Program:
+        """Start the command line with these arguments and settings of its own, and return at once."""
+        program = Program(self, name, [sys.executable, "-m", "coordinator", *arguments], settings)
         self._programs.append(program)
         program.start()
         return program
@@ -134,8 +142,15 @@ class Installation:
 class Program:
     """A process of an installation, in a session of its own, its output in a file."""
 
-    def __init__(self, installation: Installation, name: str, command: list[str]) -> None:
+    def __init__(
+        self,
+        installation: Installation,
+        name: str,
+        command: list[str],
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.name = name
+        self._settings = {f"COORDINATOR_{name}": value for name, value in settings.items()}
         self._command = command
         self._installation = installation
         self._path = installation.folder / f"{name}.log"
@@ -163,7 +178,7 @@ class Program:
             self._process = subprocess.Popen(
                 self._command,
                 cwd=_ROOT,
-                env=self._installation.environment,
+                env={**self._installation.environment, **self._settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -223,7 +238,13 @@ class Worker(Program):
     """A Celery worker, as an operator starts it."""
 
     def __init__(
-        self, installation: Installation, agents: tuple[str, ...], pool: str, concurrency: int, name: str
+        self,
+        installation: Installation,
+        agents: tuple[str, ...],
+        pool: str,
+        concurrency: int,
+        name: str,
+        settings: Mapping[str, str],
     ) -> None:
         self.node = f"{name}@{installation.namespace}"
         self._queues = [installation.queue_name(agent) for agent in agents]
@@ -235,6 +256,7 @@ class Worker(Program):
                 *("-P", pool, "-c", str(concurrency), "-Q", ",".join(self._queues)),
                 *("--without-mingle", "--without-gossip"),
             ],
+            settings,
         )
         self._ended = threading.Event()
         self._supervisor: threading.Thread | None = None
@@ -312,9 +334,12 @@ def open_installation(servers: Servers, folder: Path, **settings: str) -> Iterat
     """An installation of its own, with an empty journal in PostgreSQL; everything of it is gone afterwards."""
     namespace = f"t{secrets.token_hex(4)}"
     url = f"{servers.postgres_url.rpartition('/')[0]}/{namespace}"
-    installation = Installation(
-        servers, namespace, url, folder, {"AGENTS": "tests.integration.shop", **settings}
-    )
+    shop = {
+        "AGENTS": "tests.integration.shop",
+        "CONTRACTS_ENFORCED": "false",
+    }  # nobody publishes its contracts
+    ours = settings if "AGENTS" in settings else {**shop, **settings}
+    installation = Installation(servers, namespace, url, folder, ours)
     with psycopg.connect(servers.postgres_url, autocommit=True) as connection:
         connection.execute(f"create database {namespace}".encode())
     try:

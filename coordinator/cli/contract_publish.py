@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from config.settings import load
+from config.settings import Settings, load
 from contracts.contract import Contract
+from contracts.deployment import Deployed
 from contracts.errors import NotPublished
 from contracts.publication import MODES
 from contracts.publishing import Decision, decide
@@ -18,7 +19,9 @@ from contracts.registry import Registry, open_registry
 from contracts.text import printable
 from coordinator.cli.contract_report import STATES, note, print_problems, report
 from coordinator.cli.output import err, out, print_json, table
+from coordinator.deployments import open_deployments
 from coordinator.edges import contracts_of, edges_of
+from coordinator.errors import ServerError
 from coordinator.loading import Catalogue, load_modules
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
@@ -34,10 +37,12 @@ def check(as_json: bool) -> None:
 
     Exit status: 0 all are published and in order, 1 otherwise.
     """
-    catalogue, registry = _opened()
+    catalogue, registry, deployed = _opened()
     decisions = [decide(contract, registry) for contract in contracts_of(catalogue)]
     if as_json:
-        print_json([report(decision, edges_of(catalogue, decision.ref.name)) for decision in decisions])
+        print_json(
+            [report(decision, edges_of(catalogue, decision.ref.name, deployed)) for decision in decisions]
+        )
     else:
         rows = [
             (
@@ -49,7 +54,7 @@ def check(as_json: bool) -> None:
             for decision in decisions
         ]
         out.print(table("contracts", ("contract", "version", "state", "note"), rows))
-        _print_all(catalogue, decisions)
+        _print_all(catalogue, deployed, decisions)
     if any(decision.state != "published" for decision in decisions):
         raise click.exceptions.Exit(1)
 
@@ -73,20 +78,20 @@ def publish(names: tuple[str, ...], owner: str, mode: str | None, dry_run: bool,
 
     Exit status: 0 what was asked for is published, 1 something was refused.
     """
-    catalogue, registry = _opened()
+    catalogue, registry, deployed = _opened()
     done: list[tuple[Decision, str, tuple[Path, ...]]] = []
     for contract in _chosen(contracts_of(catalogue), names):
         decision = decide(contract, registry, owner=owner, mode=mode or "")
         done.append((decision, *_published(decision, registry, dry_run)))
     if as_json:
-        print_json([_outcome(catalogue, *outcome) for outcome in done])
+        print_json([_outcome(catalogue, deployed, *outcome) for outcome in done])
     else:
         rows = [
             (decision.ref.name, decision.ref.version, state, _written(files))
             for decision, state, files in done
         ]
         out.print(table("contracts", ("contract", "version", "state", "written"), rows))
-        _print_all(catalogue, [decision for decision, *_ in done])
+        _print_all(catalogue, deployed, [decision for decision, *_ in done])
     if any(state not in ("published", "unchanged", "would be published") for _, state, _ in done):
         raise click.exceptions.Exit(1)
 
@@ -115,20 +120,35 @@ def _written(files: tuple[Path, ...]) -> str:
     return " and ".join([str(shown), *(path.name for path in others)])
 
 
-def _outcome(catalogue: Catalogue, decision: Decision, state: str, files: Iterable[Path]) -> dict[str, Any]:
-    said = report(decision, edges_of(catalogue, decision.ref.name))
+def _outcome(
+    catalogue: Catalogue, deployed: Sequence[Deployed], decision: Decision, state: str, files: Iterable[Path]
+) -> dict[str, Any]:
+    said = report(decision, edges_of(catalogue, decision.ref.name, deployed))
     return {**said, "state": state, "written": [str(path) for path in files]}
 
 
-def _print_all(catalogue: Catalogue, decisions: Iterable[Decision]) -> None:
+def _print_all(catalogue: Catalogue, deployed: Sequence[Deployed], decisions: Iterable[Decision]) -> None:
     for decision in decisions:
         if decision.problems:
-            print_problems(decision, edges_of(catalogue, decision.ref.name))
+            print_problems(decision, edges_of(catalogue, decision.ref.name, deployed))
 
 
-def _opened() -> tuple[Catalogue, Registry]:
+def _opened() -> tuple[Catalogue, Registry, tuple[Deployed, ...]]:
     settings = load()
-    return load_modules(settings.agents), open_registry(Path(settings.contracts_folder))
+    catalogue = load_modules(settings.agents)
+    return catalogue, open_registry(Path(settings.contracts_folder)), _deployed(settings)
+
+
+def _deployed(settings: Settings) -> tuple[Deployed, ...]:
+    """What is live or recorded as deployed, where servers are set and can be asked: it names who is concerned."""
+    if settings.embedded:
+        return ()
+    try:
+        with open_deployments(settings) as deployments:
+            return tuple(build for build in deployments.known().builds if build.state != "previous")
+    except ServerError as error:
+        err.print(f"coordinator: who is deployed is not known: {error.cause}", markup=False, soft_wrap=True)
+        return ()
 
 
 def _chosen(loaded: tuple[type[Contract], ...], names: tuple[str, ...]) -> tuple[type[Contract], ...]:

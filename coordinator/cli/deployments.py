@@ -16,17 +16,16 @@ from config.topology import Topology
 from contracts import strictjson
 from contracts.errors import InvalidInput, InvalidManifest
 from contracts.manifest import Manifest
+from contracts.registry import open_registry
 from contracts.text import escaped_json, printable
 from contracts.versions import Versions
 from coordinator.cli.decision import report, show
 from coordinator.cli.output import err, out, print_json, table
-from coordinator.deployments import Deployments
+from coordinator.deployments import Deployments, open_deployments
 from coordinator.embedded.servers import refuse_embedded
 from coordinator.errors import LoadError
-from coordinator.journal.journal import Journal
 from coordinator.loading import load_modules
 from coordinator.manifest import manifest_of
-from coordinator.store.store import Store, connect
 
 _LIMITS = strictjson.Limits(octets=16_777_216, depth=100, nodes=500_000, text_length=1_048_576)
 
@@ -170,13 +169,8 @@ def _deployments(what: str) -> Iterator[tuple[Settings, Deployments]]:
     settings = load()
     configure(settings.log_level)
     refuse_embedded(settings, what)
-    journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
-    redis = connect(settings.redis_url or "")
-    try:
-        yield settings, Deployments(journal, Store(redis, settings))
-    finally:
-        redis.close()
-        journal.close()
+    with open_deployments(settings) as deployments:
+        yield settings, deployments
 
 
 def _given(settings: Settings, agent: str, file: Path | None, build: str = "") -> Manifest:
@@ -205,7 +199,7 @@ def _made(settings: Settings, name: str, build: str) -> Manifest:
             f"loaded are: {', '.join(sorted(agents)) or 'none'}",
             "name the module that declares it in COORDINATOR_AGENTS",
         )
-    versions = Versions()
+    versions = Versions(lookup=open_registry(Path(settings.contracts_folder)).known)
     for agent in agents.values():
         versions.know(agent.accepts)
         versions.know(agent.emits)

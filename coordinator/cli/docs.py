@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from config.settings import load
+from contracts.registry import open_registry
 from coordinator.catalogue.files import write
 from coordinator.catalogue.gather import gather
 from coordinator.cli.output import out, print_json, table
@@ -43,7 +44,9 @@ def docs(folder: Path, as_json: bool) -> None:
     password.
     """
     settings = load()
-    landscape = gather(load_modules(settings.agents), settings)
+    landscape = gather(
+        load_modules(settings.agents), settings, open_registry(Path(settings.contracts_folder))
+    )
     files = write(landscape, folder)
     if as_json:
         print_json(

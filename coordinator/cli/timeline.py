@@ -52,4 +52,11 @@ def _came_of(entry: dict[str, Any]) -> str:
     made = entry.get("output") or {}
     news = {name: value for name, value in made.items() if given.get(name) != value} if made else given
     said = " ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in news.items())
-    return printable(f"{said}  ({entry.get('wrote', '')})", 220)
+    return printable(f"{said}  ({_versions(entry)})", 220)
+
+
+def _versions(entry: dict[str, Any]) -> str:
+    """What was written; where it was sent in another version, or its input came in one, that too."""
+    sent = "".join(f", sent as {ref}" for ref in dict.fromkeys((entry.get("sent") or {}).values()))
+    read = f", read from {entry['read']}" if entry.get("original") or entry.get("migrated") else ""
+    return f"{entry.get('wrote', '')}{sent}{read}"

@@ -32,6 +32,9 @@ class Keys:
     def consumers(self, agent: str) -> str:
         return f"{self.prefix}consumers:{{{agent}}}"
 
+    def build(self, agent: str, build: str) -> str:
+        return f"{self.prefix}build:{{{agent}}}:{build}"
+
     def deployed(self, agent: str) -> str:
         return f"{self.prefix}deployed:{{{agent}}}"
 

@@ -29,6 +29,9 @@ from coordinator.store.scripts import Call
 Manifest = dict[str, Any]
 """What a build of an agent reads and writes, as JSON values. See contracts/manifest.py."""
 
+_ANNOUNCED = ("agent", "build", "accepts", "emits")
+"""What producers need of a manifest, again and again; the rest of it is kept beside."""
+
 _REMEMBERED = 86_400_000  # milliseconds
 
 Entry = dict[str, Any]
@@ -377,9 +380,12 @@ class Store:
         """Say that a worker is alive and what it reads and writes, for ``ttl``; none ends that. It is remembered for a
         day."""
         agent, until = str(manifest["agent"]), _now() + _ms(ttl)
-        said = json.dumps({"instance": instance, "until": until, "manifest": manifest})
+        light = {name: manifest[name] for name in _ANNOUNCED if name in manifest}
+        said = json.dumps({"instance": instance, "until": until, "manifest": light})
+        whole = self.keys.build(agent, str(manifest.get("build", "")))
         with _usable():
             pipeline = self.redis.pipeline(transaction=False)
+            pipeline.set(whole, json.dumps(manifest), px=_REMEMBERED)
             pipeline.hset(self.keys.consumers(agent), instance, said)
             pipeline.pexpire(self.keys.consumers(agent), _REMEMBERED)
             pipeline.zadd(self.keys.announced(), {agent: until})
@@ -387,7 +393,10 @@ class Store:
             pipeline.execute()
 
     def announcements(self, agent: str) -> list[dict[str, Any]]:
-        """The workers of an agent that were alive in the last day, as ``{"instance", "until" (ms), "manifest", "live"}``."""
+        """The workers of an agent that were alive in the last day, as ``{"instance", "until" (ms), "manifest", "live"}``.
+
+        The manifest has no schemas; :meth:`live` gives it whole.
+        """
         with _usable():
             found: Any = self.redis.hgetall(self.keys.consumers(agent))
             said = [json.loads(text) for text in found.values()]
@@ -397,10 +406,15 @@ class Store:
         return [{**one, "live": one["until"] > _now()} for one in said if one["instance"] not in gone]
 
     def live(self) -> list[dict[str, Any]]:
-        """The workers of all agents that are alive, as :meth:`announcements` gives them."""
+        """The workers of all agents that are alive, as :meth:`announcements` gives them, with their whole manifests."""
+        found = []
         with _usable():
             agents: Any = self.redis.zrangebyscore(self.keys.announced(), _now(), "+inf")
-        return [one for agent in agents for one in self.announcements(agent) if one["live"]]
+            for one in (one for agent in agents for one in self.announcements(agent) if one["live"]):
+                light = one["manifest"]
+                whole: Any = self.redis.get(self.keys.build(light["agent"], light.get("build", "")))
+                found.append({**one, "manifest": json.loads(whole) if whole else light})
+        return found
 
     def deploy(self, agent: str, manifests: Sequence[Manifest]) -> None:
         """Tell producers which builds of an agent are deployed: those that come back when none is alive."""

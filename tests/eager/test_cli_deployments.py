@@ -92,7 +92,7 @@ def bench(
     monkeypatch.setenv("COORDINATOR_REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setenv("COORDINATOR_JOURNAL_URL", f"sqlite:///{tmp_path}/journal.sqlite3")
     made = Bench(tmp_path, capsys)
-    monkeypatch.setattr(deployments, "connect", made.redis)
+    monkeypatch.setattr("coordinator.deployments.connect", made.redis)
     yield made
     made.journal.close()
 

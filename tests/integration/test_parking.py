@@ -51,7 +51,7 @@ SHAPES = {
 
 FAILURES = {  # behaviour, or none for a message that is changed on its way; kind, error, a word of the text (patterns)
     "exception": ("fail", "error", "Broken", "is broken"),
-    "invalid-input": ("", "invalid-input", "InvalidData", "not understood yet"),
+    "invalid-input": ("", "invalid-input", "InvalidData", "ValueError in with_trail"),
     "invalid-output": ("invalid-output", "invalid-output", "InvalidData", "order"),
     "time-limit": ("sleep", "time-limit", "TimeLimitExceeded", "longer than 2 s"),
     # Celery notices a dead child at once or within five seconds; if the time limit ends first, that is what it reports.

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, computed_field, field_validator
 
 from contracts import Contract, ContractRef, ExactDecimal, Key, Sensitive
 from contracts.errors import ContractError, CoordinationError, InvalidData
@@ -284,3 +284,16 @@ class TestRef:
         """Any other URI is refused."""
         with pytest.raises(InvalidData, match="dataschema"):
             ContractRef.from_uri(uri)
+
+
+def test_computed_fields_are_refused() -> None:
+    """A field that only the writer computes is refused at declaration: no reader would know it."""
+    with pytest.raises(ContractError, match="computes 'double'"):
+
+        class Computed(Contract, name="test.computed", version=1):
+            number: int
+
+            @computed_field  # type: ignore[prop-decorator]
+            @property
+            def double(self) -> int:
+                return self.number * 2

@@ -280,7 +280,7 @@ class TestStraightPath:
         parked = shop.handle(give, sent)
         assert isinstance(parked, Park)
         assert parked.failure.kind == "invalid-output"
-        assert "no debts" in parked.failure.text
+        assert "ValueError in to_euros" in parked.failure.text
         assert shop.told() == ["parked"]
 
     def test_join_is_put_together(self, shop: Shop) -> None:

@@ -167,6 +167,25 @@ class TestUnchanged:
         assert versions.readable(self.Strict) == (3,)
         assert versions.writable(self.Strict) == (3, 2, 1)
 
+    def test_whole_stretch(self) -> None:
+        """A field that was dropped and came back with another meaning does not leak through the version between."""
+
+        class First(Contract, name="test.note", version=1):
+            text: str
+            size: str = ""
+
+        class Second(Contract, name="test.note", version=2):
+            text: str
+
+        class Third(Contract, name="test.note", version=3):
+            text: str
+            size: int = 0
+
+        versions = published(First, Second)
+        assert versions.readable(Third) == (3, 2, 1)
+        assert versions.read(Third, ref(1, "test.note"), {"text": "x", "size": "large"}) == Third(text="x")
+        assert versions.write(Third, {"text": "x", "size": 9}, 1) == {"text": "x"}
+
     def test_gap(self) -> None:
         """Where the version between is not known, nothing is assumed."""
         assert published(self.Old).writable(self.Strict) == (3,)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -209,13 +208,17 @@ def test_hidden_files_are_passed_over(folder: Path) -> None:
     assert Registry(folder).versions(NAME) == (1,)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable(folder: Path) -> None:
-    """A file without permission is one line."""
-    path = folder / NAME / "1.json"
-    path.chmod(0)
-    with pytest.raises(InvalidRegistry, match="cannot be read"):
-        Registry(folder).get(ONE)
+def test_unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that the system does not let us read is one line."""
+
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    registry = Registry(folder)
+    assert registry.names() == (NAME,)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(InvalidRegistry, match="cannot be read: Permission denied"):
+        registry.get(ONE)
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:

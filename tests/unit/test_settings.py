@@ -20,6 +20,7 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "journal_url": ({"JOURNAL_URL": "postgresql+psycopg://u:p@h/d"}, "postgresql+psycopg://u:p@h/d"),
     "agents": ({"AGENTS": "one.agents, two ,"}, ("one.agents", "two")),
     "contracts_folder": ({"CONTRACTS_FOLDER": "schemas/published"}, "schemas/published"),
+    "contracts_enforced": ({"CONTRACTS_ENFORCED": "false"}, False),
     "namespace": ({"NAMESPACE": "team-1"}, "team-1"),
     "eager": ({"EAGER": "true"}, True),
     "lease": ({"LEASE": "250ms"}, timedelta(milliseconds=250)),
