@@ -96,7 +96,7 @@ def test_everything_is_in_order(servers: Servers, client: Coordinator) -> None:
     assert found == {
         "redis": f"Redis {versions['redis']}",
         "broker": f"RabbitMQ {versions['rabbitmq']}",
-        "queues": f"{len(shop.AGENTS)} in order",
+        "queues": f"{len(client.flows.agents)} in order",
         "journal": f"PostgreSQL {versions['postgres']}",
     }
     with client.engine.app.connection_for_read() as connection, connection.channel() as channel:
@@ -119,7 +119,7 @@ def test_a_queue_with_other_arguments(client: Coordinator) -> None:
     with client.engine.app.connection_for_write() as connection, connection.channel() as channel:
         wait_until(lambda: channel.basic_get(queue.name, no_ack=True), description="the message is there")
     _delete(client, queue)
-    assert ("queues", f"{len(shop.AGENTS)} in order") in examine(client.engine)
+    assert ("queues", f"{len(client.flows.agents)} in order") in examine(client.engine)
 
 
 @pytest.mark.parametrize("wrong", ["password", "user", "vhost", "port"])
