@@ -2,10 +2,11 @@
 
 from coordinator.agent import Agent, Context, agent
 from coordinator.client import Coordinator, Run
+from coordinator.condition import field
 from coordinator.errors import Permanent, Transient
 from coordinator.flow import Flow
 from coordinator.retry import Retry
-from coordinator.step import parallel
+from coordinator.step import choice, delay, each, go_on, parallel, repeat, when
 
 __all__ = [
     "Agent",
@@ -17,5 +18,12 @@ __all__ = [
     "Run",
     "Transient",
     "agent",
+    "choice",
+    "delay",
+    "each",
+    "field",
+    "go_on",
     "parallel",
+    "repeat",
+    "when",
 ]

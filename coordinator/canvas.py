@@ -1,15 +1,15 @@
-"""Canvas: a flow as Celery chains and chords, and how one step after another is taken from them.
+"""Canvas: a flow as Celery chains and chords.
 
 ``compose`` gives ordinary Celery signatures, so a message is what Celery would send: the rest of the chain and the chord
-are in it. Where branches join, the chord's body is the task :data:`JOIN`. It is never sent: whoever settles the last
-branch does its work, which is to put the outputs together, and goes on with what follows.
+are in it. Some tasks among them are never sent, because whoever settles the step before does their work: :data:`JOIN`,
+the chords' body, puts the outputs of branches together; the others decide how to go on, with what they hold
+(``coordinator/course.py`` does it). So a run keeps the composition, decisions included, that it was started with.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,9 +18,13 @@ from celery.canvas import Signature, chain, chord
 
 from coordinator.agent import Agent
 from coordinator.flow import Flow
-from coordinator.step import Parallel, Step, positions
+from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, positions
 
 JOIN = "coordinator.join"
+CHOICE = "coordinator.choice"
+EACH = "coordinator.each"
+REPEAT = "coordinator.repeat"
+DELAY = "coordinator.delay"
 
 Sig = dict[str, Any]
 """A Celery signature as plain JSON values, as it travels in a message."""
@@ -28,7 +32,7 @@ Sig = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """A step to send now: its signature, and the rest of the chain behind it (Celery's order: the next one last)."""
+    """A step to send: its signature, and the rest of the chain behind it (Celery's order: the next one last)."""
 
     signature: Sig
     chain: list[Sig]
@@ -50,96 +54,108 @@ class Send:
         return body
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
-    """One level of fan-in: the path of the parallel step, its branches in order, and the branch that arrives."""
-
-    path: str
-    branches: tuple[str, ...]
-    branch: str
-
-
-@dataclass(frozen=True, slots=True)
-class Onward:
-    """Where an output goes: first through ``joins``, innermost first, then to ``sends``; to the run's end if none."""
-
-    joins: tuple[Join, ...]
-    sends: tuple[Send, ...]
-
-
 def compose(flow: Flow) -> Signature:
     """The flow as a Celery signature."""
-    seen: Counter[str] = Counter()
-    return _composed(flow.name, flow.step, "", seen)
+    return _Composer(flow).composed(flow.step, "", "")
 
 
 @cache
-def first(flow: Flow) -> tuple[Send, ...]:
-    """The steps that start a run of ``flow``."""
-    return tuple(_enter(json.loads(json.dumps(compose(flow))), []))
+def composed(flow: Flow) -> Sig:
+    """The same as plain JSON values."""
+    plain: Sig = json.loads(json.dumps(compose(flow)))
+    return plain
 
 
-def onward(step: str, chain: list[Sig], chord: Sig | None) -> Onward:
-    """Where the output of ``step`` goes, by the rest of its chain and its chord."""
-    joins: list[Join] = []
-    while not chain and chord is not None:
-        body, *rest = _tasks(chord)
-        path = body["kwargs"]["join"]
-        branch = step.removeprefix(f"{path}.").split(".", 1)[0]
-        joins.append(Join(path, tuple(body["kwargs"]["branches"]), branch))
-        chain = [*chord["options"].get("chain", ()), *reversed(rest)]
-        step, chord = path, chord["options"].get("chord")
-        if chain and chord is not None:
-            chain[0] = _with_chord(chain[0], chord)
-    return Onward(tuple(joins), tuple(_enter(chain[-1], chain[:-1])) if chain else ())
+class _Composer:
+    """Composes one flow; counts how often an agent stands in it."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+        self._seen: Counter[str] = Counter()
+
+    def composed(self, step: Step, prefix: str, turning: str) -> Signature:
+        """A sequence. ``turning`` is the path up to the last each or repeat around it: agents there run more than once."""
+        signatures = [self._signature(part, path, turning) for path, part in positions(step, prefix)]
+        return signatures[0] if len(signatures) == 1 else chain(*signatures)
+
+    def _signature(self, part: Step, path: str, turning: str) -> Signature:
+        if isinstance(part, Agent):
+            return self._agent(part, path, turning)
+        if isinstance(part, Flow):
+            return self.composed(part.step, f"{path}.", turning)
+        if isinstance(part, Parallel):
+            header = [self.composed(branch, f"{path}.{name}.", turning) for name, branch in part.branches]
+            names = [name for name, _ in part.branches]
+            return chord(header, Signature(JOIN, kwargs={"join": path, "branches": names}))
+        return Signature(*self._control(part, path, turning))
+
+    def _control(self, part: Step, path: str, turning: str) -> tuple[str, tuple[()], dict[str, Any]]:
+        """The task that decides, and what it needs for that."""
+        kwargs: dict[str, Any] = {"step": path}
+        if isinstance(part, Choice):
+            kwargs["cases"] = [
+                [condition.to_json(), self.composed(step, f"{path}.c{number}.", turning)]
+                for number, (condition, step) in enumerate(part.cases, 1)
+            ]
+            otherwise = part.otherwise
+            kwargs["otherwise"] = otherwise and self.composed(otherwise, f"{path}.c0.", turning)
+            return CHOICE, (), kwargs
+        if isinstance(part, Each):
+            kwargs |= {"field": part.field, "into": part.into, "limit": part.limit}
+            kwargs["item"] = self._flow.items[path].ref().uri
+            kwargs["body"] = self.composed(part.step, f"{path}.i*.", f"{path}.i*")
+            return EACH, (), kwargs
+        if isinstance(part, Repeat):
+            kwargs |= {"until": part.until.to_json(), "at_most": part.at_most, "round": 0}
+            kwargs["body"] = self.composed(part.step, f"{path}.r*.", f"{path}.r*")
+            return REPEAT, (), kwargs
+        assert isinstance(part, Delay)
+        return DELAY, (), {**kwargs, "ms": int(part.wait.total_seconds() * 1000)}
+
+    def _agent(self, agent: Agent, path: str, turning: str) -> Signature:
+        self._seen[agent.name] += 1
+        kwargs = {"flow": self._flow.name, "step": path, "accepts": agent.accepts.ref().uri}
+        turn = str(self._seen[agent.name]) if self._seen[agent.name] > 1 else ""
+        if (
+            turn or turning
+        ):  # the same agent once more in a run is other work: its idempotency keys are its own
+            kwargs["turn"] = f"{turn}@{turning}" if turning else turn
+        return Signature(agent.name, kwargs=kwargs)
 
 
-def _composed(flow: str, step: Step, prefix: str, seen: Counter[str]) -> Signature:
-    composed = [_signature(flow, part, path, seen) for path, part in positions(step, prefix)]
-    return composed[0] if len(composed) == 1 else chain(*composed)
+def placed(signature: Sig, template: str, path: str) -> Sig:
+    """A signature of a body that runs more than once, for one time: ``template`` (``4.i*``) in its paths is ``path``."""
+
+    def walk(value: Any) -> Any:
+        if isinstance(value, list):
+            return [walk(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            name: inner.replace(template, path, 1)
+            if name in _PATHS and isinstance(inner, str)
+            else walk(inner)
+            for name, inner in value.items()
+        }
+
+    made: Sig = walk(signature)
+    return made
 
 
-def _signature(flow: str, part: Step, path: str, seen: Counter[str]) -> Signature:
-    if isinstance(part, Parallel):
-        header = [_composed(flow, branch, f"{path}.{name}.", seen) for name, branch in part.branches]
-        return chord(
-            header, Signature(JOIN, kwargs={"join": path, "branches": [name for name, _ in part.branches]})
-        )
-    assert isinstance(part, Agent)
-    seen[part.name] += 1
-    kwargs = {"flow": flow, "step": path, "accepts": part.accepts.ref().uri}
-    if (
-        seen[part.name] > 1
-    ):  # the same agent once more in a flow is other work: its idempotency keys are its own
-        kwargs["turn"] = str(seen[part.name])
-    return Signature(part.name, kwargs=kwargs)
+_PATHS = frozenset({"step", "join", "turn"})
 
 
-def _enter(signature: Sig, chain: list[Sig]) -> Iterator[Send]:
-    """The steps that begin ``signature``; ``chain`` is what follows it (the next one last)."""
-    if signature["subtask_type"] == "chain":
-        start, *rest = _tasks(signature)
-        yield from _enter(start, [*chain, *reversed(rest)])
-    elif signature["subtask_type"] == "chord":
-        options = {"chain": chain, "chord": signature["options"].get("chord")}
-        body = {**signature["kwargs"]["body"], "options": options}
-        for branch in _tasks(signature["kwargs"]["header"]):
-            yield from _enter(_with_chord(branch, body), [])
-    else:
-        yield Send(signature, chain)
-
-
-def _tasks(signature: Sig | list[Sig]) -> list[Sig]:
+def tasks(signature: Sig | list[Sig]) -> list[Sig]:
     """The members of a chain or group; a task is a chain of one."""
     if isinstance(signature, list):
         return signature
-    tasks: list[Sig] = signature["kwargs"].get("tasks", [signature])
-    return tasks
+    members: list[Sig] = signature["kwargs"].get("tasks", [signature])
+    return members
 
 
-def _with_chord(signature: Sig, chord: Sig) -> Sig:
+def with_chord(signature: Sig, chord: Sig) -> Sig:
     """The same signature, its last step being part of ``chord``."""
     if signature["subtask_type"] == "chain":
-        *start, last = _tasks(signature)
-        return {**signature, "kwargs": {"tasks": [*start, _with_chord(last, chord)]}}
+        *start, last = tasks(signature)
+        return {**signature, "kwargs": {"tasks": [*start, with_chord(last, chord)]}}
     return {**signature, "options": {**signature["options"], "chord": chord}}

@@ -34,9 +34,10 @@ from coordinator.handoff import sent_otherwise
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue, load_modules
+from coordinator.passing import Passing
 from coordinator.published import PublishedRuns
 from coordinator.service import Service
-from coordinator.starting import first
+from coordinator.starting import Starter
 from coordinator.store.store import Place, RunRecord
 
 _POLLS_TO_DOUBLE = 10
@@ -104,7 +105,8 @@ class Coordinator:
         data = typed.to_data()
         content = hashlib.sha256(strictjson.canonical([typed.ref().uri, data]).encode()).hexdigest()
         expiry = datetime.now(UTC) + deadline if deadline else None
-        begun = first(flow, typed, run, expiry=expiry, negotiator=self.engine.negotiator)
+        starter = Starter(Passing(self.engine.store, self.engine.negotiator))
+        begun = starter.first(flow, typed, run, expiry)
         stored = json.dumps([sent.stored() for sent in begun.messages])
         place = Place(run, flow.name, "")
         self.engine.publisher.declare(flow.agents())  # all queues, so that no later step is without one
@@ -114,7 +116,7 @@ class Coordinator:
             flow.name,
             now(),
             wrote=str(typed.ref()),
-            sent=sent_otherwise(begun.sent),
+            sent=sent_otherwise(begun.onward.sent),
             input=typed.redacted(),
         )
         found = self.engine.store.start(
@@ -125,8 +127,13 @@ class Coordinator:
             entry=entry.fields(),
             sends=begun.named(),
         )
-        if found == "created" or (found == "unpublished" and run not in self._published):
-            self.engine.publisher.publish(begun.messages)
+        messages = list(zip(begun.messages, begun.waits, strict=True))
+        if not begun.whole and self.engine.store.run(run) is not None:
+            messages += starter.rest(begun, place, typed, expiry)
+        if found == "created" or (found == "unpublished" and run not in self._published) or not begun.whole:
+            for wait in dict.fromkeys(wait for _, wait in messages):
+                ready = [sent for sent, when in messages if when == wait]
+                self.engine.publisher.publish(ready, delay=wait or None)
             self._published.add(run)
         return Run(run, self, flow, created=found == "created")
 
@@ -376,12 +383,17 @@ def _typed(flow: Flow | None, schema: str, data: Any, versions: Versions) -> Any
         return versions.read(known[ref.name], ref, value) if ref.name in known else value
 
     if "=" not in schema:
-        return contract(schema, data)
+        return contract(schema, data) if schema else data
     for word in schema.split():
         path, _, uri = word.partition("=")
         *outer, last = path.split(".")
         parent = data
         for name in outer:
-            parent = parent[name]
-        parent[last] = contract(uri, parent[last])
+            parent = parent[_place(parent, name)]
+        parent[_place(parent, last)] = contract(uri, parent[_place(parent, last)])
     return data
+
+
+def _place(parent: Any, name: str) -> Any:
+    """A name in an object, or a number in a list."""
+    return int(name) if isinstance(parent, list) else name

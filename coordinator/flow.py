@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel
 
 from contracts.contract import Contract, ContractRef, valid_name
 from contracts.versions import meet
 from coordinator.agent import Agent
+from coordinator.condition import Condition
 from coordinator.errors import FlowError
-from coordinator.step import Parallel, Step, not_a_step, parts, positions
+from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, not_a_step, parts, positions
 
 _LARGEST = 1_000
 _DEEPEST = 8  # each level nests the message's JSON six deeper, and that is limited
@@ -20,19 +21,40 @@ _DEEPEST = 8  # each level nests the message's JSON six deeper, and that is limi
 
 @dataclass(frozen=True)
 class Place:
-    """Where an agent stands in a flow. ``path`` names the step: ``2``, or ``3.stock.1`` inside a branch of step 3."""
+    """Where an agent stands in a flow.
+
+    ``path`` names the step: ``2``; ``3.stock.1`` inside a branch of step 3; ``3.c1.1`` in the first case of a choice
+    (``c0``: otherwise); ``3.i*.1`` for each item (a run has ``i0``, ``i1``, ...); ``3.r*.1`` in each round of a repetition;
+    ``3.1`` inside a flow within the flow.
+    """
 
     path: str
     agent: Agent
 
 
-Shape: TypeAlias = "type[Contract] | dict[str, Shape]"
-"""What a step emits: a contract, or for branches without a step that joins them, their shapes by name."""
+@dataclass(frozen=True)
+class Many:
+    """A list of contracts, which what follows takes in one field: what :func:`~coordinator.step.each` makes."""
+
+    into: str
+    of: type[Contract]
+
+
+@dataclass(frozen=True)
+class _ListOf:
+    """A field that holds a list of a contract."""
+
+    of: type[Contract]
+
+
+Shape: TypeAlias = "type[Contract] | Many | dict[str, Shape]"
+"""What a step emits: a contract; for branches without a step that joins them, their shapes by name; or a list."""
 
 
 @dataclass(frozen=True, eq=False)
-class Flow:
-    """A named composition of agents.
+class Flow(Step):
+    """A named composition of agents, and a step of other flows. ``input`` says what starts it, where it does not begin
+    with an agent.
 
     Raises :class:`FlowError`, naming both sides, where a step does not accept what the one before it emits: another
     contract, a version to which no migration leads, two classes of one version that do not fit, or a join whose fields
@@ -41,6 +63,9 @@ class Flow:
 
     name: str
     step: Step
+    input: type[Contract] | None = None
+    items: Mapping[str, type[Contract]] = field(init=False, repr=False)
+    """The contract of the items of each :func:`~coordinator.step.each`, by its path."""
 
     def __post_init__(self) -> None:
         name = self.name
@@ -58,13 +83,15 @@ class Flow:
                 f"flow {name} has branches within branches more than {_DEEPEST} deep",
                 remedy="make a step of the inner ones",
             )
-        _emitted(name, self.step, self.accepts, "1")
+        check = _Check(name)
+        check.emitted(self.step, self.accepts, "")
+        object.__setattr__(self, "items", check.items)
         _check_agents(name, places)
 
     @property
     def accepts(self) -> type[Contract]:
         """The contract that starts the flow."""
-        return _first(self.step).accepts
+        return self.input or _first(self.name, self.step)
 
     def places(self) -> Iterator[Place]:
         """The agents of the flow with their paths, in order."""
@@ -79,46 +106,178 @@ def _places(step: Step, prefix: str) -> Iterator[Place]:
     for path, part in positions(step, prefix):
         if isinstance(part, Agent):
             yield Place(path, part)
-        elif isinstance(part, Parallel):
-            for name, branch in part.branches:
-                yield from _places(branch, f"{path}.{name}.")
+        for name, inner in _inner(part):
+            yield from _places(inner, f"{path}.{name}." if name else f"{path}.")
 
 
-def _first(step: Step) -> Agent:
-    part = parts(step)[0]
+def _inner(part: Step) -> Iterator[tuple[str, Step]]:
+    """The steps inside a step, with their names in its path."""
     if isinstance(part, Parallel):
-        return _first(part.branches[0][1])
-    assert isinstance(part, Agent)
-    return part
+        yield from part.branches
+    elif isinstance(part, Choice):
+        for number, (_, step) in enumerate(part.cases, 1):
+            yield f"c{number}", step
+        if part.otherwise is not None:
+            yield "c0", part.otherwise
+    elif isinstance(part, Each):
+        yield "i*", part.step
+    elif isinstance(part, Repeat):
+        yield "r*", part.step
+    elif isinstance(part, Flow):
+        yield "", part.step
 
 
-def _emitted(flow: str, step: Step, offered: Shape, prefix: str, giver: str = "the start") -> Shape:
-    """What ``step`` emits when it is offered ``offered``; raises where it does not accept that."""
-    start = prefix.removesuffix("1")
-    for path, part in positions(step, start):
+def _first(flow: str, step: Step) -> type[Contract]:
+    part = parts(step)[0]
+    if isinstance(part, Agent):
+        return part.accepts
+    if isinstance(part, Flow):
+        return part.accepts
+    if isinstance(part, (Parallel, Choice, Repeat)):
+        return _first(flow, next(_inner(part))[1])
+    raise FlowError(
+        f"flow {flow} begins with {type(part).__name__.lower()}(), which does not say what starts it",
+        remedy="say it: Flow(name, step, input=TheContract)",
+    )
+
+
+class _Check:
+    """Follows what is emitted through a flow, and raises where a step does not accept it."""
+
+    def __init__(self, flow: str) -> None:
+        self.flow = flow
+        self.items: dict[str, type[Contract]] = {}
+
+    def emitted(self, step: Step, offered: Shape, prefix: str, giver: str = "the start") -> Shape:
+        """What ``step`` emits when it is offered ``offered``."""
+        last = None
+        for path, part in positions(step, prefix):
+            offered, giver, last = (
+                self._part(part, offered, path, giver),
+                self._named(part, path),
+                (path, part),
+            )
+        assert last is not None
+        if isinstance(last[1], Delay):
+            raise FlowError(
+                f"flow {self.flow}: step {last[0]} is a delay with nothing after it", remedy="leave it out"
+            )
+        return offered
+
+    def _part(self, part: Step, offered: Shape, path: str, giver: str) -> Shape:
         if isinstance(part, Agent):
-            _check_accepts(flow, giver, offered, path, part)
-            offered, giver = part.emits, f"step {path} ({part.name})"
-        elif isinstance(part, Parallel):
-            offered = {
-                name: _emitted(flow, branch, offered, f"{path}.{name}.1", giver)
+            _check_accepts(self.flow, giver, offered, path, part)
+            return part.emits
+        if isinstance(part, Parallel):
+            return {
+                name: self.emitted(branch, offered, f"{path}.{name}.", giver)
                 for name, branch in part.branches
             }
-            giver = f"step {path} (parallel: {', '.join(offered)})"
-    return offered
+        if isinstance(part, Flow):
+            return self.emitted(part.step, offered, f"{path}.", giver)
+        return offered if isinstance(part, Delay) else self._control(part, offered, path, giver)
+
+    def _control(self, part: Step, offered: Shape, path: str, giver: str) -> Shape:
+        contract = self._one(offered, path, part, giver)
+        if isinstance(part, Choice):
+            return self._choice(part, contract, path, giver)
+        if isinstance(part, Repeat):
+            return self._repeat(part, contract, path, giver)
+        assert isinstance(part, Each)
+        return self._each(part, contract, path, giver)
+
+    def _choice(self, part: Choice, offered: type[Contract], path: str, giver: str) -> Shape:
+        for number, (condition, _) in enumerate(part.cases, 1):
+            self._ask(condition, offered, f"{path}.c{number}")
+        emitted = {name: self.emitted(step, offered, f"{path}.{name}.", giver) for name, step in _inner(part)}
+        if part.otherwise is None:
+            emitted["c0"] = offered
+        first, *others = emitted.items()
+        for name, shape in others:
+            if not isinstance(shape, type) or shape is not first[1]:
+                raise FlowError(
+                    f"flow {self.flow}: the cases of the choice at step {path} emit different things: "
+                    f"{first[0]} {_shown(first[1])}, {name} {_shown(shape)}",
+                    "what follows could not know what it gets",
+                    "let all of them emit one contract",
+                )
+        return first[1]
+
+    def _repeat(self, part: Repeat, offered: type[Contract], path: str, giver: str) -> Shape:
+        emitted = self.emitted(part.step, offered, f"{path}.r*.", giver)
+        again = self.emitted(part.step, emitted, f"{path}.r*.", f"the round before of step {path}")
+        contract = self._one(again, path, part, giver)
+        self._ask(part.until, contract, path)
+        return contract
+
+    def _each(self, part: Each, offered: type[Contract], path: str, giver: str) -> Shape:
+        hints = {info.alias or name: info.annotation for name, info in offered.model_fields.items()}
+        hint = hints.get(part.field)
+        [item] = get_args(hint) if get_origin(hint) is list else [None]
+        if not (isinstance(item, type) and issubclass(item, Contract)):
+            raise FlowError(
+                f"flow {self.flow}: step {path} takes each of {part.field!r}, and {offered.ref()} has no such list of "
+                "contracts",
+                remedy=f"declare the field as {part.field}: list[SomeContract]",
+            )
+        self.items[path] = item
+        emitted = self.emitted(part.step, item, f"{path}.i*.", f"an item of {part.field!r}, of {giver},")
+        if not isinstance(emitted, type):
+            raise FlowError(
+                f"flow {self.flow}: the step inside each() at {path} emits {_shown(emitted)}",
+                remedy="let it end with one agent",
+            )
+        return Many(part.into, emitted)
+
+    def _ask(self, condition: Condition, contract: type[Contract], path: str) -> None:
+        try:
+            condition.check(contract)
+        except FlowError as error:
+            raise FlowError(
+                f"flow {self.flow}: step {path} asks {condition}: {error.cause}", remedy=error.remedy
+            ) from None
+
+    def _one(self, offered: Shape, path: str, part: Step, giver: str) -> type[Contract]:
+        if isinstance(offered, type):
+            return offered
+        raise FlowError(
+            f"flow {self.flow}: step {path} is {type(part).__name__.lower()}(), and {giver} gives {_shown(offered)}",
+            "it looks at one contract",
+            "put an agent between them that joins",
+        )
+
+    def _named(self, part: Step, path: str) -> str:
+        if isinstance(part, Agent):
+            return f"step {path} ({part.name})"
+        if isinstance(part, Parallel):
+            return f"step {path} (parallel: {', '.join(name for name, _ in part.branches)})"
+        return f"step {path} ({type(part).__name__.lower()})"
+
+
+def _shown(shape: Shape) -> str:
+    if isinstance(shape, Many):
+        return f"a list of {shape.of.ref()}"
+    return str(shape.ref()) if isinstance(shape, type) else f"branches {', '.join(shape)}"
 
 
 def _check_accepts(flow: str, giver: str, offered: Shape, path: str, taker: Agent) -> None:
     where = f"flow {flow}: step {path} ({taker.name}) accepts {taker.accepts.ref()}"
-    if isinstance(offered, dict):
-        _check_join(where, giver, offered, taker.accepts)
+    if not isinstance(offered, type):
+        _check_join(where, giver, _fields(offered), taker.accepts)
     else:
         fault = meet(offered, taker.accepts)
         if fault:
             raise _misfit(where, f"{giver} gives {offered.ref()}", fault, offered.ref(), taker.accepts)
 
 
-def _check_join(where: str, giver: str, offered: Mapping[str, Shape], accepts: type[BaseModel]) -> None:
+def _fields(shape: Many | dict[str, Shape]) -> dict[str, Shape | _ListOf]:
+    """What a join puts together: a field for each branch, or the one with the list."""
+    return {shape.into: _ListOf(shape.of)} if isinstance(shape, Many) else dict(shape)
+
+
+def _check_join(
+    where: str, giver: str, offered: Mapping[str, Shape | _ListOf], accepts: type[BaseModel]
+) -> None:
     fields = {info.alias or name: info for name, info in accepts.model_fields.items()}
     missing = [name for name in offered if name not in fields]
     unfilled = [name for name, info in fields.items() if info.is_required() and name not in offered]
@@ -131,12 +290,19 @@ def _check_join(where: str, giver: str, offered: Mapping[str, Shape], accepts: t
         )
     for name, shape in offered.items():
         hint = fields[name].annotation
-        if isinstance(shape, dict):
+        if isinstance(shape, _ListOf):
+            [item] = get_args(hint) if get_origin(hint) is list else [None]
+            if not (isinstance(item, type) and issubclass(item, Contract)) or meet(shape.of, item):
+                raise FlowError(
+                    f"{where}, but its field {name!r} is no list that reads {shape.of.ref()}, which {giver} gives",
+                    remedy=f"annotate the field as list[{shape.of.__name__}]",
+                )
+        elif not isinstance(shape, type):
             if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
                 raise FlowError(
                     f"{where}, but its field {name!r} joins branches and is no model with a field for each"
                 )
-            _check_join(f"{where}, field {name!r}", giver, shape, hint)
+            _check_join(f"{where}, field {name!r}", giver, _fields(shape), hint)
         elif not (isinstance(hint, type) and issubclass(hint, Contract)) or meet(shape, hint):
             raise FlowError(
                 f"{where}, but its field {name!r} does not read {shape.ref()}, which that branch of {giver} gives",

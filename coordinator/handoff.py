@@ -20,9 +20,9 @@ from contracts.contract import Contract, ContractRef
 from contracts.envelope import Envelope, message_id, trace_parent
 from contracts.errors import CoordinationError, InvalidData, InvalidInput
 from contracts.strictjson import Limits
-from coordinator import canvas
+from coordinator import course
 from coordinator.agent import Agent, Context
-from coordinator.canvas import Onward, Send
+from coordinator.course import Cursor, Value
 from coordinator.errors import ServerError
 from coordinator.failure import Failure, Kind, said
 from coordinator.history import Entry, now
@@ -31,8 +31,9 @@ from coordinator.joined import upcast_parts
 from coordinator.lease import LeaseKeeper
 from coordinator.message import Delivery, Message, message
 from coordinator.negotiation import Negotiator, Written, digest
+from coordinator.passing import Onward, Outgoing, Passing
 from coordinator.publisher import Publisher
-from coordinator.store.store import Advance, Claim, Place, Record, Settled, Store
+from coordinator.store.store import Claim, Place, Record, Settled, Store
 
 _log = logging.getLogger("coordinator.agents")
 _BUSY = timedelta(milliseconds=50)
@@ -94,16 +95,16 @@ class _Opened:
     place: Place
     key: str
     content: str
-    onward: Onward
+    cursor: Cursor
 
 
 @dataclass(frozen=True, slots=True)
 class _Closed:
-    """An outcome that is known to be good: as it is recorded, as it is written for each next step (a part of a join: for
-    the join, under the empty path), as people may see it, and how long it took."""
+    """An outcome that is known to be good: as it is recorded, where it goes and how it is written there, as people may see
+    it, and how long it took."""
 
     record: Record
-    sent: dict[str, Written]
+    onward: Onward
     key: str | None
     shown: Any
     took_ms: float | None
@@ -130,7 +131,7 @@ class Handoff:
         self._store = store
         self._publisher = publisher
         self._leases = leases
-        self._negotiator = negotiator
+        self._passing = Passing(store, negotiator)
         self._versions = negotiator.versions
         self._limits = Limits(octets=settings.max_message_bytes)
 
@@ -171,7 +172,7 @@ class Handoff:
                 raise InvalidData("the message does not say to which step of which flow it belongs")
             payload, migrated = self._read(envelope)
             key = self._key(payload, envelope, delivery)
-            onward = canvas.onward(delivery.step, delivery.chain, delivery.chord)
+            cursor = course.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
         except InvalidInput as error:
             raise _Parking("invalid-input", error) from error
         except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -179,7 +180,7 @@ class Handoff:
             raise _Parking("invalid-input", fault) from error
         content = envelope.original_digest or digest(envelope.data)
         place = Place(envelope.correlation_id, delivery.flow, delivery.step)
-        return _Opened(delivery, envelope, payload, migrated, place, key, content, onward)
+        return _Opened(delivery, envelope, payload, migrated, place, key, content, cursor)
 
     def _read(self, envelope: Envelope) -> tuple[Contract, list[str]]:
         """The data as this agent accepts it, and the migrations that it went through."""
@@ -277,13 +278,13 @@ class Handoff:
             self.agent.emits.from_data(data)
             record = Record(self.agent.emits.ref().uri, strictjson.dumps(data))
             strictjson.loads(record.data, self._limits)
-            sent = self._written(opened, record, output)
+            onward = self._course(opened, record, output)
         except ServerError:
             raise
         except Exception as error:
             self._store.release(self.agent.name, opened.key, fence=claim.fence)
             raise _Parking("invalid-output", error) from error
-        return _Closed(record, sent, output.key(), output.redacted(), round(took_ms, 3))
+        return _Closed(record, onward, output.key(), output.redacted(), round(took_ms, 3))
 
     def _known(self, opened: _Opened, record: Record) -> _Closed:
         """An outcome that was recorded before: by this step, or by another under the same key."""
@@ -291,18 +292,18 @@ class Handoff:
         try:
             ref = ContractRef.from_uri(record.schema)
             output = self._versions.read(self.agent.emits, ref, json.loads(record.data))
-            sent = self._written(opened, record, output)
+            onward = self._course(opened, record, output)
         except InvalidInput:  # written by a newer build: pass it on as it is, its reader validates it
-            return _Closed(record, self._written(opened, record, None), None, None, None)
-        return _Closed(record, sent, output.key(), output.redacted(), None)
+            return _Closed(record, self._course(opened, record, None), None, None, None)
+        return _Closed(record, onward, output.key(), output.redacted(), None)
 
-    def _written(self, opened: _Opened, record: Record, output: Contract | None) -> dict[str, Written]:
-        """The output for each next step, in the newest version that every live consumer of it accepts."""
-        joins, sends = opened.onward.joins, opened.onward.sends
-        takers = (
-            {"": [send.agent for send in sends]} if joins else {send.step: [send.agent] for send in sends}
-        )
-        return {step: self._negotiator.written(record, output, agents) for step, agents in takers.items()}
+    def _course(self, opened: _Opened, record: Record, output: Contract | None) -> Onward:
+        """Where the output goes, written for each next step in the newest version that every live consumer of it accepts."""
+        try:
+            moves = course.after(opened.cursor, Value(record.schema, json.loads(record.data)))
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise InvalidData("the continuation of the message is malformed") from error
+        return self._passing.onward(moves, record, output)
 
     # 5. Settle
 
@@ -318,11 +319,11 @@ class Handoff:
             record=closed.record,
             entry=entry,
             late={**entry, "kind": "late"},
-            onward=self._onward(opened, closed),
+            onward=closed.onward.advance(),
         )
 
     def _settle_known(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
-        onward = self._onward(opened, closed)
+        onward = closed.onward.advance()
         if claim.verdict == "settled":
             return self._store.follow(opened.place, record=closed.record, onward=onward)
         entry = self._entry("deduplicated", opened, closed)
@@ -330,43 +331,30 @@ class Handoff:
             opened.place, fence=claim.fence, record=closed.record, entry=entry, onward=onward
         )
 
-    def _onward(self, opened: _Opened, closed: _Closed) -> Advance:
-        """How the settlement moves the run on: the joins that it arrives at, and the steps that are sent then."""
-        part = closed.sent.get("")
-        sends = tuple(
-            (send.step, send.agent, str(ContractRef.from_uri(self._schema(send, closed))))
-            for send in opened.onward.sends
-        )
-        return Advance(opened.onward.joins, sends, part.record() if part else None)
-
     # 6. Pass on
 
     def _pass_on(self, opened: _Opened, closed: _Closed, settled: Settled) -> None:
         """Publish what comes next, confirmed. Doing it again gives the same messages, and they count once."""
-        if settled.verdict in {"late", "cancelled"} or settled.waiting or not opened.onward.sends:
-            return
-        self._publisher.publish([self._next(opened, closed, settled, send) for send in opened.onward.sends])
+        outgoing = self._passing.outgoing(opened.place, closed.onward, settled)
+        now_or_later: dict[timedelta, list[Message]] = {}
+        for out in outgoing:
+            now_or_later.setdefault(out.wait, []).append(self._next(opened, closed, out))
+        for wait, messages in now_or_later.items():
+            self._publisher.publish(messages, delay=wait or None)
 
-    def _next(self, opened: _Opened, closed: _Closed, settled: Settled, send: Send) -> Message:
-        joined = settled.joined
-        written = Written(self._schema(send, closed), joined.data) if joined else closed.sent[send.step]
+    def _next(self, opened: _Opened, closed: _Closed, out: Outgoing) -> Message:
         return message(
-            send,
+            out.send,
             compose(
                 run=opened.place.run,
-                step=send.step,
-                written=written,  # it was checked when it was recorded, by part
-                key=None if joined else closed.key,
+                step=out.send.step,
+                written=out.written,  # it was checked when it was recorded, by part
+                key=closed.key if out.own else None,
                 source=f"/agents/{self.agent.name}",
                 cause=opened.envelope,
-                join_schemas=joined.schema if joined else None,
+                join_schemas=out.parts,
             ),
         )
-
-    def _schema(self, send: Send, closed: _Closed) -> str:
-        """The version that the next message is written in; a join is put together in the one that it is accepted in."""
-        schema: str = send.signature["kwargs"]["accepts"]
-        return closed.sent[send.step].schema if send.step in closed.sent else schema
 
     # What leaves the straight path
 
@@ -455,7 +443,7 @@ class Handoff:
             message=opened.delivery.id,
             read=str(opened.envelope.contract),
             wrote=str(wrote),
-            sent=sent_otherwise(closed.sent) if closed else None,
+            sent=sent_otherwise(closed.onward.sent) if closed else None,
             original=str(ContractRef.from_uri(original)) if original else "",
             migrated=opened.migrated,
             input=opened.payload.redacted(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -31,8 +31,9 @@ def _upcast_part(
     model: type[BaseModel], path: list[str], ref: ContractRef, data: dict[str, Any], versions: Versions
 ) -> dict[str, Any]:
     name, *deeper = path
-    field = next((info for key, info in model.model_fields.items() if (info.alias or key) == name), None)
-    hint = field.annotation if field else None
+    if isinstance(data.get(name), list) and deeper:
+        return {**data, name: _upcast_item(model, name, deeper, ref, data[name], versions)}
+    hint = _hint(model, name)
     part = data.get(name)
     if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
         return data
@@ -43,3 +44,22 @@ def _upcast_part(
     if not issubclass(hint, Contract) or hint.ref() == ref:
         return data
     return {**data, name: versions.read(hint, ref, part).to_data()}
+
+
+def _upcast_item(
+    model: type[BaseModel], name: str, path: list[str], ref: ContractRef, items: list[Any], versions: Versions
+) -> list[Any]:
+    """The list ``items`` of field ``name``, with the item at the head of ``path`` upcast."""
+    hint = _hint(model, name)
+    [item] = get_args(hint) if get_origin(hint) is list else [None]
+    number = int(path[0]) if path[0].isdecimal() else len(items)
+    if number >= len(items) or not isinstance(items[number], dict):
+        raise InvalidData(f"the join has no item {path[0][:20]!r} in {name!r}")
+    if not (isinstance(item, type) and issubclass(item, Contract)) or item.ref() == ref:
+        return items
+    return [*items[:number], versions.read(item, ref, items[number]).to_data(), *items[number + 1 :]]
+
+
+def _hint(model: type[BaseModel], name: str) -> Any:
+    field = next((info for key, info in model.model_fields.items() if (info.alias or key) == name), None)
+    return field.annotation if field else None

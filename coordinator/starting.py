@@ -1,69 +1,86 @@
-"""Starting: the first messages of a run."""
+"""Starting: how a run begins."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from contracts import strictjson
-from contracts.contract import Contract, ContractRef
-from coordinator import canvas
-from coordinator.canvas import Send
+from contracts.contract import Contract
+from coordinator import course
+from coordinator.canvas import composed
+from coordinator.course import Go, Value
 from coordinator.flow import Flow
 from coordinator.handoff import compose
 from coordinator.message import Message, message
-from coordinator.negotiation import Negotiator, Written
-from coordinator.store.store import Record
+from coordinator.passing import Onward, Outgoing, Passing
+from coordinator.store.store import Place, Record, Settled
 
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """The first messages of a run, and how each of its first steps' input is written, by step."""
+    """How a run begins: the messages that can be made at once, by how long they wait, and where its input goes."""
 
     messages: tuple[Message, ...]
-    sent: dict[str, Written]
-    sends: tuple[Send, ...]
+    waits: tuple[timedelta, ...]
+    onward: Onward
 
-    def named(self) -> list[tuple[str, str, str]]:
+    def named(self) -> tuple[tuple[str, str, str], ...]:
         """The messages as (step, agent, ``contract/version``)."""
-        return [
-            (send.step, send.agent, str(ContractRef.from_uri(self.sent[send.step].schema)))
-            for send in self.sends
-        ]
+        return self.onward.advance().sends
+
+    @property
+    def whole(self) -> bool:
+        """Whether the messages are all there is to it: no list whose items wait, no join that is reached at once."""
+        return all(isinstance(move, Go) for move in self.onward.moves)
 
 
-def first(
-    flow: Flow,
-    payload: Contract,
-    run: str,
-    *,
-    expiry: datetime | None = None,
-    negotiator: Negotiator | None = None,
-) -> First:
-    """The messages that start ``run`` with ``payload``, each in the version that its consumers accept.
+class Starter:
+    """Begins runs of flows."""
 
-    After ``expiry`` its steps are not begun any more. Without a negotiator the input goes in its own version.
-    """
-    record = Record(payload.ref().uri, strictjson.dumps(payload.to_data()))
-    sends = canvas.first(flow)
-    sent = {
-        send.step: negotiator.written(record, payload, [send.agent])
-        if negotiator
-        else Written(record.schema, record.data)
-        for send in sends
-    }
-    messages = (
-        message(
-            send,
-            compose(
-                run=run,
-                step=send.step,
-                written=sent[send.step],
-                key=payload.key(),
-                source="/coordinator",
-                deadline=expiry,
-            ),
+    def __init__(self, passing: Passing) -> None:
+        self._passing = passing
+
+    def first(self, flow: Flow, payload: Contract, run: str, expiry: datetime | None = None) -> First:
+        """The messages that start ``run`` with ``payload``, each in the version that its consumers accept.
+
+        After ``expiry`` its steps are not begun any more. Raises :class:`~contracts.errors.InvalidInput` where the
+        payload cannot be written for its consumers, or a list in it is too long.
+        """
+        data = payload.to_data()
+        record = Record(payload.ref().uri, strictjson.dumps(data))
+        onward = self._passing.onward(
+            course.begun(composed(flow), Value(record.schema, data)), record, payload
         )
-        for send in sends
+        goes = [move for move in onward.moves if isinstance(move, Go)]
+        outgoing = [
+            Outgoing(go.send, onward.sent[go.send.step], go.value.parts or None, go.wait, not go.value.item)
+            for go in goes
+        ]
+        messages = tuple(_message(out, payload, run, expiry) for out in outgoing)
+        return First(messages, tuple(go.wait for go in goes), onward)
+
+    def rest(
+        self, first: First, place: Place, payload: Contract, expiry: datetime | None = None
+    ) -> list[tuple[Message, timedelta]]:
+        """What else begins a run once it is accepted, where its messages are not all there is to it."""
+        others = Onward(
+            tuple(move for move in first.onward.moves if not isinstance(move, Go)), first.onward.sent
+        )
+        outgoing = self._passing.outgoing(place, others, Settled("settled"), arrived=False)
+        return [(_message(out, payload, place.run, expiry), out.wait) for out in outgoing]
+
+
+def _message(out: Outgoing, payload: Contract, run: str, expiry: datetime | None) -> Message:
+    return message(
+        out.send,
+        compose(
+            run=run,
+            step=out.send.step,
+            written=out.written,
+            key=payload.key() if out.own else None,
+            source="/coordinator",
+            deadline=expiry,
+            join_schemas=out.parts,
+        ),
     )
-    return First(tuple(messages), sent, sends)

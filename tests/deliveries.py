@@ -3,12 +3,19 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
+from fakeredis import FakeServer, FakeStrictRedis
+
 from contracts.contract import Contract
 from contracts.strictjson import Limits
+from contracts.versions import Versions
 from coordinator.flow import Flow
 from coordinator.message import Delivery, Message
-from coordinator.starting import first
+from coordinator.negotiation import Negotiator
+from coordinator.passing import Passing
+from coordinator.starting import Starter
+from coordinator.store.store import Store
 from coordinator.task import delivered, read_body
+from tests.store_suite import make_settings
 
 
 class RecordingPublisher:
@@ -32,7 +39,12 @@ def start(
 ) -> list[Message]:
     """The messages that start a run."""
     expiry = datetime.now(UTC) + deadline if deadline else None
-    return list(first(flow, payload, run, expiry=expiry).messages)
+    with FakeStrictRedis(
+        server=FakeServer(server_type="redis", version=(7,)), decode_responses=True
+    ) as redis:
+        store = Store(redis, make_settings(shards=1))
+        starter = Starter(Passing(store, Negotiator(store, Versions())))
+        return list(starter.first(flow, payload, run, expiry).messages)
 
 
 def deliver(sent: Message, worker: str = "w@1") -> Delivery:

@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from config.settings import Settings
-from coordinator.canvas import Join
+from coordinator.course import Join
 from coordinator.errors import Conflict, ServerError
 from coordinator.store import scripts
 from coordinator.store.scripts import Call
@@ -296,7 +296,9 @@ class TestJoin:
         self.arrive(store, "a")
         place = Place(FIRST.run, FIRST.flow, "1.a.1")
         joins = (Join("1", self.BRANCHES, "a"),)
-        assert store.follow(place, record=ONE, onward=Advance(joins, NEXT)) == Settled("again", waiting=True)
+        assert store.follow(place, record=ONE, onward=Advance(joins, NEXT)) == Settled(
+            "again", waiting=True, level=1
+        )
         settled = self.arrive(store, "b")
         again = store.follow(place, record=ONE, onward=Advance(joins, NEXT))
         assert (again.verdict, again.joined) == ("again", settled.joined)

@@ -11,7 +11,7 @@ import json
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -20,7 +20,7 @@ from typing import Any, Literal, cast
 from redis import Redis, RedisCluster
 
 from config.settings import Settings
-from coordinator.canvas import Join
+from coordinator.course import Join
 from coordinator.errors import Conflict
 from coordinator.store import scripts
 from coordinator.store.keys import Keys
@@ -62,12 +62,13 @@ class Advance:
     """How a settlement moves the run on.
 
     ``joins`` it arrives at, innermost first, with ``part`` (None: the record itself); ``sends``, once those are complete,
-    as (step, agent, ``contract/version``). Without sends the run ends.
+    as (step, agent, ``contract/version``). ``ends``: then the run ends; by default where nothing is sent.
     """
 
     joins: tuple[Join, ...] = ()
     sends: tuple[tuple[str, str, str], ...] = ()
     part: Record | None = None
+    ends: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +101,15 @@ class Settled:
 
     ``verdict`` is ``settled``, ``again`` (it was settled before, and this finds what follows), ``late`` (another outcome
     stands, or is about to: ``fenced`` says that another holder of the key shut this one out, and that the step itself
-    has no outcome yet) or ``cancelled``. ``waiting`` says that a join still waits for other branches; ``joined`` is the
-    join's data when it is complete.
+    has no outcome yet) or ``cancelled``. ``waiting`` says that a join still waits for other branches, the one at
+    ``level`` (from 1) of those that it arrived at; ``joined`` is the join's data when all are complete.
     """
 
     verdict: str
     fenced: bool = False
     waiting: bool = False
     joined: Record | None = None
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +290,21 @@ class Store:
         """Find again what follows a step that is settled."""
         [settled] = self._do(self._settle_run(place, 0, record, {}, {}, onward, again=True))
         return _settled(settled)
+
+    def hold(self, place: Place, path: str, items: Mapping[int, Any]) -> None:
+        """Keep the items of an each until their turn."""
+        fields: Any = {f"e:{path}.{number}": _json(item) for number, item in items.items()}
+        with _usable():
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.hset(self.keys.run(place.run), mapping=fields)
+            pipeline.pexpire(self.keys.run(place.run), self._run_ttl)
+            pipeline.execute()
+
+    def held(self, place: Place, path: str, number: int) -> Any:
+        """An item that was kept; None where there is none any more, because the run has ended."""
+        with _usable():
+            text: Any = self.redis.hget(self.keys.run(place.run), f"e:{path}.{number}")
+            return json.loads(text) if text else None
 
     def park(self, place: Place, reason: dict[str, Any], entry: Entry | None) -> str:
         """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``."""
@@ -481,7 +498,7 @@ class Store:
                 record.text(),
                 _json(entry) if entry else "",
                 json.dumps([asdict(join) for join in onward.joins]),
-                "" if onward.sends else "1",
+                "1" if (not onward.sends if onward.ends is None else onward.ends) else "",
                 "1" if again else "",
                 self._run_ttl,
                 self._result_ttl,
@@ -544,9 +561,15 @@ class _usable:  # noqa: N801 - reads as a statement
 
 
 def _settled(reply: list[str]) -> Settled:
-    verdict, data, schemas, complete = reply
+    verdict, data, schemas, complete, *level = reply
     joined = Record(schemas, data) if data else None
-    return Settled(verdict, fenced=complete == "fenced", waiting=complete == "waiting", joined=joined)
+    return Settled(
+        verdict,
+        fenced=complete == "fenced",
+        waiting=complete == "waiting",
+        joined=joined,
+        level=int(level[0]) if level else 0,
+    )
 
 
 def _run_record(run: str, fields: dict[str, str]) -> RunRecord:

@@ -15,7 +15,7 @@ from coordinator.client import Coordinator, Run
 from coordinator.deadletters import Letter
 from coordinator.flow import Flow
 from coordinator.message import Message
-from coordinator.starting import first
+from tests.deliveries import start
 from tests.integration import shop
 from tests.servers import Servers
 from tests.waiting import wait_until
@@ -187,7 +187,7 @@ def new_order() -> str:
 
 def first_messages(flow: Flow, run: str, data: dict[str, Any]) -> list[Message]:
     """The messages with which a run starts, as the client makes them."""
-    return list(first(flow, flow.accepts.from_data(data), run).messages)
+    return start(flow, flow.accepts.from_data(data), run)
 
 
 @contextlib.contextmanager

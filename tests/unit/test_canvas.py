@@ -11,7 +11,8 @@ from pydantic import create_model
 from contracts import Contract
 from coordinator import canvas
 from coordinator.agent import Agent
-from coordinator.canvas import Onward, Send
+from coordinator.canvas import Send
+from coordinator.course import Arrival, Cursor, End, Go, Move, Value, after, begun
 from coordinator.flow import Flow
 from coordinator.retry import ONCE
 from coordinator.step import Step, parallel
@@ -20,6 +21,7 @@ Plan = str | list[Any] | dict[str, Any]
 """How a flow is drawn: ``x`` an agent, a list a sequence, a dict branches."""
 
 _numbers = itertools.count()
+VALUE = Value("urn:contract:test.thing:1", {})
 
 
 class Thing(Contract, name="test.thing", version=1):
@@ -97,7 +99,9 @@ class Run:
     """A run of a flow, with messages that may come in any order and twice."""
 
     def __init__(self, flow: Flow) -> None:
-        self.waiting: list[Send] = list(canvas.first(flow))
+        self.waiting: list[Send] = [
+            move.send for move in begun(canvas.composed(flow), VALUE) if isinstance(move, Go)
+        ]
         self.seen: set[str] = {send.step for send in self.waiting}
         self.done: list[str] = []
         self.joined: list[str] = []
@@ -111,11 +115,22 @@ class Run:
         first_time = send.step not in self.done
         if first_time:
             self.done.append(send.step)
-        onward = canvas.onward(send.step, send.chain, send.chord)
-        if self._all_arrived(onward, first_time):
-            self._go_on(onward, first_time)
+        for move in after(Cursor(send.step, send.chain, send.chord), VALUE):
+            self._move(move, first_time)
 
-    def _all_arrived(self, onward: Onward, first_time: bool) -> bool:
+    def _move(self, move: Move, first_time: bool) -> None:
+        if isinstance(move, Go):
+            self._go_on((move.send,))
+        elif isinstance(move, Arrival):
+            if self._all_arrived(move, first_time):
+                assert move.sends is not None
+                self._go_on(move.sends)
+                self.ends += not move.sends and first_time
+        else:
+            assert isinstance(move, End)
+            self.ends += first_time
+
+    def _all_arrived(self, onward: Arrival, first_time: bool) -> bool:
         for join in onward.joins:
             arrived = self.arrived.setdefault(join.path, set())
             complete = arrived == set(join.branches)
@@ -127,12 +142,10 @@ class Run:
                 self.joined.append(join.path)
         return True
 
-    def _go_on(self, onward: Onward, first_time: bool) -> None:
-        new = {send.step for send in onward.sends} - self.seen
+    def _go_on(self, sends: tuple[Send, ...]) -> None:
+        new = {send.step for send in sends} - self.seen
         self.seen |= new
-        self.waiting += [send for send in onward.sends if send.step in new]
-        if not onward.sends and first_time:
-            self.ends += 1
+        self.waiting += [send for send in sends if send.step in new]
 
 
 @settings(max_examples=150)

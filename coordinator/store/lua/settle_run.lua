@@ -3,7 +3,8 @@
 --       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry,
 --       part (the record as it goes into a join), run id, now (ms),
 --       then for each next message its step and 'agent contract/version'
--- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or ''}
+-- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or '',
+--        for a waiting one at which of the joins, from 1}
 local run, history = KEYS[1], KEYS[2]
 local step, fence, record = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local status = redis.call('HGET', run, 'status')
@@ -43,22 +44,41 @@ local function part(text)
 end
 local data, schemas = part(ARGV[12])
 local joined = false
-for _, join in ipairs(cjson.decode(ARGV[5])) do
-  redis.call('HSETNX', run, 'j:' .. join.path .. '.' .. join.branch, schemas .. '\n' .. data)
+
+-- The names of what a join has: those of its branches, or the numbers of its items
+local function branches(join)
+  if join.count == 0 then return join.branches end
+  local numbers = {}
+  for number = 0, join.count - 1 do numbers[#numbers + 1] = tostring(number) end
+  return numbers
+end
+
+for level, join in ipairs(cjson.decode(ARGV[5])) do
+  local place, items = 'j:' .. join.path .. '.', join.count > 0
+  local fresh = redis.call('HSETNX', run, place .. join.branch, schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[8])
-  local texts, names = {}, {}
-  for _, branch in ipairs(join.branches) do
-    local text = redis.call('HGET', run, 'j:' .. join.path .. '.' .. branch)
-    if not text then return {verdict, '', '', 'waiting'} end
-    local value, of = part(text)
-    texts[#texts + 1] = '"' .. branch .. '":' .. value
-    for word in string.gmatch(of, '%S+') do
-      local sign = string.find(word, '=', 1, true)
-      if sign then names[#names + 1] = branch .. '.' .. word
-      else names[#names + 1] = branch .. '=' .. word end
+  if items then
+    if fresh == 1 then redis.call('HINCRBY', run, place .. '#', 1) end
+    if tonumber(redis.call('HGET', run, place .. '#')) < join.count then
+      return {verdict, '', '', 'waiting', tostring(level)}
     end
   end
-  data, schemas = '{' .. table.concat(texts, ',') .. '}', table.concat(names, ' ')
+  local texts, names = {}, {}
+  for _, branch in ipairs(branches(join)) do
+    local text = redis.call('HGET', run, place .. branch)
+    if not text then return {verdict, '', '', 'waiting', tostring(level)} end
+    local value, of = part(text)
+    texts[#texts + 1] = items and value or ('"' .. branch .. '":' .. value)
+    local prefix = items and (join.into .. '.' .. branch) or branch
+    for word in string.gmatch(of, '%S+') do
+      local sign = string.find(word, '=', 1, true)
+      if sign then names[#names + 1] = prefix .. '.' .. word
+      else names[#names + 1] = prefix .. '=' .. word end
+    end
+  end
+  if items then data = '{"' .. join.into .. '":[' .. table.concat(texts, ',') .. ']}'
+  else data = '{' .. table.concat(texts, ',') .. '}' end
+  schemas = table.concat(names, ' ')
   joined = true
 end
 for at = 15, #ARGV, 2 do
@@ -71,7 +91,7 @@ if ARGV[6] == '1' then
   local fields = redis.call('HKEYS', run)
   for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
-    if kind == 'j:' or kind == 'f:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
+    if kind == 'j:' or kind == 'f:' or kind == 'e:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
   end
   redis.call('HSET', run, 'status', 'completed', 'result', schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[9])

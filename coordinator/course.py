@@ -1,0 +1,276 @@
+"""Course: where an output goes next, by the rest of its chain and its chord. Pure: the same output has the same course.
+
+What follows an output is one of these, or several of them where branches begin: a message to send (:class:`Go`), a join to
+arrive at (:class:`Arrival`), items to keep until their turn (:class:`Hold`), the end of the run (:class:`End`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from contracts.errors import InvalidData
+from coordinator.canvas import CHOICE, DELAY, EACH, JOIN, REPEAT, Send, Sig, placed, tasks, with_chord
+from coordinator.condition import condition_from
+
+_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY})
+_MOST_ITEMS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What passes on: data of a contract version (the URI), or of a join: then ``parts`` says what each branch made
+    (``branch=uri``, separated by spaces), and ``schema`` is empty."""
+
+    schema: str
+    data: Any
+    parts: str = ""
+    joined: bool = False
+    item: bool = False
+    """Whether it is an item of a list: it has no producer who could write it in another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place in a flow: after ``step``, with the rest of its chain and its chord."""
+
+    step: str
+    chain: list[Sig]
+    chord: Sig | None
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """One level of fan-in: the path of the step that fans out, its branches in order, and the branch that arrives.
+
+    For items, ``count`` is how many there are, and their outputs become the list ``into``.
+    """
+
+    path: str
+    branches: tuple[str, ...]
+    branch: str
+    count: int = 0
+    into: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """At most so many items at a time: when item ``number`` has arrived at ``path``, the item ``following`` is sent."""
+
+    path: str
+    following: int
+    body: Sig
+    chord: Sig
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Send a step with ``value``, after ``wait``."""
+
+    send: Send
+    value: Value
+    wait: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Arrive with ``value`` at joins, innermost first; once all of them are complete, what they put together goes on
+    after ``then``. ``lanes`` has for each join what arriving there sends, if anything."""
+
+    joins: tuple[Join, ...]
+    value: Value
+    then: Cursor
+    lanes: tuple[Lane | None, ...]
+
+    @property
+    def place(self) -> str:
+        """The branch, or the item, that arrives first: ``3.stock``, ``4.7``."""
+        return f"{self.joins[0].path}.{self.joins[0].branch}"
+
+    @property
+    def sends(self) -> tuple[Send, ...] | None:
+        """The steps that follow, where they are known without what is joined; none where the run ends; None otherwise."""
+        if not self.then.chain:
+            return ()
+        starts = list(_starts(self.then.chain[-1], self.then.chain[:-1]))
+        return tuple(starts) if all(send.agent not in _CONTROLS for send in starts) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Keep items of ``path`` until their turn: JSON values by number."""
+
+    path: str
+    items: dict[int, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The run ends with ``value``."""
+
+    value: Value
+
+
+Move = Go | Arrival | Hold | End
+
+
+def after(cursor: Cursor, value: Value) -> list[Move]:
+    """Where ``value`` goes from a place in a flow.
+
+    Raises :class:`InvalidData` where a list field is no list, or longer than 10 000.
+    """
+    if cursor.chain:
+        return list(_entered(cursor.chain[-1], cursor.chain[:-1], value))
+    if cursor.chord is None:
+        return [End(value)]
+    return [_arrival(cursor, value)]
+
+
+def checked(cursor: Cursor) -> Cursor:
+    """The place itself, if it is one. Raises :class:`KeyError` and its like where it is malformed."""
+    if cursor.chain:
+        list(_starts(cursor.chain[-1], cursor.chain[:-1]))
+    elif cursor.chord is not None:
+        _ = _arrival(cursor, Value("", None)).sends
+    return cursor
+
+
+def begun(signature: Sig, value: Value) -> list[Move]:
+    """How a run begins with ``value``."""
+    return list(_entered(signature, [], value))
+
+
+def released(lane: Lane, item: Any) -> list[Move]:
+    """The item whose turn it is, sent."""
+    return list(_item(lane.body, lane.path, lane.following, lane.chord, item))
+
+
+def _arrival(cursor: Cursor, value: Value) -> Arrival:
+    step, chain, chord = cursor.step, cursor.chain, cursor.chord
+    joins: list[Join] = []
+    lanes: list[Lane | None] = []
+    while not chain and chord is not None:
+        body, *rest = tasks(chord)
+        kwargs = body["kwargs"]
+        path = kwargs["join"]
+        branch = step.removeprefix(f"{path}.").split(".", 1)[0]
+        count = kwargs.get("count", 0)
+        lane = None
+        if count:
+            number = int(branch.removeprefix("i"))
+            following = number + (kwargs.get("limit") or count)
+            lane = Lane(path, following, kwargs["body"], chord) if following < count else None
+            joins.append(Join(path, (), str(number), count, kwargs["into"]))
+        else:
+            joins.append(Join(path, tuple(kwargs["branches"]), branch))
+        lanes.append(lane)
+        chain = [*chord["options"].get("chain", ()), *reversed(rest)]
+        step, chord = path, chord["options"].get("chord")
+        if chain and chord is not None:
+            chain[0] = with_chord(chain[0], chord)
+            chord = None
+    return Arrival(tuple(joins), value, Cursor(step, chain, chord), tuple(lanes))
+
+
+def _starts(signature: Sig, chain: list[Sig]) -> Iterator[Send]:
+    """The tasks that begin ``signature``, controls too; ``chain`` is what follows it (the next one last)."""
+    if signature["subtask_type"] == "chain":
+        start, *rest = tasks(signature)
+        yield from _starts(start, [*chain, *reversed(rest)])
+    elif signature["subtask_type"] == "chord":
+        options = {"chain": chain, "chord": signature["options"].get("chord")}
+        body = {**signature["kwargs"]["body"], "options": options}
+        for branch in tasks(signature["kwargs"]["header"]):
+            yield from _starts(with_chord(branch, body), [])
+    else:
+        yield Send(signature, chain)
+
+
+def _entered(signature: Sig, chain: list[Sig], value: Value) -> Iterator[Move]:
+    for start in _starts(signature, chain):
+        if start.agent in _CONTROLS:
+            yield from _DECIDE[start.agent](start, value)
+        else:
+            yield Go(start, value)
+
+
+def _past(control: Send) -> Cursor:
+    """The place after a control. Where it is the last of its chain, it carries the chord."""
+    return Cursor(control.step, control.chain, None if control.chain else control.chord)
+
+
+def _into(control: Send, body: Sig, value: Value) -> Iterator[Move]:
+    """Through ``body``, and then on to what follows the control."""
+    if not control.chain and control.chord is not None:
+        body = with_chord(body, control.chord)
+    yield from _entered(body, control.chain, value)
+
+
+def _choice(control: Send, value: Value) -> Iterator[Move]:
+    kwargs = control.signature["kwargs"]
+    for condition, body in kwargs["cases"]:
+        if condition_from(condition).holds(value.data):
+            yield from _into(control, body, value)
+            return
+    if kwargs["otherwise"] is None:
+        yield from after(_past(control), value)
+    else:
+        yield from _into(control, kwargs["otherwise"], value)
+
+
+def _repeat(control: Send, value: Value) -> Iterator[Move]:
+    kwargs = control.signature["kwargs"]
+    path, done = kwargs["step"], kwargs["round"]
+    if done and (done >= kwargs["at_most"] or condition_from(kwargs["until"]).holds(value.data)):
+        yield from after(_past(control), value)
+        return
+    again = {**control.signature, "kwargs": {**kwargs, "round": done + 1}}
+    body = placed(kwargs["body"], f"{path}.r*", f"{path}.r{done + 1}")
+    yield from _entered(body, [*control.chain, again], value)
+
+
+def _each(control: Send, value: Value) -> Iterator[Move]:
+    kwargs = control.signature["kwargs"]
+    path, items = kwargs["step"], value.data.get(kwargs["field"])
+    if not isinstance(items, list) or len(items) > _MOST_ITEMS:
+        raise InvalidData(
+            f"each at step {path} finds no list of up to {_MOST_ITEMS} items in field {kwargs['field']!r}"
+        )
+    if not items:
+        empty = Value("", {kwargs["into"]: []}, joined=True)
+        yield from after(_past(control), empty)
+        return
+    limit = kwargs["limit"] or len(items)
+    named = {"join": path, "count": len(items), "into": kwargs["into"], "limit": limit, "body": None}
+    named["item"] = kwargs["item"]
+    if limit < len(items):
+        named["body"] = kwargs["body"]
+        yield Hold(path, dict(enumerate(items[limit:], limit)))
+    chord: Sig = {
+        "task": JOIN, "args": [], "kwargs": named, "subtask_type": None, "immutable": False,
+        "options": {"chain": control.chain, "chord": None if control.chain else control.chord},
+    }  # fmt: skip
+    for number, item in enumerate(items[:limit]):
+        yield from _item(kwargs["body"], path, number, chord, item)
+
+
+def _item(body: Sig, path: str, number: int, chord: Sig, item: Any) -> Iterator[Move]:
+    body = with_chord(placed(body, f"{path}.i*", f"{path}.i{number}"), chord)
+    yield from _entered(body, [], Value(chord["kwargs"]["item"], item, item=True))
+
+
+def _delay(control: Send, value: Value) -> Iterator[Move]:
+    wait = timedelta(milliseconds=control.signature["kwargs"]["ms"])
+    for move in after(_past(control), value):
+        yield replace(move, wait=move.wait + wait) if isinstance(move, Go) else move
+
+
+_DECIDE = {CHOICE: _choice, EACH: _each, REPEAT: _repeat, DELAY: _delay}
+
+
+def text(value: Any) -> str:
+    """JSON values as they are kept."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

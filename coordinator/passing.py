@@ -1,0 +1,174 @@
+"""Passing: takes an output along its course, through joins, choices and lists, until there is something to send.
+
+What is done here is done again when a message comes again, and has the same result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from contracts.contract import Contract, ContractRef
+from coordinator import course
+from coordinator.canvas import Send
+from coordinator.course import Arrival, End, Go, Hold, Move, Value
+from coordinator.negotiation import Negotiator, Written
+from coordinator.store.store import Advance, Place, Record, Settled, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A step to send: with what, whether that was put together by a join (of which parts), and after what wait."""
+
+    send: Send
+    written: Written
+    parts: str | None
+    wait: timedelta
+    own: bool
+    """Whether it is the output itself, which has a key, and not an item or what a join put together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Where one output goes: its course, and how it is written for each next step, and for each join (by the branch)."""
+
+    moves: tuple[Move, ...]
+    sent: dict[str, Written]
+
+    def advance(self) -> Advance:
+        """What settling the step does of it at once: arrive at the joins, note what is sent, end the run."""
+        [move] = self.moves if len(self.moves) == 1 else [None]
+        if isinstance(move, Arrival):
+            return _arriving(move, self.sent[move.place].record())
+        if isinstance(move, End):
+            return Advance(ends=True, part=None if _own(move.value) else _record(move.value))
+        goes = [move for move in self.moves if isinstance(move, Go)]
+        return Advance(
+            sends=tuple(_named(go.send, self.sent[go.send.step].schema) for go in goes), ends=False
+        )
+
+
+class Passing:
+    """Passes outputs on. Safe for threads."""
+
+    def __init__(self, store: Store, negotiator: Negotiator) -> None:
+        self._store = store
+        self._negotiator = negotiator
+
+    def onward(self, moves: Iterable[Move], record: Record, output: Contract | None) -> Onward:
+        """Write ``record`` for whoever is next on its course; ``output`` is what it says, where this build can read it.
+
+        Raises what :meth:`Negotiator.written` raises.
+        """
+        moves, sent = tuple(moves), {}
+        for move in moves:
+            if isinstance(move, Go):
+                sent[move.send.step] = self._written(move, record, output)
+            elif isinstance(move, Arrival):
+                agents = [send.agent for send in move.sends or ()]
+                sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
+        return Onward(moves, sent)
+
+    def outgoing(
+        self, place: Place, onward: Onward, settled: Settled, *, arrived: bool = True
+    ) -> list[Outgoing]:
+        """Everything that is to be sent now, after the step was settled as ``settled`` says: with
+        :meth:`Onward.advance`, unless ``arrived`` is false."""
+        if settled.verdict in {"late", "cancelled"}:
+            return []
+        found: list[Outgoing] = []
+        alone = arrived and len(onward.moves) == 1
+        for move in onward.moves:
+            if isinstance(move, Arrival):
+                done = settled if alone else self._arrive(place, move, onward.sent[move.place].record())
+                found += self._arrived(place, move, done, known=alone)
+            elif isinstance(move, Go):
+                written = onward.sent[move.send.step]
+                found.append(Outgoing(move.send, written, _parts(move.value), move.wait, _own(move.value)))
+            elif isinstance(move, Hold):
+                self._store.hold(place, move.path, move.items)
+            elif not alone:
+                self._end(place, move)
+        return found
+
+    def _arrived(self, place: Place, arrival: Arrival, settled: Settled, *, known: bool) -> list[Outgoing]:
+        """What follows an arrival: the items whose turn it is, and what the joins put together once they are complete."""
+        found: list[Outgoing] = []
+        reached = settled.level if settled.waiting else len(arrival.joins)
+        for lane in arrival.lanes[:reached]:
+            item = self._store.held(place, lane.path, lane.following) if lane else None
+            if lane and item is not None:
+                found += self._moved(place, course.released(lane, item))
+        if settled.waiting or settled.joined is None:
+            return found
+        value = Value("", json.loads(settled.joined.data), settled.joined.schema, joined=True)
+        if not arrival.then.chain:
+            return found  # the run has ended
+        moves = course.after(arrival.then, value)
+        noted = known and arrival.sends is not None
+        return found + self._moved(place, moves, noted=noted)
+
+    def _moved(self, place: Place, moves: list[Move], *, noted: bool = False) -> list[Outgoing]:
+        """The same for what an item or a join's data does, which nobody has written for anybody yet."""
+        found: list[Outgoing] = []
+        goes = [move for move in moves if isinstance(move, Go)]
+        if goes and not noted:
+            sends = tuple(_named(go.send, _schema(go)) for go in goes)
+            self._store.follow(place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False))
+        for move in moves:
+            if isinstance(move, Go):
+                written = Written(_schema(move), course.text(move.value.data))
+                found.append(Outgoing(move.send, written, _parts(move.value), move.wait, own=False))
+            elif isinstance(move, Hold):
+                self._store.hold(place, move.path, move.items)
+            elif isinstance(move, Arrival):
+                record = _record(move.value)
+                found += self._arrived(place, move, self._arrive(place, move, record), known=True)
+            else:
+                self._end(place, move)
+        return found
+
+    def _arrive(self, place: Place, arrival: Arrival, record: Record) -> Settled:
+        return self._store.follow(place, record=record, onward=_arriving(arrival, record))
+
+    def _end(self, place: Place, end: End) -> None:
+        self._store.follow(place, record=_record(end.value), onward=Advance(ends=True))
+
+    def _written(self, go: Go, record: Record, output: Contract | None) -> Written:
+        return _plain(go.value, _schema(go)) or self._negotiator.written(record, output, [go.send.agent])
+
+
+def _plain(value: Value, schema: str = "") -> Written | None:
+    """An item, or what a join put together, as it is; None for an output, which is written for its readers."""
+    if _own(value):
+        return None
+    return Written(schema or value.schema or value.parts, course.text(value.data))
+
+
+def _record(value: Value) -> Record:
+    return Record(value.schema or value.parts, course.text(value.data))
+
+
+def _own(value: Value) -> bool:
+    return not value.joined and not value.item
+
+
+def _parts(value: Value) -> str | None:
+    return value.parts or None
+
+
+def _schema(go: Go) -> str:
+    """The version that a value goes in; what a join put together is declared as what is accepted."""
+    accepts: str = go.send.signature["kwargs"]["accepts"]
+    return accepts if go.value.joined else go.value.schema
+
+
+def _arriving(arrival: Arrival, part: Record) -> Advance:
+    sends = tuple(_named(send, send.signature["kwargs"]["accepts"]) for send in arrival.sends or ())
+    return Advance(arrival.joins, sends, part, ends=not arrival.then.chain)
+
+
+def _named(send: Send, schema: str) -> tuple[str, str, str]:
+    return send.step, send.agent, str(ContractRef.from_uri(schema))

@@ -1,0 +1,278 @@
+"""The steps of the flow language: choices, lists, repetitions, flows within flows, delays; in eager and in embedded mode."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from pydantic import Field
+
+from contracts import Contract, Key
+from coordinator import Coordinator, Flow, Permanent, agent, parallel
+from coordinator.agent import Agent
+from coordinator.condition import field
+from coordinator.errors import FlowError
+from coordinator.step import choice, delay, each, go_on, repeat, when
+from tests.waiting import wait_until
+
+_number = count()
+
+
+class Line(Contract, name="steps.line", version=1):
+    sku: str = Key()
+    pieces: int = 1
+
+
+class Order(Contract, name="steps.order", version=1):
+    order: str = Key()
+    amount: int = 0
+    lines: list[Line] = Field(default_factory=list)
+    trail: list[str] = Field(default_factory=list)
+
+
+class Priced(Contract, name="steps.priced", version=1):
+    sku: str
+    cents: int
+
+
+class Prices(Contract, name="steps.prices", version=1):
+    prices: list[Priced]
+
+
+class Total(Contract, name="steps.total", version=1):
+    cents: int
+    skus: list[str]
+
+
+def worked(name: str, change: Callable[[Order], dict[str, Any]] = lambda order: {}) -> Agent:
+    """An agent that leaves its name in the trail."""
+
+    @agent(f"steps.{name}-{next(_number)}")
+    def work(order: Order) -> Order:
+        return order.model_copy(update={"trail": [*order.trail, name], **change(order)})
+
+    return work
+
+
+def pricing(broken: Callable[[Line], bool] = lambda line: False) -> Agent:
+    @agent(f"steps.price-{next(_number)}")
+    def price(line: Line) -> Priced:
+        if broken(line):
+            raise Permanent("this one cannot be priced")
+        return Priced(sku=line.sku, cents=line.pieces * 100)
+
+    return price
+
+
+@agent("steps.sum")
+def total(prices: Prices) -> Total:
+    return Total(
+        cents=sum(price.cents for price in prices.prices), skus=[price.sku for price in prices.prices]
+    )
+
+
+@pytest.fixture(params=["coordinator", "live_coordinator"])
+def running(request: pytest.FixtureRequest) -> Coordinator:
+    """Eager, and embedded."""
+    found: Coordinator = request.getfixturevalue(request.param)
+    return found
+
+
+def flow(step: Any, **options: Any) -> Flow:
+    return Flow(f"steps.flow-{next(_number)}", step, **options)
+
+
+def order(**fields: Any) -> Order:
+    return Order(order=f"o-{next(_number)}", **fields)
+
+
+def trail(running: Coordinator, made: Flow, given: Order) -> list[str]:
+    result = running.start(made, given).result(timeout=20)
+    assert isinstance(result, Order)
+    return result.trail
+
+
+class TestChoice:
+    @pytest.mark.parametrize(("amount", "taken"), [(5, "low"), (50, "middle"), (500, "high")])
+    def test_first_case_that_holds(self, running: Coordinator, amount: int, taken: str) -> None:
+        """The first case whose condition holds is taken, or the default; the flow goes on after it."""
+        made = flow(
+            worked("first")
+            >> choice(
+                when(field("amount") >= 100, worked("high")),
+                when(field("amount") >= 10, worked("middle") >> worked("more")),
+                otherwise=worked("low"),
+            )
+            >> worked("last")
+        )
+        more = ["more"] if taken == "middle" else []
+        assert trail(running, made, order(amount=amount)) == ["first", taken, *more, "last"]
+
+    def test_go_on(self, running: Coordinator) -> None:
+        """Where the default is to go on, the payload passes unchanged, in the middle, at the end, and at the start."""
+        bypass = choice(when(field("amount") > 100, worked("never")), otherwise=go_on)
+        made = flow(bypass >> worked("one") >> bypass)
+        assert trail(running, made, order()) == ["one"]
+
+    def test_inside_branches(self, running: Coordinator) -> None:
+        """A branch that is only a choice, and passes on, arrives at its join."""
+
+        class Both(Contract, name=f"steps.both-{next(_number)}", version=1):
+            left: Order
+            right: Order
+
+        @agent(f"steps.join-{next(_number)}")
+        def join(both: Both) -> Order:
+            return both.left.model_copy(update={"trail": both.left.trail + both.right.trail})
+
+        skip = choice(when(field("amount") > 1, worked("never")), otherwise=go_on)
+        made = flow(worked("one") >> parallel(left=skip, right=worked("right")) >> join)
+        assert trail(running, made, order()) == ["one", "one", "right"]
+        made = flow(parallel(left=skip, right=skip) >> join)
+        assert trail(running, made, order()) == []
+
+
+class TestEach:
+    @pytest.mark.parametrize("limit", [None, 1, 2, 7])
+    def test_in_order(self, running: Coordinator, limit: int | None) -> None:
+        """Every item is worked on, and what follows has the results in the order of the items, whatever the limit."""
+        made = flow(worked("one") >> each("lines", pricing(), into="prices", limit=limit) >> total)
+        lines = [Line(sku=f"s{number}", pieces=number) for number in range(7)]
+        result = running.start(made, order(lines=lines)).result(timeout=20)
+        assert (result.cents, result.skus) == (2100, [line.sku for line in lines])
+
+    def test_empty(self, running: Coordinator) -> None:
+        """An empty list goes on at once, also where the flow begins or ends with it."""
+        lists = each("lines", pricing(), into="prices")
+        assert running.start(flow(lists >> total, input=Order), order()).result(timeout=20).skus == []
+        assert running.start(flow(worked("one") >> lists), order()).result(timeout=20) == {"prices": []}
+        assert running.start(flow(lists, input=Order), order()).result(timeout=20) == {"prices": []}
+
+    def test_failed_item(self, running: Coordinator) -> None:
+        """A failed item is parked, the others finish, nothing goes on; replayed, it does."""
+        broken = {"s1"}
+        made = flow(
+            each("lines", pricing(lambda line: line.sku in broken), into="prices", limit=2) >> total,
+            input=Order,
+        )
+        run = running.start(made, order(lines=[Line(sku=f"s{number}") for number in range(4)]))
+        assert run.wait(timeout=20) == "parked"
+        broken.clear()
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        letter.replay()
+        assert run.result(timeout=20).skus == ["s0", "s1", "s2", "s3"]
+
+    def test_limit_holds(self, live_coordinator: Coordinator) -> None:
+        """No more items than the limit are worked on at a time."""
+        running, most, lock = 0, 0, threading.Lock()
+        gate = threading.Event()
+
+        @agent(f"steps.slow-{next(_number)}")
+        def slow(line: Line) -> Priced:
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            gate.wait(0.05)
+            with lock:
+                running -= 1
+            return Priced(sku=line.sku, cents=1)
+
+        made = flow(each("lines", slow, into="prices", limit=2) >> total, input=Order)
+        lines = [Line(sku=f"s{number}") for number in range(10)]
+        assert live_coordinator.start(made, order(lines=lines)).result(timeout=20).cents == 10
+        assert most <= 2
+
+    def test_nested(self, running: Coordinator) -> None:
+        """Lists within branches and branches within lists."""
+
+        class Halves(Contract, name=f"steps.halves-{next(_number)}", version=1):
+            left: Priced
+            right: Priced
+
+        class Sides(Contract, name=f"steps.sides-{next(_number)}", version=1):
+            rows: Prices
+            other: Order
+
+        @agent(f"steps.halve-{next(_number)}")
+        def halve(halves: Halves) -> Priced:
+            return Priced(sku=halves.left.sku, cents=halves.left.cents + halves.right.cents)
+
+        @agent(f"steps.end-{next(_number)}")
+        def end(sides: Sides) -> Total:
+            return Total(cents=sum(p.cents for p in sides.rows.prices), skus=[sides.other.order])
+
+        body = parallel(left=pricing(), right=pricing()) >> halve
+        made = flow(
+            parallel(rows=each("lines", body, into="prices", limit=1), other=worked("o")) >> end, input=Order
+        )
+        given = order(lines=[Line(sku="a", pieces=1), Line(sku="b", pieces=2)])
+        assert running.start(made, given).result(timeout=20) == Total(cents=600, skus=[given.order])
+
+
+class TestRepeat:
+    @pytest.mark.parametrize(("until", "rounds"), [(1, 1), (30, 3), (999, 5)])
+    def test_until(self, running: Coordinator, until: int, rounds: int) -> None:
+        """A step runs on its own output until the condition holds, or as often as it may."""
+        grow = worked("grow", lambda order: {"amount": order.amount + 10})
+        made = flow(repeat(grow, until=field("amount") >= until, at_most=5) >> worked("last"))
+        assert trail(running, made, order()) == ["grow"] * rounds + ["last"]
+
+    def test_at_the_end_and_within(self, running: Coordinator) -> None:
+        """It may end a flow, and stand within another."""
+        grow = worked("grow", lambda order: {"amount": order.amount + 1})
+        inner = repeat(grow, until=field("amount").is_in(2, 4, 6), at_most=9)
+        made = flow(repeat(inner >> worked("mark"), until=field("amount") >= 6, at_most=9))
+        assert trail(running, made, order()) == ["grow", "grow", "mark"] * 3
+
+
+class TestFlows:
+    def test_flow_within_a_flow(self, running: Coordinator) -> None:
+        """A flow stands where a step stands; its steps are told by their paths."""
+        inner = flow(worked("a") >> worked("b"))
+        made = flow(worked("one") >> inner >> worked("two"))
+        run = running.start(made, order())
+        assert run.result(timeout=20).trail == ["one", "a", "b", "two"]
+        paths = [entry["step"] for entry in run.history() if entry["kind"] == "settled"]
+        assert paths == ["1", "2.1", "2.2", "3"]
+
+    def test_delay(self, running: Coordinator) -> None:
+        """A delay is waited for, and changes nothing else."""
+        made = flow(worked("one") >> delay(timedelta(milliseconds=50)) >> worked("two"))
+        assert trail(running, made, order()) == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("build", "said"),
+    [
+        (lambda: choice(when(field("amount") > 1, worked("x"))), "what happens where no case holds"),
+        (lambda: choice(otherwise=go_on), "has no case"),
+        (
+            lambda: choice(when(field("colour") == "red", worked("x")), otherwise=go_on),
+            "has no field 'colour'",
+        ),
+        (lambda: choice(when(field("amount") == "red", worked("x")), otherwise=go_on), "compared with a str"),
+        (lambda: when(lambda order: True, worked("x")), "is no condition"),  # type: ignore[arg-type]
+        (
+            lambda: choice(when(field("amount") > 1, worked("x") >> total), otherwise=go_on),
+            "step 2.c1.1 (steps.x",
+        ),
+        (lambda: repeat(worked("x"), until=field("amount") > 1, at_most=0), "has at_most=0"),
+        (lambda: repeat(worked("x"), until=field("nothing") > 1, at_most=2), "has no field 'nothing'"),
+        (lambda: each("amount", pricing(), into="prices"), "no such list"),
+        (lambda: each("lines", worked("x"), into="prices"), "accepts steps.order/1"),
+        (lambda: each("lines", pricing(), into="prices", limit=0), "limit=0"),
+        (lambda: each("lines", pricing(), into="no name"), "into='no name'"),
+        (lambda: each("lines", pricing(), into="others") >> total, "branch 'others' has no field"),
+        (lambda: worked("x") >> delay(timedelta(seconds=1)), "a delay with nothing after it"),
+        (lambda: delay(timedelta()) >> worked("x"), "delay() has"),
+    ],
+)
+def test_what_cannot_work_is_refused_when_built(build: Callable[[], Any], said: str) -> None:
+    """A flow that cannot work is refused when it is built, with the place named."""
+    with pytest.raises(FlowError, match=said.replace("(", r"\(").replace(")", r"\)")):
+        flow(worked("first") >> build())
