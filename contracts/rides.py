@@ -62,9 +62,7 @@ class DriverMatched(RideTerms, name="rides.driver-matched", version=1):
     @model_validator(mode="after")
     def _who_matches_is_named(self) -> Self:
         """A match has a driver and the way to the pickup; no match has neither."""
-        _check_all_or_none(
-            self.outcome == "matched", self.driver_id, self.pickup_seconds, self.pickup_metres
-        )
+        _check_all_or_none(self.outcome == "matched", self.driver_id, self.pickup_seconds, self.pickup_metres)
         return self
 
 

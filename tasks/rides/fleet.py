@@ -14,7 +14,7 @@ from typing import Final
 
 from coordinator.errors import Permanent
 from tasks.rides.city import City, Place
-from tasks.rides.routing import approaches, route
+from tasks.rides.routing import access_seconds, approaches, route
 
 LONGEST_APPROACH: Final = timedelta(minutes=20)
 """A driver who is farther away is none."""
@@ -97,6 +97,7 @@ class Fleet:
             if found is None:
                 return None
             name, seconds, metres = found
+            seconds += access_seconds(access, order.at)
             until = order.at + timedelta(seconds=seconds + trip.seconds) + _HANDLING
             reservation = Reservation(name, order, seconds, metres + access, until)
             self._move(name, dropoff)

@@ -27,7 +27,9 @@ class InvalidRequest(InvalidInput):
 
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(
-            f"line {line}: {reason}", "no ride was asked for", "write one ride request as a JSON object a line"
+            f"line {line}: {reason}",
+            "no ride was asked for",
+            "write one ride request as a JSON object a line",
         )
         self.line = line
         self.reason = reason

@@ -13,7 +13,6 @@ from tasks.rides.city import City, Place
 from tasks.rides.roads import RoadClass, paces
 
 _ACCESS: Final = RoadClass.STREET
-"""The road class on which one gets from a place to the nearest junction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,12 @@ def route(city: City, start: Place, end: Place, at: datetime) -> Route:
     (first, before), (last, after) = city.nearest(start), city.nearest(end)
     way = fastest(city, first, last, at)
     access = before + after
-    return Route(way.seconds + access * paces(at)[_ACCESS], way.metres + access, way.junctions)
+    return Route(way.seconds + access_seconds(access, at), way.metres + access, way.junctions)
+
+
+def access_seconds(metres: float, at: datetime) -> float:
+    """How long it takes to get between a place and the nearest junction, so many metres away: as on a street."""
+    return metres * paces(at)[_ACCESS]
 
 
 def fastest(city: City, start: int, goal: int, at: datetime) -> Route:

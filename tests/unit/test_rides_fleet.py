@@ -1,8 +1,9 @@
 """The fleet: one driver a ride, one ride a driver at a time, whatever comes twice or at once."""
 
 import random
+import sys
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,15 @@ def place(junction: int) -> Place:
 def order(pickup: int = 100, dropoff: int = 400, seats: int = 1, at: datetime = NOON) -> Order:
     """An order from junction to junction."""
     return Order(place(pickup), place(dropoff), seats, at)
+
+
+@pytest.fixture
+def restless_threads() -> Iterator[None]:
+    """Threads take turns all the time, so that what is not locked goes wrong."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def fleet(*junctions: int, seats: int = 4, remembered: int = 100) -> Fleet:
@@ -104,6 +114,18 @@ def test_soonest_driver_is_taken(pickup: int, junctions: list[int]) -> None:
     else:
         assert found is not None
         assert found.seconds == pytest.approx(soonest)
+
+
+def test_way_to_the_pickup_goes_all_the_way() -> None:
+    """A pickup off the junction takes the driver longer, and the driver is busy for it."""
+    east, north = place(100)
+    at_junction = fleet(100).reserve("r", order())
+    beside = fleet(100).reserve("r", Order((east + 60.0, north), place(400), 1, NOON))
+    assert at_junction is not None
+    assert beside is not None
+    assert (beside.metres, at_junction.metres) == (60.0, 0.0)
+    assert beside.seconds >= 60 / (30 / 3.6)
+    assert beside.until > at_junction.until
 
 
 def test_driver_too_far_away_is_none() -> None:
@@ -186,6 +208,7 @@ def test_memory_is_bounded() -> None:
     assert drivers.release("r9", NOON)
 
 
+@pytest.mark.usefixtures("restless_threads")
 @pytest.mark.parametrize("seed", range(3))
 def test_no_driver_is_booked_twice_at_once(seed: int) -> None:
     """Many threads and every order several times: one driver a ride, one ride a driver at a time."""
@@ -214,6 +237,7 @@ def test_no_driver_is_booked_twice_at_once(seed: int) -> None:
     check_nobody_is_in_two_places(found_often[0] for found_often in answers.values())
 
 
+@pytest.mark.usefixtures("restless_threads")
 def test_duplicates_at_once_take_one_driver() -> None:
     """The same ride from many threads at the same time takes one driver."""
     drivers = fleet(*range(20))
