@@ -1,5 +1,6 @@
 """Demand and price: surge stays within its bounds, and more demand or fewer drivers never make a ride cheaper."""
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -91,11 +92,16 @@ def test_memory_is_bounded() -> None:
 
 
 def test_threads_count_together() -> None:
-    """Requests from many threads, each twice, all count, once."""
-    demand = Demand()
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda number: demand.note(f"r{number % 100}", ZONE, NOON), range(200)))
-    assert demand.at(ZONE, NOON) == 100
+    """Requests from many threads that take turns all the time, each several times at once, all count, once."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        demand = Demand(most=4_000)
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda number: demand.note(f"r{number // 8}", ZONE, NOON), range(4_000)))
+    finally:
+        sys.setswitchinterval(before)
+    assert demand.at(ZONE, NOON) == 500
 
 
 @given(st.integers(0, 50_000), st.integers(0, 50_000), st.integers(0, 7_200))
