@@ -1,0 +1,108 @@
+"""The agents of the reference system *rides*. Each does one phase; each could be another team's."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from typing import Any, Final
+
+from contracts.rides import (
+    DriverMatched,
+    EtaEstimated,
+    RideDispatched,
+    RidePriced,
+    RideQuoted,
+    RideRequested,
+    RideTerms,
+)
+from coordinator.agent import Context, agent
+from coordinator.retry import Retry
+from tasks.rides import systems
+from tasks.rides.demand import surge
+from tasks.rides.fleet import Order
+from tasks.rides.routing import Route, route
+from tasks.rides.tariff import CURRENCY, fare
+
+_QUICK: Final = Retry(attempts=2, backoff=timedelta(milliseconds=20))
+
+
+def _ride(quoted: RideQuoted) -> str:
+    return quoted.match.ride_id
+
+
+@agent("rides.matching", retry=_QUICK)
+def match(ride: RideRequested, context: Context) -> DriverMatched:
+    """Reserve the driver who is at the pickup soonest, once for each ride however often this runs."""
+    city = systems.city()
+    order = Order(city.place(ride.pickup), city.place(ride.dropoff), ride.seats, ride.requested_at)
+    reservation = systems.fleet().reserve(context.idempotency_key, order)
+    if reservation is None:
+        return DriverMatched(**_terms(ride), outcome="no-driver")
+    return DriverMatched(
+        **_terms(ride),
+        outcome="matched",
+        driver_id=reservation.driver_id,
+        pickup_seconds=math.ceil(reservation.seconds),
+        pickup_metres=math.ceil(reservation.metres),
+    )
+
+
+@agent("rides.pricing", retry=_QUICK)
+def price(ride: RideRequested) -> RidePriced:
+    """Price the trip by length and time, and by how many others want a ride around the pickup."""
+    trip = _trip(ride)
+    city = systems.city()
+    wanted = systems.demand().note(ride.ride_id, city.zone(city.place(ride.pickup)), ride.requested_at)
+    multiplier = surge(wanted, ride.drivers_nearby)
+    return RidePriced(
+        **_terms(ride),
+        amount=fare(math.ceil(trip.metres), math.ceil(trip.seconds), multiplier),
+        currency=CURRENCY,
+        surge=multiplier,
+    )
+
+
+@agent("rides.eta", retry=_QUICK)
+def eta(ride: RideRequested) -> EtaEstimated:
+    """Say how long the trip takes in the traffic at the time of the request."""
+    trip = _trip(ride)
+    return EtaEstimated(
+        pickup=ride.pickup,
+        dropoff=ride.dropoff,
+        seconds=math.ceil(trip.seconds),
+        metres=math.ceil(trip.metres),
+        basis="routed",
+    )
+
+
+@agent("rides.dispatcher", key=_ride, retry=_QUICK)
+def dispatch(quoted: RideQuoted, context: Context) -> RideDispatched:
+    """Send the driver, or say that there is none. The log line stands for the sending."""
+    ride, priced, estimate = quoted.match, quoted.price, quoted.eta
+    common = {
+        **_terms(ride),
+        "amount": priced.amount,
+        "currency": priced.currency,
+        "surge": priced.surge,
+        "basis": estimate.basis,
+    }
+    if ride.pickup_seconds is None:
+        return RideDispatched(**common, outcome="no-driver")
+    pickup_at = ride.requested_at + timedelta(seconds=ride.pickup_seconds)
+    context.logger.info("sent %s to ride %s", ride.driver_id, ride.ride_id)
+    return RideDispatched(
+        **common,
+        outcome="dispatched",
+        driver_id=ride.driver_id,
+        pickup_at=pickup_at,
+        arrives_at=pickup_at + timedelta(seconds=estimate.seconds),
+    )
+
+
+def _trip(ride: RideRequested) -> Route:
+    city = systems.city()
+    return route(city, city.place(ride.pickup), city.place(ride.dropoff), ride.requested_at)
+
+
+def _terms(ride: RideTerms) -> dict[str, Any]:
+    return {name: getattr(ride, name) for name in RideTerms.model_fields}
