@@ -83,9 +83,15 @@ class Topology:
             },
         )
 
-    def delay(self, wait: timedelta) -> Queue:
-        """The queue in which a message waits, at least ``wait`` and at most half as long again, before it goes on."""
-        milliseconds = delay_ms(wait)
+    @property
+    def timers(self) -> Queue:
+        """Where the messages of timers come back to the coordinator process."""
+        return self.queue("coordinator.timer")
+
+    def delay(self, wait: timedelta, *, exact: bool = False) -> Queue:
+        """The queue in which a message waits before it goes on: at least ``wait``, and at most half as long again, or
+        ``exact`` to the millisecond."""
+        milliseconds = max(round(wait / timedelta(milliseconds=1)), 1) if exact else delay_ms(wait)
         name = f"{self.prefix}handoff.delay.{milliseconds}"
         return Queue(
             name,

@@ -43,6 +43,8 @@ class Envelope(BaseModel):
     original_schema, original_digest
         Only where ``data`` was written in an older version for its readers: the URI of the version that the producer
         made, and the SHA-256 of that data. The digest names the content, whichever version it is sent in.
+    fallback
+        Only where ``data`` took the place of what was not there in time: ``cache age=12.3s``, ``constant`` or ``agent``.
     """
 
     model_config = ConfigDict(
@@ -66,6 +68,7 @@ class Envelope(BaseModel):
     trace_parent: str = Field(alias="traceparent", pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
     trace_state: str | None = Field(default=None, alias="tracestate", max_length=512)
     join_schemas: str | None = Field(default=None, alias="joinschemas", max_length=262_144)
+    fallback: str | None = Field(default=None, min_length=1, max_length=200)
     original_schema: str | None = Field(default=None, alias="originalschema", max_length=200)
     original_digest: str | None = Field(default=None, alias="originaldigest", pattern="^[0-9a-f]{64}$")
     data: dict[str, Any]

@@ -4,6 +4,7 @@ from coordinator.agent import Agent, Context, agent
 from coordinator.client import Coordinator, Run
 from coordinator.condition import field
 from coordinator.errors import Permanent, Transient
+from coordinator.fallback import budget, cached, constant
 from coordinator.flow import Flow
 from coordinator.retry import Retry
 from coordinator.step import choice, delay, each, go_on, parallel, repeat, when
@@ -18,7 +19,10 @@ __all__ = [
     "Run",
     "Transient",
     "agent",
+    "budget",
+    "cached",
     "choice",
+    "constant",
     "delay",
     "each",
     "field",

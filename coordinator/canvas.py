@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from celery.canvas import Signature, chain, chord
 
 from coordinator.agent import Agent
+from coordinator.fallback import Budget, Cached, Constant, Fallback
 from coordinator.flow import Flow
 from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, positions
 
@@ -25,6 +27,9 @@ CHOICE = "coordinator.choice"
 EACH = "coordinator.each"
 REPEAT = "coordinator.repeat"
 DELAY = "coordinator.delay"
+BUDGET = "coordinator.budget"
+TIMER = "coordinator.timer"
+"""The coordinator process, as whom messages are sent that come back after a while."""
 
 Sig = dict[str, Any]
 """A Celery signature as plain JSON values, as it travels in a message."""
@@ -109,8 +114,22 @@ class _Composer:
             kwargs |= {"until": part.until.to_json(), "at_most": part.at_most, "round": 0}
             kwargs["body"] = self.composed(part.step, f"{path}.r*.", f"{path}.r*")
             return REPEAT, (), kwargs
+        if isinstance(part, Budget):
+            kwargs |= {"flow": self._flow.name, "site": path, "ms": _ms(part.within)}
+            kwargs["body"] = self.composed(part.step, f"{path}.b.", turning)
+            kwargs["fallback"] = self._fallback(part.fallback, path, turning)
+            return BUDGET, (), kwargs
         assert isinstance(part, Delay)
-        return DELAY, (), {**kwargs, "ms": int(part.wait.total_seconds() * 1000)}
+        return DELAY, (), {**kwargs, "ms": _ms(part.wait)}
+
+    def _fallback(self, fallback: Fallback, path: str, turning: str) -> dict[str, Any]:
+        if isinstance(fallback, Constant):
+            payload = fallback.payload
+            return {"constant": payload.to_data(), "schema": payload.ref().uri}
+        if isinstance(fallback, Cached):
+            otherwise = self._fallback(fallback.otherwise, path, turning)
+            return {"by": list(fallback.by), "max_age_ms": _ms(fallback.max_age), "otherwise": otherwise}
+        return {"body": self.composed(fallback, f"{path}.f.", turning)}
 
     def _agent(self, agent: Agent, path: str, turning: str) -> Signature:
         self._seen[agent.name] += 1
@@ -121,6 +140,10 @@ class _Composer:
         ):  # the same agent once more in a run is other work: its idempotency keys are its own
             kwargs["turn"] = f"{turn}@{turning}" if turning else turn
         return Signature(agent.name, kwargs=kwargs)
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration / timedelta(milliseconds=1))
 
 
 def placed(signature: Sig, template: str, path: str) -> Sig:

@@ -133,7 +133,7 @@ class Coordinator:
         if found == "created" or (found == "unpublished" and run not in self._published) or not begun.whole:
             for wait in dict.fromkeys(wait for _, wait in messages):
                 ready = [sent for sent, when in messages if when == wait]
-                self.engine.publisher.publish(ready, delay=wait or None)
+                self.engine.publisher.publish(ready, delay=wait or None, exact=True)
             self._published.add(run)
         return Run(run, self, flow, created=found == "created")
 
@@ -230,6 +230,7 @@ class Coordinator:
         if self.settings.eager:
             assert isinstance(self.engine.publisher, EagerPublisher)
             self.engine.publisher.park = self.desk.receive
+            self.engine.publisher.fire = self.engine.timers().fire
         elif self.settings.embedded:
             self._service = Service(self.engine, self.journal)
             self._service.start()
@@ -361,7 +362,7 @@ def _status(record: RunRecord | None) -> Status:
 
 
 def _parked(record: RunRecord) -> RunParked:
-    step, reason = next(iter(sorted(record.parked.items())))
+    step, reason = min((step, reason) for step, reason in record.parked.items() if not reason.get("budgets"))
     error = RunParked(
         f"run {record.id} of {record.flow} is parked at step {step} ({reason['agent']}): "
         f"{reason['kind']}: {reason['error']}: {reason['text']}",

@@ -6,17 +6,32 @@ arrive at (:class:`Arrival`), items to keep until their turn (:class:`Hold`), th
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from contracts import strictjson
 from contracts.errors import InvalidData
-from coordinator.canvas import CHOICE, DELAY, EACH, JOIN, REPEAT, Send, Sig, placed, tasks, with_chord
+from coordinator.canvas import (
+    BUDGET,
+    CHOICE,
+    DELAY,
+    EACH,
+    JOIN,
+    REPEAT,
+    TIMER,
+    Send,
+    Sig,
+    placed,
+    tasks,
+    with_chord,
+)
 from coordinator.condition import condition_from
 
-_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY})
+_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET})
 _MOST_ITEMS = 10_000
 
 
@@ -46,7 +61,8 @@ class Cursor:
 class Join:
     """One level of fan-in: the path of the step that fans out, its branches in order, and the branch that arrives.
 
-    For items, ``count`` is how many there are, and their outputs become the list ``into``.
+    For items, ``count`` is how many there are, and their outputs become the list ``into``. With ``one`` the first to arrive
+    is all there is; ``mark`` says that it is a fallback, and which.
     """
 
     path: str
@@ -54,6 +70,8 @@ class Join:
     branch: str
     count: int = 0
     into: str = ""
+    one: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,8 @@ class Arrival:
     value: Value
     then: Cursor
     lanes: tuple[Lane | None, ...]
+    keep: tuple[str, int] | None = None
+    """Where what arrives is kept as a fallback for others, and for how many milliseconds."""
 
     @property
     def place(self) -> str:
@@ -152,6 +172,7 @@ def _arrival(cursor: Cursor, value: Value) -> Arrival:
     step, chain, chord = cursor.step, cursor.chain, cursor.chord
     joins: list[Join] = []
     lanes: list[Lane | None] = []
+    keep = None
     while not chain and chord is not None:
         body, *rest = tasks(chord)
         kwargs = body["kwargs"]
@@ -159,7 +180,11 @@ def _arrival(cursor: Cursor, value: Value) -> Arrival:
         branch = step.removeprefix(f"{path}.").split(".", 1)[0]
         count = kwargs.get("count", 0)
         lane = None
-        if count:
+        if kwargs.get("one"):
+            joins.append(Join(path, (), "one", one=True, mark="agent" if branch == "f" else ""))
+            if len(joins) == 1 and kwargs.get("keep") and branch == "b":
+                keep = (kwargs["keep"], kwargs["keep_ms"])
+        elif count:
             number = int(branch.removeprefix("i"))
             following = number + (kwargs.get("limit") or count)
             lane = Lane(path, following, kwargs["body"], chord) if following < count else None
@@ -172,7 +197,7 @@ def _arrival(cursor: Cursor, value: Value) -> Arrival:
         if chain and chord is not None:
             chain[0] = with_chord(chain[0], chord)
             chord = None
-    return Arrival(tuple(joins), value, Cursor(step, chain, chord), tuple(lanes))
+    return Arrival(tuple(joins), value, Cursor(step, chain, chord), tuple(lanes), keep)
 
 
 def _starts(signature: Sig, chain: list[Sig]) -> Iterator[Send]:
@@ -268,9 +293,64 @@ def _delay(control: Send, value: Value) -> Iterator[Move]:
         yield replace(move, wait=move.wait + wait) if isinstance(move, Go) else move
 
 
-_DECIDE = {CHOICE: _choice, EACH: _each, REPEAT: _repeat, DELAY: _delay}
+def _budget(control: Send, value: Value) -> Iterator[Move]:
+    """The step itself, and the timer that sees to it that something comes back in time."""
+    kwargs = control.signature["kwargs"]
+    path, fallback = kwargs["step"], dict(kwargs["fallback"])
+    named = {"join": path, "one": True}
+    if "by" in fallback:
+        seen = [kwargs["flow"], kwargs["site"], [_field(value.data, name) for name in fallback.pop("by")]]
+        fallback["key"] = digest(seen)
+        named |= {"keep": fallback["key"], "keep_ms": fallback["max_age_ms"]}
+    chord: Sig = {
+        "task": JOIN, "args": [], "kwargs": named, "subtask_type": None, "immutable": False,
+        "options": {"chain": control.chain, "chord": None if control.chain else control.chord},
+    }  # fmt: skip
+    moves = list(_entered(with_chord(kwargs["body"], chord), [], value))
+    yield from moves
+    accepts = next((go.send.signature["kwargs"]["accepts"] for go in moves if isinstance(go, Go)), "")
+    timer: Sig = {
+        "task": TIMER, "args": [], "subtask_type": None, "immutable": False, "options": {"chord": chord},
+        "kwargs": {"flow": kwargs["flow"], "step": f"{path}.timer", "accepts": accepts, "fallback": fallback},
+    }  # fmt: skip
+    yield Go(Send(timer, []), value, timedelta(milliseconds=kwargs["ms"]))
+
+
+def taken(body: Sig, chord: Sig, value: Value) -> list[Move]:
+    """The step that takes another's place, with the same continuation."""
+    return list(_entered(with_chord(body, chord), [], value))
+
+
+def scopes(cursor: Cursor) -> tuple[str, ...]:
+    """The paths of the budgets that a place is in, innermost first."""
+    found: list[str] = []
+    chain, chord = cursor.chain, cursor.chord
+    while chain or chord is not None:
+        if chord is None:
+            chord = chain[0]["options"].get("chord")
+            if chord is None:
+                break
+        body, *_ = tasks(chord)
+        if body["kwargs"].get("one"):
+            found.append(body["kwargs"]["join"])
+        chain, chord = chord["options"].get("chain") or [], chord["options"].get("chord")
+    return tuple(found)
+
+
+def _field(data: Any, path: str) -> Any:
+    for name in path.split("."):
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
+
+
+_DECIDE = {CHOICE: _choice, EACH: _each, REPEAT: _repeat, DELAY: _delay, BUDGET: _budget}
 
 
 def text(value: Any) -> str:
     """JSON values as they are kept."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of JSON values in their canonical form, 64 hexadecimal digits."""
+    return hashlib.sha256(strictjson.canonical(value).encode()).hexdigest()

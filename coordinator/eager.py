@@ -11,31 +11,50 @@ from celery import Celery
 from celery.app.trace import build_tracer
 from celery.states import FAILURE
 
+from coordinator.canvas import TIMER
 from coordinator.deadletters import RawLetter
 from coordinator.message import Message
 from coordinator.task import Parked, read_body
 
 
 class EagerPublisher:
-    """Runs what is published, in order, before the outermost call returns. A delay is not waited for."""
+    """Runs what is published, in order, before the outermost call returns. A delay is not waited for; a budget is spent
+    when nothing else can be done, so it takes the place of what failed, and not of what is slow."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._pending: deque[Message] = deque()
+        self._timers: list[tuple[timedelta, Message]] = []
         self._running = False
         self.park: Callable[[RawLetter], object] = _dropped
+        self.fire: Callable[[bytes | str, str], object] = _no_timer
 
-    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:  # noqa: ARG002
-        self._pending.extend(messages)
+    def publish(
+        self,
+        messages: Iterable[Message],
+        *,
+        delay: timedelta | None = None,
+        exact: bool = False,  # noqa: ARG002
+    ) -> None:
+        for message in messages:
+            if message.agent == TIMER:
+                self._timers.append((delay or timedelta(), message))
+            else:
+                self._pending.append(message)
         if self._running:
             return
         self._running = True
         try:
-            while self._pending:
-                self._run(self._pending.popleft())
+            while self._pending or self._timers:
+                if self._pending:
+                    self._run(self._pending.popleft())
+                else:  # whatever could be done has been done: now the shortest budget is spent
+                    self._timers.sort(key=lambda timer: timer[0])
+                    self.fire(self._timers.pop(0)[1].body, "application/json")
         finally:
             self._running = False
             self._pending.clear()
+            self._timers.clear()
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         """There are no queues."""
@@ -65,6 +84,10 @@ class EagerPublisher:
             self.park(letter)
         elif isinstance(error, BaseException) and result.info.state == FAILURE:
             raise error  # a fault of the engine, not of an agent
+
+
+def _no_timer(body: bytes | str, content_type: str) -> None:
+    raise RuntimeError(f"nobody takes timers: {len(body)} bytes of {content_type}")
 
 
 def _dropped(letter: RawLetter) -> None:

@@ -23,9 +23,11 @@ from coordinator.handoff import Handoff
 from coordinator.lease import LeaseKeeper
 from coordinator.manifest import manifest_of
 from coordinator.negotiation import Negotiator
+from coordinator.passing import Passing
 from coordinator.publisher import BrokerPublisher, Publisher
 from coordinator.store.store import Store, connect
 from coordinator.task import RawConsumer, task_class
+from coordinator.timers import Timers
 
 
 class Engine:
@@ -80,6 +82,13 @@ class Engine:
             self.app.register_task(task_class(handoff, self.publisher, limits)())
             new.append(agent)
         return new
+
+    def timers(self) -> Timers:
+        """What happens when budgets are spent."""
+        limits = Limits(
+            octets=self.settings.max_message_bytes * 2 + 65_536, text_length=self.settings.max_message_bytes
+        )
+        return Timers(self.store, Passing(self.store, self.negotiator), self.publisher, limits)
 
     def manifest(self, agent: Agent) -> Manifest:
         """What the code of ``agent`` reads and writes, as it is now."""

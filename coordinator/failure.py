@@ -58,6 +58,8 @@ class Failure:
     contract: str = ""
     worker: str = ""
     payload: Any = None
+    budgets: str = ""
+    """The budgets that the step is in, by path, innermost first: its run does not wait for a person, but for them."""
 
     def fields(self) -> dict[str, Any]:
         """As JSON values."""

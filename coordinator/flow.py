@@ -12,7 +12,9 @@ from contracts.contract import Contract, ContractRef, valid_name
 from contracts.versions import meet
 from coordinator.agent import Agent
 from coordinator.condition import Condition
+from coordinator.condition import field as field_of
 from coordinator.errors import FlowError
+from coordinator.fallback import Budget, Cached, Constant
 from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, not_a_step, parts, positions
 
 _LARGEST = 1_000
@@ -24,7 +26,7 @@ class Place:
     """Where an agent stands in a flow.
 
     ``path`` names the step: ``2``; ``3.stock.1`` inside a branch of step 3; ``3.c1.1`` in the first case of a choice
-    (``c0``: otherwise); ``3.i*.1`` for each item (a run has ``i0``, ``i1``, ...); ``3.r*.1`` in each round of a repetition;
+    (``c0``: otherwise); ``3.b.1`` within a budget, ``3.f.1`` its fallback; ``3.i*.1`` for each item (a run has ``i0``, ``i1``, ...); ``3.r*.1`` in each round of a repetition;
     ``3.1`` inside a flow within the flow.
     """
 
@@ -123,6 +125,11 @@ def _inner(part: Step) -> Iterator[tuple[str, Step]]:
         yield "i*", part.step
     elif isinstance(part, Repeat):
         yield "r*", part.step
+    elif isinstance(part, Budget):
+        yield "b", part.step
+        taken = part.fallback.otherwise if isinstance(part.fallback, Cached) else part.fallback
+        if isinstance(taken, Step):
+            yield "f", taken
     elif isinstance(part, Flow):
         yield "", part.step
 
@@ -133,7 +140,7 @@ def _first(flow: str, step: Step) -> type[Contract]:
         return part.accepts
     if isinstance(part, Flow):
         return part.accepts
-    if isinstance(part, (Parallel, Choice, Repeat)):
+    if isinstance(part, (Parallel, Choice, Repeat, Budget)):
         return _first(flow, next(_inner(part))[1])
     raise FlowError(
         f"flow {flow} begins with {type(part).__name__.lower()}(), which does not say what starts it",
@@ -175,7 +182,28 @@ class _Check:
             }
         if isinstance(part, Flow):
             return self.emitted(part.step, offered, f"{path}.", giver)
+        if isinstance(part, Budget):
+            return self._budget(part, offered, path, giver)
         return offered if isinstance(part, Delay) else self._control(part, offered, path, giver)
+
+    def _budget(self, part: Budget, offered: Shape, path: str, giver: str) -> Shape:
+        emitted = {name: self.emitted(step, offered, f"{path}.{name}.", giver) for name, step in _inner(part)}
+        taken = part.fallback.otherwise if isinstance(part.fallback, Cached) else part.fallback
+        if isinstance(taken, Constant):
+            emitted["constant"] = type(taken.payload)
+        first = emitted["b"]
+        for name, shape in emitted.items():
+            if not isinstance(shape, type) or shape is not first:
+                raise FlowError(
+                    f"flow {self.flow}: the budget at step {path} is for {_shown(first)}, and {name} gives {_shown(shape)}",
+                    "what follows could not know what it gets",
+                    "let both end with one agent that emits the same contract",
+                )
+        if isinstance(part.fallback, Cached):
+            inputs = offered if isinstance(offered, type) else _first(self.flow, part.step)
+            for field_path in part.fallback.by:
+                self._ask(field_of(field_path).exists(), inputs, path)
+        return first
 
     def _control(self, part: Step, offered: Shape, path: str, giver: str) -> Shape:
         contract = self._one(offered, path, part, giver)

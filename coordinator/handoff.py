@@ -22,7 +22,7 @@ from contracts.errors import CoordinationError, InvalidData, InvalidInput
 from contracts.strictjson import Limits
 from coordinator import course
 from coordinator.agent import Agent, Context
-from coordinator.course import Cursor, Value
+from coordinator.course import Cursor, Value, digest
 from coordinator.errors import ServerError
 from coordinator.failure import Failure, Kind, said
 from coordinator.history import Entry, now
@@ -30,7 +30,7 @@ from coordinator.history import Kind as EntryKind
 from coordinator.joined import upcast_parts
 from coordinator.lease import LeaseKeeper
 from coordinator.message import Delivery, Message, message
-from coordinator.negotiation import Negotiator, Written, digest
+from coordinator.negotiation import Negotiator, Written
 from coordinator.passing import Onward, Outgoing, Passing
 from coordinator.publisher import Publisher
 from coordinator.store.store import Claim, Place, Record, Settled, Store
@@ -213,6 +213,7 @@ class Handoff:
             content=opened.content,
             owner=opened.delivery.owner,
             epoch=opened.delivery.replays,
+            scopes=course.scopes(opened.cursor),
         )
         if claim.verdict == "conflict":
             raise _Parking(
@@ -340,7 +341,7 @@ class Handoff:
         for out in outgoing:
             now_or_later.setdefault(out.wait, []).append(self._next(opened, closed, out))
         for wait, messages in now_or_later.items():
-            self._publisher.publish(messages, delay=wait or None)
+            self._publisher.publish(messages, delay=wait or None, exact=True)
 
     def _next(self, opened: _Opened, closed: _Closed, out: Outgoing) -> Message:
         return message(
@@ -353,6 +354,7 @@ class Handoff:
                 source=f"/agents/{self.agent.name}",
                 cause=opened.envelope,
                 join_schemas=out.parts,
+                fallback=out.fallback,
             ),
         )
 
@@ -393,6 +395,7 @@ class Handoff:
             contract=contract,
             worker=delivery.worker,
             payload=payload,
+            budgets=_budgets(delivery),
         )
         run = delivery.run
         if run and delivery.step:
@@ -446,6 +449,7 @@ class Handoff:
             sent=sent_otherwise(closed.onward.sent) if closed else None,
             original=str(ContractRef.from_uri(original)) if original else "",
             migrated=opened.migrated,
+            fallback=opened.envelope.fallback or "",
             input=opened.payload.redacted(),
             output=closed.shown if closed else None,
             took_ms=closed.took_ms if closed else None,
@@ -456,6 +460,14 @@ class Handoff:
     def _summary(self, settled: Settled, claim: Claim, opened: _Opened, closed: _Closed) -> str:
         word = "deduplicated" if settled.verdict == "settled" and claim.verdict == "done" else settled.verdict
         return f"{word} {ContractRef.from_uri(closed.record.schema)} run={opened.place.run} step={opened.place.step}"
+
+
+def _budgets(delivery: Delivery) -> str:
+    """The budgets that a step is in, as far as its continuation can be read."""
+    try:
+        return " ".join(course.scopes(Cursor(delivery.step, delivery.chain, delivery.chord)))
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
+        return ""
 
 
 def _ended_by_signal(error: SystemExit) -> bool:
@@ -472,6 +484,7 @@ def compose(
     source: str,
     cause: Envelope | None = None,
     join_schemas: str | None = None,
+    fallback: str = "",
     deadline: datetime | None = None,
 ) -> Envelope:
     """Make the envelope that starts ``step`` of ``run``. Its id is derived from the two; all the rest it is given."""
@@ -491,6 +504,7 @@ def compose(
         trace_parent=trace_parent(run, cause.id if cause else number),
         trace_state=cause.trace_state if cause else None,
         join_schemas=join_schemas,
+        fallback=fallback or None,
         original_schema=original.schema if original else None,
         original_digest=original.digest if original else None,
         data=json.loads(written.data),

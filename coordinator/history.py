@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 Kind = Literal[
-    "started", "settled", "deduplicated", "late", "retried", "parked", "replayed", "cancelled", "overridden"
+    "started",
+    "settled",
+    "deduplicated",
+    "late",
+    "retried",
+    "parked",
+    "replayed",
+    "cancelled",
+    "overridden",
+    "fallback",
 ]
 
 
@@ -18,7 +27,8 @@ class Entry:
     kind
         ``started``; ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
         ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
-        ``cancelled``; ``overridden`` (a worker began although its contracts are not in order; it belongs to no run).
+        ``cancelled``; ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
+        ``fallback`` (a budget was spent, and its fallback took the step's place).
     at
         When it was written, UTC, ISO 8601.
     took_ms
@@ -29,6 +39,8 @@ class Entry:
         By step, the version that the next message was written in, where its readers needed another than ``wrote``.
     original
         The version that the producer of the input made, where the input was written in another for its readers.
+    fallback
+        Which fallback this is, or that the input was one: ``cache age=12.3s``, ``constant``, ``agent``.
     migrated
         The migrations that the input went through here, in order.
     """
@@ -46,6 +58,7 @@ class Entry:
     sent: dict[str, str] | None = None
     original: str = ""
     migrated: list[str] | None = None
+    fallback: str = ""
     input: Any = None
     output: Any = None
     took_ms: float | None = None

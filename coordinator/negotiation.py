@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import threading
@@ -14,6 +13,7 @@ from contracts import strictjson
 from contracts.contract import Contract, ContractRef
 from contracts.migration import versioned
 from contracts.versions import Versions
+from coordinator.course import digest
 from coordinator.store.store import Record, Store
 
 _log = logging.getLogger(__name__)
@@ -113,8 +113,3 @@ class Negotiator:
         with self._lock:
             self._seen[agent] = (asked, builds)
         return builds
-
-
-def digest(data: object) -> str:
-    """The SHA-256 of JSON values in their canonical form, 64 hexadecimal digits."""
-    return hashlib.sha256(strictjson.canonical(data).encode()).hexdigest()

@@ -9,10 +9,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from contracts.contract import Contract, ContractRef
 from coordinator import course
-from coordinator.canvas import Send
+from coordinator.canvas import TIMER, Send
 from coordinator.course import Arrival, End, Go, Hold, Move, Value
 from coordinator.negotiation import Negotiator, Written
 from coordinator.store.store import Advance, Place, Record, Settled, Store
@@ -28,6 +29,8 @@ class Outgoing:
     wait: timedelta
     own: bool
     """Whether it is the output itself, which has a key, and not an item or what a join put together."""
+    fallback: str = ""
+    """Which fallback it is, if it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Onward:
             return _arriving(move, self.sent[move.place].record())
         if isinstance(move, End):
             return Advance(ends=True, part=None if _own(move.value) else _record(move.value))
-        goes = [move for move in self.moves if isinstance(move, Go)]
+        goes = [move for move in self.moves if isinstance(move, Go) and move.send.agent != TIMER]
         return Advance(
             sends=tuple(_named(go.send, self.sent[go.send.step].schema) for go in goes), ends=False
         )
@@ -82,8 +85,9 @@ class Passing:
         alone = arrived and len(onward.moves) == 1
         for move in onward.moves:
             if isinstance(move, Arrival):
-                done = settled if alone else self._arrive(place, move, onward.sent[move.place].record())
-                found += self._arrived(place, move, done, known=alone)
+                part = onward.sent[move.place].record()
+                done = settled if alone else self._arrive(place, move, part)
+                found += self._arrived(place, move, done, part, known=alone)
             elif isinstance(move, Go):
                 written = onward.sent[move.send.step]
                 found.append(Outgoing(move.send, written, _parts(move.value), move.wait, _own(move.value)))
@@ -93,7 +97,9 @@ class Passing:
                 self._end(place, move)
         return found
 
-    def _arrived(self, place: Place, arrival: Arrival, settled: Settled, *, known: bool) -> list[Outgoing]:
+    def _arrived(
+        self, place: Place, arrival: Arrival, settled: Settled, part: Record, *, known: bool
+    ) -> list[Outgoing]:
         """What follows an arrival: the items whose turn it is, and what the joins put together once they are complete."""
         found: list[Outgoing] = []
         reached = settled.level if settled.waiting else len(arrival.joins)
@@ -103,35 +109,54 @@ class Passing:
                 found += self._moved(place, course.released(lane, item))
         if settled.waiting or settled.joined is None:
             return found
-        value = Value("", json.loads(settled.joined.data), settled.joined.schema, joined=True)
+        if arrival.keep is not None and not settled.mark:
+            self._store.keep(arrival.keep[0], part, arrival.keep[1])
         if not arrival.then.chain:
             return found  # the run has ended
-        moves = course.after(arrival.then, value)
+        moves = course.after(arrival.then, _joined(settled.joined))
         noted = known and arrival.sends is not None
-        return found + self._moved(place, moves, noted=noted)
+        return found + self._moved(place, moves, noted=noted, fallback=settled.mark)
 
-    def _moved(self, place: Place, moves: list[Move], *, noted: bool = False) -> list[Outgoing]:
+    def took(
+        self, place: Place, moves: list[Move], fallback: str, entry: dict[str, Any] | None = None
+    ) -> list[Outgoing]:
+        """What is to be sent when a fallback takes its course; ``entry`` is told if it is in time."""
+        return self._moved(place, moves, fallback=fallback, entry=entry)
+
+    def _moved(
+        self,
+        place: Place,
+        moves: list[Move],
+        *,
+        noted: bool = False,
+        fallback: str = "",
+        entry: dict[str, Any] | None = None,
+    ) -> list[Outgoing]:
         """The same for what an item or a join's data does, which nobody has written for anybody yet."""
         found: list[Outgoing] = []
-        goes = [move for move in moves if isinstance(move, Go)]
+        goes = [move for move in moves if isinstance(move, Go) and move.send.agent != TIMER]
         if goes and not noted:
             sends = tuple(_named(go.send, _schema(go)) for go in goes)
             self._store.follow(place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False))
         for move in moves:
             if isinstance(move, Go):
                 written = Written(_schema(move), course.text(move.value.data))
-                found.append(Outgoing(move.send, written, _parts(move.value), move.wait, own=False))
+                out = Outgoing(move.send, written, _parts(move.value), move.wait, False, fallback)
+                found.append(out)
             elif isinstance(move, Hold):
                 self._store.hold(place, move.path, move.items)
             elif isinstance(move, Arrival):
-                record = _record(move.value)
-                found += self._arrived(place, move, self._arrive(place, move, record), known=True)
+                part = _record(move.value)
+                settled = self._arrive(place, move, part, entry)
+                found += self._arrived(place, move, settled, part, known=True)
             else:
                 self._end(place, move)
         return found
 
-    def _arrive(self, place: Place, arrival: Arrival, record: Record) -> Settled:
-        return self._store.follow(place, record=record, onward=_arriving(arrival, record))
+    def _arrive(
+        self, place: Place, arrival: Arrival, record: Record, entry: dict[str, Any] | None = None
+    ) -> Settled:
+        return self._store.follow(place, record=record, onward=_arriving(arrival, record), entry=entry)
 
     def _end(self, place: Place, end: End) -> None:
         self._store.follow(place, record=_record(end.value), onward=Advance(ends=True))
@@ -145,6 +170,14 @@ def _plain(value: Value, schema: str = "") -> Written | None:
     if _own(value):
         return None
     return Written(schema or value.schema or value.parts, course.text(value.data))
+
+
+def _joined(record: Record) -> Value:
+    """What joins put together; what came first out of a budget is as it was made."""
+    data = json.loads(record.data)
+    if "=" in record.schema or not record.schema:
+        return Value("", data, record.schema, joined=True)
+    return Value(record.schema, data, item=True)
 
 
 def _record(value: Value) -> Record:

@@ -25,8 +25,13 @@ _CONFIRM_TIMEOUT = 10.0  # seconds, after which the message is published anew on
 class Publisher(Protocol):
     """Where messages go."""
 
-    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
-        """Publish, after ``delay`` if given. Returns when all are safe; raises :class:`ServerError` otherwise."""
+    def publish(
+        self, messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False
+    ) -> None:
+        """Publish, after ``delay`` if given: at least that, and at most half as long again, unless it is ``exact``: for
+        delays of which there are few, for each length needs a queue. Returns when all are safe; raises
+        :class:`ServerError` otherwise.
+        """
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         """Make sure that the agents' queues exist, so that messages wait for workers that are not started yet.
@@ -44,11 +49,13 @@ class BrokerPublisher:
         self._declared: set[str] = set()
         self._lock = threading.Lock()
 
-    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
+    def publish(
+        self, messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False
+    ) -> None:
         self.declare(())
         errors = self._errors
         try:
-            exchange = self._delay_exchange(delay) if delay else self._topology.agents.name
+            exchange = self._delay_exchange(delay, exact) if delay else self._topology.agents.name
             with self._app.producer_pool.acquire(block=True) as producer:
                 for message in messages:
                     self._send(producer, exchange, message)
@@ -57,8 +64,11 @@ class BrokerPublisher:
             raise _unusable(error) from error
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
-        letters = self._topology.dead_letters
-        queues = [letters, *map(self._topology.queue, agents)]
+        queues = [
+            self._topology.dead_letters,
+            self._topology.timers,
+            *map(self._topology.queue, agents),
+        ]
         missing = [queue for queue in queues if again or queue.name not in self._declared]
         if missing:
             self._declare([*missing, self._topology.unroutable_letters])
@@ -79,8 +89,8 @@ class BrokerPublisher:
             retry_policy=_RETRY,
         )
 
-    def _delay_exchange(self, delay: timedelta) -> str:
-        queue = self._topology.delay(delay)
+    def _delay_exchange(self, delay: timedelta, exact: bool) -> str:
+        queue = self._topology.delay(delay, exact=exact)
         if queue.name not in self._declared:
             self._declare([queue])
         name: str = queue.exchange.name

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kombu import Queue
 from kombu.exceptions import OperationalError
 
-from contracts.errors import CoordinationError
+from contracts.errors import CoordinationError, InvalidInput
 from coordinator.deadletters import Desk, RawLetter
 from coordinator.deployments import Deployments
 from coordinator.engine import Engine
@@ -29,12 +30,13 @@ _HEARTBEAT = 20  # seconds
 
 
 class Service:
-    """The coordinator process as three threads. Any number of processes may run it at once."""
+    """The coordinator process as four threads. Any number of processes may run it at once."""
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
         self._engine = engine
         self._journal = journal
         self._desk = Desk(engine, journal)
+        self._timers = engine.timers()
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -46,6 +48,7 @@ class Service:
         self._engine.publisher.declare([])
         jobs: list[tuple[str, Callable[[], None], float]] = [
             ("letters", self._drain_letters, 1.0),
+            ("timers", self._take_timers, 1.0),
             ("history", self.drain_history, 0.2),
             ("sweep", self.sweep, 2.0),
         ]
@@ -108,24 +111,42 @@ class Service:
             self._stop.wait(pause)
 
     def _drain_letters(self) -> None:
+        self._consume("letters", self._engine.topology.dead_letters, self._letter, self._ready.set)
+
+    def _take_timers(self) -> None:
+        self._consume("timers", self._engine.topology.timers, self._timer, lambda: None)
+
+    def _consume(
+        self, name: str, queue: Queue, take: Callable[[Any], None], ready: Callable[[], None]
+    ) -> None:
+        """Take what comes from a queue, until this process is told to stop."""
         self._engine.publisher.declare((), again=True)  # the broker may be another than before
         with self._engine.app.connection_for_read(heartbeat=_HEARTBEAT) as connection:
             connection.ensure_connection(max_retries=3, timeout=5)
             consumer = RawConsumer(  # type: ignore[no-untyped-call]
                 connection,
-                [self._engine.topology.dead_letters],
-                on_message=self._letter,
-                on_decode_error=lambda message, _: self._letter(message),  # it is kept as it came
+                [queue],
+                on_message=take,
+                on_decode_error=lambda message, _: take(message),  # it is kept as it came
                 prefetch_count=100,
                 auto_declare=False,
             )
             with consumer:
-                self._ready.set()
-                self._faults.pop("letters", None)
+                ready()
+                self._faults.pop(name, None)
                 while not self._stop.is_set():
                     with contextlib.suppress(TimeoutError):
                         connection.drain_events(timeout=0.2)
                     connection.heartbeat_check()
+
+    def _timer(self, message: Any) -> None:
+        try:
+            _log.info("%s", self._timers.fire(message.body, message.content_type or ""))
+        except InvalidInput as error:
+            _log.warning("the message of a timer was parked: %s", error)
+            message.reject()
+        else:
+            message.ack()
 
     def _letter(self, message: Any) -> None:
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode()

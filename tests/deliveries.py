@@ -26,7 +26,9 @@ class RecordingPublisher:
         self.declared: set[str] = set()
         self.before = before
 
-    def publish(self, messages: Iterable[Message], *, delay: timedelta | None = None) -> None:
+    def publish(
+        self, messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False
+    ) -> None:
         self.before()
         self.messages.extend(messages)
 

@@ -136,7 +136,8 @@ class Installation:
 
     def _queues(self, client: Coordinator) -> list[str]:
         agents = [self.queue_name(agent) for agent in client.flows.agents]
-        return [*agents, client.engine.topology.dead_letters.name]
+        topology = client.engine.topology
+        return [*agents, topology.dead_letters.name, topology.timers.name]
 
 
 class Program:

@@ -29,6 +29,9 @@ class Keys:
     def outstanding(self, shard: int) -> str:
         return f"{self.prefix}outstanding:{{{shard}}}"
 
+    def kept(self, key: str) -> str:
+        return f"{self.prefix}kept:{{{key}}}"
+
     def consumers(self, agent: str) -> str:
         return f"{self.prefix}consumers:{{{agent}}}"
 

@@ -86,10 +86,12 @@ class Claim:
 
     ``granted``: run it, with ``fence``. ``done``: the key has an outcome, ``record``. ``settled``: this step has one.
     ``busy``: another holds the lease for ``wait``. ``conflict``: the key has another content. ``poison``: the step has
-    lost its worker too often. ``completed``, ``cancelled``: the run has ended.
+    lost its worker too often. ``completed``, ``cancelled``: the run has ended. ``closed``: the budget that it is in is spent.
     """
 
-    verdict: Literal["granted", "done", "settled", "busy", "conflict", "poison", "completed", "cancelled"]
+    verdict: Literal[
+        "granted", "done", "settled", "busy", "conflict", "poison", "completed", "cancelled", "closed"
+    ]
     fence: int = 0
     record: Record | None = None
     wait: timedelta = timedelta()
@@ -102,7 +104,8 @@ class Settled:
     ``verdict`` is ``settled``, ``again`` (it was settled before, and this finds what follows), ``late`` (another outcome
     stands, or is about to: ``fenced`` says that another holder of the key shut this one out, and that the step itself
     has no outcome yet) or ``cancelled``. ``waiting`` says that a join still waits for other branches, the one at
-    ``level`` (from 1) of those that it arrived at; ``joined`` is the join's data when all are complete.
+    ``level`` (from 1) of those that it arrived at; ``joined`` is the join's data when all are complete, and ``mark`` says
+    which fallback it is, if it is one.
     """
 
     verdict: str
@@ -110,11 +113,13 @@ class Settled:
     waiting: bool = False
     joined: Record | None = None
     level: int = 0
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A live run as Redis knows it. ``parked`` has the reasons by step."""
+    """A live run as Redis knows it. ``parked`` has the reasons by step. A run of which all of them are in budgets that are
+    not spent yet is still running: it goes on by itself."""
 
     id: str
     flow: str
@@ -205,15 +210,29 @@ class Store:
                     else:
                         self.redis.zrem(self.keys.starting(shard), run)
 
-    def claim(self, place: Place, *, agent: str, key: str, content: str, owner: str, epoch: int) -> Claim:
+    def claim(
+        self,
+        place: Place,
+        *,
+        agent: str,
+        key: str,
+        content: str,
+        owner: str,
+        epoch: int,
+        scopes: Sequence[str] = (),
+    ) -> Claim:
         """Claim a step: one round trip; more where a lease is taken over from a holder that fell silent.
 
-        ``epoch`` grows with each replay, and forgives the crashes before it.
+        ``epoch`` grows with each replay, and forgives the crashes before it. ``scopes`` are the budgets that the step is in.
         """
         outcome = self.keys.outcome(agent, key)
         here, token = f"{place.run}|{place.step}", uuid.uuid4().hex
         (status, settled), (verdict, number, holders, record) = self._do(
-            Call("claim_run", [self.keys.run(place.run)], [place.step, place.flow, _now(), self._run_ttl]),
+            Call(
+                "claim_run",
+                [self.keys.run(place.run)],
+                [place.step, place.flow, _now(), self._run_ttl, *scopes],
+            ),
             Call(
                 "claim_outcome",
                 [outcome],
@@ -286,10 +305,31 @@ class Store:
         [settled] = self._do(self._settle_run(place, fence, record, entry, {}, onward, again=False))
         return _settled(settled)
 
-    def follow(self, place: Place, *, record: Record, onward: Advance) -> Settled:
-        """Find again what follows a step that is settled."""
-        [settled] = self._do(self._settle_run(place, 0, record, {}, {}, onward, again=True))
+    def follow(self, place: Place, *, record: Record, onward: Advance, entry: Entry | None = None) -> Settled:
+        """Find again what follows a step that is settled; ``entry`` is told where it is the first to arrive at a budget."""
+        [settled] = self._do(self._settle_run(place, 0, record, entry or {}, {}, onward, again=True))
         return _settled(settled)
+
+    def closed(self, place: Place, path: str) -> bool:
+        """Whether something has come back from the budget at ``path``, or the run does not go on."""
+        with _usable():
+            found: Any = self.redis.hmget(self.keys.run(place.run), ["status", f"j:{path}.one"])
+            return found[0] not in ("running", None) or found[1] is not None
+
+    def keep(self, key: str, record: Record, max_age_ms: int) -> None:
+        """Keep a good outcome, for whoever falls back to it."""
+        kept = json.dumps({"at": _now(), "record": record.text()})
+        with _usable():
+            self.redis.set(self.keys.kept(key), kept, px=max_age_ms)
+
+    def kept(self, key: str) -> tuple[Record, int] | None:
+        """The last good outcome that was kept under ``key``, and its age in milliseconds."""
+        with _usable():
+            text: Any = self.redis.get(self.keys.kept(key))
+        if not text:
+            return None
+        found = json.loads(text)
+        return Record.parse(found["record"]), max(_now() - int(found["at"]), 0)
 
     def hold(self, place: Place, path: str, items: Mapping[int, Any]) -> None:
         """Keep the items of an each until their turn."""
@@ -320,6 +360,7 @@ class Store:
                     _now(),
                     self._run_ttl,
                     self._run_ttl,
+                    *reason.get("budgets", "").split(),
                 ],
             )
         )
@@ -569,17 +610,19 @@ def _settled(reply: list[str]) -> Settled:
         waiting=complete == "waiting",
         joined=joined,
         level=int(level[0]) if level else 0,
+        mark=level[1] if len(level) > 1 else "",
     )
 
 
 def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
     parked = {name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("p:")}
+    waits = any(not reason.get("budgets") for reason in parked.values())
     status = fields.get("status", "running")
     return RunRecord(
         id=run,
         flow=fields.get("flow", ""),
         key=fields.get("key", ""),
-        status="parked" if status == "running" and parked else status,
+        status="parked" if status == "running" and waits else status,
         started=float(fields.get("started", 0)) / 1000,
         parked=parked,
         settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),

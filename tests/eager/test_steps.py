@@ -16,10 +16,12 @@ from coordinator import Coordinator, Flow, Permanent, agent, parallel
 from coordinator.agent import Agent
 from coordinator.condition import field
 from coordinator.errors import FlowError
+from coordinator.fallback import budget, cached, constant
 from coordinator.step import choice, delay, each, go_on, repeat, when
 from tests.waiting import wait_until
 
 _number = count()
+SOON = timedelta(milliseconds=100)
 
 
 class Line(Contract, name="steps.line", version=1):
@@ -246,6 +248,108 @@ class TestFlows:
         assert trail(running, made, order()) == ["one", "two"]
 
 
+class TestBudget:
+    """Eager mode spends a budget when nothing else can be done; embedded mode by the clock."""
+
+    LATE = timedelta(milliseconds=150)
+
+    def slow(self, name: str, gate: threading.Event) -> Agent:
+        """An agent that does not come back until the gate opens; in eager mode it fails."""
+
+        def wait(order: Order) -> dict[str, Any]:
+            if order.amount and not gate.wait(5 if order.amount == 1 else 0):
+                raise Permanent("it does not come back")
+            return {}
+
+        return worked(name, wait)
+
+    def test_in_time(self, running: Coordinator) -> None:
+        """A step that is in time is what counts, and its fallback is not asked."""
+        made = flow(
+            budget(worked("one"), within=timedelta(seconds=5), fallback=worked("other")) >> worked("last")
+        )
+        assert trail(running, made, order()) == ["one", "last"]
+
+    def test_failed_step(self, running: Coordinator) -> None:
+        """A step that fails, or whose worker is away, is taken the place of: by another agent, or by a constant."""
+        gone = order(trail=["constant"])
+        for fallback, said in ((worked("other"), "other"), (constant(gone), "constant")):
+            failing = self.slow("one", threading.Event())
+            made = flow(budget(failing, within=self.LATE, fallback=fallback) >> worked("last"))
+            run = running.start(made, order(amount=2))
+            assert run.result(timeout=20).trail == [said, "last"]
+            last = [entry for entry in run.history() if entry.get("step") == "2"][-1]
+            assert last["fallback"] == ("agent" if said == "other" else "constant")
+
+    def test_cached(self, running: Coordinator) -> None:
+        """The last good outcome for the same fields stands in, marked with its age; without one, what is otherwise."""
+
+        @agent(f"steps.eta-{next(_number)}")
+        def eta(order: Order) -> Total:
+            if order.amount:
+                raise Permanent("no map")
+            return Total(cents=7, skus=[order.order])
+
+        taken = cached("trail", max_age=timedelta(minutes=5), otherwise=constant(Total(cents=0, skus=[])))
+        made = flow(budget(eta, within=self.LATE, fallback=taken))
+        there = ["zone-1"]
+        assert running.start(made, order(amount=2, trail=there)).result(timeout=20).cents == 0
+        first = order(trail=there)
+        assert running.start(made, first).result(timeout=20).cents == 7
+        run = running.start(made, order(amount=2, trail=there))
+        assert run.result(timeout=20).skus == [first.order]
+        [entry] = [entry for entry in run.history() if entry["kind"] == "fallback"]
+        assert entry["fallback"].startswith("cache age=")
+        assert running.start(made, order(amount=2, trail=["zone-2"])).result(timeout=20).cents == 0
+
+    def test_slow_step(self, live_coordinator: Coordinator) -> None:
+        """A slow step is taken the place of; what it makes later is told as late, and changes nothing."""
+        gate = threading.Event()
+        made = flow(
+            budget(self.slow("one", gate), within=self.LATE, fallback=worked("other")) >> worked("last")
+        )
+        run = live_coordinator.start(made, order(amount=1))
+        assert run.result(timeout=20).trail == ["other", "last"]
+        gate.set()
+        wait_until(
+            lambda: any(entry["kind"] == "late" for entry in run.history()),
+            description="it is told as late",
+        )
+        assert run.result().trail == ["other", "last"]
+
+    def test_everywhere(self, running: Coordinator) -> None:
+        """It holds in a branch, for each item of a list, in a repetition and within another budget."""
+
+        class Both(Contract, name=f"steps.both-{next(_number)}", version=1):
+            left: Order
+            right: Prices
+
+        @agent(f"steps.join-{next(_number)}")
+        def join(both: Both) -> Order:
+            return both.left.model_copy(update={"trail": [*both.left.trail, str(len(both.right.prices))]})
+
+        failing = self.slow("one", threading.Event())
+        inner = budget(failing, within=self.LATE, fallback=self.slow("never", threading.Event()))
+        left = repeat(
+            budget(
+                inner,
+                within=self.LATE * 2,
+                fallback=worked("other", lambda order: {"amount": order.amount + 1}),
+            ),
+            until=field("amount") >= 4,
+            at_most=5,
+        )
+        free = constant(Priced(sku="free", cents=0))
+        prices = each(
+            "lines",
+            budget(pricing(lambda line: line.pieces > 1), within=self.LATE, fallback=free),
+            into="prices",
+        )
+        made = flow(parallel(left=left, right=prices) >> join, input=Order)
+        given = order(amount=2, lines=[Line(sku="a"), Line(sku="b", pieces=2)])
+        assert trail(running, made, given) == ["other", "other", "2"]
+
+
 @pytest.mark.parametrize(
     ("build", "said"),
     [
@@ -270,6 +374,20 @@ class TestFlows:
         (lambda: each("lines", pricing(), into="others") >> total, "branch 'others' has no field"),
         (lambda: worked("x") >> delay(timedelta(seconds=1)), "a delay with nothing after it"),
         (lambda: delay(timedelta()) >> worked("x"), "delay() has"),
+        (lambda: budget(worked("x"), within=timedelta(), fallback=worked("y")), "has within"),
+        (lambda: budget(worked("x"), within=timedelta(1), fallback=worked("y")), "has within"),
+        (lambda: budget(worked("x"), within=SOON, fallback=None), "has no fallback"),  # type: ignore[arg-type]
+        (
+            lambda: budget(worked("x"), within=SOON, fallback=constant(Line(sku="s"))),
+            "constant gives steps.line/1",
+        ),
+        (
+            lambda: budget(
+                worked("x"), within=SOON, fallback=cached("no", max_age=SOON, otherwise=worked("y"))
+            ),
+            "no field 'no'",
+        ),
+        (lambda: cached(max_age=SOON, otherwise=worked("y")), "name at least one field"),
     ],
 )
 def test_what_cannot_work_is_refused_when_built(build: Callable[[], Any], said: str) -> None:

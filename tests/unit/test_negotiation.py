@@ -17,7 +17,8 @@ from contracts import Contract, Key, downcast, upcast
 from contracts.errors import InvalidData
 from contracts.versions import Versions, known
 from coordinator.announcer import Announcer
-from coordinator.negotiation import FRESH, Negotiator, digest
+from coordinator.course import digest
+from coordinator.negotiation import FRESH, Negotiator
 from coordinator.store.store import Record, Store
 from tests.store_suite import make_settings
 

@@ -1,8 +1,11 @@
--- A step waits in the dead-letter queue. KEYS: run, history. ARGV: step, reason, entry, flow, now, ttl, history ttl (ms)
+-- A step waits in the dead-letter queue. KEYS: run, history. ARGV: step, reason, entry, flow, now, ttl, history ttl (ms), budgets
 local run, field = KEYS[1], 'p:' .. ARGV[1]
 local status = redis.call('HGET', run, 'status')
 if status and status ~= 'running' then return status end
 if redis.call('HEXISTS', run, 's:' .. ARGV[1]) == 1 then return 'settled' end
+for at = 8, #ARGV do  -- something has taken its place already
+  if redis.call('HEXISTS', run, 'j:' .. ARGV[at] .. '.one') == 1 then return 'settled' end
+end
 if not status then redis.call('HSET', run, 'flow', ARGV[4], 'status', 'running', 'started', ARGV[5]) end
 local known = redis.call('HGET', run, field)
 if known == ARGV[2] then return 'parked' end

@@ -53,20 +53,45 @@ local function branches(join)
   return numbers
 end
 
-for level, join in ipairs(cjson.decode(ARGV[5])) do
+local mark = ''
+
+-- Where the first to arrive is all there is: whether this is it. A fallback leaves its mark, and nothing in it is parked.
+local function first(join)
+  local place, text = 'j:' .. join.path .. '.one', schemas .. '\n' .. data
+  if redis.call('HSETNX', run, place, text) == 1 then
+    redis.call('PEXPIRE', run, ARGV[8])
+    if ARGV[7] == '1' then tell(ARGV[4]) end
+    if join.mark ~= '' then
+      redis.call('HSET', run, 'm:' .. join.path, join.mark)
+      local within = 'p:' .. join.path .. '.b.'
+      for _, field in ipairs(redis.call('HKEYS', run)) do
+        if string.sub(field, 1, #within) == within then
+          redis.call('HDEL', run, field)
+          redis.call('HINCRBY', run, 'parked', -1)
+        end
+      end
+    end
+  elseif redis.call('HGET', run, place) ~= text then
+    tell(ARGV[11])
+    return false
+  end
+  mark = redis.call('HGET', run, 'm:' .. join.path) or ''
+  return true
+end
+
+-- Branches and items: whether all have arrived. Then what they made is put together.
+local function all(join)
   local place, items = 'j:' .. join.path .. '.', join.count > 0
   local fresh = redis.call('HSETNX', run, place .. join.branch, schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[8])
   if items then
     if fresh == 1 then redis.call('HINCRBY', run, place .. '#', 1) end
-    if tonumber(redis.call('HGET', run, place .. '#')) < join.count then
-      return {verdict, '', '', 'waiting', tostring(level)}
-    end
+    if tonumber(redis.call('HGET', run, place .. '#')) < join.count then return false end
   end
   local texts, names = {}, {}
   for _, branch in ipairs(branches(join)) do
     local text = redis.call('HGET', run, place .. branch)
-    if not text then return {verdict, '', '', 'waiting', tostring(level)} end
+    if not text then return false end
     local value, of = part(text)
     texts[#texts + 1] = items and value or ('"' .. branch .. '":' .. value)
     local prefix = items and (join.into .. '.' .. branch) or branch
@@ -78,7 +103,14 @@ for level, join in ipairs(cjson.decode(ARGV[5])) do
   end
   if items then data = '{"' .. join.into .. '":[' .. table.concat(texts, ',') .. ']}'
   else data = '{' .. table.concat(texts, ',') .. '}' end
-  schemas = table.concat(names, ' ')
+  schemas, mark = table.concat(names, ' '), ''
+  return true
+end
+
+for level, join in ipairs(cjson.decode(ARGV[5])) do
+  local complete
+  if join.one then complete = first(join) else complete = all(join) end
+  if not complete then return {verdict, '', '', 'waiting', tostring(level)} end
   joined = true
 end
 for at = 15, #ARGV, 2 do
@@ -91,10 +123,10 @@ if ARGV[6] == '1' then
   local fields = redis.call('HKEYS', run)
   for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
-    if kind == 'j:' or kind == 'f:' or kind == 'e:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
+    if kind == 'j:' or kind == 'f:' or kind == 'e:' or kind == 'm:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
   end
   redis.call('HSET', run, 'status', 'completed', 'result', schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[9])
 end
-if joined then return {verdict, data, schemas, 'complete'} end
+if joined then return {verdict, data, schemas, 'complete', '0', mark} end
 return {verdict, '', '', 'complete'}
