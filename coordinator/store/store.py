@@ -230,8 +230,8 @@ class Store:
         (status, settled), (verdict, number, holders, record) = self._do(
             Call(
                 "claim_run",
-                [self.keys.run(place.run)],
-                [place.step, place.flow, _now(), self._run_ttl, *scopes],
+                [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))],
+                [place.step, place.flow, _now(), self._run_ttl, place.run, *scopes],
             ),
             Call(
                 "claim_outcome",

@@ -1,4 +1,5 @@
--- May this step still run? KEYS: run. ARGV: step, flow, now, ttl (ms), then the budgets that it is in
+-- May this step still run? KEYS: run, outstanding.
+-- ARGV: step, flow, now, ttl (ms), run id, then the budgets that it is in
 -- A run that is not there (its record was lost or has expired) is taken up again: the message is all it takes.
 local run = KEYS[1]
 local status = redis.call('HGET', run, 'status')
@@ -7,11 +8,17 @@ if not status then
   redis.call('PEXPIRE', run, ARGV[4])
   return {'open', ''}
 end
-if status ~= 'running' then return {status, ''} end
+if status ~= 'running' then
+  redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1])
+  return {status, ''}
+end
 redis.call('PEXPIRE', run, ARGV[4])
 local settled = redis.call('HGET', run, 's:' .. ARGV[1])
 if settled then return {'settled', settled} end
-for at = 5, #ARGV do
-  if redis.call('HEXISTS', run, 'j:' .. ARGV[at] .. '.one') == 1 then return {'closed', ''} end
+for at = 6, #ARGV do
+  if redis.call('HEXISTS', run, 'j:' .. ARGV[at] .. '.one') == 1 then
+    redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1])
+    return {'closed', ''}
+  end
 end
 return {'open', ''}
