@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
+from contracts.compatibility.patterns import DIALECTS, Unsupported, contains, language_of
+from contracts.compatibility.values import freeze
 from contracts.errors import InvalidData
 from contracts.schema import Schema
 from contracts.text import printable
 
 _REPORTED_FAULTS = 5
+
+_RUST = DIALECTS[2]
+_languages = lru_cache(maxsize=256)(language_of)
+
+
+def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    if isinstance(value, str) and not _matches(pattern, value):
+        yield ValidationError("it does not fit the pattern")
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether a text fits, as Pydantic reads the pattern, in time that grows as the text does: with Python's own engine a
+    few kilobytes from outside could keep a worker busy for hours. It is asked only for what no regular language says."""
+    try:
+        return contains(_languages(pattern, _RUST), text)
+    except Unsupported:
+        try:
+            return re.search(pattern, text) is not None
+        except re.error:
+            return False  # nobody can say that it fits
+
+
+def _unique(_validator: Any, wanted: bool, value: Any, _schema: Any) -> Iterator[ValidationError]:
+    if wanted and isinstance(value, list) and len(set(map(freeze, value))) < len(value):
+        yield ValidationError("an item comes twice")
+
+
+_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique})  # type: ignore[no-untyped-call]
 
 
 class Conformity:
@@ -19,8 +52,8 @@ class Conformity:
 
     def __init__(self, name: str, writes: Schema, reads: Schema) -> None:
         self._name = name
-        self._reads = Draft202012Validator(reads)
-        self._writes = Draft202012Validator(writes)
+        self._reads = _Validator(reads)
+        self._writes = _Validator(writes)
 
     def checked(self, data: dict[str, Any]) -> dict[str, Any]:
         """The fields of ``data`` that the version declares, and no others.

@@ -47,7 +47,7 @@ class ContractRef(NamedTuple):
         name, _, version = uri.removeprefix("urn:contract:").rpartition(":")
         if (
             not uri.startswith("urn:contract:")
-            or not _NAME.match(name)
+            or not valid_name(name)
             or not re.fullmatch("[1-9][0-9]{0,8}", version)
         ):
             raise InvalidData(

@@ -104,9 +104,7 @@ class Manifest:
     def digest(self) -> str:
         """64 hexadecimal digits over everything but the build."""
         rest = {name: value for name, value in self.to_json().items() if name != "build"}
-        return hashlib.sha256(strictjson.canonical(rest).encode("utf-8", "surrogatepass")).hexdigest()[
-            :_DIGITS
-        ]
+        return hashlib.sha256(strictjson.canonical(rest).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def reference(text: object) -> ContractRef:

@@ -95,8 +95,11 @@ class Versions:
         own = contract.ref()
         if ref == own:
             return contract.from_data(data)
-        hops = self._hops(contract, ref.version, own.version) if ref.name == own.name else None
-        if hops is None or ref.version > own.version or self.get(ref) is None:
+        older = (
+            ref.name == own.name and ref.version < own.version
+        )  # what a message says is not remembered otherwise
+        hops = self._hops(contract, ref.version, own.version) if older else None
+        if hops is None or self.get(ref) is None:
             raise UnknownVersion(
                 f"the message is {ref}, and this reader reads {self._listed(contract)}",
                 "it was not given to the agent",
@@ -114,8 +117,8 @@ class Versions:
         if version == own.version:
             return data
         target = versioned(contract, version)
-        hops = self._hops(contract, own.version, version)
-        if hops is None or version > own.version or self.get(target) is None:
+        hops = self._hops(contract, own.version, version) if 0 < version < own.version else None
+        if hops is None or self.get(target) is None:
             raise UnknownVersion(f"{own} cannot be written as {target}", remedy="add the missing downcast")
         return self._conformity(target).checked(self._moved(data, hops))
 
@@ -159,7 +162,9 @@ class Versions:
         yield own
         for version in range(own - 1, 0, -1):
             source, target = ends(version)
-            if self.way(contract, source, target) is not None and self.get(versioned(contract, version)):
+            if self.way(contract, source, target) is None:
+                return  # each way from further away leads over the same gap
+            if self.get(versioned(contract, version)):
                 yield version
 
     def _conformity(self, ref: ContractRef) -> Conformity:

@@ -36,20 +36,27 @@ class Announcer:
         """Announce, and go on doing so. Raises :class:`ServerError` where the first time fails."""
         self._announce(self._life)
         if self._thread is None:
+            self._stop.clear()
             self._thread = threading.Thread(target=self._repeat, name="announcer", daemon=True)
             self._thread.start()
 
-    def stop(self) -> None:
-        """Say goodbye: from now on nothing is written for this worker."""
+    def silence(self) -> None:
+        """Say goodbye, if anything was said: from now on nothing is written for this worker."""
+        if self._thread is None:
+            return
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._thread.join()
+        self._thread = None
         try:
             self._announce(timedelta())
         except ServerError as error:
             _log.warning(
                 "the goodbye was not heard, so messages are written for this worker a while: %s", error
             )
+
+    def stop(self) -> None:
+        """Fall silent for good."""
+        self.silence()
         self._store.redis.close()
 
     def _repeat(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from celery import bootsteps
@@ -16,7 +17,8 @@ from celery.worker import state
 from config.health import HealthFile
 from config.logs import configure
 from config.settings import Settings
-from contracts.errors import CoordinationError, InvalidRegistry
+from contracts.errors import CoordinationError
+from coordinator.agent import Agent
 from coordinator.announcer import Announcer
 from coordinator.embedded.servers import refuse_embedded
 from coordinator.engine import Engine
@@ -73,28 +75,40 @@ class _Preflight(bootsteps.StartStopStep):
             agent for agent in engine.agents.values() if engine.topology.queue_name(agent.name) in consumed
         ]
         until_ready(lambda: examine(engine), self.health, _pause)
-        manifests = [engine.manifest(agent).to_json() for agent in agents]
-        own = Store(connect(engine.settings.redis_url or ""), engine.settings)
-        self._announcer = Announcer(own, manifests, f"{parent.hostname}|{os.getpid()}", engine.settings.lease)
-        gate = Gate(engine, agents)
-        until_ready(lambda: self._admit(gate, parent.hostname), self.health, _pause)
-        until_ready(self._announcer.start, self.health, _pause)
-        if any(max(versions) > 1 for made in manifests for versions in made["accepts"].values()) or any(
-            engine.registry.versions(name)[-1:] > (1,) for made in manifests for name in made["accepts"]
-        ):
-            _pause(FRESH * 1.5)  # by then no producer goes by what it knew before
+        until_ready(lambda: self._enter(agents, parent.hostname), self.health, _pause)
 
     def stop(self, parent: Any) -> None:
         self.health.say("stopping", "it finishes what it has begun")
         if self._announcer is not None:
             self._announcer.stop()
 
-    def _admit(self, gate: Gate, worker: str) -> None:
-        """Raise :class:`ServerError` where the worker has to wait, and :class:`SystemExit` where it must not begin."""
+    def _enter(self, agents: Sequence[Agent], worker: str) -> None:
+        """Look whether the contracts are in order, say what is read here, and look once more when every producer has heard
+        of it: at what was written before, and at who began at the same time.
+
+        Raises :class:`ServerError` where the worker has to wait, and :class:`SystemExit` where it must not begin.
+        """
+        engine = self.engine
         try:
-            found = gate.examine()
-        except InvalidRegistry as error:
+            if self._announcer is None:
+                manifests = [engine.manifest(agent).to_json() for agent in agents]
+                own = Store(connect(engine.settings.redis_url or ""), engine.settings)
+                self._announcer = Announcer(own, manifests, f"{worker}|{os.getpid()}", engine.settings.lease)
+            gate = Gate(engine, agents)
+            self._admit(gate, worker)
+            self._announcer.start()
+            _pause(FRESH * 1.5)  # by then no producer goes by what it knew before
+            if engine.settings.contracts_enforced:
+                self._admit(gate, worker)
+        except ServerError:
+            raise
+        except CoordinationError as error:
+            if self._announcer is not None:
+                self._announcer.silence()
             raise self._refused(error) from error
+
+    def _admit(self, gate: Gate, worker: str) -> None:
+        found = gate.examine()
         if not found.reasons and not found.passing:
             return
         if not self.engine.settings.contracts_enforced:
@@ -104,7 +118,7 @@ class _Preflight(bootsteps.StartStopStep):
             self._announcer.start()  # so that no more of it is written
             raise ServerError("; ".join(found.passing), "the worker waits until others have handled it", "")
         else:
-            raise self._refused(found.error())
+            raise found.error()
 
     def _refused(self, error: CoordinationError) -> BaseException:
         if self.engine.settings.health_file:

@@ -208,8 +208,9 @@ class Coordinator:
     def work(self, agents: Iterable[Agent]) -> None:
         """Embedded: have agents work here, from now on. Eager: make them known. Otherwise workers do that."""
         new = self.engine.register(agents)
-        for agent in new:  # who is here reads what its code reads, as long as this process lives
-            self.engine.store.announce(self.engine.manifest(agent).to_json(), "here", _FOREVER)
+        if self.settings.embedded or self.settings.eager:
+            for agent in new:  # who is here reads what its code reads, as long as this process lives
+                self.engine.store.announce(self.engine.manifest(agent).to_json(), "here", _FOREVER)
         if new and self.settings.embedded and not self.settings.eager:
             self.engine.publisher.declare(agent.name for agent in new)
             queues = [self.engine.topology.queue(agent.name) for agent in new]

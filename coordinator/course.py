@@ -337,6 +337,14 @@ def scopes(cursor: Cursor) -> tuple[str, ...]:
     return tuple(found)
 
 
+def budgets(step: str, chain: list[Sig], chord: Sig | None) -> str:
+    """The same, separated by spaces, as far as the continuation can be read."""
+    try:
+        return " ".join(scopes(Cursor(step, chain, chord)))
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
+        return ""
+
+
 def _field(data: Any, path: str) -> Any:
     for name in path.split("."):
         data = data.get(name) if isinstance(data, dict) else None

@@ -12,6 +12,7 @@ from contracts.envelope import Envelope
 from contracts.errors import CoordinationError, InvalidInput
 from contracts.strictjson import Limits
 from contracts.text import printable
+from coordinator import course
 from coordinator.engine import Engine
 from coordinator.errors import RunCancelled, ServerError, UnknownLetter
 from coordinator.failure import REMEDIES, Failure, Kind
@@ -20,7 +21,7 @@ from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal, LetterRow
 from coordinator.message import Message
 from coordinator.store.store import Place
-from coordinator.task import read_message
+from coordinator.task import read_body, read_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +183,7 @@ class Desk:
             attempt=raw.attempt,
             at=now(),
             contract=self._contract(raw),
+            budgets="" if kind == "undecodable" else self._budgets(raw),
         )
 
     def _cause(self, raw: RawLetter) -> tuple[Kind, str, str]:
@@ -208,6 +210,13 @@ class Desk:
             return str(Envelope.decode(self._read(raw)).contract)
         except InvalidInput:
             return ""
+
+    def _budgets(self, raw: RawLetter) -> str:
+        """The budgets that the step is in: where one was spent meanwhile, something has taken the step's place."""
+        _, kwargs, continuation = read_body(raw.body, raw.content_type, self._limits())
+        return course.budgets(
+            str(kwargs.get("step", "")), continuation.get("chain") or [], continuation.get("chord")
+        )
 
     def _row(self, raw: RawLetter, failure: Failure) -> LetterRow:
         place = raw.place

@@ -54,11 +54,7 @@ class Deployments:
     def known(self) -> Known:
         """The builds that are live, recorded, or the previous ones of their agents."""
         live, unreadable = _live(self._store.live())
-        found = {
-            _key(row.manifest): _deployed(row)
-            for row in self._journal.deployments()
-            if row.state != "withdrawn"
-        }
+        found = {_key(row.manifest): _deployed(row) for row in self._journal.deployments(withdrawn=False)}
         for key, build in live.items():
             since = found[key].since if key in found and found[key].state == "recorded" else ""
             found[key] = replace(build, since=since)
@@ -117,7 +113,7 @@ class Deployments:
 
     def remind(self) -> None:
         """Give the store its copies anew: they do not live for ever there."""
-        for agent in sorted({row.manifest.agent for row in self._journal.deployments()}):
+        for agent in sorted({row.manifest.agent for row in self._journal.deployments(withdrawn=False)}):
             self._tell(agent)
 
     def _only(self, agent: str) -> str:
@@ -138,7 +134,7 @@ class Deployments:
         )
 
     def _recorded(self, agent: str) -> list[DeploymentRow]:
-        return [row for row in self._journal.deployments(agent) if row.state == "recorded"]
+        return [row for row in self._journal.deployments(agent, withdrawn=False) if row.state == "recorded"]
 
     def _tell(self, agent: str) -> None:
         """Give the store its copy, once more where somebody recorded or withdrew at the same time."""

@@ -50,14 +50,18 @@ class Gate:
         self._agents = agents
 
     def examine(self) -> Refusals:
-        """Look once. Raises :class:`~coordinator.errors.ServerError`, and
-        :class:`~contracts.errors.InvalidRegistry` for a malformed file of the registry."""
+        """Look once. Raises :class:`~coordinator.errors.ServerError`, and another
+        :class:`~contracts.errors.CoordinationError` for a malformed file of the registry and for a contract that cannot be
+        said."""
         live = self._live()
+        registry = Registry(
+            *self._engine.registry.folders
+        )  # as it is now: a worker that is held goes on when it is mended
         reasons = [
             reason
             for agent in self._agents
             for contract in dict.fromkeys((agent.accepts, *parts(agent.accepts), agent.emits))
-            for reason in _unpublished(contract, self._engine.registry, live)
+            for reason in _unpublished(contract, registry, live)
         ]
         waiting = self._outstanding()
         passing: list[str] = []

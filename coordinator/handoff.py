@@ -395,7 +395,7 @@ class Handoff:
             contract=contract,
             worker=delivery.worker,
             payload=payload,
-            budgets=_budgets(delivery),
+            budgets=course.budgets(delivery.step, delivery.chain, delivery.chord),
         )
         run = delivery.run
         if run and delivery.step:
@@ -460,14 +460,6 @@ class Handoff:
     def _summary(self, settled: Settled, claim: Claim, opened: _Opened, closed: _Closed) -> str:
         word = "deduplicated" if settled.verdict == "settled" and claim.verdict == "done" else settled.verdict
         return f"{word} {ContractRef.from_uri(closed.record.schema)} run={opened.place.run} step={opened.place.step}"
-
-
-def _budgets(delivery: Delivery) -> str:
-    """The budgets that a step is in, as far as its continuation can be read."""
-    try:
-        return " ".join(course.scopes(Cursor(delivery.step, delivery.chain, delivery.chord)))
-    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
-        return ""
 
 
 def _ended_by_signal(error: SystemExit) -> bool:

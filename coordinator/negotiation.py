@@ -14,7 +14,7 @@ from contracts.contract import Contract, ContractRef
 from contracts.migration import versioned
 from contracts.versions import Versions
 from coordinator.course import digest
-from coordinator.store.store import Record, Store
+from coordinator.store.store import Manifest, Record, Store
 
 _log = logging.getLogger(__name__)
 
@@ -106,10 +106,18 @@ class Negotiator:
         if self._clock() - asked < FRESH:
             return builds
         asked = self._clock()
-        builds = [
-            {name: frozenset(versions) for name, versions in manifest.get("accepts", {}).items()}
-            for manifest in self._store.consumers(agent)
-        ]
+        builds = [_accepted(manifest) for manifest in self._store.consumers(agent)]
         with self._lock:
             self._seen[agent] = (asked, builds)
         return builds
+
+
+def _accepted(manifest: Manifest) -> dict[str, frozenset[int]]:
+    """The versions that a build reads, by contract; none of a contract for which it says something else."""
+    accepts = manifest.get("accepts")
+    named = accepts.items() if isinstance(accepts, dict) else ()
+    return {
+        name: frozenset(version for version in versions if type(version) is int)
+        for name, versions in named
+        if isinstance(versions, list)
+    }

@@ -21,6 +21,7 @@ ATTRIBUTES = {
     "expirytime": "When the work is no longer wanted; without it, it always is.",
     "traceparent": "W3C Trace Context.",
     "tracestate": "W3C Trace Context.",
+    "fallback": "Where the data took the place of what was not there in time: `cache age=12.3s`, `constant` or `agent`.",
     "originalschema": "Where the data was written in an older version for its readers: the version that the producer made.",
     "originaldigest": "In the same case: the SHA-256 of the data that the producer made.",
     "joinschemas": "Of a join: the contract version of each branch's part, branch=<dataschema>, separated by spaces.",

@@ -27,7 +27,7 @@ from coordinator.loading import Catalogue, load_modules
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 
 
-@click.command("check")
+@click.command("check", short_help="Whether all is published as the code has it.")
 @json_option
 def check(as_json: bool) -> None:
     """Whether every contract of the loaded agents is published as the code has it. A gate for CI.
@@ -59,7 +59,7 @@ def check(as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command("publish")
+@click.command("publish", short_help="Publish what is new.")
 @click.argument("names", metavar="[CONTRACT...]", nargs=-1)
 @click.option(
     "--owner", default="", help="The team that answers for it; by default that of the version before."

@@ -45,7 +45,7 @@ def list_contracts(as_json: bool) -> None:
         out.print(table("contracts", columns, rows))
 
 
-@click.command("show")
+@click.command("show", short_help="The fields and versions of a contract.")
 @click.argument("contract", metavar="NAME[/VERSION]")
 @_json
 def show(contract: str, as_json: bool) -> None:

@@ -33,9 +33,9 @@ def contracts() -> None:
     """Publish contracts, and see what a change of one breaks.
 
     \b
-    coordinator contracts check                                      is everything published? the gate for CI
-    coordinator contracts publish --owner payments                   publish what is new
-    coordinator contracts show payments.fraud-scored                 its fields and versions
+    coordinator contracts check                        is all published? for CI
+    coordinator contracts publish --owner payments     publish what is new
+    coordinator contracts show payments.fraud-scored   its fields and versions
     coordinator contracts diff payments.fraud-scored/1 payments.fraud-scored/2
     """
 
@@ -121,7 +121,7 @@ def _print(writes: Path, reads: Path, verdict: Verdict) -> None:
         (
             difference.path or "/",
             difference.kind,
-            difference.writer,
+            "nothing" if difference.kind == "required" else difference.writer,
             difference.reader if difference.certain else f"{difference.reader} (not decided)",
         )
         for difference in verdict.differences

@@ -43,7 +43,7 @@ class _Malformed(click.ClickException):
     exit_code = 2
 
 
-@click.command("manifest")
+@click.command("manifest", short_help="Which versions a build reads and writes.")
 @_agent
 @_build
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write it there instead.")
@@ -65,7 +65,7 @@ def manifest(agent: str, build: str, output: Path | None) -> None:
     err.print(f"coordinator: {made} is in {printable(output, 200)}", markup=False, soft_wrap=True)
 
 
-@click.command("can-i-deploy")
+@click.command("can-i-deploy", short_help="Whether a new build goes with what is there.")
 @_agent
 @_file
 @_json
@@ -97,7 +97,7 @@ def can_i_deploy(agent: str, file: Path | None, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-@click.command("record-deployment")
+@click.command("record-deployment", short_help="Record that a build is deployed.")
 @_agent
 @_file
 @_build
@@ -115,7 +115,7 @@ def record_deployment(agent: str, file: Path | None, build: str, by: str) -> Non
     )
 
 
-@click.command("withdraw")
+@click.command("withdraw", short_help="Record that a build is deployed no more.")
 @_agent
 @click.option("--build", default="", help="Which build; not needed where there is only one.")
 @_by
@@ -126,7 +126,7 @@ def withdraw(agent: str, build: str, by: str) -> None:
     out.print(f"{agent} build {gone}: withdrawn", markup=False, soft_wrap=True)
 
 
-@click.command("deployments")
+@click.command("deployments", short_help="Which builds are live or recorded.")
 @_json
 def list_deployments(as_json: bool) -> None:
     """Which builds are live, which are recorded as deployed, and which were deployed before them."""

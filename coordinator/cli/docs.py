@@ -20,7 +20,7 @@ _WHAT = {
 }
 
 
-@click.command("docs")
+@click.command("docs", short_help="Write documents: who says what to whom.")
 @click.option(
     "--output",
     "folder",

@@ -73,17 +73,28 @@ def withdraw(connection: Connection, agent: str, build: str, by: str) -> None:
         )
 
 
-def listed(connection: Connection, agent: str) -> list[DeploymentRow]:
-    """The builds of ``agent``, or of all where it is empty: by agent, what was recorded first at the beginning."""
-    query = select(deployments).order_by(deployments.c.agent, deployments.c.recorded_at, deployments.c.build)
-    if agent:
-        query = query.where(deployments.c.agent == agent)
-    found: Sequence[Any] = connection.execute(query).mappings().all()
+def listed(connection: Connection, agent: str, *, withdrawn: bool = True) -> list[DeploymentRow]:
+    """The builds of ``agent``, or of all where it is empty: by agent, what was recorded first at the beginning.
+
+    Without ``withdrawn`` only what is recorded and the previous ones: of what was deployed over the years nothing is read.
+    """
+    table = deployments.c
+    query = select(table.agent, table.build, table.recorded_at, table.withdrawn_at)
+    found: Sequence[Any] = (
+        connection.execute(query.where(table.agent == agent) if agent else query).mappings().all()
+    )
     last: dict[str, tuple[str, str, str]] = {}
     for row in found:
         if row["withdrawn_at"]:
             last[row["agent"]] = max(last.get(row["agent"], ("", "", "")), _when(row))
-    return [_row(row, previous=last.get(row["agent"]) == _when(row)) for row in found]
+    rows = []
+    for row in sorted(found, key=lambda row: (row["agent"], row["recorded_at"], row["build"])):
+        previous = last.get(row["agent"]) == _when(row)
+        if withdrawn or previous or not row["withdrawn_at"]:
+            same = (table.agent == row["agent"]) & (table.build == row["build"])
+            whole = connection.execute(select(deployments).where(same)).mappings().one()
+            rows.append(_row(whole, previous=previous))
+    return rows
 
 
 def dead_lettered(connection: Connection, agent: str) -> dict[str, int]:

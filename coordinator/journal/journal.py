@@ -222,14 +222,17 @@ class Journal:
             deployments.withdraw(connection, agent, build, by)
             _act(connection, "withdraw-deployment", who=by, note=f"{agent} build {build}")
 
-    def deployments(self, agent: str = "") -> list[DeploymentRow]:
-        """The builds of an agent, or of all agents, that are recorded as deployed or were; the oldest first."""
+    def deployments(self, agent: str = "", *, withdrawn: bool = True) -> list[DeploymentRow]:
+        """The builds of an agent, or of all agents, that are recorded as deployed or were; the oldest first. Without
+        ``withdrawn`` only what is recorded, and of each agent the previous one."""
         with self._begin() as connection:
-            return deployments.listed(connection, agent)
+            return deployments.listed(connection, agent, withdrawn=withdrawn)
 
     def previous(self, agent: str) -> DeploymentRow | None:
         """The build of an agent that was withdrawn last."""
-        return next((row for row in self.deployments(agent) if row.state == "previous"), None)
+        return next(
+            (row for row in self.deployments(agent, withdrawn=False) if row.state == "previous"), None
+        )
 
     def dead_lettered(self, agent: str) -> dict[str, int]:
         """How many letters of an agent wait, by ``contract/version`` (empty where a letter is no envelope)."""

@@ -8,6 +8,7 @@ never disagree all the same.
 from __future__ import annotations
 
 import json
+import logging
 import time
 import uuid
 from collections import Counter
@@ -20,11 +21,14 @@ from typing import Any, Literal, cast
 from redis import Redis, RedisCluster
 
 from config.settings import Settings
+from contracts.text import printable
 from coordinator.course import Join
 from coordinator.errors import Conflict
 from coordinator.store import scripts
 from coordinator.store.keys import Keys
 from coordinator.store.scripts import Call
+
+_log = logging.getLogger(__name__)
 
 Manifest = dict[str, Any]
 """What a build of an agent reads and writes, as JSON values. See contracts/manifest.py."""
@@ -446,7 +450,7 @@ class Store:
             pipeline.set(whole, json.dumps(manifest), px=_REMEMBERED)
             pipeline.hset(self.keys.consumers(agent), instance, said)
             pipeline.pexpire(self.keys.consumers(agent), _REMEMBERED)
-            pipeline.zadd(self.keys.announced(), {agent: until})
+            pipeline.zadd(self.keys.announced(), {agent: until}, gt=True)  # one that goes hides no other
             pipeline.pexpire(self.keys.announced(), _REMEMBERED)
             pipeline.execute()
 
@@ -457,11 +461,13 @@ class Store:
         """
         with _usable():
             found: Any = self.redis.hgetall(self.keys.consumers(agent))
-            said = [json.loads(text) for text in found.values()]
-            gone = [one["instance"] for one in said if one["until"] < _now() - _REMEMBERED]
+            said = {instance: _announced(instance, text) for instance, text in found.items()}
+            gone = [instance for instance, one in said.items() if one["until"] < _now() - _REMEMBERED]
             if gone:
                 self.redis.hdel(self.keys.consumers(agent), *gone)
-        return [{**one, "live": one["until"] > _now()} for one in said if one["instance"] not in gone]
+        return [
+            {**one, "live": one["until"] > _now()} for instance, one in said.items() if instance not in gone
+        ]
 
     def live(self) -> list[dict[str, Any]]:
         """The workers of all agents that are alive, as :meth:`announcements` gives them, with their whole manifests."""
@@ -470,8 +476,10 @@ class Store:
             agents: Any = self.redis.zrangebyscore(self.keys.announced(), _now(), "+inf")
             for one in (one for agent in agents for one in self.announcements(agent) if one["live"]):
                 light = one["manifest"]
-                whole: Any = self.redis.get(self.keys.build(light["agent"], light.get("build", "")))
-                found.append({**one, "manifest": json.loads(whole) if whole else light})
+                whole: Any = self.redis.get(
+                    self.keys.build(str(light.get("agent")), str(light.get("build", "")))
+                )
+                found.append({**one, "manifest": (_parsed(whole) if whole else None) or light})
         return found
 
     def deploy(self, agent: str, manifests: Sequence[Manifest]) -> None:
@@ -483,7 +491,8 @@ class Store:
         """The builds of an agent that are recorded as deployed."""
         with _usable():
             text: Any = self.redis.get(self.keys.deployed(agent))
-            return list(json.loads(text)) if text else []
+        builds = _parsed(text) if text else None
+        return [build for build in builds if isinstance(build, dict)] if isinstance(builds, list) else []
 
     def consumers(self, agent: str) -> list[Manifest]:
         """Who reads what is sent to an agent: the workers alive; else the builds deployed; else the workers seen last."""
@@ -628,6 +637,25 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
         settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),
         result=Record.parse(fields["result"]) if "result" in fields else None,
     )
+
+
+def _announced(instance: str, text: str) -> dict[str, Any]:
+    """What a worker said. One that does not say until when it lives is gone; one without a manifest has an empty one."""
+    parsed = _parsed(text)
+    said = parsed if isinstance(parsed, dict) else {}
+    until, manifest = said.get("until"), said.get("manifest")
+    if type(until) is not int:
+        _log.warning("what the worker %s announces cannot be read: it is forgotten", printable(instance, 120))
+        until = 0
+    return {"instance": instance, "until": until, "manifest": manifest if isinstance(manifest, dict) else {}}
+
+
+def _parsed(text: str) -> Any:
+    """JSON text that somebody put there; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _named(sends: Iterable[tuple[str, str, str]]) -> Iterator[str]:

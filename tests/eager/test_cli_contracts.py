@@ -42,10 +42,21 @@ def test_a_renamed_field_is_seen_at_a_glance(diff: Any) -> None:
     for word in (
         "old.json -> new.json: incompatible",
         "/risk_score",
-        "required",
+        "required   nothing  ",
         'witness: {"risk_level":""}',
     ):
         assert word in out
+
+
+def test_the_list_of_commands_fits(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal 80 columns wide every line of the help is whole."""
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["contracts", "--help"])
+    _usage, *lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert not [line for line in lines if line.endswith("...")]
 
 
 def test_for_programs(diff: Any) -> None:

@@ -124,6 +124,12 @@ class TestExamining:
         town.alive(AUTHORISATION_V1)
         assert town.examine(FRAUD) == Refusals()
 
+    def test_itself(self, town: Town) -> None:
+        """That it is announced already, or that the same build works elsewhere, changes nothing."""
+        for who in (FRAUD, AUTHORISATION_V1):
+            town.alive(who, "w@1")
+            assert town.examine(who) == Refusals()
+
     def test_changed_after_it_was_published(self, town: Town) -> None:
         """A version that is not what was published is refused, with the field, a witness, and who reads it."""
         town.alive(AUTHORISATION_V1)
@@ -189,27 +195,31 @@ class TestExamining:
 class TestWorker:
     """What a worker does with the answer."""
 
+    @pytest.fixture(autouse=True)
+    def no_pause(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bootsteps, "_pause", lambda seconds: None)
+
     def step(self, town: Town, tmp_path: Path, *agents: Agent, **settings: Any) -> Any:
         town.settings = town.settings.model_copy(update=settings)
         health = HealthFile(settings.get("health_file"))
         step = type("Preflight", (bootsteps._Preflight,), {"engine": town.engine(*agents), "health": health})(
             SimpleNamespace()
         )
-        step._announcer = SimpleNamespace(start=lambda: started.append(1))
         started: list[int] = []
+        step._announcer = SimpleNamespace(start=lambda: started.append(1), silence=started.clear)
         step.started = started
         return step
 
     def test_begins(self, town: Town, tmp_path: Path) -> None:
         """With contracts in order it begins."""
         step = self.step(town, tmp_path, FRAUD)
-        step._admit(Gate(step.engine, [FRAUD]), "w@1")
+        step._enter([FRAUD], "w@1")
 
     def test_ends(self, town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """Otherwise it ends with a status that is not 0, and says why."""
         step = self.step(town, tmp_path, FRAUD_CARELESS)
         with pytest.raises(SystemExit) as caught:
-            step._admit(Gate(step.engine, [FRAUD_CARELESS]), "w@1")
+            step._enter([FRAUD_CARELESS], "w@1")
         assert caught.value.code == 1
         assert "risk_level" in caplog.text
 
@@ -217,14 +227,14 @@ class TestWorker:
         """Under a health check it stays and says why there."""
         step = self.step(town, tmp_path, FRAUD_CARELESS, health_file=str(tmp_path / "health.json"))
         with pytest.raises(ServerError, match="risk_level"):
-            step._admit(Gate(step.engine, [FRAUD_CARELESS]), "w@1")
+            step._enter([FRAUD_CARELESS], "w@1")
 
     def test_malformed_registry(self, town: Town, tmp_path: Path) -> None:
         """A registry that cannot be read keeps it from beginning."""
         (Path(town.settings.contracts_folder) / "gate.paid" / "1.json").write_text("{")
         step = self.step(town, tmp_path, FRAUD)
         with pytest.raises(SystemExit):
-            step._admit(Gate(step.engine, [FRAUD]), "w@1")
+            step._enter([FRAUD], "w@1")
 
     def test_waits_and_announces_itself(self, town: Town, tmp_path: Path) -> None:
         """Where others handle what waits, it announces itself, so that no more of it is written, and waits."""
@@ -232,13 +242,46 @@ class TestWorker:
         town.alive(AUTHORISATION)
         step = self.step(town, tmp_path, AUTHORISATION_V1)
         with pytest.raises(ServerError, match="waits until others have handled it"):
-            step._admit(Gate(step.engine, [AUTHORISATION_V1]), "w@1")
+            step._enter([AUTHORISATION_V1], "w@1")
         assert step.started == [1]
+
+    def test_looks_once_more(self, town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What was written before producers heard of it, and who began at the same time, still keep it from beginning; and
+        then it is silent."""
+        for happens in (lambda: town.waits("gate.scored/2"), lambda: town.alive(FRAUD_HASTY)):
+            step = self.step(town, tmp_path, AUTHORISATION_V1, health_file=str(tmp_path / "health.json"))
+            monkeypatch.setattr(bootsteps, "_pause", lambda seconds, happens=happens: happens())
+            with pytest.raises(ServerError, match=r"gate\.scored/2"):
+                step._enter([AUTHORISATION_V1], "w@1")
+            assert step.started == []
+            town.redis.flushall()
+
+    def test_goes_on_when_it_is_mended(self, town: Town, tmp_path: Path) -> None:
+        """A worker that is held for its contracts begins once they are published."""
+        file = Path(town.settings.contracts_folder) / "gate.scored" / "2.json"
+        kept = file.rename(tmp_path / "2.json")
+        step = self.step(town, tmp_path, FRAUD, health_file=str(tmp_path / "health.json"))
+        with pytest.raises(ServerError, match=r"gate\.scored/2 is not published"):
+            step._enter([FRAUD], "w@1")
+        kept.rename(file)
+        step._enter([FRAUD], "w@1")
+
+    def test_no_manifest_can_be_made(
+        self, town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Also a malformed older version, which only its manifest asks for, ends it with a line and no traceback."""
+        (Path(town.settings.contracts_folder) / "gate.scored" / "1.json").write_text("[]")
+        step = self.step(town, tmp_path, FRAUD)
+        step._announcer = None
+        with pytest.raises(SystemExit):
+            step._enter([FRAUD], "w@1")
+        assert "1.json: it is no object" in caplog.text
+        step.stop(None)
 
     def test_override(self, town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """The setting lets it begin; that is logged, and recorded in the history."""
         step = self.step(town, tmp_path, FRAUD_CARELESS, contracts_enforced=False)
-        step._admit(Gate(step.engine, [FRAUD_CARELESS]), "w@1")
+        step._enter([FRAUD_CARELESS], "w@1")
         assert "begins in spite of this" in caplog.text
         [(_, text)] = step.engine.store.history(0)
         entry = json.loads(text)

@@ -86,6 +86,20 @@ def test_withdrawn_is_the_previous_one(journal: Journal) -> None:
     assert states(journal) == [(OLD.build, "withdrawn"), (NEW.build, "previous")]
 
 
+def test_what_was_withdrawn_long_ago_is_not_read(journal: Journal, tmp_path: Path) -> None:
+    """However many builds there were, only those that matter are read; a row that cannot be does no harm then."""
+    for build in (OLD, NEW):
+        journal.record_deployment(build, "ann")
+        journal.withdraw("shop.price", build.build, "ann")
+    with create_engine(f"sqlite:///{tmp_path}/journal.sqlite3").begin() as connection:
+        said = text("update handoff_deployments set manifest = '{' where build = :build")
+        connection.execute(said, {"build": OLD.build})
+    [row] = journal.deployments(withdrawn=False)
+    assert (row.manifest, row.state) == (NEW, "previous")
+    with pytest.raises(InvalidManifest):
+        journal.deployments()
+
+
 def test_previous_is_by_agent(journal: Journal) -> None:
     """What another agent withdrew later is nothing to this one."""
     for build in (OLD, OTHER):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts import Contract, ContractRef, downcast, upcast
+from contracts.conformity import Conformity
 from contracts.errors import ContractError, InvalidData, UnknownVersion
 from contracts.migration import migrations
 from contracts.versions import Known, Versions, known, meet, parts
@@ -300,3 +301,55 @@ def test_parts() -> None:
     versions = Versions()
     versions.know(Join)
     assert isinstance(versions.get(V2.ref()), Known)
+
+
+def test_the_number_of_a_version_costs_nothing() -> None:
+    """A class of a version that is a date is looked at as fast as any other."""
+
+    class Dated(Contract, name="test.dated", version=20_250_101):
+        word: str
+
+    versions = Versions()
+    assert versions.readable(Dated) == versions.writable(Dated) == (20_250_101,)
+
+
+@pytest.mark.parametrize("pattern", ["^(a+)+$", r"^(?!^[-+.]*$)[+-]?a*\w*\.?\w*$"])
+def test_a_pattern_takes_no_longer_than_its_text(pattern: str) -> None:
+    """A long text of an older version is refused at once, whatever the pattern; a good one passes."""
+    schema = {"type": "object", "properties": {"word": {"type": "string", "pattern": pattern}}}
+    conformity = Conformity("test.word/1", schema, schema)
+    assert conformity.checked({"word": "aaa"}) == {"word": "aaa"}
+    with pytest.raises(InvalidData, match="word: does not fit pattern"):
+        conformity.checked({"word": "a" * 5000 + "!"})
+
+
+def test_many_items_take_no_longer_than_one_after_another() -> None:
+    """Whether an item comes twice is known of thousands at once; 1 is 1.0 and is not true."""
+    schema = {"type": "object", "properties": {"items": {"type": "array", "uniqueItems": True}}}
+    conformity = Conformity("test.items/1", schema, schema)
+    conformity.checked({"items": [*({"number": number} for number in range(5000)), 1, True]})
+    with pytest.raises(InvalidData, match="items: does not fit uniqueItems"):
+        conformity.checked({"items": [1, 1.0]})
+
+
+def test_a_pattern_that_nobody_can_read() -> None:
+    """What is not understood here is refused, and ends in no other error."""
+    schema = {"type": "object", "properties": {"word": {"type": "string", "pattern": "^(?<a>"}}}
+    with pytest.raises(InvalidData, match="word: does not fit pattern"):
+        Conformity("test.word/1", schema, schema).checked({"word": "aaa"})
+
+
+def test_what_messages_say_is_not_remembered() -> None:
+    """However many versions are named in messages that nobody can read, no more is known than before."""
+    asked: list[ContractRef] = []
+
+    class Now(Contract, name="test.now", version=2):
+        word: str
+
+    versions = Versions(lookup=asked.append)
+    for version in range(3, 50):
+        with pytest.raises(UnknownVersion):
+            versions.read(Now, ContractRef("test.now", version), {"word": ""})
+        with pytest.raises(UnknownVersion):
+            versions.read(Now, ContractRef("test.other", version), {"word": ""})
+    assert {ref.version for ref in asked} <= {1, 2}

@@ -232,6 +232,18 @@ class TestAnnouncer:
         assert side.store.live() == []
         assert side.store.consumers("test.taker") == [manifest]
 
+    def test_nothing_said_no_goodbye(self, side: Side) -> None:
+        """A worker that never began is not one that was seen, and one that fell silent can begin again."""
+        announcer = Announcer(side.store, [{"agent": "test.taker"}], "w1", LIFE)
+        announcer.silence()
+        assert side.store.consumers("test.taker") == []
+        announcer.start()
+        announcer.silence()
+        assert side.store.live() == []
+        announcer.start()
+        assert len(side.store.live()) == 1
+        announcer.stop()
+
     def test_keeps_announcing(self, side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
         """As long as it lives it says so again, before what it said has ended."""
         heard: list[int] = []
@@ -249,3 +261,52 @@ class TestAnnouncer:
         announcer.start()
         assert again.wait(5)
         announcer.stop()
+
+
+class TestMalformed:
+    """Redis holds what somebody else wrote."""
+
+    @pytest.mark.parametrize(
+        "said",
+        ["", "{", "[]", "1", '{"until": "soon"}', '{"until": 1e999}', "[" * 100_000, '{"manifest": {}}'],
+    )
+    def test_an_announcement_that_is_none(self, side: Side, said: str) -> None:
+        """It is forgotten, and what others announce holds."""
+        side.announce(1)
+        side.store.redis.hset(side.store.keys.consumers("test.taker"), "odd", said)
+        assert side.version() == 1
+        assert [one["instance"] for one in side.store.live()] == ["a"]
+        assert not side.store.redis.hexists(side.store.keys.consumers("test.taker"), "odd")
+
+    @pytest.mark.parametrize(
+        "manifest",
+        [
+            "[]",
+            "null",
+            "{}",
+            '{"accepts": 1}',
+            '{"accepts": {"test.score": 1}}',
+            '{"accepts": {"test.score": [[]]}}',
+        ],
+    )
+    def test_a_manifest_that_is_none(self, side: Side, manifest: str) -> None:
+        """A producer goes by the others; whoever looks at the live workers sees that this one says nothing."""
+        side.announce(1)
+        said = f'{{"instance": "odd", "until": 99999999999999, "manifest": {manifest}}}'
+        side.store.redis.hset(side.store.keys.consumers("test.taker"), "odd", said)
+        assert side.version() == 1
+        assert {one["instance"] for one in side.store.live()} == {"a", "odd"}
+
+    @pytest.mark.parametrize("said", ["{", "{}", "1", "[1]"])
+    def test_deployments_that_are_none(self, side: Side, said: str) -> None:
+        """They count as not recorded."""
+        side.store.redis.set(side.store.keys.deployed("test.taker"), said)
+        assert side.version() == 3
+
+
+def test_one_that_goes_hides_no_other(side: Side) -> None:
+    """While one worker of an agent says goodbye, the others are still seen as alive."""
+    side.announce(1, instance="stays")
+    side.announce(1, instance="goes")
+    side.announce(1, instance="goes", life=timedelta())
+    assert [one["instance"] for one in side.store.live()] == ["stays"]
