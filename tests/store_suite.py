@@ -435,15 +435,29 @@ class TestOutstanding:
         assert store.outstanding() == {}
 
     def test_join_counts_when_it_is_complete(self, store: Store) -> None:
-        """What follows branches counts when the last of them has arrived."""
-        for branch in ("a", "b"):
+        """A part counts for whoever is next while it waits for the others, and what follows counts when all have arrived."""
+        both = {("shop.ship", "shop.priced/1"): 1}
+        for branch, before in (("a", {}), ("b", both)):
             place = Place(FIRST.run, FIRST.flow, f"1.{branch}.1")
-            assert store.outstanding() == {}
+            assert store.outstanding() == before
             settle(
                 store, claim(store, place, key=branch).fence, place, key=branch,
                 joins=(Join("1", ("a", "b"), branch),),
             )  # fmt: skip
         assert store.outstanding() == {("shop.ship", "shop.priced/1"): 1}
+
+    def test_parts_of_other_versions(self, store: Store) -> None:
+        """A message of a join counts for the contract of each of its parts, until it is settled."""
+        older = Record("urn:contract:shop.priced:7", '{"price":1}')
+        for branch, record in (("a", older), ("b", TWO)):
+            place = Place(FIRST.run, FIRST.flow, f"1.{branch}.1")
+            settle(
+                store, claim(store, place, key=branch).fence, place, key=branch, record=record,
+                joins=(Join("1", ("a", "b"), branch),),
+            )  # fmt: skip
+            assert store.outstanding()["shop.ship", "shop.priced/7"] == 1
+        settle(store, claim(store, FIRST_END, key="k2").fence, FIRST_END, key="k2", ends=True)
+        assert store.outstanding() == {}
 
     def test_part_differs_from_the_outcome(self, store: Store) -> None:
         """A part is joined as it was written for the join; the outcome stays what it was."""

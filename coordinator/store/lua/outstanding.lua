@@ -1,5 +1,6 @@
 -- Count the steps of a shard that were sent and are not settled. KEYS: outstanding. ARGV: the oldest that counts (ms)
--- Gives 'agent contract/version' and its count, one after the other. What is older belongs to no live run: it is dropped.
+-- Gives 'agent contract/version' and its count, one after the other; a message of a join counts for each of its parts too.
+-- What is older belongs to no live run: it is dropped.
 local counts, found = {}, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for at = 1, #fields, 2 do
@@ -8,7 +9,13 @@ for at = 1, #fields, 2 do
   if tonumber(string.sub(fields[at + 1], 1, cut - 1)) < tonumber(ARGV[1]) then
     redis.call('HDEL', KEYS[1], fields[at])
   else
-    counts[what] = (counts[what] or 0) + 1
+    local agent, refs = string.match(what, '^(%S+) (.*)$')
+    local seen = {}
+    for ref in string.gmatch(refs or '', '[^,]+') do
+      local one = agent .. ' ' .. ref
+      if not seen[ref] then counts[one] = (counts[one] or 0) + 1 end
+      seen[ref] = true
+    end
   end
 end
 for what, count in pairs(counts) do

@@ -79,11 +79,30 @@ local function first(join)
   return true
 end
 
+-- The contract versions in the schemas of a part, as 'name/version,name/version'
+local function refs(of)
+  local found = {}
+  for name, version in string.gmatch(of, 'urn:contract:([^%s=]+):(%d+)') do
+    found[#found + 1] = name .. '/' .. version
+  end
+  return table.concat(found, ',')
+end
+
+-- A part that waits for the others is outstanding, for whoever is next; once they are complete the next message is.
+local function wait(place, branch)
+  local agent = ARGV[16] and string.match(ARGV[16], '^%S+')
+  local of = refs(schemas)
+  if not agent or of == '' then return end
+  redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. place .. branch, ARGV[14] .. ' ' .. agent .. ' ' .. of)
+  redis.call('PEXPIRE', KEYS[3], ARGV[8])
+end
+
 -- Branches and items: whether all have arrived. Then what they made is put together.
 local function all(join)
   local place, items = 'j:' .. join.path .. '.', join.count > 0
   local fresh = redis.call('HSETNX', run, place .. join.branch, schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[8])
+  if fresh == 1 then wait(place, join.branch) end
   if items then
     if fresh == 1 then redis.call('HINCRBY', run, place .. '#', 1) end
     if tonumber(redis.call('HGET', run, place .. '#')) < join.count then return false end
@@ -101,6 +120,7 @@ local function all(join)
       else names[#names + 1] = prefix .. '=' .. word end
     end
   end
+  for _, branch in ipairs(branches(join)) do redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. place .. branch) end
   if items then data = '{"' .. join.into .. '":[' .. table.concat(texts, ',') .. ']}'
   else data = '{' .. table.concat(texts, ',') .. '}' end
   schemas, mark = table.concat(names, ' '), ''
@@ -115,7 +135,9 @@ for level, join in ipairs(cjson.decode(ARGV[5])) do
 end
 for at = 15, #ARGV, 2 do
   if redis.call('HEXISTS', run, 's:' .. ARGV[at]) == 0 then
-    redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. ARGV[at], ARGV[14] .. ' ' .. ARGV[at + 1])
+    local of = joined and refs(schemas) or ''
+    if of ~= '' then of = ',' .. of end
+    redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. ARGV[at], ARGV[14] .. ' ' .. ARGV[at + 1] .. of)
     redis.call('PEXPIRE', KEYS[3], ARGV[8])
   end
 end
