@@ -45,7 +45,7 @@ _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.1
 _FOREVER = timedelta(days=365)
 
-Status = Literal["running", "parked", "completed", "cancelled"]
+Status = Literal["running", "paused", "parked", "completed", "cancelled"]
 """``parked``: at least one step waits in the dead-letter queue; other branches may still run."""
 
 
@@ -262,12 +262,12 @@ class Run:
         return f"<Run {self.id} of {self.flow.name if self.flow else 'an unknown flow'}>"
 
     def status(self) -> Status:
-        """``running``, ``parked``, ``completed`` or ``cancelled``."""
+        """``running``, ``paused``, ``parked``, ``completed`` or ``cancelled``."""
         return _status(self._coordinator.engine.store.run(self.id))
 
     def wait(self, timeout: float | None = None) -> Status:
         """Wait until the run has ended or is parked, at most ``timeout`` seconds, and give its status."""
-        return _status(self._await(timeout, lambda record: _status(record) != "running"))
+        return _status(self._await(timeout, lambda record: _status(record) not in {"running", "paused"}))
 
     def result(self, timeout: float | None = None) -> Any:
         """The output of the last step, waiting at most ``timeout`` seconds (None: as long as it takes).
@@ -276,13 +276,13 @@ class Run:
         loaded here. Raises :class:`~coordinator.errors.RunParked` at once where a step is parked, with the error;
         :class:`~coordinator.errors.RunCancelled`; :class:`~coordinator.errors.RunTimeout`.
         """
-        record = self._await(timeout, lambda record: _status(record) != "running")
+        record = self._await(timeout, lambda record: _status(record) not in {"running", "paused"})
         status = _status(record)
         if status == "parked" and record is not None:
             raise _parked(record)
         if status == "cancelled":
             raise RunCancelled(f"run {self.id} was cancelled", "it has no result")
-        if status == "running" or record is None or record.result is None:
+        if status in {"running", "paused"} or record is None or record.result is None:
             raise RunTimeout(
                 f"run {self.id} has not ended within {timeout} s", "it goes on", "ask again later"
             )
@@ -305,6 +305,22 @@ class Run:
         status = self._coordinator.engine.store.cancel(self.id, entry.fields())
         if status == "cancelled":
             self._coordinator.journal.mark_run(self.id, "cancelled")
+        return self.status()
+
+    def pause(self, by: str = "") -> Status:
+        """Hold the run: steps that run now finish, nothing further begins until :meth:`resume`. Gives the status; an ended
+        run keeps its own."""
+        return self._held("paused", by)
+
+    def resume(self, by: str = "") -> Status:
+        """Let a held run go on; it does within seconds. Gives the status."""
+        return self._held("resumed", by)
+
+    def _held(self, kind: Literal["paused", "resumed"], by: str) -> Status:
+        store = self._coordinator.engine.store
+        record = store.run(self.id)
+        entry = Entry(kind, self.id, record.flow if record else "", now(), by=by)
+        store.pause(self.id, entry.fields(), resume=kind == "resumed")
         return self.status()
 
     def _await(self, timeout: float | None, ready: Callable[[RunRecord | None], bool]) -> RunRecord | None:
@@ -359,6 +375,8 @@ def _key(key: Any) -> str | None:
 
 def _status(record: RunRecord | None) -> Status:
     status: Any = record.status if record else "completed"
+    if record is not None and record.paused and status == "running":
+        return "paused"
     return status if status in {"parked", "completed", "cancelled"} else "running"
 
 

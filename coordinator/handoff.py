@@ -146,7 +146,7 @@ class Handoff:
                     output, took_ms = self._run(opened, claim)
                     closed = self._close(opened, claim, output, took_ms)
                     settled = self._settle(opened, claim, closed)
-            elif claim.verdict == "busy":
+            elif claim.verdict in {"busy", "paused"}:
                 return self._wait_for(opened, claim)
             elif claim.record is not None:
                 closed = self._known(opened, claim.record)
@@ -236,10 +236,11 @@ class Handoff:
         return claim
 
     def _wait_for(self, opened: _Opened, claim: Claim) -> Later:
-        """Somebody else runs this: look again soon, then ever later, at the latest when the lease would have ended."""
+        """Somebody else runs this, or the run is held: look again soon, then ever later, at the latest when the lease would
+        have ended."""
         delivery = opened.delivery
         wait = min(_BUSY * 2 ** min(delivery.looks, 10), max(claim.wait, _BUSY))
-        return Later(wait, delivery.again(attempt=delivery.attempt, looks=delivery.looks + 1), "busy")
+        return Later(wait, delivery.again(attempt=delivery.attempt, looks=delivery.looks + 1), claim.verdict)
 
     def _come_back(self, opened: _Opened) -> Later:
         """Another run took the key over: its outcome will be this step's as well, once it stands."""

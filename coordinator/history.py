@@ -15,6 +15,8 @@ Kind = Literal[
     "parked",
     "replayed",
     "cancelled",
+    "paused",
+    "resumed",
     "overridden",
     "fallback",
 ]
@@ -27,7 +29,7 @@ class Entry:
     kind
         ``started``; ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
         ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
-        ``cancelled``; ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
+        ``cancelled``, ``paused``, ``resumed``; ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
         ``fallback`` (a budget was spent, and its fallback took the step's place).
     at
         When it was written, UTC, ISO 8601.

@@ -124,7 +124,7 @@ def start(
 
 @cli.group()
 def runs() -> None:
-    """Look at runs, and cancel them."""
+    """Look at runs, hold them, and cancel them."""
 
 
 @runs.command("list")
@@ -166,6 +166,26 @@ def cancel_run(run: str) -> None:
     with _coordinator() as coordinator:
         refuse_embedded(coordinator.settings, "cancelling a run")
         out.print(f"run {run}: {coordinator.run(run).cancel()}")
+
+
+@runs.command("pause")
+@click.argument("run")
+@click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")
+def pause_run(run: str, by: str) -> None:
+    """Hold RUN: steps that run now finish, nothing further begins until it is resumed."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "pausing a run")
+        out.print(f"run {run}: {coordinator.run(run).pause(by)}")
+
+
+@runs.command("resume")
+@click.argument("run")
+@click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")
+def resume_run(run: str, by: str) -> None:
+    """Let a held RUN go on. It does within seconds."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "resuming a run")
+        out.print(f"run {run}: {coordinator.run(run).resume(by)}")
 
 
 @cli.group("dead-letters")

@@ -36,6 +36,8 @@ Manifest = dict[str, Any]
 _ANNOUNCED = ("agent", "build", "accepts", "emits")
 """What producers need of a manifest, again and again; the rest of it is kept beside."""
 
+_LOOK_AGAIN = timedelta(seconds=2)
+
 _REMEMBERED = 86_400_000  # milliseconds
 
 Entry = dict[str, Any]
@@ -91,10 +93,20 @@ class Claim:
     ``granted``: run it, with ``fence``. ``done``: the key has an outcome, ``record``. ``settled``: this step has one.
     ``busy``: another holds the lease for ``wait``. ``conflict``: the key has another content. ``poison``: the step has
     lost its worker too often. ``completed``, ``cancelled``: the run has ended. ``closed``: the budget that it is in is spent.
+    ``paused``: the run is held, look again after ``wait``.
     """
 
     verdict: Literal[
-        "granted", "done", "settled", "busy", "conflict", "poison", "completed", "cancelled", "closed"
+        "granted",
+        "done",
+        "settled",
+        "busy",
+        "conflict",
+        "poison",
+        "completed",
+        "cancelled",
+        "closed",
+        "paused",
     ]
     fence: int = 0
     record: Record | None = None
@@ -123,7 +135,7 @@ class Settled:
 @dataclass(frozen=True, slots=True)
 class RunRecord:
     """A live run as Redis knows it. ``parked`` has the reasons by step. A run of which all of them are in budgets that are
-    not spent yet is still running: it goes on by itself."""
+    not spent yet is still running: it goes on by itself. ``paused``: nothing further begins."""
 
     id: str
     flow: str
@@ -133,6 +145,7 @@ class RunRecord:
     parked: dict[str, dict[str, Any]]
     settled: tuple[str, ...]
     result: Record | None
+    paused: bool = False
 
 
 class Store:
@@ -264,7 +277,8 @@ class Store:
             return claim
         if claim.verdict == "granted":
             self.release(agent, key, fence=claim.fence)
-        return Claim(status, record=Record.parse(settled) if settled else None)
+        held = _LOOK_AGAIN if status == "paused" else timedelta()
+        return Claim(status, record=Record.parse(settled) if settled else None, wait=held)
 
     def renew(self, leases: Sequence[tuple[str, str, int]]) -> list[bool]:
         """Keep leases, given as (agent, key, fence); False for each that is another's by now."""
@@ -391,6 +405,12 @@ class Store:
             self.keys.outstanding(shard),
         ]
         return str(self._do(Call("cancel", keys, [_json(entry), self._result_ttl, self._run_ttl, run]))[0])
+
+    def pause(self, run: str, entry: Entry, *, resume: bool = False) -> str:
+        """Hold a run, or let it go on. Gives its status, empty where Redis knows no such run."""
+        keys = [self.keys.run(run), self.keys.history(self.keys.shard(run))]
+        call = Call("pause", keys, ["0" if resume else "1", _json(entry), self._run_ttl, self._run_ttl])
+        return str(self._do(call)[0])
 
     def touch(self, runs: Iterable[str]) -> None:
         """Keep live runs from expiring: those that wait for a person."""
@@ -636,6 +656,7 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
         parked=parked,
         settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),
         result=Record.parse(fields["result"]) if "result" in fields else None,
+        paused="paused" in fields,
     )
 
 

@@ -350,6 +350,45 @@ class TestBudget:
         assert trail(running, made, given) == ["other", "other", "2"]
 
 
+class TestPause:
+    def test_nothing_begins_while_it_is_held(self, live_coordinator: Coordinator) -> None:
+        """A held run finishes what it has begun and begins nothing further; resumed, it goes on to its end."""
+        began, gate = threading.Event(), threading.Event()
+
+        def wait(order: Order) -> dict[str, Any]:
+            began.set()
+            gate.wait(10)
+            return {}
+
+        made = flow(worked("one", wait) >> worked("two"))
+        run = live_coordinator.start(made, order())
+        assert began.wait(10)
+        assert run.pause(by="ann") == "paused"
+        gate.set()
+        wait_until(
+            lambda: any(entry["kind"] == "settled" for entry in run.history()),
+            description="the first is settled",
+        )
+        assert run.wait(timeout=0.3) == "paused"
+        assert run.pause() == "paused"
+        assert run.resume(by="bob") == "running"
+        assert run.result(timeout=20).trail == ["one", "two"]
+        told = [(entry["kind"], entry.get("by")) for entry in run.history()]
+        assert [kind for kind, _ in told].count("paused") == 1
+        assert ("resumed", "bob") in told
+        assert run.pause() == "completed"
+
+    def test_cancelled_while_it_is_held(self, live_coordinator: Coordinator) -> None:
+        """A held run can be cancelled."""
+        gate = threading.Event()
+        made = flow(worked("one", lambda order: {"amount": int(gate.wait(10))}) >> worked("two"))
+        run = live_coordinator.start(made, order())
+        run.pause()
+        assert run.cancel() == "cancelled"
+        gate.set()
+        assert run.resume() == "cancelled"
+
+
 @pytest.mark.parametrize(
     ("build", "said"),
     [

@@ -15,6 +15,7 @@ end
 redis.call('PEXPIRE', run, ARGV[4])
 local settled = redis.call('HGET', run, 's:' .. ARGV[1])
 if settled then return {'settled', settled} end
+if redis.call('HEXISTS', run, 'paused') == 1 then return {'paused', ''} end
 for at = 6, #ARGV do
   if redis.call('HEXISTS', run, 'j:' .. ARGV[at] .. '.one') == 1 then
     redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1])
