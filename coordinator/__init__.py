@@ -8,6 +8,7 @@ from coordinator.fallback import budget, cached, constant
 from coordinator.flow import Flow
 from coordinator.retry import Retry
 from coordinator.step import choice, delay, each, go_on, parallel, repeat, when
+from coordinator.waiting import wait_for
 
 __all__ = [
     "Agent",
@@ -29,5 +30,6 @@ __all__ = [
     "go_on",
     "parallel",
     "repeat",
+    "wait_for",
     "when",
 ]

@@ -21,6 +21,7 @@ from coordinator.agent import Agent
 from coordinator.fallback import Budget, Cached, Constant, Fallback
 from coordinator.flow import Flow
 from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.waiting import WaitFor
 
 JOIN = "coordinator.join"
 CHOICE = "coordinator.choice"
@@ -28,6 +29,7 @@ EACH = "coordinator.each"
 REPEAT = "coordinator.repeat"
 DELAY = "coordinator.delay"
 BUDGET = "coordinator.budget"
+WAIT = "coordinator.wait"
 TIMER = "coordinator.timer"
 """The coordinator process, as whom messages are sent that come back after a while."""
 
@@ -119,6 +121,11 @@ class _Composer:
             kwargs["body"] = self.composed(part.step, f"{path}.b.", turning)
             kwargs["fallback"] = self._fallback(part.fallback, path, turning)
             return BUDGET, (), kwargs
+        if isinstance(part, WaitFor):
+            kwargs |= {"flow": self._flow.name, "signal": part.name, "schema": part.contract.ref().uri}
+            kwargs |= {"keep": part.keep, "ms": _ms(part.timeout) if part.timeout else 0}
+            kwargs["otherwise"] = part.otherwise and self._fallback(part.otherwise, path, turning)
+            return WAIT, (), kwargs
         assert isinstance(part, Delay)
         return DELAY, (), {**kwargs, "ms": _ms(part.wait)}
 

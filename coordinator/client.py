@@ -28,17 +28,18 @@ from coordinator.eager import EagerPublisher
 from coordinator.embedded.servers import EmbeddedEngine
 from coordinator.embedded.worker import EmbeddedWorker
 from coordinator.engine import Engine
-from coordinator.errors import RunCancelled, RunParked, RunTimeout, UnknownRun
+from coordinator.errors import RunCancelled, RunParked, RunTimeout, SignalRefused, UnknownRun
 from coordinator.flow import Flow
-from coordinator.handoff import sent_otherwise
+from coordinator.handoff import compose, sent_otherwise
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue, load_modules
+from coordinator.message import message
 from coordinator.passing import Passing
 from coordinator.published import PublishedRuns
 from coordinator.service import Service
 from coordinator.starting import Starter
-from coordinator.store.store import Place, RunRecord
+from coordinator.store.store import Place, Record, RunRecord
 
 _POLLS_TO_DOUBLE = 10
 _SHORTEST_PAUSE = 0.001
@@ -316,6 +317,59 @@ class Run:
         """Let a held run go on; it does within seconds. Gives the status."""
         return self._held("resumed", by)
 
+    def signal(self, name: str, payload: Contract, by: str = "") -> None:
+        """Send the run a signal that it waits for, or will wait for. Sending the same again changes nothing.
+
+        Returns when the run is on its way again, or the signal is kept for it. Raises
+        :class:`~coordinator.errors.SignalRefused`, and records it, where the flow waits for no such signal or for another
+        contract, or another payload came before; :class:`~coordinator.errors.UnknownRun` where the run has ended.
+        """
+        engine, record = self._coordinator.engine, self._coordinator.engine.store.run(self.id)
+        flow = record.flow if record else ""
+        ref = payload.ref()
+        self._refuse_signal(name, payload, flow, by)
+        entry = Entry(
+            "signalled", self.id, flow, now(), step=name, wrote=str(ref), input=payload.redacted(), by=by
+        )
+        text = Record(ref.uri, strictjson.dumps(payload.to_data()))
+        verdict, follows = engine.store.signal(self.id, name, text, entry.fields())
+        if verdict == "conflict":
+            raise self._refused_signal(name, payload, flow, by, f"another {name!r} came before")
+        if verdict not in {"accepted", "again"}:
+            raise UnknownRun(f"run {self.id} is not running", f"the signal {name!r} was not taken")
+        if follows:
+            place = Place(self.id, flow, follows["path"])
+            outgoing = Passing(engine.store, engine.negotiator).signalled(place, follows, text)
+            for out in outgoing:
+                engine.publisher.declare([out.send.agent])
+                envelope = compose(
+                    run=self.id, step=out.send.step, written=out.written, key=None, source="/coordinator",
+                    join_schemas=out.parts, fallback=out.fallback,
+                )  # fmt: skip
+                engine.publisher.publish([message(out.send, envelope)], delay=out.wait or None, exact=True)
+
+    def _refuse_signal(self, name: str, payload: Contract, flow: str, by: str) -> None:
+        """Raise where the flow, as far as it is known here, waits for no such signal."""
+        known = self.flow.signals if self.flow else None
+        if known is not None and name not in known:
+            raise self._refused_signal(
+                name, payload, flow, by, f"flow {flow} waits for no signal {printable(name, 80)!r}"
+            )
+        if known is not None and known[name].ref().name != payload.ref().name:
+            raise self._refused_signal(
+                name, payload, flow, by, f"{name!r} is {known[name].ref()}, and this is {payload.ref()}"
+            )
+
+    def _refused_signal(self, name: str, payload: Contract, flow: str, by: str, why: str) -> SignalRefused:
+        shown = printable(name, 80)
+        entry = Entry(
+            "refused", self.id, flow, now(), step=shown, wrote=str(payload.ref()), input=payload.redacted(), by=by,
+            error=why,
+        )  # fmt: skip
+        if flow:
+            self._coordinator.engine.store.note(self.id, entry.fields())
+        return SignalRefused(why, f"run {self.id} goes on waiting", "send the signal that the flow declares")
+
     def _held(self, kind: Literal["paused", "resumed"], by: str) -> Status:
         store = self._coordinator.engine.store
         record = store.run(self.id)
@@ -394,9 +448,10 @@ def _parked(record: RunRecord) -> RunParked:
 
 def _typed(flow: Flow | None, schema: str, data: Any, versions: Versions) -> Any:
     """The result of a run as contracts, where the flow is known: one, or one for each branch."""
-    known = (
-        {} if flow is None else {place.agent.emits.ref().name: place.agent.emits for place in flow.places()}
-    )
+    known: dict[str, type[Contract]] = {}
+    if flow is not None:
+        known = {contract.ref().name: contract for contract in flow.signals.values()}
+        known |= {place.agent.emits.ref().name: place.agent.emits for place in flow.places()}
 
     def contract(uri: str, value: Any) -> Any:
         ref = ContractRef.from_uri(uri)

@@ -23,6 +23,7 @@ from coordinator.canvas import (
     JOIN,
     REPEAT,
     TIMER,
+    WAIT,
     Send,
     Sig,
     placed,
@@ -31,7 +32,7 @@ from coordinator.canvas import (
 )
 from coordinator.condition import condition_from
 
-_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET})
+_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET, WAIT})
 _MOST_ITEMS = 10_000
 
 
@@ -128,13 +129,24 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Await:
+    """Wait at ``path`` for the signal ``name``, of the contract version ``schema``; ``chord`` is what follows."""
+
+    path: str
+    name: str
+    schema: str
+    flow: str
+    chord: Sig
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The run ends with ``value``."""
 
     value: Value
 
 
-Move = Go | Arrival | Hold | End
+Move = Go | Arrival | Hold | Await | End
 
 
 def after(cursor: Cursor, value: Value) -> list[Move]:
@@ -316,6 +328,46 @@ def _budget(control: Send, value: Value) -> Iterator[Move]:
     yield Go(Send(timer, []), value, timedelta(milliseconds=kwargs["ms"]))
 
 
+def _wait(control: Send, value: Value) -> Iterator[Move]:
+    """The place that a signal takes, or after a while what stands in for it."""
+    kwargs = control.signature["kwargs"]
+    path = kwargs["step"]
+    named: dict[str, Any] = {"join": path, "one": True}
+    if kwargs["keep"]:
+        named["beside"] = {
+            "keep": kwargs["keep"],
+            "as": kwargs["signal"],
+            "schema": value.schema,
+            "data": value.data,
+        }
+    chord: Sig = {
+        "task": JOIN, "args": [], "kwargs": named, "subtask_type": None, "immutable": False,
+        "options": {"chain": control.chain, "chord": None if control.chain else control.chord},
+    }  # fmt: skip
+    yield Await(path, kwargs["signal"], kwargs["schema"], kwargs["flow"], chord)
+    if kwargs["ms"]:
+        timer: Sig = {
+            "task": TIMER, "args": [], "subtask_type": None, "immutable": False, "options": {"chord": chord},
+            "kwargs": {
+                "flow": kwargs["flow"], "step": f"{path}.timer", "accepts": kwargs["schema"],
+                "fallback": kwargs["otherwise"],
+            },
+        }  # fmt: skip
+        given = Value(kwargs["otherwise"]["schema"], kwargs["otherwise"]["constant"], item=True)
+        yield Go(Send(timer, []), given, timedelta(milliseconds=kwargs["ms"]))
+
+
+def stood_in(path: str, branch: str, chord: Sig, value: Value) -> list[Move]:
+    """Where ``value`` goes that takes the place of the step at ``path``: a signal (branch ``s``) or a fallback (``f``)."""
+    body, *_ = tasks(chord)
+    beside = body["kwargs"].get("beside")
+    if beside:
+        data = {beside["keep"]: beside["data"], beside["as"]: value.data}
+        parts = f"{beside['keep']}={beside['schema']} {beside['as']}={value.schema}"
+        value = Value("", data, parts, joined=True)
+    return after(Cursor(f"{path}.{branch}", [], chord), value)
+
+
 def taken(body: Sig, chord: Sig, value: Value) -> list[Move]:
     """The step that takes another's place, with the same continuation."""
     return list(_entered(with_chord(body, chord), [], value))
@@ -351,7 +403,7 @@ def _field(data: Any, path: str) -> Any:
     return data
 
 
-_DECIDE = {CHOICE: _choice, EACH: _each, REPEAT: _repeat, DELAY: _delay, BUDGET: _budget}
+_DECIDE = {CHOICE: _choice, EACH: _each, REPEAT: _repeat, DELAY: _delay, BUDGET: _budget, WAIT: _wait}
 
 
 def text(value: Any) -> str:

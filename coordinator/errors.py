@@ -51,6 +51,10 @@ class ContractsRefused(CoordinationError):
     """A worker may not begin: its contracts are not published as its code has them, or do not go with what is there."""
 
 
+class SignalRefused(CoordinationError):
+    """A signal is not what the run waits for, or another came before it."""
+
+
 class RunNotCompleted(CoordinationError):
     """The run has no result. Base of the reasons."""
 

@@ -16,6 +16,7 @@ from coordinator.condition import field as field_of
 from coordinator.errors import FlowError
 from coordinator.fallback import Budget, Cached, Constant
 from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, not_a_step, parts, positions
+from coordinator.waiting import WaitFor
 
 _LARGEST = 1_000
 _DEEPEST = 8  # each level nests the message's JSON six deeper, and that is limited
@@ -68,6 +69,8 @@ class Flow(Step):
     input: type[Contract] | None = None
     items: Mapping[str, type[Contract]] = field(init=False, repr=False)
     """The contract of the items of each :func:`~coordinator.step.each`, by its path."""
+    signals: Mapping[str, type[Contract]] = field(init=False, repr=False)
+    """The contract of each signal that it waits for, by its name."""
 
     def __post_init__(self) -> None:
         name = self.name
@@ -88,6 +91,7 @@ class Flow(Step):
         check = _Check(name)
         check.emitted(self.step, self.accepts, "")
         object.__setattr__(self, "items", check.items)
+        object.__setattr__(self, "signals", check.signals)
         _check_agents(name, places)
 
     @property
@@ -154,6 +158,7 @@ class _Check:
     def __init__(self, flow: str) -> None:
         self.flow = flow
         self.items: dict[str, type[Contract]] = {}
+        self.signals: dict[str, type[Contract]] = {}
 
     def emitted(self, step: Step, offered: Shape, prefix: str, giver: str = "the start") -> Shape:
         """What ``step`` emits when it is offered ``offered``."""
@@ -182,9 +187,23 @@ class _Check:
             }
         if isinstance(part, Flow):
             return self.emitted(part.step, offered, f"{path}.", giver)
+        if isinstance(part, WaitFor):
+            return self._waits(part, offered, path, giver)
         if isinstance(part, Budget):
             return self._budget(part, offered, path, giver)
         return offered if isinstance(part, Delay) else self._control(part, offered, path, giver)
+
+    def _waits(self, part: WaitFor, offered: Shape, path: str, giver: str) -> Shape:
+        known = self.signals.setdefault(part.name, part.contract)
+        if known is not part.contract:
+            raise FlowError(
+                f"flow {self.flow}: step {path} waits for {part.name!r} of {part.contract.ref()}, and another step for one "
+                f"of {known.ref()}",
+                remedy="give them different names",
+            )
+        if part.keep is None:
+            return part.contract
+        return {part.keep: self._one(offered, path, part, giver), part.name: part.contract}
 
     def _budget(self, part: Budget, offered: Shape, path: str, giver: str) -> Shape:
         emitted = {name: self.emitted(step, offered, f"{path}.{name}.", giver) for name, step in _inner(part)}

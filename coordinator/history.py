@@ -17,6 +17,8 @@ Kind = Literal[
     "cancelled",
     "paused",
     "resumed",
+    "signalled",
+    "refused",
     "overridden",
     "fallback",
 ]
@@ -29,7 +31,8 @@ class Entry:
     kind
         ``started``; ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
         ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
-        ``cancelled``, ``paused``, ``resumed``; ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
+        ``cancelled``, ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
+        what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
         ``fallback`` (a budget was spent, and its fallback took the step's place).
     at
         When it was written, UTC, ISO 8601.

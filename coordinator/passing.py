@@ -14,7 +14,7 @@ from typing import Any
 from contracts.contract import Contract, ContractRef
 from coordinator import course
 from coordinator.canvas import TIMER, Send
-from coordinator.course import Arrival, End, Go, Hold, Move, Value
+from coordinator.course import Arrival, Await, End, Go, Hold, Move, Value
 from coordinator.negotiation import Negotiator, Written
 from coordinator.store.store import Advance, Place, Record, Settled, Store
 
@@ -93,9 +93,21 @@ class Passing:
                 found.append(Outgoing(move.send, written, _parts(move.value), move.wait, _own(move.value)))
             elif isinstance(move, Hold):
                 self._store.hold(place, move.path, move.items)
+            elif isinstance(move, Await):
+                found += self._await(place, move)
             elif not alone:
                 self._end(place, move)
         return found
+
+    def signalled(self, place: Place, follows: dict[str, Any], record: Record) -> list[Outgoing]:
+        """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""
+        value = Value(record.schema, json.loads(record.data), item=True)
+        return self._moved(place, course.stood_in(follows["path"], "s", follows["chord"], value))
+
+    def _await(self, place: Place, move: Await) -> list[Outgoing]:
+        follows = {"path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord}
+        record = self._store.wait(place, move.path, move.name, follows)
+        return self.signalled(place, follows, record) if record else []
 
     def _arrived(
         self, place: Place, arrival: Arrival, settled: Settled, part: Record, *, known: bool
@@ -145,6 +157,8 @@ class Passing:
                 found.append(out)
             elif isinstance(move, Hold):
                 self._store.hold(place, move.path, move.items)
+            elif isinstance(move, Await):
+                found += self._await(place, move)
             elif isinstance(move, Arrival):
                 part = _record(move.value)
                 settled = self._arrive(place, move, part, entry)

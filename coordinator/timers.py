@@ -82,7 +82,7 @@ class Timers:
         return self._arrived(fired, value, "constant")
 
     def _arrived(self, fired: _Fired, value: Value, mark: str) -> tuple[list[Outgoing], str]:
-        [arrival] = course.after(Cursor(f"{fired.path}.f", [], fired.chord), value)
+        [arrival] = course.stood_in(fired.path, "f", fired.chord, value)
         assert isinstance(arrival, Arrival)
         first, *others = arrival.joins
         marked = replace(arrival, joins=(replace(first, mark=mark), *others))

@@ -168,6 +168,28 @@ def cancel_run(run: str) -> None:
         out.print(f"run {run}: {coordinator.run(run).cancel()}")
 
 
+@runs.command("signal")
+@click.argument("run")
+@click.argument("name")
+@click.option("--payload", required=True, help="What the signal says, as a JSON object.")
+@click.option("--by", default="", metavar="WHO", help="Who sends it; it is in the run's history.")
+def signal_run(run: str, name: str, payload: str, by: str) -> None:
+    """Send RUN the signal NAME, which it waits for or will wait for. Sending the same again changes nothing."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "sending a signal")
+        found = coordinator.run(run)
+        signals = found.flow.signals if found.flow else {}
+        if name not in signals:
+            there = ", ".join(sorted(signals)) or "none"
+            raise LoadError(
+                f"the flow of run {printable(run, 80)} waits for no signal {printable(name, 80)!r}",
+                f"the signals that it waits for: {there}",
+                "load its flow with COORDINATOR_AGENTS, and name one of them",
+            )
+        found.signal(name, signals[name].from_data(strictjson.loads(payload)), by)
+        out.print(f"run {run}: {found.status()}")
+
+
 @runs.command("pause")
 @click.argument("run")
 @click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")

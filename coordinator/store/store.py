@@ -146,6 +146,8 @@ class RunRecord:
     settled: tuple[str, ...]
     result: Record | None
     paused: bool = False
+    waits: tuple[str, ...] = ()
+    """The signals that it waits for, as ``path name``."""
 
 
 class Store:
@@ -327,6 +329,20 @@ class Store:
         """Find again what follows a step that is settled; ``entry`` is told where it is the first to arrive at a budget."""
         [settled] = self._do(self._settle_run(place, 0, record, entry or {}, {}, onward, again=True))
         return _settled(settled)
+
+    def wait(self, place: Place, path: str, name: str, follows: dict[str, Any]) -> Record | None:
+        """Wait at ``path`` for the signal ``name``; ``follows`` is what is needed to go on. Gives the signal if it came before."""
+        call = Call("wait", [self.keys.run(place.run)], [path, name, _json(follows), self._run_ttl])
+        text = self._do(call)[0]
+        return Record.parse(text) if text else None
+
+    def signal(self, run: str, name: str, record: Record, entry: Entry) -> tuple[str, dict[str, Any] | None]:
+        """A signal for a run. Gives what became of it (``accepted``, ``again``, ``conflict``, the status of a run that has
+        ended, or nothing where Redis knows no such run), and what follows the step that waits for it, if one does."""
+        keys = [self.keys.run(run), self.keys.history(self.keys.shard(run))]
+        call = Call("signal", keys, [name, record.text(), _json(entry), self._run_ttl, self._run_ttl])
+        [[verdict, follows]] = self._do(call)
+        return str(verdict), json.loads(follows) if follows else None
 
     def closed(self, place: Place, path: str) -> bool:
         """Whether something has come back from the budget at ``path``, or the run does not go on."""
@@ -657,6 +673,13 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
         settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),
         result=Record.parse(fields["result"]) if "result" in fields else None,
         paused="paused" in fields,
+        waits=tuple(
+            sorted(
+                f"{name[2:]} {json.loads(text)['signal']}"
+                for name, text in fields.items()
+                if name.startswith("w:")
+            )
+        ),
     )
 
 

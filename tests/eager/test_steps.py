@@ -14,10 +14,12 @@ from pydantic import Field
 from contracts import Contract, Key
 from coordinator import Coordinator, Flow, Permanent, agent, parallel
 from coordinator.agent import Agent
+from coordinator.client import Run
 from coordinator.condition import field
-from coordinator.errors import FlowError
+from coordinator.errors import FlowError, SignalRefused, UnknownRun
 from coordinator.fallback import budget, cached, constant
 from coordinator.step import choice, delay, each, go_on, repeat, when
+from coordinator.waiting import wait_for
 from tests.waiting import wait_until
 
 _number = count()
@@ -350,6 +352,136 @@ class TestBudget:
         assert trail(running, made, given) == ["other", "other", "2"]
 
 
+class Approval(Contract, name="steps.approval", version=1):
+    approved: bool
+    who: str = ""
+
+
+class Approved(Contract, name="steps.approved", version=1):
+    given: Order
+    approval: Approval
+
+
+@agent("steps.take")
+def take(approved: Approved) -> Order:
+    trail = [*approved.given.trail, f"approved={approved.approval.approved} by {approved.approval.who}"]
+    return approved.given.model_copy(update={"trail": trail})
+
+
+class TestSignals:
+    YES, NO = Approval(approved=True, who="ann"), Approval(approved=False, who="nobody")
+
+    def waiting(self) -> Flow:
+        return flow(worked("one") >> wait_for("approval", Approval, keep="given") >> take)
+
+    def until_it_waits(self, running: Coordinator, run: Run) -> None:
+        def waits() -> bool:
+            record = running.engine.store.run(run.id)
+            return record is not None and record.waits == ("2 approval",)
+
+        wait_until(waits, description="the run waits")
+
+    def test_after_the_wait_began(self, running: Coordinator) -> None:
+        """A run waits for its signal, and goes on with it beside what it had; who sent it is told."""
+        run = running.start(self.waiting(), order())
+        self.until_it_waits(running, run)
+        assert run.status() == "running"
+        run.signal("approval", self.YES, by="ann")
+        assert run.result(timeout=20).trail == ["one", "approved=True by ann"]
+        [entry] = [entry for entry in run.history() if entry["kind"] == "signalled"]
+        assert (entry["by"], entry["input"]["who"]) == ("ann", "ann")
+
+    def test_before_the_wait(self, live_coordinator: Coordinator) -> None:
+        """A signal that comes before the run waits is kept for it; sent twice, it counts once."""
+        gate = threading.Event()
+        slow = worked("one", lambda order: {"amount": int(gate.wait(10))})
+        run = live_coordinator.start(
+            flow(slow >> wait_for("approval", Approval, keep="given") >> take), order()
+        )
+        run.signal("approval", self.YES)
+        run.signal("approval", self.YES)
+        gate.set()
+        assert run.result(timeout=20).trail == ["one", "approved=True by ann"]
+        assert [entry["kind"] for entry in run.history()].count("signalled") == 1
+
+    def test_refused(self, running: Coordinator) -> None:
+        """A signal that the flow does not wait for, of another contract, or other than the one that came before is refused
+        and recorded; so is one for a run that has ended."""
+        run = running.start(self.waiting(), order())
+        for name, payload, said in (
+            ("other", self.YES, "waits for no signal 'other'"),
+            ("approval", order(), "is steps.approval/1, and this is steps.order/1"),
+        ):
+            with pytest.raises(SignalRefused, match=said):
+                run.signal(name, payload)
+        self.until_it_waits(running, run)
+        refused = [entry["error"] for entry in run.history() if entry["kind"] == "refused"]
+        assert len(refused) == 2
+        run.signal("approval", self.YES)
+        assert run.result(timeout=20).trail[-1] == "approved=True by ann"
+        with pytest.raises(UnknownRun, match="is not running"):
+            run.signal("approval", self.NO)
+
+    def test_another_payload(self, live_coordinator: Coordinator) -> None:
+        """Of two payloads that come before the wait the first one counts, and the other is refused."""
+        gate = threading.Event()
+        slow = worked("one", lambda order: {"amount": int(gate.wait(10))})
+        run = live_coordinator.start(flow(slow >> wait_for("approval", Approval)), order())
+        run.signal("approval", self.YES)
+        with pytest.raises(SignalRefused, match="came before"):
+            run.signal("approval", self.NO)
+        gate.set()
+        assert run.result(timeout=20) == self.YES
+
+    def test_timeout(self, running: Coordinator) -> None:
+        """When nobody sends it in time, what is otherwise stands in; the signal is refused then."""
+        made = flow(
+            worked("one")
+            >> wait_for("approval", Approval, keep="given", timeout=SOON, otherwise=constant(self.NO))
+            >> take
+        )
+        run = running.start(made, order())
+        assert run.result(timeout=20).trail == ["one", "approved=False by nobody"]
+        assert any(entry.get("fallback") == "constant" for entry in run.history())
+
+    def test_several(self, running: Coordinator) -> None:
+        """A signal in each of two branches, and one in each round of a repetition."""
+
+        class Two(Contract, name=f"steps.two-{next(_number)}", version=1):
+            left: Approval
+            right: Approval
+
+        @agent(f"steps.both-{next(_number)}")
+        def both(two: Two) -> Order:
+            return order(trail=[two.left.who, two.right.who])
+
+        made = flow(
+            parallel(left=wait_for("one", Approval), right=wait_for("two", Approval)) >> both, input=Order
+        )
+        run = running.start(made, order())
+        run.signal("two", self.NO)
+        run.signal("one", self.YES)
+        assert run.result(timeout=20).trail == ["ann", "nobody"]
+        count_down = worked("ask", lambda order: {"amount": order.amount + 1})
+        rounds = flow(
+            repeat(
+                count_down >> wait_for("approval", Approval, keep="given") >> take,
+                until=field("amount") >= 2,
+                at_most=3,
+            )
+        )
+        run = running.start(rounds, order())
+        for who in ("ann", "bob"):
+            wait_until(lambda: _waits(running, run), description="it waits")
+            run.signal("approval", Approval(approved=True, who=who))
+        assert run.result(timeout=20).trail[1::2] == ["approved=True by ann", "approved=True by bob"]
+
+
+def _waits(running: Coordinator, run: Run) -> bool:
+    record = running.engine.store.run(run.id)
+    return record is not None and bool(record.waits)
+
+
 class TestPause:
     def test_nothing_begins_while_it_is_held(self, live_coordinator: Coordinator) -> None:
         """A held run finishes what it has begun and begins nothing further; resumed, it goes on to its end."""
@@ -426,6 +558,14 @@ class TestPause:
             ),
             "no field 'no'",
         ),
+        (lambda: wait_for("no name", Line), "name='no name'"),
+        (lambda: wait_for("a", Line, timeout=SOON), "does not say what then"),
+        (
+            lambda: wait_for("a", Line, timeout=SOON, otherwise=constant(Order(order="o"))),
+            "otherwise gives steps.order",
+        ),
+        (lambda: wait_for("a", Line) >> worked("x"), "accepts steps.order/1"),
+        (lambda: wait_for("a", Line) >> wait_for("a", Order), "give them different names"),
         (lambda: cached(max_age=SOON, otherwise=worked("y")), "name at least one field"),
     ],
 )

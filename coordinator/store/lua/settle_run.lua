@@ -61,6 +61,7 @@ local function first(join)
   if redis.call('HSETNX', run, place, text) == 1 then
     redis.call('PEXPIRE', run, ARGV[8])
     if ARGV[7] == '1' then tell(ARGV[4]) end
+    redis.call('HDEL', run, 'w:' .. join.path)
     if join.mark ~= '' then
       redis.call('HSET', run, 'm:' .. join.path, join.mark)
       local within = 'p:' .. join.path .. '.b.'

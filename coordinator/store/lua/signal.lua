@@ -1,0 +1,30 @@
+-- A signal comes. KEYS: run, history. ARGV: signal, record, entry, ttl, history ttl (ms)
+-- Gives {what became of it, what follows the step that waits for it (JSON) or ''}: 'accepted', 'again' (the same came before),
+-- 'conflict' (another came before, and no step waits for a further one), or the run's status where it has ended.
+local run, name = KEYS[1], ARGV[1]
+local status = redis.call('HGET', run, 'status')
+if status ~= 'running' then return {status or '', ''} end
+
+-- The first step that waits for this signal, by its path
+local path, follows
+for _, field in ipairs(redis.call('HKEYS', run)) do
+  if string.sub(field, 1, 2) == 'w:' then
+    local text = redis.call('HGET', run, field)
+    if cjson.decode(text).signal == name and (not path or field < path) then path, follows = field, text end
+  end
+end
+local known, owner = redis.call('HGET', run, 'g:' .. name), redis.call('HGET', run, 'o:' .. name)
+local verdict = 'accepted'
+if known == ARGV[2] then verdict = 'again'
+elseif known and not (owner and redis.call('HEXISTS', run, 'j:' .. owner .. '.one') == 1) then return {'conflict', ''} end
+if verdict == 'accepted' then
+  redis.call('HSET', run, 'g:' .. name, ARGV[2])
+  redis.call('HDEL', run, 'o:' .. name)
+  redis.call('PEXPIRE', run, ARGV[4])
+  redis.call('XADD', KEYS[2], '*', 'entry', ARGV[3])
+  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+  owner = false
+end
+if not path or (owner and 'w:' .. owner ~= path) then return {verdict, ''} end
+redis.call('HSET', run, 'o:' .. name, string.sub(path, 3))
+return {verdict, follows}
