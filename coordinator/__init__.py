@@ -7,7 +7,7 @@ from coordinator.errors import Permanent, Transient
 from coordinator.fallback import budget, cached, constant
 from coordinator.flow import Flow
 from coordinator.retry import Retry
-from coordinator.step import choice, delay, each, go_on, parallel, repeat, when
+from coordinator.step import choice, compensate, delay, each, go_on, parallel, repeat, when
 from coordinator.waiting import wait_for
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "budget",
     "cached",
     "choice",
+    "compensate",
     "constant",
     "delay",
     "each",

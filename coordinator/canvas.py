@@ -20,7 +20,7 @@ from celery.canvas import Signature, chain, chord
 from coordinator.agent import Agent
 from coordinator.fallback import Budget, Cached, Constant, Fallback
 from coordinator.flow import Flow
-from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, positions
 from coordinator.waiting import WaitFor
 
 JOIN = "coordinator.join"
@@ -30,6 +30,7 @@ REPEAT = "coordinator.repeat"
 DELAY = "coordinator.delay"
 BUDGET = "coordinator.budget"
 WAIT = "coordinator.wait"
+UNDO = "coordinator.undo"
 TIMER = "coordinator.timer"
 """The coordinator process, as whom messages are sent that come back after a while."""
 
@@ -88,6 +89,11 @@ class _Composer:
     def _signature(self, part: Step, path: str, turning: str) -> Signature:
         if isinstance(part, Agent):
             return self._agent(part, path, turning)
+        if isinstance(part, Compensate):
+            assert isinstance(part.step, Agent)
+            assert isinstance(part.by, Agent)
+            undo = {"agent": part.by.name, "accepts": part.by.accepts.ref().uri}
+            return self._agent(part.step, path, turning, undo)
         if isinstance(part, Flow):
             return self.composed(part.step, f"{path}.", turning)
         if isinstance(part, Parallel):
@@ -138,9 +144,11 @@ class _Composer:
             return {"by": list(fallback.by), "max_age_ms": _ms(fallback.max_age), "otherwise": otherwise}
         return {"body": self.composed(fallback, f"{path}.f.", turning)}
 
-    def _agent(self, agent: Agent, path: str, turning: str) -> Signature:
+    def _agent(self, agent: Agent, path: str, turning: str, undo: dict[str, str] | None = None) -> Signature:
         self._seen[agent.name] += 1
-        kwargs = {"flow": self._flow.name, "step": path, "accepts": agent.accepts.ref().uri}
+        kwargs: dict[str, Any] = {"flow": self._flow.name, "step": path, "accepts": agent.accepts.ref().uri}
+        if undo:
+            kwargs["undo"] = undo
         turn = str(self._seen[agent.name]) if self._seen[agent.name] > 1 else ""
         if (
             turn or turning

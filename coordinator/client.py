@@ -35,7 +35,7 @@ from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue, load_modules
 from coordinator.message import message
-from coordinator.passing import Passing
+from coordinator.passing import Outgoing, Passing
 from coordinator.published import PublishedRuns
 from coordinator.service import Service
 from coordinator.starting import Starter
@@ -46,8 +46,9 @@ _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.1
 _FOREVER = timedelta(days=365)
 
-Status = Literal["running", "paused", "parked", "completed", "cancelled"]
+Status = Literal["running", "paused", "parked", "completed", "compensating", "cancelled"]
 """``parked``: at least one step waits in the dead-letter queue; other branches may still run."""
+_GOING = frozenset({"running", "paused", "compensating"})
 
 
 class Coordinator:
@@ -263,12 +264,12 @@ class Run:
         return f"<Run {self.id} of {self.flow.name if self.flow else 'an unknown flow'}>"
 
     def status(self) -> Status:
-        """``running``, ``paused``, ``parked``, ``completed`` or ``cancelled``."""
+        """``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``."""
         return _status(self._coordinator.engine.store.run(self.id))
 
     def wait(self, timeout: float | None = None) -> Status:
         """Wait until the run has ended or is parked, at most ``timeout`` seconds, and give its status."""
-        return _status(self._await(timeout, lambda record: _status(record) not in {"running", "paused"}))
+        return _status(self._await(timeout, lambda record: _status(record) not in _GOING))
 
     def result(self, timeout: float | None = None) -> Any:
         """The output of the last step, waiting at most ``timeout`` seconds (None: as long as it takes).
@@ -277,13 +278,13 @@ class Run:
         loaded here. Raises :class:`~coordinator.errors.RunParked` at once where a step is parked, with the error;
         :class:`~coordinator.errors.RunCancelled`; :class:`~coordinator.errors.RunTimeout`.
         """
-        record = self._await(timeout, lambda record: _status(record) not in {"running", "paused"})
+        record = self._await(timeout, lambda record: _status(record) not in _GOING)
         status = _status(record)
         if status == "parked" and record is not None:
             raise _parked(record)
         if status == "cancelled":
             raise RunCancelled(f"run {self.id} was cancelled", "it has no result")
-        if status in {"running", "paused"} or record is None or record.result is None:
+        if status in _GOING or record is None or record.result is None:
             raise RunTimeout(
                 f"run {self.id} has not ended within {timeout} s", "it goes on", "ask again later"
             )
@@ -298,14 +299,29 @@ class Run:
         """The dead letters of this run that wait."""
         return self._coordinator.dead_letters(run=self.id)
 
-    def cancel(self, by: str = "") -> Status:
-        """Cancel the run: steps that run now finish, nothing further begins. Gives the status; an ended run keeps its own."""
-        record = self._coordinator.engine.store.run(self.id)
+    def cancel(self, by: str = "", *, compensate: bool = False) -> Status:
+        """Cancel the run: steps that run now finish, nothing further begins. Gives the status; an ended run keeps its own.
+
+        With ``compensate`` what its steps did is undone, by the agents that the flow names for that
+        (:func:`~coordinator.step.compensate`), the last one first; the run is ``compensating`` until that is done. Asked
+        again while it is, the same is sent again, which changes nothing.
+        """
+        return self._end("cancelled", by, compensate)
+
+    def give_up(self, by: str = "") -> Status:
+        """Abandon the run, for example where a step is parked for good: cancel it, and undo what was done."""
+        return self._end("given-up", by, compensate=True)
+
+    def _end(self, kind: Literal["cancelled", "given-up"], by: str, compensate: bool) -> Status:
+        engine = self._coordinator.engine
+        record = engine.store.run(self.id)
         flow = record.flow if record else ""
-        entry = Entry("cancelled", self.id, flow, now(), by=by)
-        status = self._coordinator.engine.store.cancel(self.id, entry.fields())
-        if status == "cancelled":
+        entry = Entry(kind, self.id, flow, now(), by=by)
+        status, undo = engine.store.cancel(self.id, entry.fields(), compensate=compensate)
+        if status in {"cancelled", "compensating"}:
             self._coordinator.journal.mark_run(self.id, "cancelled")
+        if undo:
+            self._send(Passing(engine.store, engine.negotiator).undone(Place(self.id, flow, ""), undo))
         return self.status()
 
     def pause(self, by: str = "") -> Status:
@@ -339,14 +355,17 @@ class Run:
             raise UnknownRun(f"run {self.id} is not running", f"the signal {name!r} was not taken")
         if follows:
             place = Place(self.id, flow, follows["path"])
-            outgoing = Passing(engine.store, engine.negotiator).signalled(place, follows, text)
-            for out in outgoing:
-                engine.publisher.declare([out.send.agent])
-                envelope = compose(
-                    run=self.id, step=out.send.step, written=out.written, key=None, source="/coordinator",
-                    join_schemas=out.parts, fallback=out.fallback,
-                )  # fmt: skip
-                engine.publisher.publish([message(out.send, envelope)], delay=out.wait or None, exact=True)
+            self._send(Passing(engine.store, engine.negotiator).signalled(place, follows, text))
+
+    def _send(self, outgoing: Iterable[Outgoing]) -> None:
+        engine = self._coordinator.engine
+        for out in outgoing:
+            engine.publisher.declare([out.send.agent])
+            envelope = compose(
+                run=self.id, step=out.send.step, written=out.written, key=None, source="/coordinator",
+                join_schemas=out.parts, fallback=out.fallback,
+            )  # fmt: skip
+            engine.publisher.publish([message(out.send, envelope)], delay=out.wait or None, exact=True)
 
     def _refuse_signal(self, name: str, payload: Contract, flow: str, by: str) -> None:
         """Raise where the flow, as far as it is known here, waits for no such signal."""
@@ -431,7 +450,7 @@ def _status(record: RunRecord | None) -> Status:
     status: Any = record.status if record else "completed"
     if record is not None and record.paused and status == "running":
         return "paused"
-    return status if status in {"parked", "completed", "cancelled"} else "running"
+    return status if status in {"parked", "completed", "compensating", "cancelled"} else "running"
 
 
 def _parked(record: RunRecord) -> RunParked:

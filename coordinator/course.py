@@ -23,6 +23,7 @@ from coordinator.canvas import (
     JOIN,
     REPEAT,
     TIMER,
+    UNDO,
     WAIT,
     Send,
     Sig,
@@ -32,7 +33,7 @@ from coordinator.canvas import (
 )
 from coordinator.condition import condition_from
 
-_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET, WAIT})
+_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET, WAIT, UNDO})
 _MOST_ITEMS = 10_000
 
 
@@ -357,6 +358,31 @@ def _wait(control: Send, value: Value) -> Iterator[Move]:
         yield Go(Send(timer, []), given, timedelta(milliseconds=kwargs["ms"]))
 
 
+def _undo(control: Send, _: Value) -> Iterator[Move]:
+    """The last step that is left to be undone, and then the others."""
+    kwargs = control.signature["kwargs"]
+    *left, last = kwargs["left"]
+    undo: Sig = {
+        "task": last["agent"], "args": [], "subtask_type": None, "immutable": False, "options": {},
+        "kwargs": {
+            "flow": kwargs["flow"], "step": f"{last['step']}.undo", "accepts": last["accepts"],
+            "turn": f"undo@{last['step']}",
+        },
+    }  # fmt: skip
+    again = {**control.signature, "kwargs": {**kwargs, "left": left}}
+    yield Go(Send(undo, [again] if left else []), Value(last["schema"], last["data"], item=True))
+
+
+def undoing(flow: str, left: list[dict[str, Any]]) -> list[Move]:
+    """How steps are undone, the last one first; each with ``step``, ``agent``, ``accepts``, and its outcome's ``schema`` and
+    ``data``."""
+    control: Sig = {
+        "task": UNDO, "args": [], "subtask_type": None, "immutable": False, "options": {},
+        "kwargs": {"step": "undo", "flow": flow, "left": left},
+    }  # fmt: skip
+    return list(_entered(control, [], Value("", None, item=True)))
+
+
 def stood_in(path: str, branch: str, chord: Sig, value: Value) -> list[Move]:
     """Where ``value`` goes that takes the place of the step at ``path``: a signal (branch ``s``) or a fallback (``f``)."""
     body, *_ = tasks(chord)
@@ -403,7 +429,15 @@ def _field(data: Any, path: str) -> Any:
     return data
 
 
-_DECIDE = {CHOICE: _choice, EACH: _each, REPEAT: _repeat, DELAY: _delay, BUDGET: _budget, WAIT: _wait}
+_DECIDE = {
+    CHOICE: _choice,
+    EACH: _each,
+    REPEAT: _repeat,
+    DELAY: _delay,
+    BUDGET: _budget,
+    WAIT: _wait,
+    UNDO: _undo,
+}
 
 
 def text(value: Any) -> str:

@@ -109,7 +109,9 @@ class Desk:
             if status == "settled":
                 self._pass_on(row)
             if status != "parked":
-                row = replace(row, state="cancelled" if status == "cancelled" else "settled")
+                row = replace(
+                    row, state="cancelled" if status in {"cancelled", "compensating"} else "settled"
+                )
         self._journal.add_letter(row)
         return row
 
@@ -147,7 +149,8 @@ class Desk:
         entry = Entry(
             "replayed", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=who
         )
-        if self._engine.store.unpark(place, entry.fields()) == "cancelled":
+        status = self._engine.store.unpark(place, entry.fields())
+        if status == "cancelled" or (status == "compensating" and not row.step.endswith(".undo")):
             self._journal.mark_run(row.run, "cancelled")
             raise RunCancelled(
                 f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"

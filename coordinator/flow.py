@@ -15,7 +15,18 @@ from coordinator.condition import Condition
 from coordinator.condition import field as field_of
 from coordinator.errors import FlowError
 from coordinator.fallback import Budget, Cached, Constant
-from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, not_a_step, parts, positions
+from coordinator.step import (
+    Choice,
+    Compensate,
+    Delay,
+    Each,
+    Parallel,
+    Repeat,
+    Step,
+    not_a_step,
+    parts,
+    positions,
+)
 from coordinator.waiting import WaitFor
 
 _LARGEST = 1_000
@@ -112,6 +123,9 @@ def _places(step: Step, prefix: str) -> Iterator[Place]:
     for path, part in positions(step, prefix):
         if isinstance(part, Agent):
             yield Place(path, part)
+        elif isinstance(part, Compensate):
+            yield from (Place(path, step) for step in (part.step,) if isinstance(step, Agent))
+            yield from (Place(f"{path}.undo", step) for step in (part.by,) if isinstance(step, Agent))
         for name, inner in _inner(part):
             yield from _places(inner, f"{path}.{name}." if name else f"{path}.")
 
@@ -144,6 +158,8 @@ def _first(flow: str, step: Step) -> type[Contract]:
         return part.accepts
     if isinstance(part, Flow):
         return part.accepts
+    if isinstance(part, Compensate):
+        return _first(flow, part.step)
     if isinstance(part, (Parallel, Choice, Repeat, Budget)):
         return _first(flow, next(_inner(part))[1])
     raise FlowError(
@@ -187,11 +203,28 @@ class _Check:
             }
         if isinstance(part, Flow):
             return self.emitted(part.step, offered, f"{path}.", giver)
+        if isinstance(part, Delay):
+            return offered
+        return self._special(part, offered, path, giver)
+
+    def _special(self, part: Step, offered: Shape, path: str, giver: str) -> Shape:
+        if isinstance(part, Compensate):
+            return self._compensated(part, offered, path, giver)
         if isinstance(part, WaitFor):
             return self._waits(part, offered, path, giver)
         if isinstance(part, Budget):
             return self._budget(part, offered, path, giver)
-        return offered if isinstance(part, Delay) else self._control(part, offered, path, giver)
+        return self._control(part, offered, path, giver)
+
+    def _compensated(self, part: Compensate, offered: Shape, path: str, giver: str) -> Shape:
+        if not isinstance(part.step, Agent) or not isinstance(part.by, Agent):
+            raise FlowError(
+                f"flow {self.flow}: step {path} compensates something that is no agent",
+                remedy="compensate each agent by itself: compensate(charge, by=refund)",
+            )
+        emitted = self._part(part.step, offered, path, giver)
+        _check_accepts(self.flow, f"step {path} ({part.step.name})", emitted, f"{path}.undo", part.by)
+        return emitted
 
     def _waits(self, part: WaitFor, offered: Shape, path: str, giver: str) -> Shape:
         known = self.signals.setdefault(part.name, part.contract)

@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -321,7 +321,7 @@ class Handoff:
             record=closed.record,
             entry=entry,
             late={**entry, "kind": "late"},
-            onward=closed.onward.advance(),
+            onward=replace(closed.onward.advance(), undo=self._undo(opened)),
         )
 
     def _settle_known(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
@@ -333,11 +333,21 @@ class Handoff:
             opened.place, fence=claim.fence, record=closed.record, entry=entry, onward=onward
         )
 
+    def _undo(self, opened: _Opened) -> str:
+        """What undoes this step, if anything does."""
+        undo = opened.delivery.kwargs.get("undo")
+        return json.dumps({"step": opened.place.step, **undo}) if isinstance(undo, dict) else ""
+
     # 6. Pass on
 
     def _pass_on(self, opened: _Opened, closed: _Closed, settled: Settled) -> None:
         """Publish what comes next, confirmed. Doing it again gives the same messages, and they count once."""
-        outgoing = self._passing.outgoing(opened.place, closed.onward, settled)
+        if settled.verdict == "undo":
+            record = closed.record
+            one = {**json.loads(self._undo(opened)), "schema": record.schema, "data": json.loads(record.data)}
+            outgoing = self._passing.undone(opened.place, [one])
+        else:
+            outgoing = self._passing.outgoing(opened.place, closed.onward, settled)
         now_or_later: dict[timedelta, list[Message]] = {}
         for out in outgoing:
             now_or_later.setdefault(out.wait, []).append(self._next(opened, closed, out))

@@ -15,6 +15,7 @@ Kind = Literal[
     "parked",
     "replayed",
     "cancelled",
+    "given-up",
     "paused",
     "resumed",
     "signalled",
@@ -31,7 +32,7 @@ class Entry:
     kind
         ``started``; ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
         ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
-        ``cancelled``, ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
+        ``cancelled``, ``given-up`` (cancelled, and what was done is undone), ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
         what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
         ``fallback`` (a budget was spent, and its fallback took the step's place).
     at

@@ -79,7 +79,7 @@ class Passing:
     ) -> list[Outgoing]:
         """Everything that is to be sent now, after the step was settled as ``settled`` says: with
         :meth:`Onward.advance`, unless ``arrived`` is false."""
-        if settled.verdict in {"late", "cancelled"}:
+        if settled.verdict in {"late", "cancelled", "undo"}:
             return []
         found: list[Outgoing] = []
         alone = arrived and len(onward.moves) == 1
@@ -98,6 +98,10 @@ class Passing:
             elif not alone:
                 self._end(place, move)
         return found
+
+    def undone(self, place: Place, undo: list[dict[str, Any]]) -> list[Outgoing]:
+        """What is to be sent so that steps are undone, the last one first."""
+        return self._moved(place, course.undoing(place.flow, undo))
 
     def signalled(self, place: Place, follows: dict[str, Any], record: Record) -> list[Outgoing]:
         """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""

@@ -71,6 +71,14 @@ class Delay(Step):
     wait: timedelta
 
 
+@dataclass(frozen=True, eq=False)
+class Compensate(Step):
+    """An agent, and another that undoes what it did when the run is cancelled with compensation."""
+
+    step: Step
+    by: Step
+
+
 class _GoOn:
     """The payload passes on unchanged: ``choice(..., otherwise=go_on)``."""
 
@@ -158,6 +166,15 @@ def _is_condition(value: object) -> bool:
 
 def _is_case(value: object) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and _is_condition(value[0])
+
+
+def compensate(step: Step, *, by: Step) -> Compensate:
+    """Say which agent undoes what an agent did: ``compensate(charge, by=refund) >> compensate(book, by=release)``.
+
+    When the run is cancelled with compensation, or given up, ``by`` gets what the step emitted, for each step that has its
+    outcome, the last one first. Raises :class:`FlowError` where one of them is no agent (checked by the flow).
+    """
+    return Compensate(as_step(step), as_step(by))
 
 
 def as_step(value: object) -> Step:

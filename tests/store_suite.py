@@ -344,7 +344,7 @@ class TestStart:
     def test_cancelled_run_is_not_published(self, store: Store) -> None:
         """A run that is cancelled before its first messages went out stays unpublished."""
         store.start(FIRST, key="k", content="c", first="[1]")
-        assert store.cancel(FIRST.run, entry("cancelled")) == "cancelled"
+        assert store.cancel(FIRST.run, entry("cancelled")) == ("cancelled", [])
         assert list(store.unpublished(older_than=timedelta(seconds=-1))) == []
 
     def test_run_that_was_lost_is_taken_up(self, store: Store) -> None:
@@ -398,8 +398,8 @@ class TestPark:
     def test_ended_run_is_not_cancelled(self, store: Store) -> None:
         """A completed run stays completed, and a run that nobody knows is not made by cancelling it."""
         settle(store, claim(store).fence, ends=True)
-        assert store.cancel(FIRST.run, entry("cancelled")) == "completed"
-        assert store.cancel("unknown", entry("cancelled", "unknown")) == ""
+        assert store.cancel(FIRST.run, entry("cancelled")) == ("completed", [])
+        assert store.cancel("unknown", entry("cancelled", "unknown")) == ("", [])
         assert store.run("unknown") is None
 
 

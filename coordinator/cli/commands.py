@@ -161,11 +161,23 @@ def show_run(run: str, as_json: bool) -> None:
 
 @runs.command("cancel")
 @click.argument("run")
-def cancel_run(run: str) -> None:
+@click.option("--compensate", is_flag=True, help="Undo what was done, as its flow says, the last step first.")
+@click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")
+def cancel_run(run: str, compensate: bool, by: str) -> None:
     """Cancel RUN: steps that run now finish, nothing further begins."""
     with _coordinator() as coordinator:
         refuse_embedded(coordinator.settings, "cancelling a run")
-        out.print(f"run {run}: {coordinator.run(run).cancel()}")
+        out.print(f"run {run}: {coordinator.run(run).cancel(by, compensate=compensate)}")
+
+
+@runs.command("give-up")
+@click.argument("run")
+@click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")
+def give_up_run(run: str, by: str) -> None:
+    """Abandon RUN, for example where a step is parked for good: undo what was done, and cancel it."""
+    with _coordinator() as coordinator:
+        refuse_embedded(coordinator.settings, "giving up a run")
+        out.print(f"run {run}: {coordinator.run(run).give_up(by)}")
 
 
 @runs.command("signal")

@@ -75,6 +75,8 @@ class Advance:
     sends: tuple[tuple[str, str, str], ...] = ()
     part: Record | None = None
     ends: bool | None = None
+    undo: str = ""
+    """What undoes the step, as JSON, where anything does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ class Claim:
 class Settled:
     """What became of a settlement.
 
-    ``verdict`` is ``settled``, ``again`` (it was settled before, and this finds what follows), ``late`` (another outcome
+    ``verdict`` is ``settled``, ``undo`` (its run is being compensated: this step is to be undone too), ``again`` (it was settled before, and this finds what follows), ``late`` (another outcome
     stands, or is about to: ``fenced`` says that another holder of the key shut this one out, and that the step itself
     has no outcome yet) or ``cancelled``. ``waiting`` says that a join still waits for other branches, the one at
     ``level`` (from 1) of those that it arrived at; ``joined`` is the join's data when all are complete, and ``mark`` says
@@ -411,8 +413,13 @@ class Store:
         """Append to the history."""
         self._do(Call("note", [self.keys.history(self.keys.shard(run))], [_json(entry), self._run_ttl]))
 
-    def cancel(self, run: str, entry: Entry) -> str:
-        """Cancel a run that has not ended. Gives its status after that, empty where Redis knows no such run."""
+    def cancel(self, run: str, entry: Entry, *, compensate: bool = False) -> tuple[str, list[dict[str, Any]]]:
+        """Cancel a run that has not ended. Gives its status after that, empty where Redis knows no such run.
+
+        With ``compensate`` also what undoes its steps, in the order in which they were settled: for each ``step``,
+        ``agent``, ``accepts``, and the outcome's ``schema`` and ``data``. There is nothing where the status is not
+        ``compensating``.
+        """
         shard = self.keys.shard(run)
         keys = [
             self.keys.run(run),
@@ -420,7 +427,21 @@ class Store:
             self.keys.starting(shard),
             self.keys.outstanding(shard),
         ]
-        return str(self._do(Call("cancel", keys, [_json(entry), self._result_ttl, self._run_ttl, run]))[0])
+        arguments: list[str | int] = [
+            _json(entry),
+            self._result_ttl,
+            self._run_ttl,
+            run,
+            "1" if compensate else "",
+        ]
+        [[status, *texts]] = self._do(Call("cancel", keys, arguments))
+        undo = [json.loads(text) for text in texts]
+        for one in undo:
+            with _usable():
+                outcome: Any = self.redis.hget(self.keys.run(run), f"s:{one['step']}")
+            record = Record.parse(outcome)
+            one |= {"schema": record.schema, "data": json.loads(record.data)}
+        return str(status), undo
 
     def pause(self, run: str, entry: Entry, *, resume: bool = False) -> str:
         """Hold a run, or let it go on. Gives its status, empty where Redis knows no such run."""
@@ -593,6 +614,7 @@ class Store:
                 (onward.part or record).text(),
                 place.run,
                 _now(),
+                onward.undo,
                 *_named(onward.sends),
             ],
         )
@@ -667,7 +689,7 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
         id=run,
         flow=fields.get("flow", ""),
         key=fields.get("key", ""),
-        status="parked" if status == "running" and waits else status,
+        status="parked" if status in {"running", "compensating"} and waits else status,
         started=float(fields.get("started", 0)) / 1000,
         parked=parked,
         settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),

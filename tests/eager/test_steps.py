@@ -16,9 +16,9 @@ from coordinator import Coordinator, Flow, Permanent, agent, parallel
 from coordinator.agent import Agent
 from coordinator.client import Run
 from coordinator.condition import field
-from coordinator.errors import FlowError, SignalRefused, UnknownRun
+from coordinator.errors import FlowError, RunCancelled, SignalRefused, UnknownRun
 from coordinator.fallback import budget, cached, constant
-from coordinator.step import choice, delay, each, go_on, repeat, when
+from coordinator.step import choice, compensate, delay, each, go_on, repeat, when
 from coordinator.waiting import wait_for
 from tests.waiting import wait_until
 
@@ -482,6 +482,121 @@ def _waits(running: Coordinator, run: Run) -> bool:
     return record is not None and bool(record.waits)
 
 
+class TestCompensation:
+    """Cancelled with compensation, what was done is undone: each step once, the last one first."""
+
+    def shop(self, undone: list[str], broken: set[str]) -> Flow:
+        def does(name: str) -> Any:
+            def fail(order: Order) -> dict[str, Any]:
+                if name in broken:
+                    raise Permanent(f"{name} is broken")
+                return {}
+
+            @agent(f"steps.un{name}-{next(_number)}")
+            def undo(order: Order) -> Order:
+                if f"un{name}" in broken:
+                    raise Permanent("it cannot be undone now")
+                undone.append(name)
+                return order
+
+            return compensate(worked(name, fail), by=undo)
+
+        class Both(Contract, name=f"steps.both-{next(_number)}", version=1):
+            left: Order
+            right: Order
+
+        @agent(f"steps.join-{next(_number)}")
+        def join(both: Both) -> Order:
+            return both.left
+
+        branches = parallel(left=does("left"), right=does("right"))
+        return flow(does("charge") >> worked("plain") >> branches >> join >> does("book") >> does("ship"))
+
+    def test_given_up(self, running: Coordinator) -> None:
+        """A run that is given up at a parked step undoes what was done before it, and is cancelled then."""
+        undone: list[str] = []
+        run = running.start(self.shop(undone, {"ship"}), order())
+        assert run.wait(timeout=20) == "parked"
+        run.give_up(by="ann")
+        assert run.wait(timeout=20) == "cancelled"
+        assert undone[0] == "book"
+        assert sorted(undone[1:3]) == ["left", "right"]
+        assert undone[3:] == ["charge"]
+        history = run.history()
+        assert [entry["by"] for entry in history if entry["kind"] == "given-up"] == ["ann"]
+        paths = [
+            entry["step"]
+            for entry in history
+            if entry["kind"] == "settled" and entry["step"].endswith(".undo")
+        ]
+        assert (paths[0], paths[-1]) == ("5.undo", "1.undo")
+        assert running.engine.store.outstanding() == {}
+        with pytest.raises(RunCancelled):
+            run.result()
+        assert run.give_up() == "cancelled"
+        assert len(undone) == 4
+
+    def test_without_compensation(self, running: Coordinator) -> None:
+        """Cancelling alone undoes nothing."""
+        undone: list[str] = []
+        run = running.start(self.shop(undone, {"ship"}), order())
+        assert run.wait(timeout=20) == "parked"
+        assert run.cancel() == "cancelled"
+        assert undone == []
+
+    def test_nothing_to_undo(self, running: Coordinator) -> None:
+        """A run of which nothing was done is cancelled at once; one that is complete stays so."""
+        undone: list[str] = []
+        run = running.start(self.shop(undone, {"charge"}), order())
+        assert run.wait(timeout=20) == "parked"
+        assert run.cancel(compensate=True) == "cancelled"
+        run = running.start(self.shop(undone, set()), order())
+        assert run.wait(timeout=20) == "completed"
+        assert run.cancel(compensate=True) == "completed"
+        assert undone == []
+
+    def test_undoing_fails(self, running: Coordinator) -> None:
+        """What cannot be undone is parked like any step, and goes on when it is replayed."""
+        undone: list[str] = []
+        broken = {"ship", "unbook"}
+        run = running.start(self.shop(undone, broken), order())
+        assert run.wait(timeout=20) == "parked"
+        run.give_up()
+        wait_until(lambda: run.status() == "parked", description="undoing is parked")
+        broken.clear()
+        [letter] = wait_until(
+            lambda: [one for one in running.dead_letters(run=run.id) if one.row.step == "5.undo"],
+            description="there is a letter",
+        )
+        letter.replay()
+        assert run.wait(timeout=20) == "cancelled"
+        assert (len(undone), undone[-1]) == (4, "charge")
+
+    def test_still_running(self, live_coordinator: Coordinator) -> None:
+        """A step that runs while its run is cancelled is undone as well, once it has its outcome."""
+        undone: list[str] = []
+        began, gate = threading.Event(), threading.Event()
+
+        def slow(order: Order) -> dict[str, Any]:
+            began.set()
+            gate.wait(10)
+            return {}
+
+        @agent(f"steps.undo-{next(_number)}")
+        def undo(order: Order) -> Order:
+            undone.append(order.trail[-1])
+            return order
+
+        first, second = compensate(worked("one"), by=undo), compensate(worked("two", slow), by=undo)
+        run = live_coordinator.start(flow(first >> second), order())
+        assert began.wait(10)
+        run.cancel(compensate=True)
+        wait_until(lambda: undone == ["one"], description="the first step is undone")
+        gate.set()
+        wait_until(lambda: undone == ["one", "two"], description="the second is undone, too")
+        wait_until(lambda: run.status() == "cancelled", description="the run is cancelled")
+
+
 class TestPause:
     def test_nothing_begins_while_it_is_held(self, live_coordinator: Coordinator) -> None:
         """A held run finishes what it has begun and begins nothing further; resumed, it goes on to its end."""
@@ -558,6 +673,8 @@ class TestPause:
             ),
             "no field 'no'",
         ),
+        (lambda: compensate(worked("x") >> worked("y"), by=worked("z")), "is no agent"),
+        (lambda: compensate(worked("x"), by=total), "(steps.sum) accepts steps.prices/1"),
         (lambda: wait_for("no name", Line), "name='no name'"),
         (lambda: wait_for("a", Line, timeout=SOON), "does not say what then"),
         (

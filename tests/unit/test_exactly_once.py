@@ -235,7 +235,7 @@ class Workers(RuleBasedStateMachine):
     @precondition(lambda self: not self.cancelled and self.working)
     @rule()
     def cancel(self) -> None:
-        self.cancelled = self.store.cancel("c", {"run": "c", "kind": "cancelled"}) == "cancelled"
+        self.cancelled = self.store.cancel("c", {"run": "c", "kind": "cancelled"})[0] == "cancelled"
 
     # What holds
 

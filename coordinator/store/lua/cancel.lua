@@ -1,8 +1,24 @@
 -- Cancel a run that has not ended. KEYS: run, history, starting, outstanding.
--- ARGV: entry, result ttl, history ttl (ms), run id
+-- ARGV: entry, result ttl, history ttl (ms), run id, compensate ('1': undo what was done)
+-- Gives the status, and what undoes the steps, in the order in which they were settled. Asked again it gives the same again.
 local status = redis.call('HGET', KEYS[1], 'status')
-if status ~= 'running' then return status or '' end
-redis.call('HSET', KEYS[1], 'status', 'cancelled')
+local function undo()
+  local found, fields = {}, redis.call('HKEYS', KEYS[1])
+  table.sort(fields)
+  for _, field in ipairs(fields) do
+    if string.sub(field, 1, 2) == 'c:' then found[#found + 1] = redis.call('HGET', KEYS[1], field) end
+  end
+  return found
+end
+if status == 'compensating' and ARGV[5] == '1' then return {status, unpack(undo())} end
+if status ~= 'running' then return {status or ''} end
+local found = ARGV[5] == '1' and undo() or {}
+redis.call('HSET', KEYS[1], 'status', #found > 0 and 'compensating' or 'cancelled')
+for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do  -- what was parked waits for nobody any more
+  if string.sub(field, 1, 2) == 'p:' then redis.call('HDEL', KEYS[1], field) end
+end
+redis.call('HDEL', KEYS[1], 'parked')
+if ARGV[5] == '1' then redis.call('HSET', KEYS[1], 'undoing', #found > 0 and 1 or 0) end
 redis.call('HDEL', KEYS[1], 'first', 'paused')
 redis.call('ZREM', KEYS[3], ARGV[4])
 for _, field in ipairs(redis.call('HKEYS', KEYS[4])) do
@@ -11,4 +27,4 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('XADD', KEYS[2], '*', 'entry', ARGV[1])
 redis.call('PEXPIRE', KEYS[2], ARGV[3])
-return 'cancelled'
+return {#found > 0 and 'compensating' or 'cancelled', unpack(found)}

@@ -8,7 +8,9 @@ if not status then
   redis.call('PEXPIRE', run, ARGV[4])
   return {'open', ''}
 end
-if status ~= 'running' then
+-- While a run is compensating, only what undoes its steps runs
+local undoes = status == 'compensating' and string.sub(ARGV[1], -5) == '.undo'
+if status ~= 'running' and not undoes then
   redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1])
   return {status, ''}
 end

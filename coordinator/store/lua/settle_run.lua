@@ -1,7 +1,7 @@
 -- Settle a step of a run, or find again what follows one that is settled. KEYS: run, history, outstanding.
 -- ARGV: step, fence, record, entry, joins (JSON [{path, branches, branch}]), ends ('1': the
 --       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry,
---       part (the record as it goes into a join), run id, now (ms),
+--       part (the record as it goes into a join), run id, now (ms), undo (what undoes the step, as JSON),
 --       then for each next message its step and 'agent contract/version'
 -- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or '',
 --        for a waiting one at which of the joins, from 1}
@@ -19,9 +19,9 @@ local verdict = 'again'
 if ARGV[7] ~= '1' then
   local settled = redis.call('HGET', run, 's:' .. step)
   local floor = tonumber(redis.call('HGET', run, 'f:' .. step) or '0')
-  local ended = status and status ~= 'running' and status ~= 'cancelled'
+  local ended = status and status ~= 'running' and status ~= 'cancelled' and status ~= 'compensating'
   if settled == record and redis.call('HGET', run, 'n:' .. step) == ARGV[2] then  -- the same settlement once more
-    if status ~= 'running' then return {'again', '', '', 'waiting'} end
+    if status ~= 'running' and status ~= 'compensating' then return {'again', '', '', 'waiting'} end
   elseif settled or ended or fence < floor then
     tell(ARGV[11])
     return {'late', '', '', (settled or ended) and '' or 'fenced'}
@@ -32,10 +32,22 @@ if ARGV[7] ~= '1' then
     redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. step)
     redis.call('PEXPIRE', run, ARGV[8])
     tell(ARGV[4])
+    if ARGV[15] ~= '' then
+      local number = redis.call('HINCRBY', run, 'undoable', 1)
+      redis.call('HSET', run, 'c:' .. string.format('%09d', number), ARGV[15])
+    end
     verdict = 'settled'
   end
 end
-if status == 'cancelled' then return {'cancelled', '', '', ''} end
+local undoes = status == 'compensating' and string.sub(step, -5) == '.undo'
+if (status == 'cancelled' or status == 'compensating') and not undoes then
+  -- What was still running when its run was cancelled is undone too
+  if ARGV[15] == '' or not redis.call('HGET', run, 'undoing') then return {'cancelled', '', '', ''} end
+  if redis.call('HSETNX', run, 'x:' .. step, '1') == 1 then redis.call('HINCRBY', run, 'undoing', 1) end
+  redis.call('HSET', run, 'status', 'compensating')
+  redis.call('PEXPIRE', run, ARGV[8])
+  return {'undo', '', '', ''}
+end
 
 -- A part of a join: its data as JSON text, and its schemas as 'path=uri' joined by spaces
 local function part(text)
@@ -91,7 +103,7 @@ end
 
 -- A part that waits for the others is outstanding, for whoever is next; once they are complete the next message is.
 local function wait(place, branch)
-  local agent = ARGV[16] and string.match(ARGV[16], '^%S+')
+  local agent = ARGV[17] and string.match(ARGV[17], '^%S+')
   local of = refs(schemas)
   if not agent or of == '' then return end
   redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. place .. branch, ARGV[14] .. ' ' .. agent .. ' ' .. of)
@@ -134,7 +146,7 @@ for level, join in ipairs(cjson.decode(ARGV[5])) do
   if not complete then return {verdict, '', '', 'waiting', tostring(level)} end
   joined = true
 end
-for at = 15, #ARGV, 2 do
+for at = 16, #ARGV, 2 do
   if redis.call('HEXISTS', run, 's:' .. ARGV[at]) == 0 then
     local of = joined and refs(schemas) or ''
     if of ~= '' then of = ',' .. of end
@@ -142,7 +154,12 @@ for at = 15, #ARGV, 2 do
     redis.call('PEXPIRE', KEYS[3], ARGV[8])
   end
 end
-if ARGV[6] == '1' then
+if ARGV[6] == '1' and undoes then
+  if redis.call('HSETNX', run, 'x:' .. step, '1') == 1 and redis.call('HINCRBY', run, 'undoing', -1) <= 0 then
+    redis.call('HSET', run, 'status', 'cancelled')
+    redis.call('PEXPIRE', run, ARGV[9])
+  end
+elseif ARGV[6] == '1' then
   local fields = redis.call('HKEYS', run)
   for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
