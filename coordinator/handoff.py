@@ -175,7 +175,7 @@ class Handoff:
             cursor = course.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
         except InvalidInput as error:
             raise _Parking("invalid-input", error) from error
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             fault = InvalidData("the continuation of the message is malformed")
             raise _Parking("invalid-input", fault) from error
         content = envelope.original_digest or digest(envelope.data)
@@ -327,6 +327,7 @@ class Handoff:
     def _settle_known(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
         onward = closed.onward.advance()
         if claim.verdict == "settled":
+            onward = replace(onward, undo=self._undo(opened))
             return self._store.follow(opened.place, record=closed.record, onward=onward)
         entry = self._entry("deduplicated", opened, closed)
         return self._store.settle_known(

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from redis import Redis
@@ -488,6 +488,99 @@ class TestOutstanding:
         assert store.redis.hlen(shard) == 0
 
 
+class TestCompensating:
+    """What is still running when its run is cancelled with compensation is undone too, whoever dies on the way."""
+
+    UNDO = json.dumps({"step": "1", "agent": "shop.unprice", "accepts": "urn:contract:shop.priced:1"})
+
+    def settle(self, store: Store, place: Place, key: str) -> Settled:
+        told = {"run": place.run, "kind": "settled"}
+        return store.settle(
+            place, agent=AGENT, key=key, content="c", fence=claim(store, place, key=key).fence, record=ONE, entry=told,
+            late=told, onward=Advance(sends=NEXT, undo=self.UNDO),
+        )  # fmt: skip
+
+    def test_in_order_and_again(self, store: Store) -> None:
+        """Cancelling gives what undoes the settled steps, with their outcomes, each time that it is asked."""
+        self.settle(store, FIRST, "k")
+        for _ in range(2):
+            status, undo = store.cancel(FIRST.run, entry("cancelled"), compensate=True)
+            assert status == "compensating"
+            assert [(one["step"], one["agent"], one["data"]) for one in undo] == [
+                ("1", "shop.unprice", {"price": 1})
+            ]
+        assert store.cancel(FIRST.run, entry("cancelled")) == ("compensating", [])
+        assert told(store).count("cancelled") == 1
+
+    def test_only_undoing_goes_on(self, store: Store) -> None:
+        """While it is compensating, only what undoes steps runs; the last of it ends the run, once."""
+        self.settle(store, FIRST, "k")
+        store.cancel(FIRST.run, entry("cancelled"), compensate=True)
+        assert claim(store, FIRST_END, key="k2").verdict == "compensating"
+        undo = Place(FIRST.run, FIRST.flow, "1.undo")
+        assert settle(store, claim(store, undo, key="u").fence, undo, key="u", ends=True).verdict == "settled"
+        record = store.run(FIRST.run)
+        assert record is not None
+        assert record.status == "cancelled"
+
+    def test_straggler(self, store: Store) -> None:
+        """A step that settles after that is to be undone, and is found again by a redelivery until it is."""
+        fence = claim(store, FIRST_END, key="k2").fence
+        self.settle(store, FIRST, "k")
+        store.cancel(FIRST.run, entry("cancelled"), compensate=True)
+        told = {"run": FIRST.run, "kind": "settled"}
+        late = store.settle(
+            FIRST_END, agent=AGENT, key="k2", content="c", fence=fence, record=TWO, entry=told, late=told,
+            onward=Advance(undo=self.UNDO),
+        )  # fmt: skip
+        assert late.verdict == "undo"
+        again = claim(store, FIRST_END, key="k2")
+        assert (again.verdict, again.record) == ("settled", TWO)
+        assert store.follow(FIRST_END, record=TWO, onward=Advance(undo=self.UNDO)).verdict == "undo"
+        assert claim(store, FIRST).verdict == "compensating"
+        for number, step in enumerate(("1.undo", "2.undo")):
+            undo = Place(FIRST.run, FIRST.flow, step)
+            settle(store, claim(store, undo, key=step).fence, undo, key=step, ends=True)
+            record = store.run(FIRST.run)
+            assert record is not None
+            assert record.status == ("compensating" if number == 0 else "cancelled")
+
+
+class TestSignals:
+    """A signal is taken by the step that waits for it, in whatever order the two come."""
+
+    FOLLOWS: ClassVar[dict[str, Any]] = {"signal": "go", "path": "2", "chord": {}}
+    RECORD = Record("urn:contract:shop.go:1", "{}")
+
+    def test_either_order(self, store: Store) -> None:
+        """Whoever comes second finds the other, and finds it again."""
+        store.start(FIRST, key="k", content="c", first="[]")
+        store.start(OTHER, key="o", content="c", first="[]")
+        assert store.wait(FIRST, "2", "go", self.FOLLOWS) is None
+        for verdict in ("accepted", "again"):
+            assert store.signal(FIRST.run, "go", self.RECORD, entry("signalled")) == (verdict, self.FOLLOWS)
+        assert store.signal(OTHER.run, "go", self.RECORD, entry("signalled", OTHER.run)) == ("accepted", None)
+        for _ in range(2):
+            assert store.wait(OTHER, "2", "go", self.FOLLOWS) == self.RECORD
+
+    def test_conflict_and_ends(self, store: Store) -> None:
+        """Another payload before the first was used is a conflict; a run that has ended, or never was, takes none."""
+        store.start(FIRST, key="k", content="c", first="[]")
+        store.signal(FIRST.run, "go", self.RECORD, entry("signalled"))
+        other = Record(self.RECORD.schema, '{"no":1}')
+        assert store.signal(FIRST.run, "go", other, entry("signalled")) == ("conflict", None)
+        store.cancel(FIRST.run, entry("cancelled"))
+        assert store.signal(FIRST.run, "go", self.RECORD, entry("signalled")) == ("cancelled", None)
+        assert store.signal("nobody", "go", self.RECORD, entry("signalled", "nobody")) == ("", None)
+
+    def test_one_wait_each(self, store: Store) -> None:
+        """A signal belongs to one wait: a further wait of that name waits for a further signal."""
+        store.start(FIRST, key="k", content="c", first="[]")
+        store.signal(FIRST.run, "go", self.RECORD, entry("signalled"))
+        assert store.wait(FIRST, "2", "go", self.FOLLOWS) == self.RECORD
+        assert store.wait(FIRST, "5", "go", {**self.FOLLOWS, "path": "5"}) is None
+
+
 class TestTimeToLive:
     def test_every_key_has_one(self, store: Store, namespace: str) -> None:
         """After each kind of operation, every key has a time to live."""
@@ -522,6 +615,8 @@ class TestTimeToLive:
             lambda: settle(store, fences[0], step, joins=join),
             lambda: settle(store, claim(store, OTHER, key="o").fence, OTHER, key="o", ends=True),
             lambda: store.cancel(FIRST.run, entry("cancelled")),
+            lambda: store.wait(Place("waiting", "f", "1"), "2", "go", {"signal": "go"}),
+            lambda: store.signal(step.run, "go", ONE, entry("signalled")),
             lambda: store.touch([FIRST.run, OTHER.run]),
         ]
         for number, operation in enumerate(operations):

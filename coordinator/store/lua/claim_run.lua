@@ -10,6 +10,9 @@ if not status then
 end
 -- While a run is compensating, only what undoes its steps runs
 local undoes = status == 'compensating' and string.sub(ARGV[1], -5) == '.undo'
+if status == 'compensating' and redis.call('HEXISTS', run, 'x:' .. ARGV[1]) == 1 then
+  return {'settled', redis.call('HGET', run, 's:' .. ARGV[1])}  -- it is to be undone, and perhaps nobody lived to send that
+end
 if status ~= 'running' and not undoes then
   redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1])
   return {status, ''}

@@ -43,7 +43,11 @@ local undoes = status == 'compensating' and string.sub(step, -5) == '.undo'
 if (status == 'cancelled' or status == 'compensating') and not undoes then
   -- What was still running when its run was cancelled is undone too
   if ARGV[15] == '' or not redis.call('HGET', run, 'undoing') then return {'cancelled', '', '', ''} end
-  if redis.call('HSETNX', run, 'x:' .. step, '1') == 1 then redis.call('HINCRBY', run, 'undoing', 1) end
+  if ARGV[7] == '1' then
+    if redis.call('HEXISTS', run, 'x:' .. step) == 0 then return {'cancelled', '', '', ''} end
+  elseif redis.call('HSETNX', run, 'x:' .. step, '1') == 1 then
+    redis.call('HINCRBY', run, 'undoing', 1)
+  end
   redis.call('HSET', run, 'status', 'compensating')
   redis.call('PEXPIRE', run, ARGV[8])
   return {'undo', '', '', ''}
