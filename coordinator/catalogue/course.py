@@ -1,43 +1,63 @@
-"""Course: the steps of a flow, who hands over to whom, and how they are nested."""
+"""Course: the steps of a flow, and who hands over to whom."""
 
 from __future__ import annotations
 
-from coordinator.agent import Agent
-from coordinator.catalogue.model import FlowEntry, Fork, Giver, Row, StepEntry
+from collections.abc import Iterable
+from dataclasses import replace
+
+from contracts.contract import ContractRef
+from coordinator.catalogue.model import FlowEntry, Giver, StepEntry
+from coordinator.drawing.outline import Node, outline
 from coordinator.flow import Flow
-from coordinator.step import Parallel, Step, positions
+
+Givers = tuple[Giver, ...]
 
 
 def course(flow: Flow) -> FlowEntry:
     """What the documents tell of a flow."""
-    accepts = flow.accepts.ref()
-    steps: list[StepEntry] = []
-    row, results = _row(flow.step, "", (Giver("", accepts),), steps)
-    return FlowEntry(flow.name, accepts, tuple(steps), row, results)
+    drawn = outline(flow)
+    steps: dict[str, StepEntry] = {}
+    results = _row(drawn.nodes, (Giver("", drawn.accepts),), steps)
+    return FlowEntry(flow.name, drawn.accepts, tuple(steps.values()), drawn, results)
 
 
-def _row(
-    step: Step, prefix: str, givers: tuple[Giver, ...], steps: list[StepEntry]
-) -> tuple[Row, tuple[Giver, ...]]:
-    """The row of a sequence, and who gives what follows it; adds its steps to ``steps``."""
-    row: list[StepEntry | Fork] = []
-    for path, part in positions(step, prefix):
-        if isinstance(part, Agent):
-            entry = StepEntry(path, part.name, part.accepts.ref(), part.emits.ref(), givers)
-            steps.append(entry)
-            row.append(entry)
-            givers = (Giver(path, part.emits.ref()),)
-        elif isinstance(part, Parallel):
-            branches: list[tuple[str, Row]] = []
-            joined: list[Giver] = []
-            for name, branch in part.branches:
-                inner, ends = _row(branch, f"{path}.{name}.", givers, steps)
-                branches.append((name, inner))
-                joined += [Giver(end.path, end.contract, _within(name, end.part)) for end in ends]
-            row.append(Fork(tuple(branches)))
-            givers = tuple(joined)
-    return tuple(row), givers
+def _row(nodes: Iterable[Node], givers: Givers, steps: dict[str, StepEntry]) -> Givers:
+    """Who gives what follows a sequence; adds its steps to ``steps``."""
+    for node in nodes:
+        givers = _node(node, givers, steps)
+    return givers
 
 
-def _within(branch: str, part: str) -> str:
-    return f"{branch}.{part}" if part else branch
+def _node(node: Node, givers: Givers, steps: dict[str, StepEntry]) -> Givers:
+    if node.accepts is not None and node.emits is not None:
+        before = steps[node.path].givers if node.path in steps else ()
+        steps[node.path] = StepEntry(node.path, node.name, node.accepts, node.emits, _once(before, givers))
+        return (Giver(node.path, node.emits),)
+    if node.kind == "delay":
+        return givers
+    if node.kind == "each":
+        assert node.item is not None
+        ends = _row(node.tracks[0].nodes, _items(givers, node.item), steps)
+        return tuple(_filling(node.part, end) for end in ends)
+    if node.kind == "repeat":
+        ends = _row(node.tracks[0].nodes, givers, steps)
+        return _row(
+            node.tracks[0].nodes, ends, steps
+        )  # once more: each round begins with what the one before made
+    ends = ()
+    for track in node.tracks:
+        made = _row(track.nodes, givers, steps) if track.gives is None else ()
+        ends += tuple(_filling(track.name, end) for end in made) if node.kind == "parallel" else made
+    return _once(ends)
+
+
+def _items(givers: Givers, item: ContractRef) -> Givers:
+    return _once(replace(giver, contract=item, part="", item=True) for giver in givers)
+
+
+def _filling(field: str, end: Giver) -> Giver:
+    return replace(end, part=f"{field}.{end.part}" if end.part else field)
+
+
+def _once(*givers: Iterable[Giver]) -> Givers:
+    return tuple(dict.fromkeys(giver for some in givers for giver in some))

@@ -2,44 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from coordinator.catalogue.elements import Markup, join, listed, prose, tag
 from coordinator.catalogue.links import chip, link
-from coordinator.catalogue.model import FlowEntry, Fork, Giver, Row, StepEntry
+from coordinator.catalogue.model import FlowEntry, Giver, StepEntry
+from coordinator.drawing.outline import Node, Track
 
 
-def diagram(flow: FlowEntry, notes: Mapping[str, str]) -> Markup:
-    """The steps from start to result, a box each; branches side by side; on each arrow, what is handed over.
+def diagram(flow: FlowEntry, notes: Mapping[str, str], told: Container[str]) -> Markup:
+    """The steps from start to result, a box each; branches, and the cases of a choice, side by side; on each arrow, what is
+    handed over.
 
-    ``notes`` says, by agent, what stands in its box besides its name.
+    ``notes`` says, by agent, what stands in its box besides its name. ``told`` are the flows to which there is something to
+    link.
     """
     return tag(
         "div",
         tag("div", "start", class_="end"),
-        _row(flow.row, notes),
+        _Boxes(flow, notes, told).row(flow.outline.nodes),
         _arrow(flow.results, None),
         tag("div", "result", class_="end"),
         class_="diagram",
     )
 
 
-def _row(row: Row, notes: Mapping[str, str]) -> Markup:
-    return join(*(_fork(part, notes) if isinstance(part, Fork) else _step(part, notes) for part in row))
+class _Boxes:
+    def __init__(self, flow: FlowEntry, notes: Mapping[str, str], told: Container[str]) -> None:
+        self._steps = {step.path: step for step in flow.steps}
+        self._notes = notes
+        self._told = told
 
+    def row(self, nodes: Iterable[Node]) -> Markup:
+        return join(*map(self._node, nodes))
 
-def _step(step: StepEntry, notes: Mapping[str, str]) -> Markup:
-    number, note = tag("span", step.path, class_="path"), notes.get(step.agent)
-    said = tag("div", prose(note), class_="note") if note else None
-    return join(_arrow(step.givers, step), tag("div", number, link("agent", step.agent), said, class_="step"))
+    def _node(self, node: Node) -> Markup:
+        if node.kind == "agent":
+            return self._step(self._steps[node.path])
+        if node.kind == "parallel":
+            return self._tracks(node)
+        said = link("flow", node.name) if node.name in self._told else join(node.name, node.says)
+        head = tag("div", tag("span", node.path, class_="path"), f"{node.kind} ", said, class_="control")
+        return join(head, self._tracks(node) if node.tracks else None)
 
+    def _tracks(self, node: Node) -> Markup:
+        return tag("div", *map(self._track, node.tracks), class_="fork")
 
-def _fork(fork: Fork, notes: Mapping[str, str]) -> Markup:
-    branches = [
-        tag("div", tag("div", name, class_="name"), _row(row, notes), class_="branch")
-        for name, row in fork.branches
-    ]
-    return tag("div", *branches, class_="fork")
+    def _track(self, track: Track) -> Markup:
+        name = tag("div", track.says, class_="name") if track.says else None
+        return tag("div", name, self.row(track.nodes), class_="branch")
+
+    def _step(self, step: StepEntry) -> Markup:
+        number, note = tag("span", step.path, class_="path"), self._notes.get(step.agent)
+        said = tag("div", prose(note), class_="note") if note else None
+        box = tag("div", number, link("agent", step.agent), said, class_="step")
+        return join(_arrow(step.givers, step), box)
 
 
 def _arrow(givers: tuple[Giver, ...], taker: StepEntry | None) -> Markup:

@@ -36,6 +36,7 @@ from coordinator.catalogue.model import (
 from coordinator.catalogue.plain import line, paragraphs
 from coordinator.catalogue.published import Entry, between, declared
 from coordinator.catalogue.servers import servers
+from coordinator.flow import Flow
 from coordinator.loading import Catalogue
 
 
@@ -49,9 +50,10 @@ def gather(catalogue: Catalogue, settings: Settings, published: Iterable[Entry] 
     reach = Versions(entry.known() for entry in entries)
     topology = Topology(settings.prefix, settings.delivery_limit)
     agents = [catalogue.agents[name] for name in sorted(catalogue.agents)]
-    flows = tuple(course(catalogue.flows[name]) for name in sorted(catalogue.flows))
+    loaded = [catalogue.flows[name] for name in sorted(catalogue.flows)]
+    flows = tuple(map(course, loaded))
     return Landscape(
-        contracts=_contracts(agents, flows, entries, reach),
+        contracts=_contracts(agents, loaded, flows, entries, reach),
         agents=tuple(_agent(agent, flows, topology, reach) for agent in agents),
         flows=flows,
         queues=(
@@ -79,13 +81,17 @@ def _agent(agent: Agent, flows: tuple[FlowEntry, ...], topology: Topology, reach
 
 
 def _contracts(
-    agents: list[Agent], flows: tuple[FlowEntry, ...], published: tuple[Entry, ...], reach: Versions
+    agents: list[Agent],
+    loaded: list[Flow],
+    flows: tuple[FlowEntry, ...],
+    published: tuple[Entry, ...],
+    reach: Versions,
 ) -> tuple[ContractEntry, ...]:
     classes: dict[ContractRef, type[Contract]] = {}
-    for agent in agents:
-        for contract in (agent.accepts, agent.emits):
-            for found in (contract, *parts(contract)):
-                classes.setdefault(found.ref(), found)
+    used = [contract for agent in agents for contract in (agent.accepts, agent.emits)]
+    for contract in (*used, *(flow.accepts for flow in loaded)):
+        for found in (contract, *parts(contract)):
+            classes.setdefault(found.ref(), found)
     entries: dict[str, dict[int, Entry]] = defaultdict(dict)
     for entry in published:
         entries[entry.ref.name].setdefault(entry.ref.version, entry)

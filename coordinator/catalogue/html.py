@@ -105,7 +105,8 @@ def _overview(landscape: Landscape) -> Markup:
 
 def _flow(flow: FlowEntry, landscape: Landscape) -> Markup:
     notes = {agent.name: agent.description[0] for agent in landscape.agents if agent.description}
-    return tag("article", tag("h3", flow.name), diagram(flow, notes), id=f"flow-{flow.name}")
+    told = {other.name for other in landscape.flows}
+    return tag("article", tag("h3", flow.name), diagram(flow, notes, told), id=f"flow-{flow.name}")
 
 
 def _contract(contract: ContractEntry) -> Markup:

@@ -11,10 +11,10 @@ from coordinator.catalogue.model import (
     ContractEntry,
     Field,
     FlowEntry,
-    Giver,
     Landscape,
     Version,
 )
+from coordinator.drawing.mermaid import mermaid
 
 
 def markdown(landscape: Landscape) -> str:
@@ -133,7 +133,7 @@ def _queues(landscape: Landscape) -> Iterator[str]:
 def _flow(flow: FlowEntry) -> Iterator[str]:
     yield _heading("###", "flow", flow.name)
     yield f"Starts with {_link('contract', flow.accepts.name, str(flow.accepts))}."
-    yield mermaid(flow)
+    yield f"```mermaid\n{mermaid(flow.outline)}\n```"
     yield table(
         ("step", "agent", "accepts", "emits"),
         [
@@ -146,28 +146,6 @@ def _flow(flow: FlowEntry) -> Iterator[str]:
             for step in flow.steps
         ],
     )
-
-
-def mermaid(flow: FlowEntry) -> str:
-    """The flow as a Mermaid diagram: a box a step, an arrow a handoff."""
-    ids = {"": "start", **{step.path: f"s{number}" for number, step in enumerate(flow.steps, 1)}}
-    lines = ["```mermaid", "flowchart TD", f'  start(["{_label(flow.name)}"])']
-    lines += [f'  {ids[step.path]}["{_label(f"{step.path}  {step.agent}")}"]' for step in flow.steps]
-    lines.append("  result([result])")
-    for step in flow.steps:
-        lines += [f"  {_arrow(giver, ids)} {ids[step.path]}" for giver in step.givers]
-    lines += [f"  {_arrow(giver, ids)} result" for giver in flow.results]
-    return "\n".join([*lines, "```"])
-
-
-def _arrow(giver: Giver, ids: dict[str, str]) -> str:
-    said = f"{giver.part}: {giver.contract}" if giver.part else str(giver.contract)
-    return f'{ids[giver.path]} -->|"{_label(said)}"|'
-
-
-def _label(text: str) -> str:
-    """A text in quotes, with Mermaid's entities for what could end it."""
-    return "".join(c if c.isalnum() or c in " .-_/:" else f"#{ord(c)};" for c in text)
 
 
 def _heading(level: str, kind: str, name: str) -> str:

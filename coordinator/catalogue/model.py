@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from contracts.contract import ContractRef
+from coordinator.drawing.outline import Outline
 
 UNPUBLISHED = "not published"
 PUBLISHED = "published"
@@ -108,11 +109,12 @@ class AgentEntry:
 @dataclass(frozen=True, slots=True)
 class Giver:
     """Where a step gets its input: the step of that ``path``, empty for the start, which gives ``contract``. ``part`` is
-    the field of a join that it fills."""
+    the field of a join that it fills. ``item``: what is given are the items of a list in what it emits."""
 
     path: str
     contract: ContractRef
     part: str = ""
+    item: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,24 +129,14 @@ class StepEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Fork:
-    """Branches at the same time, by name."""
-
-    branches: tuple[tuple[str, Row], ...]
-
-
-Row: TypeAlias = "tuple[StepEntry | Fork, ...]"
-"""Steps one after another."""
-
-
-@dataclass(frozen=True, slots=True)
 class FlowEntry:
-    """A flow: its steps in order, and ``row``, the same as they are nested. ``results`` are its last steps."""
+    """A flow: its agents' places in order, and ``outline``, all of its steps as they are nested. ``results`` are its last
+    ones."""
 
     name: str
     accepts: ContractRef
     steps: tuple[StepEntry, ...]
-    row: Row
+    outline: Outline
     results: tuple[Giver, ...]
 
 

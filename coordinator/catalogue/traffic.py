@@ -120,7 +120,8 @@ def sends(landscape: Landscape) -> Object:
                 if giver.path:
                     sender, taker = places[giver.path], agents[step.agent]
                     name = f"{sender}.send.{taker.name}"
-                    writes = {ContractRef(giver.contract.name, version) for version in agents[sender].writes}
+                    versions = (giver.contract.version,) if giver.item else agents[sender].writes
+                    writes = {ContractRef(giver.contract.name, version) for version in versions}
                     sent = [ref for ref in _accepted(landscape, taker) if ref in writes]
                     operation = made.setdefault(
                         name, _send(landscape, taker, f"{sender} sends", sender, sent)

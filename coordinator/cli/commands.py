@@ -30,10 +30,12 @@ from coordinator.batch import Batch, batch_letters, read_lines, start_batch
 from coordinator.bootsteps import worker_engine
 from coordinator.cli import deployments
 from coordinator.cli.contracts import contracts
+from coordinator.cli.flows import flows
 from coordinator.cli.output import bar, err, out, print_json, table
 from coordinator.cli.timeline import timeline
 from coordinator.client import Coordinator, Run
 from coordinator.deadletters import Letter
+from coordinator.drawing.outline import Outline, outline
 from coordinator.embedded.servers import refuse_embedded
 from coordinator.engine import Engine
 from coordinator.errors import LoadError, RunNotCompleted
@@ -82,6 +84,7 @@ def cli() -> None:
 
 
 cli.add_command(contracts)
+cli.add_command(flows)
 for _command in deployments.COMMANDS:
     contracts.add_command(_command)
 
@@ -147,7 +150,11 @@ def list_runs(limit: int, as_json: bool) -> None:
 @click.argument("run")
 @_json
 def show_run(run: str, as_json: bool) -> None:
-    """The timeline of RUN: every attempt, outcome, failure and replay."""
+    """The timeline of RUN: every attempt, outcome, failure and replay, as its flow is nested.
+
+    Each line has a bar from when the step began to when it ended, with dots before it for how long it waited; ``*`` marks
+    what takes no time. The words of conditions and budgets are those of the flow as it is loaded here.
+    """
     with _coordinator() as coordinator:
         refuse_embedded(coordinator.settings, "showing a run")
         found = coordinator.run(run)
@@ -155,7 +162,7 @@ def show_run(run: str, as_json: bool) -> None:
         if as_json:
             print_json({"run": run, "status": found.status(), "history": story})
         else:
-            out.print(timeline(run, story))
+            out.print(timeline(run, story, _drawn(coordinator, story)))
             out.print(f"status: {found.status()}")
 
 
@@ -306,28 +313,6 @@ def replay_letters(letters: tuple[str, ...], everything: bool, as_json: bool, **
                 err.print(f"{refusal['letter']}: {refusal['reason']}", markup=False)
         if refused:
             raise click.exceptions.Exit(_UNFINISHED)
-
-
-@cli.command()
-@_json
-def flows(as_json: bool) -> None:
-    """The flows that are loaded, step by step."""
-    catalogue = load_modules(load().agents)
-    columns = ("step", "agent", "accepts", "emits")
-    steps = {
-        flow.name: [
-            (place.path, place.agent.name, str(place.agent.accepts.ref()), str(place.agent.emits.ref()))
-            for place in flow.places()
-        ]
-        for flow in catalogue.flows.values()
-    }
-    if as_json:
-        listed = {
-            name: [dict(zip(columns, row, strict=True)) for row in rows] for name, rows in steps.items()
-        }
-        print_json([{"flow": name, "steps": rows} for name, rows in listed.items()])
-    for name, rows in steps.items() if not as_json else ():
-        out.print(table(name, columns, rows))
 
 
 @cli.command()
@@ -565,12 +550,18 @@ def _start_one(
     if as_json:
         print_json({"run": run.id, "status": status, "history": story})
     else:
-        out.print(timeline(run.id, story))
+        out.print(timeline(run.id, story, _drawn(coordinator, story)))
         out.print(f"status: {status}")
         if status == "parked":
             err.print(f"coordinator: {_reason(run)}", markup=False)
     if timeout is not None and status != "completed":
         raise click.exceptions.Exit(_UNFINISHED)
+
+
+def _drawn(coordinator: Coordinator, story: Sequence[dict[str, Any]]) -> Outline | None:
+    """The flow of a run as it is loaded here, if it is."""
+    flow = coordinator.flows.flows.get(story[0].get("flow", "")) if story else None
+    return outline(flow) if flow else None
 
 
 def _reason(run: Run) -> str:

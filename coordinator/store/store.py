@@ -108,6 +108,7 @@ class Claim:
         "completed",
         "cancelled",
         "closed",
+        "compensating",
         "paused",
     ]
     fence: int = 0

@@ -33,11 +33,11 @@ from coordinator.catalogue.asyncapi import asyncapi
 from coordinator.catalogue.envelope import ATTRIBUTES
 from coordinator.catalogue.files import UnwritableFolder, documents, write
 from coordinator.catalogue.gather import gather
-from coordinator.catalogue.markdown import mermaid
 from coordinator.catalogue.marks import code, escaped, prose
 from coordinator.catalogue.model import CHANGED, PUBLISHED, UNPUBLISHED, Landscape
 from coordinator.catalogue.servers import servers
 from coordinator.catalogue.words import bounds, kind
+from coordinator.drawing.mermaid import mermaid
 from coordinator.loading import Catalogue, load_modules
 from tests.eager.shop import Shop
 
@@ -602,7 +602,7 @@ def test_code_spans_hold_backticks() -> None:
 def test_mermaid(shop: Landscape) -> None:
     """A diagram has a box for each step, an arrow for each handoff, and the part that a branch fills in a join."""
     flow = next(flow for flow in shop.flows if flow.name == "shop.header")
-    text = mermaid(flow)
+    text = mermaid(flow.outline)
     assert text.count('["') - 1 == len(flow.steps)
     assert text.count("-->") == 1 + 2 + 2 + 1 + 1
     assert '|"left: shop.thing/1"| s4' in text

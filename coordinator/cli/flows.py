@@ -1,0 +1,83 @@
+"""`coordinator flows`: the flows that are loaded, listed and drawn."""
+
+from __future__ import annotations
+
+import click
+
+from config.settings import load
+from coordinator.cli.output import out, print_json, table
+from coordinator.drawing.mermaid import mermaid
+from coordinator.drawing.outline import outline
+from coordinator.drawing.rails import plain
+from coordinator.drawing.tree import tree
+from coordinator.loading import load_modules
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+_COLUMNS = ("step", "agent", "accepts", "emits")
+
+
+@click.group(invoke_without_command=True)
+@_json
+@click.pass_context
+def flows(context: click.Context, as_json: bool) -> None:
+    """The flows that are loaded: list them, or draw one.
+
+    \b
+    coordinator flows                                       every flow, step by step
+    coordinator flows show payments.payment                 one as a tree
+    coordinator flows show payments.payment --mermaid       one as a Mermaid flowchart
+    """
+    if context.invoked_subcommand is None:
+        _listed(as_json)
+
+
+@flows.command("list")
+@_json
+def list_flows(as_json: bool) -> None:
+    """Every flow, step by step."""
+    _listed(as_json)
+
+
+@flows.command("show")
+@click.argument("name")
+@click.option("--mermaid", "as_mermaid", is_flag=True, help="Print a Mermaid flowchart: --format mermaid.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: --format json.")
+@click.option("--format", "form", type=click.Choice(["tree", "mermaid", "json"]), help="How to draw it.")
+def show_flow(name: str, as_mermaid: bool, as_json: bool, form: str | None) -> None:
+    """Draw the flow NAME: its steps as they are nested, with the contracts that they hand over.
+
+    The number before a step is its path, as in the history of a run; there ``i*`` is ``i0``, ``i1``, ... for the items of a
+    list, and ``r*`` is ``r1``, ``r2``, ... for the rounds of a repetition.
+    """
+    wanted = {form} if form else set()
+    wanted |= {word for word, given in (("mermaid", as_mermaid), ("json", as_json)) if given}
+    if len(wanted) > 1:
+        raise click.UsageError(f"give one of them: {', '.join(sorted(wanted))}")
+    drawn = outline(load_modules(load().agents).flow(name))
+    if wanted == {"json"}:
+        print_json(drawn.to_json())
+    elif wanted == {"mermaid"}:
+        out.print(mermaid(drawn), markup=False, soft_wrap=True)
+    else:
+        for line in tree(drawn, out.width):
+            if out.options.ascii_only:
+                line.plain = plain(line.plain)
+            out.print(line, soft_wrap=True)
+
+
+def _listed(as_json: bool) -> None:
+    catalogue = load_modules(load().agents)
+    steps = {
+        flow.name: [
+            (place.path, place.agent.name, str(place.agent.accepts.ref()), str(place.agent.emits.ref()))
+            for place in flow.places()
+        ]
+        for flow in catalogue.flows.values()
+    }
+    if as_json:
+        listed = {
+            name: [dict(zip(_COLUMNS, row, strict=True)) for row in rows] for name, rows in steps.items()
+        }
+        print_json([{"flow": name, "steps": rows} for name, rows in listed.items()])
+    for name, rows in steps.items() if not as_json else ():
+        out.print(table(name, _COLUMNS, rows))

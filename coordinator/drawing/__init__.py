@@ -1,0 +1,1 @@
+"""Drawings of flows and of runs: in a terminal, and as Mermaid."""
