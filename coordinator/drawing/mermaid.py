@@ -56,9 +56,10 @@ class _Chart:
             case "agent":
                 box = self._step(f'["{said}"]', ends)
                 return [_End(box, str(node.emits))]
-            case "delay":
+            case "delay" | "wait for":
                 box = self._step(f'{{{{"{said}"}}}}', ends)
-                return [_End(box, carries) for carries in dict.fromkeys(end.carries for end in ends)]
+                given = [str(node.emits)] if node.emits else [end.carries for end in ends]
+                return [_End(box, carries) for carries in dict.fromkeys(given)]
             case "parallel":
                 return [end for track in node.tracks for end in self._branch(track, ends)]
             case "choice":

@@ -13,9 +13,10 @@ from coordinator.agent import Agent
 from coordinator.condition import Both, Condition
 from coordinator.fallback import Budget, Cached, Constant
 from coordinator.flow import Flow
-from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.waiting import WaitFor
 
-Kind = Literal["agent", "parallel", "choice", "each", "repeat", "delay", "budget", "flow"]
+Kind = Literal["agent", "parallel", "choice", "each", "repeat", "delay", "budget", "wait for", "flow"]
 _LONGEST = 300
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 
@@ -32,7 +33,7 @@ class Node:
     emits: ContractRef | None = None
     tracks: tuple[Track, ...] = ()
     part: str = ""
-    """The field into which the outputs of items go."""
+    """The field into which the outputs of items go, or in which what waits is kept."""
     item: ContractRef | None = None
     """The contract of an item."""
 
@@ -40,7 +41,7 @@ class Node:
     def title(self) -> str:
         """``shop.price``; ``choice``; ``delay 5 min``; ``flow shop.checkout``."""
         if self.kind == "agent":
-            return self.name
+            return f"{self.name}, {self.says}" if self.says else self.name
         return " ".join(word for word in (self.kind, self.name, self.says) if word)
 
 
@@ -100,10 +101,10 @@ def _nodes(flow: Flow, step: Step, prefix: str) -> tuple[Node, ...]:
 
 def _node(flow: Flow, part: Step, path: str) -> Node:
     match part:
-        case Agent():
-            return Node("agent", path, part.name, accepts=part.accepts.ref(), emits=part.emits.ref())
-        case Delay():
-            return Node("delay", path, says=duration(part.wait))
+        case Agent() | Compensate():
+            return _working(part, path)
+        case Delay() | WaitFor():
+            return _idle(part, path)
         case Flow():
             return Node("flow", path, part.name, tracks=(_track(flow, part.step, path),))
         case Parallel():
@@ -128,6 +129,25 @@ def _again(flow: Flow, part: Step, path: str) -> Node:
     assert isinstance(part, Budget)
     both = (_track(flow, part.step, path, "b", "in time"), _fallback(flow, part, path))
     return Node("budget", path, says=duration(part.within), tracks=both)
+
+
+def _working(part: Agent | Compensate, path: str) -> Node:
+    undone = ""
+    if isinstance(part, Compensate):
+        assert isinstance(part.by, Agent)
+        undone, part = f"undone by {part.by.name}", part.step  # type: ignore[assignment]
+    assert isinstance(part, Agent)
+    return Node("agent", path, part.name, undone, part.accepts.ref(), part.emits.ref())
+
+
+def _idle(part: Delay | WaitFor, path: str) -> Node:
+    """What passes time: a while, or until a signal comes, or what stands in for it."""
+    if isinstance(part, Delay):
+        return Node("delay", path, says=duration(part.wait))
+    said = f"({part.contract.ref()})" + (f", beside {part.keep}" if part.keep else "")
+    if part.timeout:
+        said += f"; after {duration(part.timeout)} a constant"
+    return Node("wait for", path, part.name, said, emits=part.contract.ref(), part=part.keep or "")
 
 
 def _track(flow: Flow, step: Step, path: str, name: str = "", says: str = "") -> Track:

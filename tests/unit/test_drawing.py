@@ -12,7 +12,10 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
-from coordinator import Flow
+from contracts import Contract
+from coordinator import Flow, agent, compensate, constant, wait_for
+from coordinator.catalogue.gather import gather
+from coordinator.catalogue.markdown import markdown
 from coordinator.condition import field
 from coordinator.drawing.chart import chart
 from coordinator.drawing.course import course
@@ -21,8 +24,10 @@ from coordinator.drawing.outline import Outline, duration, outline
 from coordinator.drawing.rails import cut, plain, wrapped
 from coordinator.drawing.story import grouped
 from coordinator.drawing.tree import tree
+from coordinator.loading import Catalogue
 from coordinator.step import choice, each, go_on, parallel, repeat, when
 from tests.drawn import Order, collect, escalate, everything, listed, price, review
+from tests.store_suite import make_settings
 from tests.unit.drawn_story import STORY, entry
 
 EXPECTED = Path(__file__).parent / "drawings"
@@ -207,3 +212,28 @@ class TestRails:
         """All that a drawing adds has a stand-in for terminals that know ASCII only."""
         made = "\n".join([run(STORY, outline(everything)), shown(tree(outline(everything), 100))])
         assert plain(made).isascii()
+
+
+def test_signals_and_compensations() -> None:
+    """A step that waits for a signal, and one that can be undone, say so; the catalogue takes them, too."""
+    undo = agent("drawn.undo")(lambda_of(Order))
+    said = Order(order="o")
+    waits = wait_for("approval", Order, timeout=timedelta(hours=8), otherwise=constant(said))
+    flow = Flow("drawn.signalled", compensate(review, by=undo) >> waits >> escalate)
+    assert [node.title for node in outline(flow).nodes] == [
+        "drawn.review, undone by drawn.undo",
+        "wait for approval (drawn.order/1); after 8 h a constant",
+        "drawn.escalate",
+    ]
+    assert "wait for approval" in mermaid(outline(flow))
+    catalogue = Catalogue()
+    catalogue.add(flow)
+    assert "wait for approval" in markdown(gather(catalogue, make_settings()))
+
+
+def lambda_of(contract: type[Contract]) -> Any:
+    def run(payload: Any) -> Any:
+        return payload
+
+    run.__annotations__ = {"payload": contract, "return": contract}
+    return run
