@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -116,7 +117,7 @@ class Compare(Condition):
             same = self.value is None and found is None
             return same if self.word == "==" else (self.word == "!=" and found is not _MISSING and not same)
         try:
-            return _COMPARES[self.word](_like(self.value, found), self.value)
+            return _COMPARES[self.word](_like(self.value, found), _against(self.value, found))
         except (TypeError, ValueError, InvalidOperation):
             return self.word == "!="
 
@@ -255,6 +256,8 @@ def _constant(value: Any) -> Value:
             f"a field is compared with {type(value).__name__}",
             remedy="compare it with a text, a number, a date, true, false or None",
         )
+    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        raise FlowError(f"a field is compared with {value}", remedy="compare it with a finite number")
     return value
 
 
@@ -286,6 +289,11 @@ def _like(constant: Value, found: Any) -> Any:
     return found
 
 
+def _against(constant: Value, found: Any) -> Any:
+    """The constant itself; a float as the decimal number that was written, where it is compared with one."""
+    return Decimal(str(constant)) if isinstance(constant, float) and isinstance(found, str) else constant
+
+
 def _written(value: Value) -> Any:
     for word, kind in (("decimal", Decimal), ("time", datetime), ("date", date)):
         if isinstance(value, kind):
@@ -296,14 +304,26 @@ def _written(value: Value) -> Any:
 def _read(value: Any) -> Value:
     match value:
         case {"decimal": str(text)}:
-            return Decimal(text)
+            return _decimal(text)
         case {"time": str(text)}:
             return datetime.fromisoformat(text)
         case {"date": str(text)}:
             return date.fromisoformat(text)
+        case float() if not math.isfinite(value):
+            raise ValueError("it is no finite number")
         case str() | int() | float() | bool() | None:
             return value
     raise ValueError("it is no constant")
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError("it is no decimal number") from None
+    if not number.is_finite():
+        raise ValueError("it is no finite number")
+    return number
 
 
 def _shown(value: Value) -> str:
@@ -350,4 +370,6 @@ def _fits(value: Value, found: Any) -> bool:
         return found is bool
     if isinstance(value, (int, float)):
         return issubclass(found, (int, float, Decimal)) and found is not bool
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return issubclass(found, date) and not issubclass(found, datetime)  # a time is written in another way
     return issubclass(found, type(value)) or (isinstance(value, Decimal) and issubclass(found, (int, float)))

@@ -54,7 +54,13 @@ class Starter:
         )
         goes = [move for move in onward.moves if isinstance(move, Go)]
         outgoing = [
-            Outgoing(go.send, onward.sent[go.send.step], go.value.parts or None, go.wait, not go.value.item)
+            Outgoing(
+                go.send,
+                onward.sent[go.send.step],
+                go.value.parts or None,
+                go.wait,
+                not (go.value.item or go.value.joined),
+            )
             for go in goes
         ]
         messages = tuple(_message(out, payload, run, expiry) for out in outgoing)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers import Control, Servers, ServersUnavailable, open_servers
 
-_FOLDERS = ("unit", "eager", "integration", "chaos", "smoke")
+_FOLDERS = ("unit", "eager", "flows", "integration", "chaos", "smoke")
 _MARKED_FOLDERS = frozenset({"integration", "chaos", "smoke"})
 _SERVERS = pytest.StashKey[Servers]()
 

@@ -1,0 +1,90 @@
+"""A flow means the same wherever it runs: what the engine makes of generated flows is what the interpreter says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+
+from config.settings import Settings
+from coordinator import Coordinator
+from coordinator.message import Message
+from coordinator.service import Service
+from tests.flows.generated import Scenario, scenarios
+from tests.flows.judging import idle, judge
+from tests.flows.universe import AGENTS
+
+FLOWS = int(os.environ.get("FLOWS", "300"))
+"""How many flows are run, in all modes together."""
+_TIMEOUT = 10.0  # seconds
+_TOO_MUCH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+
+
+def _settings(*, eager: bool) -> Settings:
+    defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
+    return Settings.model_construct(**{**defaults, "eager": eager})
+
+
+@pytest.fixture(scope="module")
+def eager() -> Iterator[Coordinator]:
+    with Coordinator(_settings(eager=True)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def embedded() -> Iterator[Coordinator]:
+    with Coordinator(_settings(eager=False)) as opened:
+        opened.work(AGENTS)
+        yield opened
+
+
+@pytest.mark.timeout(60 + FLOWS)
+@settings(max_examples=FLOWS * 2 // 5, suppress_health_check=_TOO_MUCH)
+@given(scenario=scenarios())
+def test_eager(eager: Coordinator, scenario: Scenario) -> None:
+    """In eager mode: the same status, result, steps with inputs and outputs, parked steps and effects; after replays too."""
+    judge(eager, scenario)
+    _drain(eager)
+
+
+@pytest.fixture(scope="module")
+def stuttering() -> Iterator[Coordinator]:
+    """Eager, and every message comes twice: once when it is its turn, and again behind those that were sent with it."""
+    with Coordinator(_settings(eager=True)) as opened:
+        publisher: Any = opened.engine.publisher
+        publish = publisher.publish
+        seen: set[str] = set()
+
+        def twice(messages: Iterable[Message], **options: Any) -> None:
+            messages = list(messages)
+            again = [message for message in messages if message.id not in seen]
+            seen.update(message.id for message in again)
+            publish([*messages, *again], **options)
+
+        publisher.publish = twice
+        yield opened
+
+
+@pytest.mark.timeout(60 + FLOWS)
+@settings(max_examples=FLOWS * 2 // 5, suppress_health_check=_TOO_MUCH)
+@given(scenario=scenarios())
+def test_every_message_twice(stuttering: Coordinator, scenario: Scenario) -> None:
+    """And where every message is delivered twice."""
+    judge(stuttering, scenario)
+    _drain(stuttering)
+
+
+@pytest.mark.timeout(60 + FLOWS)
+@settings(max_examples=FLOWS // 5, suppress_health_check=_TOO_MUCH, phases=[Phase.explicit, Phase.generate])
+@given(scenario=scenarios())
+def test_embedded(embedded: Coordinator, scenario: Scenario) -> None:
+    """And with worker threads, where parallel steps are parallel, and waits are waited for."""
+    judge(embedded, scenario, timeout=_TIMEOUT, idle=idle)
+
+
+def _drain(coordinator: Coordinator) -> None:
+    """Put the history into the journal, as no service does in eager mode: what waits is looked through each time."""
+    Service(coordinator.engine, coordinator.journal).drain_history()

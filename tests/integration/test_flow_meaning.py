@@ -1,0 +1,57 @@
+"""A flow means the same on RabbitMQ, Redis and PostgreSQL: see tests/flows/test_meaning.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import Phase, given, settings
+
+from coordinator import Coordinator
+from coordinator.embedded.worker import EmbeddedWorker
+from coordinator.service import Service
+from tests.flows.generated import Scenario, scenarios
+from tests.flows.judging import idle, judge
+from tests.flows.universe import AGENTS
+from tests.servers import Servers
+from tests.workers import open_installation
+
+FLOWS = int(os.environ.get("FLOWS", "300")) // 6
+"""How many flows are run, beside those without servers."""
+_TIMEOUT = 30.0  # seconds
+
+
+@pytest.fixture(scope="module")
+def serving(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coordinator]:
+    """A client with a worker and a coordinator process beside it, in this process: the agents are nowhere else."""
+    with (
+        open_installation(servers, tmp_path_factory.mktemp("flows"), AGENTS="tests.flows.universe") as opened,
+        opened.client() as client,
+    ):
+        engine = client.engine
+        client.work(AGENTS)
+        queues = [engine.topology.queue(agent.name) for agent in AGENTS]
+        engine.publisher.declare(agent.name for agent in AGENTS)
+        for queue in queues:
+            engine.app.amqp.queues.add(queue)
+        service = Service(engine, client.journal)
+        worker = EmbeddedWorker(engine.app, [queue.name for queue in queues], concurrency=8)
+        service.start()
+        worker.start()
+        try:
+            yield client
+        finally:
+            worker.stop()
+            service.stop()
+            with engine.app.connection_for_write() as connection, connection.channel() as channel:
+                for queue in queues:
+                    channel.queue_delete(queue.name)
+
+
+@pytest.mark.timeout(120 + FLOWS)
+@settings(max_examples=FLOWS, phases=[Phase.explicit, Phase.generate])
+@given(scenario=scenarios())
+def test_on_servers(serving: Coordinator, scenario: Scenario) -> None:
+    """On real servers: the same status, result, steps, parked steps and effects as the interpreter says; after replays too."""
+    judge(serving, scenario, timeout=_TIMEOUT, idle=idle)
