@@ -10,7 +10,8 @@ from contracts import Contract, Key
 from coordinator import Flow, agent, parallel
 from coordinator.condition import field
 from coordinator.fallback import budget, cached, constant
-from coordinator.step import choice, delay, each, go_on, repeat, when
+from coordinator.step import choice, compensate, delay, each, go_on, repeat, when
+from coordinator.waiting import wait_for
 
 
 class Line(Contract, name="drawn.line", version=1):
@@ -44,6 +45,25 @@ class Checked(Contract, name="drawn.checked", version=1):
 class Draft(Contract, name="drawn.draft", version=1):
     text: str
     approved: bool = False
+
+
+class Approval(Contract, name="drawn.approval", version=1):
+    granted: bool
+
+
+class Decided(Contract, name="drawn.decided", version=1):
+    order: Order
+    approval: Approval
+
+
+@agent("drawn.decide")
+def decide(decided: Decided) -> Order:
+    return decided.order
+
+
+@agent("drawn.reopen")
+def reopen(order: Order) -> Order:
+    return order
 
 
 @agent("drawn.review")
@@ -111,5 +131,17 @@ everything = Flow(
     >> polishing
     >> delay(timedelta(minutes=5))
     >> budget(send, within=timedelta(seconds=2), fallback=constant(Draft(text="sorry"))),
+)
+waiting = Flow(
+    "drawn.waiting",
+    compensate(review, by=reopen)
+    >> wait_for(
+        "approval",
+        Approval,
+        keep="order",
+        timeout=timedelta(hours=8),
+        otherwise=constant(Approval(granted=False)),
+    )
+    >> decide,
 )
 listed = Flow("drawn.listed", each("lines", price, into="prices"), input=Order)

@@ -28,23 +28,20 @@ def _row(nodes: Iterable[Node], givers: Givers, steps: dict[str, StepEntry]) -> 
     return givers
 
 
-def _signalled(node: Node, givers: Givers) -> Givers:
-    """What follows a signal: its payload, and what was kept beside it. It goes along the way that was waited on."""
-    assert node.emits is not None
-    signals = tuple(Giver(giver.path, node.emits) for giver in givers)
-    if not node.part:
-        return signals
-    kept = (_filling(node.part, giver) for giver in givers)
-    return (*kept, *(_filling(node.name, signal) for signal in signals))
-
-
 def _node(node: Node, givers: Givers, steps: dict[str, StepEntry]) -> Givers:
     if node.accepts is not None and node.emits is not None:
         before = steps[node.path].givers if node.path in steps else ()
         steps[node.path] = StepEntry(node.path, node.name, node.accepts, node.emits, _once(before, givers))
-        return (Giver(node.path, node.emits),)
-    if node.kind in {"delay", "wait for"}:
-        return _signalled(node, givers) if node.kind == "wait for" else givers
+        given = (Giver(node.path, node.emits),)
+        if node.undo is not None:
+            _node(node.undo, given, steps)
+        return given
+    if node.kind == "wait":
+        assert node.emits is not None
+        kept = tuple(_filling(node.part, giver) for giver in givers) if node.part else ()
+        return (*kept, Giver("", node.emits, node.name if node.part else "", signal=node.name))
+    if node.kind == "delay":
+        return givers
     if node.kind == "each":
         assert node.item is not None
         ends = _row(node.tracks[0].nodes, _items(givers, node.item), steps)

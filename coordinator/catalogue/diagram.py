@@ -38,11 +38,13 @@ class _Boxes:
 
     def _node(self, node: Node) -> Markup:
         if node.kind == "agent":
-            return self._step(self._steps[node.path])
+            undo = join("undone by ", link("agent", node.undo.name)) if node.undo else None
+            return self._step(self._steps[node.path], undo)
         if node.kind == "parallel":
             return self._tracks(node)
-        said = link("flow", node.name) if node.name in self._told else join(node.name, node.says)
-        head = tag("div", tag("span", node.path, class_="path"), f"{node.kind} ", said, class_="control")
+        linked = node.kind == "flow" and node.name in self._told
+        said = join("flow ", link("flow", node.name)) if linked else join(node.title)
+        head = tag("div", tag("span", node.path, class_="path"), said, class_="control")
         return join(head, self._tracks(node) if node.tracks else None)
 
     def _tracks(self, node: Node) -> Markup:
@@ -52,10 +54,11 @@ class _Boxes:
         name = tag("div", track.says, class_="name") if track.says else None
         return tag("div", name, self.row(track.nodes), class_="branch")
 
-    def _step(self, step: StepEntry) -> Markup:
+    def _step(self, step: StepEntry, undo: Markup | None) -> Markup:
         number, note = tag("span", step.path, class_="path"), self._notes.get(step.agent)
         said = tag("div", prose(note), class_="note") if note else None
-        box = tag("div", number, link("agent", step.agent), said, class_="step")
+        undone = tag("div", undo, class_="note") if undo else None
+        box = tag("div", number, link("agent", step.agent), said, undone, class_="step")
         return join(_arrow(step.givers, step), box)
 
 

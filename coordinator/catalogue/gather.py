@@ -89,7 +89,8 @@ def _contracts(
 ) -> tuple[ContractEntry, ...]:
     classes: dict[ContractRef, type[Contract]] = {}
     used = [contract for agent in agents for contract in (agent.accepts, agent.emits)]
-    for contract in (*used, *(flow.accepts for flow in loaded)):
+    told = [contract for flow in loaded for contract in (flow.accepts, *flow.signals.values())]
+    for contract in (*used, *told):
         for found in (contract, *parts(contract)):
             classes.setdefault(found.ref(), found)
     entries: dict[str, dict[int, Entry]] = defaultdict(dict)

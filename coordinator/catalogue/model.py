@@ -109,12 +109,14 @@ class AgentEntry:
 @dataclass(frozen=True, slots=True)
 class Giver:
     """Where a step gets its input: the step of that ``path``, empty for the start, which gives ``contract``. ``part`` is
-    the field of a join that it fills. ``item``: what is given are the items of a list in what it emits."""
+    the field of a join that it fills. ``item``: what is given are the items of a list in what it emits. ``signal``: it comes
+    from outside, as the signal of that name."""
 
     path: str
     contract: ContractRef
     part: str = ""
     item: bool = False
+    signal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,16 +131,18 @@ def sends(landscape: Landscape) -> Object:
 
 
 def starts(landscape: Landscape) -> Object:
-    """What the coordinator sends where a flow begins."""
+    """What the coordinator sends where a flow begins, and where it goes on with a signal."""
     agents = {agent.name: agent for agent in landscape.agents}
     made: dict[str, Object] = {}
     for flow in landscape.flows:
         for step in flow.steps:
-            if any(not giver.path for giver in step.givers):
-                taker = agents[step.agent]
-                name = f"{flow.name}.start.{taker.name}"
-                made[name] = _send(landscape, taker, f"the start of {flow.name} sends")
-                made[name]["x-flows"] = [flow.name]
+            for giver in step.givers:
+                if not giver.path:
+                    taker, signal = agents[step.agent], giver.signal
+                    name = f"{flow.name}.{f'signal.{signal}' if signal else 'start'}.{taker.name}"
+                    who = f"the signal {signal} in" if signal else "the start of"
+                    made[name] = _send(landscape, taker, f"{who} {flow.name} sends")
+                    made[name]["x-flows"] = [flow.name]
     return dict(sorted(made.items()))
 
 

@@ -54,7 +54,7 @@ class _Course:
         self._began = began
 
     def run(self, root: Part) -> Lines:
-        own = [Item(self._line("run", entry, self._end(entry))) for entry in root.entries]
+        own = [Item(self._line(_subject(entry), entry, self._end(entry))) for entry in root.entries]
         steps, _ = self._row(list(root.parts.values()), 0.0)
         return [*own[:1], *steps, *own[1:]]
 
@@ -106,17 +106,20 @@ class _Course:
 
     def _entries(self, part: Part, ready: float, note: str) -> tuple[Lines, float]:
         """What happened to one step: a line for the first thing, and what followed beneath it."""
-        if not part.entries:
+        undone = part.undone
+        if not part.entries and not undone:
             return [Item(Line(f"{part.path}  {_title(part)}"))], ready
         made: Lines = []
         for entry in part.entries:
             again = f"attempt {entry['attempt']}" if entry.get("attempt") else ""
-            name = f"{part.path}  {entry.get('agent') or ''}{note}"
+            name = f"{part.path}  {entry.get('agent') or 'step'}{note}"
             made.append(Item(self._line(again if made else name, entry, ready)))
             if entry["kind"] != "late":  # it came after another stood, and nothing waited for it
                 ready = max(ready, self._end(entry))
+        if undone:
+            made += self._entries(undone, self._first(undone), "")[0]
         first, *others = made
-        first.below = others
+        first.below += others
         return [first], ready
 
     def _line(self, label: str, entry: Entry, ready: float) -> Line:
@@ -133,6 +136,11 @@ class _Course:
 
     def _first(self, part: Part) -> float:
         return min(map(self._begin, part.every()), default=0.0)
+
+
+def _subject(entry: Entry) -> str:
+    """What something happened to that is told of no step."""
+    return f"signal {entry['step']}" if entry.get("step") else "run"
 
 
 def _kept(parts: list[Part]) -> list[Part]:

@@ -54,22 +54,37 @@ class _Chart:
         said = label(f"{node.path}  {node.title}")
         match node.kind:
             case "agent":
-                box = self._step(f'["{said}"]', ends)
+                box = self._step(f'["{label(f"{node.path}  {node.name}")}"]', ends)
+                if node.undo:
+                    undone = [_End(box, str(node.emits), "to undo it", dotted=True)]
+                    self._step(f'["{label(f"{node.undo.path}  {node.undo.name}")}"]', undone)
                 return [_End(box, str(node.emits))]
-            case "delay" | "wait for":
+            case "delay":
                 box = self._step(f'{{{{"{said}"}}}}', ends)
-                given = [str(node.emits)] if node.emits else [end.carries for end in ends]
-                return [_End(box, carries) for carries in dict.fromkeys(given)]
-            case "parallel":
-                return [end for track in node.tracks for end in self._branch(track, ends)]
-            case "choice":
-                box = self._step(f'{{"{said}"}}', ends)
-                carries = ", ".join(dict.fromkeys(end.carries for end in ends))
-                return [end for track in node.tracks for end in self._case(track, box, carries)]
+                return [_End(box, carries) for carries in dict.fromkeys(end.carries for end in ends)]
+            case "wait":
+                return [self._signal(node, self._step(f'[/"{said}"/]', ends), ends)]
+            case "parallel" | "choice":
+                return self._ways(node, said, ends)
             case "budget":
                 return self._budget(node, said, ends)
             case _:
                 return self._framed(node, said, ends)
+
+    def _ways(self, node: Node, said: str, ends: list[_End]) -> list[_End]:
+        """Branches at the same time, or the cases of a choice."""
+        if node.kind == "parallel":
+            return [end for track in node.tracks for end in self._branch(track, ends)]
+        box = self._step(f'{{"{said}"}}', ends)
+        carries = ", ".join(dict.fromkeys(end.carries for end in ends))
+        return [end for track in node.tracks for end in self._case(track, box, carries)]
+
+    def _signal(self, node: Node, box: str, ends: list[_End]) -> _End:
+        """What follows a signal: its payload, and where it is kept what arrived there."""
+        if not node.part:
+            return _End(box, str(node.emits))
+        kept = dict.fromkeys(f"{node.part}: {end.carries}" for end in ends)
+        return _End(box, _both(*kept, f"{node.name}: {node.emits}"))
 
     def _branch(self, track: Track, ends: list[_End]) -> list[_End]:
         return [

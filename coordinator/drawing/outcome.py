@@ -20,8 +20,10 @@ def _said(entry: Mapping[str, Any]) -> str:
     attempt = entry.get("attempt") or 1
     if entry["kind"] in {"parked", "retried"}:
         return f"attempt {attempt}: {entry.get('error', '')}"
-    if entry["kind"] in {"replayed", "cancelled"}:
+    if entry["kind"] in {"replayed", "cancelled", "given-up", "paused", "resumed"}:
         return f"by {entry['by']}" if entry.get("by") else ""
+    if entry["kind"] == "refused":
+        return f"{entry.get('error', '')}" + (f", by {entry['by']}" if entry.get("by") else "")
     given = _fields(entry.get("input"))
     made = _fields(entry.get("output"))
     news = {name: value for name, value in made.items() if given.get(name) != value} if made else given
@@ -31,6 +33,8 @@ def _said(entry: Mapping[str, Any]) -> str:
         words.insert(0, f"{entry.get('fallback', '')}:" if words else str(entry.get("fallback", "")))
     elif entry.get("fallback"):
         notes.append(f"from a fallback: {entry['fallback']}")
+    if entry.get("by"):
+        notes.append(f"by {entry['by']}")
     if attempt > 1:
         notes.append(f"attempt {attempt}")
     noted = ", ".join(note for note in notes if note)

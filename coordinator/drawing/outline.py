@@ -16,7 +16,7 @@ from coordinator.flow import Flow
 from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, positions
 from coordinator.waiting import WaitFor
 
-Kind = Literal["agent", "parallel", "choice", "each", "repeat", "delay", "budget", "wait for", "flow"]
+Kind = Literal["agent", "parallel", "choice", "each", "repeat", "delay", "budget", "flow", "wait"]
 _LONGEST = 300
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 
@@ -33,15 +33,19 @@ class Node:
     emits: ContractRef | None = None
     tracks: tuple[Track, ...] = ()
     part: str = ""
-    """The field into which the outputs of items go, or in which what waits is kept."""
+    """The field into which the outputs of items go, or what arrived where a signal is waited for."""
     item: ContractRef | None = None
     """The contract of an item."""
+    undo: Node | None = None
+    """The agent that undoes what this one did."""
 
     @property
     def title(self) -> str:
         """``shop.price``; ``choice``; ``delay 5 min``; ``flow shop.checkout``."""
         if self.kind == "agent":
-            return f"{self.name}, {self.says}" if self.says else self.name
+            return f"{self.name}, undone by {self.undo.name}" if self.undo else self.name
+        if self.kind == "wait":
+            return f"wait for {self.name}{self.says}"
         return " ".join(word for word in (self.kind, self.name, self.says) if word)
 
 
@@ -84,6 +88,8 @@ def every(nodes: tuple[Node, ...]) -> Iterator[Node]:
     """The nodes and those within them, in order."""
     for node in nodes:
         yield node
+        if node.undo:
+            yield node.undo
         for track in node.tracks:
             yield from every(track.nodes)
 
@@ -102,18 +108,32 @@ def _nodes(flow: Flow, step: Step, prefix: str) -> tuple[Node, ...]:
 def _node(flow: Flow, part: Step, path: str) -> Node:
     match part:
         case Agent() | Compensate():
-            return _working(part, path)
-        case Delay() | WaitFor():
-            return _idle(part, path)
+            return _agent(part, path)
         case Flow():
             return Node("flow", path, part.name, tracks=(_track(flow, part.step, path),))
         case Parallel():
             ways = tuple(_track(flow, step, path, name, name) for name, step in part.branches)
             return Node("parallel", path, tracks=ways)
+        case WaitFor():
+            return _wait(part, path)
         case Choice():
             return Node("choice", path, tracks=tuple(_cases(flow, part, path)))
         case _:
             return _again(flow, part, path)
+
+
+def _agent(part: Step, path: str) -> Node:
+    if isinstance(part, Compensate):
+        return replace(_agent(part.step, path), undo=_agent(part.by, f"{path}.undo"))
+    assert isinstance(part, Agent)
+    return Node("agent", path, part.name, accepts=part.accepts.ref(), emits=part.emits.ref())
+
+
+def _wait(part: WaitFor, path: str) -> Node:
+    says = f", beside {part.keep}" if part.keep else ""
+    if part.timeout and part.otherwise:
+        says += f", up to {duration(part.timeout)}, else a constant"
+    return Node("wait", path, part.name, says, emits=part.contract.ref(), part=part.keep or "")
 
 
 def _again(flow: Flow, part: Step, path: str) -> Node:
@@ -126,28 +146,11 @@ def _again(flow: Flow, part: Step, path: str) -> Node:
     if isinstance(part, Repeat):
         says = f"until {_words(part.until)}, at most {part.at_most} times"
         return Node("repeat", path, says=says, tracks=(_track(flow, part.step, path, "r*"),))
+    if isinstance(part, Delay):
+        return Node("delay", path, says=duration(part.wait))
     assert isinstance(part, Budget)
     both = (_track(flow, part.step, path, "b", "in time"), _fallback(flow, part, path))
     return Node("budget", path, says=duration(part.within), tracks=both)
-
-
-def _working(part: Agent | Compensate, path: str) -> Node:
-    undone = ""
-    if isinstance(part, Compensate):
-        assert isinstance(part.by, Agent)
-        undone, part = f"undone by {part.by.name}", part.step  # type: ignore[assignment]
-    assert isinstance(part, Agent)
-    return Node("agent", path, part.name, undone, part.accepts.ref(), part.emits.ref())
-
-
-def _idle(part: Delay | WaitFor, path: str) -> Node:
-    """What passes time: a while, or until a signal comes, or what stands in for it."""
-    if isinstance(part, Delay):
-        return Node("delay", path, says=duration(part.wait))
-    said = f"({part.contract.ref()})" + (f", beside {part.keep}" if part.keep else "")
-    if part.timeout:
-        said += f"; after {duration(part.timeout)} a constant"
-    return Node("wait for", path, part.name, said, emits=part.contract.ref(), part=part.keep or "")
 
 
 def _track(flow: Flow, step: Step, path: str, name: str = "", says: str = "") -> Track:
@@ -189,6 +192,8 @@ def _json(node: Node) -> dict[str, Any]:
         for word, ref in (("accepts", node.accepts), ("emits", node.emits), ("item", node.item))
         if ref
     }
+    if node.undo:
+        made["undo"] = _json(node.undo)
     if node.tracks:
         made["ways"] = [_way(track) for track in node.tracks]
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,9 @@ from coordinator.drawing.outline import Node, Outline, Track, every
 Entry = Mapping[str, Any]
 _DEEPEST = 40
 _NUMBERED = re.compile(r"([a-z]?)(\d{1,9})")
+_UNDO = "undo"
 _LAST = frozenset({"f"})
+_SIGNALS = frozenset({"signalled", "refused"})
 _KINDS = {"c": "choice", "i": "each", "r": "repeat"}
 
 
@@ -34,9 +37,15 @@ class Part:
         return self.word.isdigit()
 
     @property
+    def undone(self) -> Part | None:
+        """What undid the step. A branch may have that name too, and has steps."""
+        found = self.parts.get(_UNDO)
+        return found if found is not None and not found.parts else None
+
+    @property
     def kind(self) -> str:
         """What kind of step it is, by the flow, or else by the paths within it; of a way, empty."""
-        if not self.is_step or (self.node is None and not self.parts):
+        if not self.is_step or (self.node is None and (not self.parts or self.undone)):
             return "agent" if self.is_step else ""
         return self.node.kind if self.node else _guessed(next(iter(self.parts)))
 
@@ -54,14 +63,18 @@ def grouped(story: Sequence[Entry], flow: Outline | None = None) -> Part:
     with another flow of that name.
     """
     root = Part("", "")
+    known = flow if flow is not None and _fits(story, flow) else None
+    waits = _waits(known) if known else {}
     for entry in story:
-        part = root
-        for token in _tokens(entry.get("step") or ""):
+        part, step = root, str(entry.get("step") or "")
+        if entry["kind"] in _SIGNALS:  # there it is the signal's name
+            step = waits.get(step, "")
+        for token in _tokens(step):
             path = f"{part.path}.{token}" if part.path else token
             part = part.parts.setdefault(token, Part(path, token))
         part.entries.append(entry)
-    if flow is not None and _fits(root, flow):
-        _know_steps(root, flow.nodes)
+    if known:
+        _know_steps(root, known.nodes)
     _sort(root)
     return root
 
@@ -73,12 +86,19 @@ def _tokens(path: str) -> list[str]:
     return tokens if len(tokens) <= _DEEPEST else [path]
 
 
-def _fits(root: Part, flow: Outline) -> bool:
+def _waits(flow: Outline) -> dict[str, str]:
+    """Where a signal is waited for, by its name, if it is at one place and once."""
+    nodes = [node for node in every(flow.nodes) if node.kind == "wait"]
+    counts = Counter(node.name for node in nodes)
+    return {node.name: node.path for node in nodes if counts[node.name] == 1 and "*" not in node.path}
+
+
+def _fits(story: Sequence[Entry], flow: Outline) -> bool:
     agents = {node.path: node.name for node in every(flow.nodes) if node.kind == "agent"}
     known = set(agents.items())
     return all(
         any((place, entry["agent"]) in known for place in _templates(entry["step"]))
-        for entry in root.every()
+        for entry in story
         if entry.get("agent") and entry.get("step")
     )
 
@@ -94,7 +114,7 @@ def _know_steps(part: Part, nodes: Sequence[Node]) -> None:
     found = {node.path.rpartition(".")[2]: node for node in nodes}
     reached = max((int(token) for token in part.parts if token.isdigit()), default=0)
     for token, node in found.items():
-        passed = node.kind in {"delay", "wait for"} or (node.kind == "choice" and not node.tracks[-1].nodes)
+        passed = node.kind in ("delay", "wait") or (node.kind == "choice" and not node.tracks[-1].nodes)
         if token not in part.parts and passed and int(token) < reached:
             path = f"{part.path}.{token}" if part.path else token
             part.parts[token] = Part(path, token)

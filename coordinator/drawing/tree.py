@@ -48,8 +48,9 @@ def _items(nodes: Sequence[Node]) -> list[Item[_Line]]:
 
 
 def _line(node: Node) -> _Line:
-    passes = f"{node.accepts} → {node.emits}" if node.kind == "agent" else ""
-    return _Line(printable(node.path, 400), node.title, "cyan" if passes else "bold", passes)
+    passes = f"→ {node.emits}" if node.emits else ""
+    passes = f"{node.accepts} {passes}" if node.accepts else passes
+    return _Line(printable(node.path, 400), node.title, "cyan" if node.kind == "agent" else "bold", passes)
 
 
 def _ways(node: Node) -> list[Item[_Line]]:

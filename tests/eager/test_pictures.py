@@ -71,7 +71,12 @@ def test_flows_are_listed(command: Any) -> None:
     assert command("flows") == command("flows", "list")
     rows = json.loads(command("flows", "--json")[1])
     assert rows == json.loads(command("flows", "list", "--json")[1])
-    assert {row["flow"] for row in rows} == {"drawn.everything", "drawn.polishing", "drawn.listed"}
+    assert {row["flow"] for row in rows} == {
+        "drawn.everything",
+        "drawn.polishing",
+        "drawn.listed",
+        "drawn.waiting",
+    }
 
 
 @pytest.mark.parametrize(
@@ -157,4 +162,7 @@ def test_catalogue() -> None:
     assert {giver["path"] for giver in steps["4.1.r*.1"]["from"]} == {"3", "4.1.r*.1"}
     assert {giver["path"] for giver in steps["2.stock.1.i*.1"]["from"]} == {"1.c1.2", "1.c2.1", ""}
     assert {giver["part"] for giver in steps["2.stock.2"]["from"]} == {"prices"}
+    assert {"drawn.waiting.signal.approval.drawn.decide", "drawn.waiting.start.drawn.review"} <= set(
+        document["operations"]
+    )
     assert "drawn.escalate.send.drawn.price" in document["operations"]

@@ -26,7 +26,7 @@ from coordinator.drawing.story import grouped
 from coordinator.drawing.tree import tree
 from coordinator.loading import Catalogue
 from coordinator.step import choice, each, go_on, parallel, repeat, when
-from tests.drawn import Order, collect, escalate, everything, listed, price, review
+from tests.drawn import Order, collect, escalate, everything, listed, price, review, waiting
 from tests.store_suite import make_settings
 from tests.unit.drawn_story import STORY, entry
 
@@ -67,6 +67,17 @@ class TestFlow:
             "   └─ 1.i*.1  drawn.price   drawn.line/1 → drawn.priced/1",
         ]
         assert '  start -->|"each item, drawn.line/1"| s1' in mermaid(outline(listed))
+
+    def test_a_signal(self) -> None:
+        """A signal that is waited for is told with its contract, its time, and what is kept beside it."""
+        assert shown(tree(outline(waiting), 100)).splitlines()[2:] == [
+            "├─ 1  drawn.review, undone by drawn.reopen                          drawn.order/1 → drawn.order/1",
+            "├─ 2  wait for approval, beside order, up to 8 h, else a constant   → drawn.approval/1",
+            "└─ 3  drawn.decide                                                  drawn.decided/1 → drawn.order/1",
+        ]
+        drawn = mermaid(outline(waiting))
+        assert '  s1 -.->|"to undo it, drawn.order/1"| s2' in drawn
+        assert '  s3 -->|"order: drawn.order/1, approval: drawn.approval/1"| s4' in drawn
 
     def test_a_repetition_begins_again_at_its_first_steps(self) -> None:
         """The dotted arrow of a repetition leads to what it begins with, also where that is a choice."""
@@ -141,6 +152,44 @@ class TestRun:
             Flow("drawn.everything", review >> choice(when(field("amount") > 1, review), otherwise=go_on))
         )
         assert run(STORY, other) == run(STORY)
+
+    def test_signals(self) -> None:
+        """A signal is told where it is waited for; without the flow, as something that happened to the run."""
+        story = [
+            entry("started", 0),
+            entry("settled", 10, "1", "drawn.review", took_ms=10.0),
+            entry("paused", 20, by="ada"),
+            entry("refused", 30, "aproval", error="the flow waits for no signal 'aproval'", by="bob"),
+            entry("signalled", 40, "approval", wrote="drawn.approval/1", input={"granted": True}, by="ada"),
+            entry("settled", 60, "3", "drawn.decide", took_ms=5.0),
+        ]
+        made = run(story, outline(waiting), 120)
+        assert [line.split("  ")[0] for line in made.splitlines() if "─ " in line] == [
+            "├─ run", "├─ 1", "├─ 2", "│", "├─ 3", "├─ run", "└─ signal aproval",
+        ]  # fmt: skip
+        assert "granted=true  (drawn.approval/1, by ada)" in made
+        assert "└─ signal approval" in run(story)
+
+    def test_undone(self) -> None:
+        """What undoes a step is told beneath it, with or without the flow; nothing waits for it."""
+        story = [
+            entry("started", 0),
+            entry("settled", 10, "1", "drawn.review", took_ms=10.0),
+            entry("given-up", 20, by="ada"),
+            entry("settled", 40, "1.undo", "drawn.reopen", took_ms=10.0),
+        ]
+        for flow in (outline(waiting), None):
+            assert [
+                re.split("  +(?=settled|started|given-up)", line)[0]
+                for line in run(story, flow).splitlines()[1:]
+            ] == [
+                "├─ run",
+                "├─ 1  drawn.review",
+                "│  └─ 1.undo  drawn.reopen",
+                "└─ run",
+            ]
+        branch = [entry("started", 0), entry("settled", 10, "1.undo.1", "drawn.review")]
+        assert "1.undo.1  drawn.review" in run(branch)
 
     def test_branches_named_like_items(self) -> None:
         """Where the flow is loaded, a branch may have the name of an item, a round, a case or a budget."""
@@ -222,7 +271,7 @@ def test_signals_and_compensations() -> None:
     flow = Flow("drawn.signalled", compensate(review, by=undo) >> waits >> escalate)
     assert [node.title for node in outline(flow).nodes] == [
         "drawn.review, undone by drawn.undo",
-        "wait for approval (drawn.order/1); after 8 h a constant",
+        "wait for approval, up to 8 h, else a constant",
         "drawn.escalate",
     ]
     assert "wait for approval" in mermaid(outline(flow))
