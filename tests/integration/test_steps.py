@@ -28,9 +28,11 @@ def installation(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def locating(installation: Installation) -> Worker:
+def locating(installation: Installation) -> Iterator[Worker]:
     """The worker of the agent that the tests stop."""
-    return installation.worker("basket.locate", pool="threads", concurrency=2)
+    worker = installation.worker("basket.locate", pool="threads", concurrency=2)
+    yield worker
+    worker.kill()
 
 
 def basket(lines: int = 7, rounds: int = 0) -> steps.Basket:
@@ -59,6 +61,7 @@ def test_every_step(installation: Installation, locating: Worker) -> None:
         assert client.dead_letters() == []
         back = installation.worker("basket.locate", pool="threads")
         wait_until(lambda: _late(runs), description=f"late work counts for nothing\n{back.last_words()}")
+        back.stop()
 
 
 def _late(runs: list[Run]) -> bool:
