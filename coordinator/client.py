@@ -23,12 +23,12 @@ from contracts.errors import CoordinationError, InvalidData
 from contracts.text import is_plain, printable
 from contracts.versions import Versions
 from coordinator.agent import Agent
-from coordinator.deadletters import Desk, Letter
+from coordinator.deadletters import Desk, Letter, somebody
 from coordinator.eager import EagerPublisher
 from coordinator.embedded.servers import EmbeddedEngine
 from coordinator.embedded.worker import EmbeddedWorker
 from coordinator.engine import Engine
-from coordinator.errors import RunCancelled, RunParked, RunTimeout, SignalRefused, UnknownRun
+from coordinator.errors import LoadError, RunCancelled, RunParked, RunTimeout, SignalRefused, UnknownRun
 from coordinator.flow import Flow
 from coordinator.handoff import compose, sent_otherwise
 from coordinator.history import Entry, now
@@ -38,6 +38,7 @@ from coordinator.message import message
 from coordinator.passing import Outgoing, Passing
 from coordinator.published import PublishedRuns
 from coordinator.service import Service
+from coordinator.skipping import skip
 from coordinator.starting import Starter
 from coordinator.store.store import Place, Record, RunRecord
 
@@ -172,6 +173,28 @@ class Coordinator:
     def dead_letters(self, **filters: Any) -> list[Letter]:
         """The dead letters that wait, oldest first; ``flow``, ``run``, ``agent`` or ``kind`` filter them."""
         return self.desk.letters(**filters)
+
+    def skip(
+        self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
+    ) -> None:
+        """Give the parked step of ``letter`` its outcome, and let the run go on as if its agent had made it.
+
+        Raises :class:`~contracts.errors.InvalidData` where ``output`` is not what the agent emits (it must be loaded here),
+        :class:`~coordinator.errors.LoadError` where it is not loaded, and what :func:`coordinator.skipping.skip` raises.
+        """
+        agent = self.engine.agents.get(letter.agent) or self.flows.agents.get(letter.agent)
+        if agent is None:
+            raise LoadError(
+                f"the agent {letter.agent} is not loaded here",
+                "what it emits is not known, so nothing was skipped",
+                "name the module that declares it in COORDINATOR_AGENTS",
+            )
+        if isinstance(output, Contract) and not isinstance(output, agent.emits):
+            raise InvalidData(
+                f"{letter.agent} emits {agent.emits.ref()}, not {output.ref()}", "nothing was skipped"
+            )
+        made = output if isinstance(output, Contract) else agent.emits.from_data(dict(output))
+        skip(self.engine, self.journal, letter.row, made, by=by or somebody(), why=why)
 
     # What is loaded
 

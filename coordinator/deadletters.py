@@ -144,7 +144,7 @@ class Desk:
                 "it stays where it is",
                 REMEDIES[row.kind],
             )
-        who = by or _somebody()
+        who = by or somebody()
         place = Place(row.run, row.flow, row.step)
         entry = Entry(
             "replayed", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=who
@@ -292,7 +292,8 @@ def _failure(row: LetterRow) -> Failure:
     )
 
 
-def _somebody() -> str:
+def somebody() -> str:
+    """Who is logged in."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

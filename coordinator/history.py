@@ -14,6 +14,7 @@ Kind = Literal[
     "retried",
     "parked",
     "replayed",
+    "skipped",
     "cancelled",
     "given-up",
     "paused",
@@ -32,6 +33,7 @@ class Entry:
     kind
         ``started``; ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
         ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
+        ``skipped`` (a person gave the outcome; ``error`` is why),
         ``cancelled``, ``given-up`` (cancelled, and what was done is undone), ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
         what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
         ``fallback`` (a budget was spent, and its fallback took the step's place).

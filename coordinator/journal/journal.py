@@ -176,6 +176,13 @@ class Journal:
         with self._begin() as connection:
             connection.execute(update(dead_letters).where(same).values(state="replayed"))
 
+    def mark_settled(self, letter: str) -> None:
+        """The letter's step has its outcome by another way."""
+        with self._begin() as connection:
+            connection.execute(
+                update(dead_letters).where(dead_letters.c.id == letter).values(state="settled")
+            )
+
     def count_replay(self, letter: str) -> int:
         """Count one more replay of a letter, and give the count."""
         counted = (

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from contracts import Contract, Key
+from contracts import Contract, CoordinationError, Key
+from contracts.errors import InvalidData
 from coordinator import Coordinator, Flow, Permanent, agent, parallel
 from coordinator.agent import Agent
 from coordinator.client import Run
@@ -595,6 +596,53 @@ class TestCompensation:
         gate.set()
         wait_until(lambda: undone == ["one", "two"], description="the second is undone, too")
         wait_until(lambda: run.status() == "cancelled", description="the run is cancelled")
+
+
+class TestSkipping:
+    def parked(self, running: Coordinator) -> tuple[Run, Any]:
+        broken = worked("two", lambda order: {"amount": 1 // order.amount})
+        run = running.start(flow(worked("one") >> broken >> worked("three")), order())
+        assert run.wait(timeout=20) == "parked"
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        return run, letter
+
+    def test_a_person_gives_the_outcome(self, running: Coordinator) -> None:
+        """A parked step is skipped with an outcome that a person gives; who and why is recorded; the run goes on."""
+        run, letter = self.parked(running)
+        given = {"order": "by-hand", "trail": ["one", "ann"]}
+        running.skip(letter, given, by="ann", why="the sum was known")
+        assert run.result(timeout=20).trail == ["one", "ann", "three"]
+        [entry] = [entry for entry in run.history() if entry["kind"] == "skipped"]
+        assert (entry["by"], entry["error"], entry["step"]) == ("ann", "the sum was known", "2")
+        assert running.dead_letters(run=run.id) == []
+        assert [act["action"] for act in running.journal.acts(run.id)] == ["skip"]
+        running.skip(letter, given)  # again, which changes nothing
+        with pytest.raises(CoordinationError, match="has an outcome"):
+            running.skip(letter, {**given, "amount": 7})
+
+    def test_the_outcome_is_checked(self, running: Coordinator) -> None:
+        """What the agent would not emit is refused, and the step stays parked."""
+        run, letter = self.parked(running)
+        for wrong in ({"order": 5}, {}, Line(sku="s")):
+            with pytest.raises(InvalidData):
+                running.skip(letter, wrong)
+        assert run.status() == "parked"
+
+
+def test_a_run_keeps_the_flow_it_was_started_with(running: Coordinator) -> None:
+    """A decision that is taken after another version of the flow is there follows the one that the run began with."""
+    name = f"steps.versioned-{next(_number)}"
+    first, second = worked("first", lambda order: {"amount": 1 // order.amount}), worked("second")
+    old, new = worked("old"), worked("new")
+    run = running.start(
+        Flow(name, first >> choice(when(field("amount") == 3, old), otherwise=new) >> second), order()
+    )
+    assert run.wait(timeout=20) == "parked"
+    deployed = Flow(name, first >> choice(when(field("amount") == 3, new), otherwise=new))
+    assert running.start(deployed, order(amount=1)).result(timeout=20).trail == ["first", "new"]
+    [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+    running.skip(letter, {"order": "o", "amount": 3, "trail": ["first"]})
+    assert run.result(timeout=20).trail == ["first", "old", "second"]
 
 
 class TestPause:
