@@ -12,9 +12,12 @@ UNIT_TESTS := $(or $(wildcard tests/unit tests/eager),tests/unit)
 INTEGRATION_TESTS := $(or $(wildcard tests/integration tests/chaos),tests/integration)
 
 ##@ Try it
-.PHONY: demo
+.PHONY: demo demo-rides
 demo: $(VENV)/.runtime ## run the payments demo: no server, no settings
 	@$(BIN)/coordinator demo payments
+
+demo-rides: $(VENV)/.runtime ## run the rides demo: budgets while a fleet is down; no server, no settings (ARGS="--rate 15")
+	@$(BIN)/coordinator demo rides $(ARGS)
 
 ##@ Run it with docker compose
 .PHONY: up demo-up status logs down
@@ -56,9 +59,12 @@ format: $(VENV)/.dev ## rewrite the code in the house style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 ##@ Measure it
-.PHONY: bench
+.PHONY: bench bench-rides
 bench: $(VENV)/.dev ## what a handoff costs, beside bare Celery (ARGS="--help" for more)
 	@$(BIN)/python -m bench.handoff $(ARGS)
+
+bench-rides: $(VENV)/.dev ## rides on real servers while the ETA fleet is killed and slow: a table and a picture (ARGS="--help")
+	@$(BIN)/python -m bench.rides_outage $(ARGS)
 
 ##@ Maintain it
 .PHONY: lock build clean help

@@ -67,7 +67,7 @@ def _measured(rides: list[RideRequested]) -> dict[str, list[float]]:
         quoted = RideQuoted(
             match=timed("matching", match, ride, context),
             price=timed("pricing", price, ride),
-            eta=timed("eta", eta, ride),
+            eta=timed("eta", eta, ride, context),
         )
         timed("dispatcher", dispatch, quoted, context)
     return took

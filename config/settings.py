@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -71,6 +72,15 @@ class PaymentsSettings(BaseModel):
     """SQLAlchemy URL of the simulated card gateway's own database. None: as above, ``sqlite:///payments-gateway.sqlite3``."""
 
 
+class RidesSettings(BaseModel):
+    """Settings of the reference system *rides*."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    eta_delay: Duration | None = None
+    """How much later the ETA agent answers than it could, to see what its budget is good for."""
+
+
 class Settings(BaseSettings):
     """All settings. Each is read from ``COORDINATOR_<NAME>``; with none set, everything runs in one process.
 
@@ -129,6 +139,7 @@ class Settings(BaseSettings):
     where a person must mend something, but stay, say so, and go on by themselves."""
 
     payments: PaymentsSettings = PaymentsSettings()
+    rides: RidesSettings = RidesSettings()
 
     @model_validator(mode="after")
     def _servers_go_together(self) -> Self:
@@ -165,7 +176,7 @@ def load(**overrides: Any) -> Settings:
         for name in os.environ
         if name.upper().startswith(PREFIX)
         and name.upper() not in known
-        and not name.upper().startswith(f"{PREFIX}PAYMENTS__")
+        and not name.upper().startswith((f"{PREFIX}PAYMENTS__", f"{PREFIX}RIDES__"))
     ]
     if unknown:
         raise SettingsError(
@@ -183,6 +194,25 @@ def load(**overrides: Any) -> Settings:
         ) from None
     except MalformedSetting as error:
         raise SettingsError(f"the settings are not valid: {error}", "nothing was started") from None
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment for a process that is to have these settings, and else what this one has."""
+    others = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+    return others | dict(_variables(settings, PREFIX))
+
+
+def _variables(settings: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
+    for field in type(settings).model_fields:
+        name, value = prefix + field.upper(), getattr(settings, field)
+        if isinstance(value, BaseModel):
+            yield from _variables(value, f"{name}__")
+        elif isinstance(value, timedelta):
+            yield name, f"{value / timedelta(milliseconds=1):.6f}ms"
+        elif isinstance(value, tuple):
+            yield name, ",".join(value)
+        elif value is not None:
+            yield name, str(value)
 
 
 def _check_scheme(name: str, url: str | None, schemes: tuple[str, ...]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import AwareDatetime, Field, ValidationInfo, field_validator, model_validator
 
 from contracts.contract import Contract, Key
 from contracts.numbers import ExactDecimal
@@ -16,6 +17,9 @@ LONGEST_RIDE_SECONDS = 86_400
 LONGEST_RIDE_METRES = 1_000_000
 HIGHEST_SURGE = 3
 
+_ZONE_LATITUDE = 0.03
+_ZONE_LONGITUDE = 0.04
+_ZONE = r"^[A-Za-z0-9._-]*$"
 _ID = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
@@ -24,6 +28,11 @@ class Point(Contract):
 
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
+
+
+def zone_of(place: Point) -> str:
+    """The zone in which a place lies: a field of about 3 km by 3 km (at 48 degrees) in a grid over the whole map."""
+    return f"{math.floor(place.latitude / _ZONE_LATITUDE)}.{math.floor(place.longitude / _ZONE_LONGITUDE)}"
 
 
 class RideTerms(Contract):
@@ -46,9 +55,20 @@ class RideTerms(Contract):
 
 
 class RideRequested(RideTerms, name="rides.ride-requested", version=1):
-    """Somebody wants a ride. ``drivers_nearby`` is how many free drivers the rider's app showed around the pickup."""
+    """Somebody wants a ride. ``drivers_nearby`` is how many free drivers the rider's app showed around the pickup.
+
+    ``pickup_zone`` and ``dropoff_zone`` say roughly where that is; left out, they are :func:`zone_of` the places.
+    """
 
     drivers_nearby: int = Field(ge=0, le=10_000)
+    pickup_zone: str = Field(default="", max_length=32, pattern=_ZONE, validate_default=True)
+    dropoff_zone: str = Field(default="", max_length=32, pattern=_ZONE, validate_default=True)
+
+    @field_validator("pickup_zone", "dropoff_zone")
+    @classmethod
+    def _is_where_the_place_is(cls, zone: str, known: ValidationInfo) -> str:
+        place = known.data.get(str(known.field_name).removesuffix("_zone"))
+        return zone or (zone_of(place) if isinstance(place, Point) else "")
 
 
 class DriverMatched(RideTerms, name="rides.driver-matched", version=1):
@@ -78,7 +98,7 @@ class EtaEstimated(Contract, name="rides.eta-estimated", version=1):
     """How long the trip takes from pickup to dropoff.
 
     ``basis``: ``routed`` over the road graph for this very trip, ``cached`` from an earlier trip like it, ``estimated``
-    without a route. It names no ride, so that an estimate of the same trip made earlier may stand in for it.
+    without a route. An estimate that stands in for another is as it was made; who takes it says so in its own ``basis``. It names no ride, so that an estimate of the same trip made earlier may stand in for it.
     """
 
     pickup: Point

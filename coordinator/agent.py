@@ -29,6 +29,13 @@ class Context:
         From 1.
     deadline
         When the work is no longer wanted; None: always wanted.
+    fallback
+        Which fallback the input is, ``cache age=1.2s``, or by branch which parts of it are one, ``eta: constant``; empty:
+        none of it.
+    given_up
+        Whether the budget of this step is spent by now, and a fallback has taken its place: what it makes counts for
+        nothing. Ask it after an effect that would have to be undone then. Raises
+        :class:`~coordinator.errors.ServerError`.
     """
 
     run_id: str
@@ -40,6 +47,8 @@ class Context:
     deadline: datetime | None
     settings: Settings
     logger: logging.LoggerAdapter[logging.Logger]
+    fallback: str = ""
+    given_up: Callable[[], bool] = lambda: False
 
 
 Function = Callable[..., Any]

@@ -134,7 +134,7 @@ class Coordinator:
         if not begun.whole and self.engine.store.run(run) is not None:
             messages += starter.rest(begun, place, typed, expiry)
         if found == "created" or (found == "unpublished" and run not in self._published) or not begun.whole:
-            for wait in dict.fromkeys(wait for _, wait in messages):
+            for wait in sorted({wait for _, wait in messages}):  # what is sooner is sent sooner
                 ready = [sent for sent, when in messages if when == wait]
                 self.engine.publisher.publish(ready, delay=wait or None, exact=True)
             self._published.add(run)
@@ -230,22 +230,25 @@ class Coordinator:
     ) -> None:
         self.close()
 
-    def work(self, agents: Iterable[Agent]) -> None:
-        """Embedded: have agents work here, from now on. Eager: make them known. Otherwise workers do that."""
+    def work(self, agents: Iterable[Agent]) -> EmbeddedWorker | None:
+        """Embedded: have agents work here, from now on; gives the worker of those that are new, which can be stopped and
+        started again. Eager: make them known. Otherwise workers do that."""
         new = self.engine.register(agents)
         if self.settings.embedded or self.settings.eager:
             for agent in new:  # who is here reads what its code reads, as long as this process lives
                 self.engine.store.announce(self.engine.manifest(agent).to_json(), "here", _FOREVER)
-        if new and self.settings.embedded and not self.settings.eager:
-            self.engine.publisher.declare(agent.name for agent in new)
-            queues = [self.engine.topology.queue(agent.name) for agent in new]
-            for queue in queues:
-                self.engine.app.amqp.queues.add(queue)
-            worker = EmbeddedWorker(
-                self.engine.app, [queue.name for queue in queues], self.settings.embedded_concurrency
-            )
-            worker.start()
-            self._workers.append(worker)
+        if not new or not self.settings.embedded or self.settings.eager:
+            return None
+        self.engine.publisher.declare(agent.name for agent in new)
+        queues = [self.engine.topology.queue(agent.name) for agent in new]
+        for queue in queues:
+            self.engine.app.amqp.queues.add(queue)
+        worker = EmbeddedWorker(
+            self.engine.app, [queue.name for queue in queues], self.settings.embedded_concurrency
+        )
+        worker.start()
+        self._workers.append(worker)
+        return worker
 
     def _engine(self) -> Engine:
         if self.settings.eager:

@@ -430,6 +430,7 @@ class Handoff:
     def _context(self, opened: _Opened) -> Context:
         place = opened.place
         story = {"run": place.run, "step": place.step, "agent": self.agent.name}
+        budgets = course.scopes(opened.cursor)
         return Context(
             run_id=place.run,
             flow=place.flow,
@@ -440,6 +441,8 @@ class Handoff:
             deadline=opened.envelope.expiry_time,
             settings=self._settings,
             logger=_StoryLogger(_log, story),
+            fallback=opened.envelope.fallback or "",
+            given_up=lambda: any(self._store.closed(place, path) for path in budgets),
         )
 
     def _entry(

@@ -48,7 +48,8 @@ class Entry:
     original
         The version that the producer of the input made, where the input was written in another for its readers.
     fallback
-        Which fallback this is, or that the input was one: ``cache age=12.3s``, ``constant``, ``agent``.
+        Which fallback this is, or that the input was one: ``cache age=12.3s``, ``constant``, ``agent``; where
+        branches were joined, which of them: ``eta: constant``; of a list: ``2 of 9 items``.
     migrated
         The migrations that the input went through here, in order.
     """

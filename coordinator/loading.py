@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import pkgutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -74,8 +75,16 @@ def find_demo(system: str) -> Any:
     """The module that shows a reference system: ``tasks.<system>.demo``. Raises :class:`LoadError` for another name."""
     name = f"tasks.{system}.demo"
     if not system.isidentifier() or importlib.util.find_spec("tasks") is None or not _exists(name):
-        raise LoadError(f"there is no demo called {printable(system, 40)!r}", remedy="there is: payments")
+        raise LoadError(
+            f"there is no demo called {printable(system, 40)!r}", remedy=f"there are: {', '.join(_demos())}"
+        )
     return _imported(name)
+
+
+def _demos() -> list[str]:
+    tasks = importlib.util.find_spec("tasks")
+    folders = tasks.submodule_search_locations if tasks else None
+    return [found.name for found in pkgutil.iter_modules(folders) if _exists(f"tasks.{found.name}.demo")]
 
 
 def _exists(name: str) -> bool:

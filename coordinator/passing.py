@@ -119,14 +119,15 @@ class Passing:
         """What follows an arrival: the items whose turn it is, and what the joins put together once they are complete."""
         found: list[Outgoing] = []
         reached = settled.level if settled.waiting else len(arrival.joins)
+        in_time = settled.level > 1 if settled.waiting else settled.joined is not None
+        if arrival.keep is not None and in_time:
+            self._store.keep(arrival.keep[0], part, arrival.keep[1])
         for lane in arrival.lanes[:reached]:
             item = self._store.held(place, lane.path, lane.following) if lane else None
             if lane and item is not None:
                 found += self._moved(place, course.released(lane, item))
         if settled.waiting or settled.joined is None:
             return found
-        if arrival.keep is not None and not settled.mark:
-            self._store.keep(arrival.keep[0], part, arrival.keep[1])
         if not arrival.then.chain:
             return found  # the run has ended
         moves = course.after(arrival.then, _joined(settled.joined))

@@ -9,6 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from kombu import Queue
@@ -27,10 +28,16 @@ _log = logging.getLogger(__name__)
 
 _TOUCH_EVERY = 3600.0  # seconds
 _HEARTBEAT = 20  # seconds
+_TIMERS = (
+    "timers",
+    "timers-2",
+    "timers-3",
+    "timers-4",
+)  # budgets end together, and each waits for servers a few times
 
 
 class Service:
-    """The coordinator process as four threads. Any number of processes may run it at once."""
+    """The coordinator process as a few threads. Any number of processes may run it at once."""
 
     def __init__(self, engine: Engine, journal: Journal) -> None:
         self._engine = engine
@@ -48,7 +55,7 @@ class Service:
         self._engine.publisher.declare([])
         jobs: list[tuple[str, Callable[[], None], float]] = [
             ("letters", self._drain_letters, 1.0),
-            ("timers", self._take_timers, 1.0),
+            *((name, partial(self._take_timers, name), 1.0) for name in _TIMERS),
             ("history", self.drain_history, 0.2),
             ("sweep", self.sweep, 2.0),
         ]
@@ -113,8 +120,8 @@ class Service:
     def _drain_letters(self) -> None:
         self._consume("letters", self._engine.topology.dead_letters, self._letter, self._ready.set)
 
-    def _take_timers(self) -> None:
-        self._consume("timers", self._engine.topology.timers, self._timer, lambda: None)
+    def _take_timers(self, name: str) -> None:
+        self._consume(name, self._engine.topology.timers, self._timer, lambda: None)
 
     def _consume(
         self, name: str, queue: Queue, take: Callable[[Any], None], ready: Callable[[], None]

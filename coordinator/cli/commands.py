@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import signal
 import sys
@@ -437,14 +438,33 @@ def health() -> None:
     raise click.exceptions.Exit(print_health())
 
 
-@cli.command(context_settings={"ignore_unknown_options": True})
+@cli.command()
 @click.argument("system")
+@click.option("--seconds", type=click.FloatRange(3, 3600), help="How long it is to take (rides: 20).")
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 1000), help="How many requests are made in a second (rides: 10)."
+)
+@click.option(
+    "--input",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A JSON Lines file of ride requests (rides: made).",
+)
 @_json
-def demo(system: str, as_json: bool) -> None:
-    """Show a reference SYSTEM at work: payments."""
+def demo(system: str, as_json: bool, **options: Any) -> None:
+    """Show a reference SYSTEM at work: payments, or rides.
+
+    payments: a thousand payments, the ledger down for some; what is parked is replayed until every run has ended.
+
+    rides: the ETA fleet is stopped for a while and comes back slow; dispatch goes on within its budgets. On servers it
+    starts workers of its own, in a namespace of its own.
+    """
     module = find_demo(system)
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() - inspect.signature(module.run).parameters.keys():
+        raise click.UsageError(f"the demo of {system} has no --{'input' if name == 'file' else name}")
     with _coordinator(quiet=True) as coordinator:
-        module.run(coordinator, as_json=as_json)
+        module.run(coordinator, as_json=as_json, **given)
 
 
 def shown(letter: Letter) -> dict[str, Any]:

@@ -100,6 +100,25 @@ class Journal:
         with self._begin() as connection:
             return {source: json.loads(text) for source, text in connection.execute(query)}
 
+    def newest(self) -> int:
+        """The number of the newest entry; 0 where there is none."""
+        with self._begin() as connection:
+            return int(connection.scalar(select(func.max(history.c.id))) or 0)
+
+    def since(self, number: int, limit: int = 5_000) -> list[tuple[int, dict[str, Any]]]:
+        """The entries of all runs that were written after the one of that number, oldest first, with their numbers.
+
+        Where several coordinator processes write at once, one that is late can be missed.
+        """
+        query = (
+            select(history.c.id, history.c.entry)
+            .where(history.c.id > number)
+            .order_by(history.c.id)
+            .limit(limit)
+        )
+        with self._begin() as connection:
+            return [(found, json.loads(text)) for found, text in connection.execute(query)]
+
     def recent_runs(self, limit: int = 50) -> list[dict[str, Any]]:
         """The entries with which the newest runs began."""
         query = (

@@ -11,6 +11,7 @@ import threading
 from functools import cache
 from typing import Final
 
+from tasks.rides.brake import Brake
 from tasks.rides.city import City
 from tasks.rides.demand import Demand
 from tasks.rides.fleet import Fleet, stationed
@@ -40,11 +41,18 @@ def demand() -> Demand:
         return _demand()
 
 
+def brake() -> Brake:
+    """What slows ETA down."""
+    with _first_use:
+        return _brake()
+
+
 def start_over() -> None:
-    """Forget reservations and demand, for tests and demos. Not while agents run."""
+    """Forget reservations and demand, and let go of the brake, for tests and demos. Not while agents run."""
     with _first_use:
         _fleet.cache_clear()
         _demand.cache_clear()
+        _brake.cache_clear()
 
 
 @cache
@@ -60,3 +68,8 @@ def _fleet() -> Fleet:
 @cache
 def _demand() -> Demand:
     return Demand()
+
+
+@cache
+def _brake() -> Brake:
+    return Brake()

@@ -11,6 +11,9 @@ CURRENCY: Final[Currency] = "EUR"
 LOWEST_FARE: Final = Decimal("6.00")
 """Before surge."""
 
+FLAT_FARE: Final = Decimal("18.00")
+"""For a trip whose price cannot be found out in time, surge and all."""
+
 _BASE = Decimal("3.50")
 _PER_KILOMETRE = Decimal("1.10")
 _PER_MINUTE = Decimal("0.35")

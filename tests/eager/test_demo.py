@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from coordinator.cli import main
+from coordinator.client import Coordinator
+from tasks.rides import systems
+from tasks.rides.demo import rush_hour
+from tasks.rides.flow import dispatching
+from tasks.rides.requests import make_requests, write_requests
+from tasks.rides.show import Plan, Show
+from tasks.rides.stage import open_stage
+
+LONG = timedelta(minutes=1)
 
 
 def test_the_demo_brings_every_payment_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,3 +40,68 @@ def test_the_demo_brings_every_payment_to_its_end(capsys: pytest.CaptureFixture[
         "doubled": 0,
         "balanced": True,
     }
+
+
+def test_rides_go_on_without_eta(live_coordinator: Coordinator) -> None:
+    """While ETA is stopped or slow, every ride is dispatched with what stands in; before and after, nothing does. Budgets
+    are such that a busy machine spends none."""
+    flow = dispatching(matching=LONG, pricing=LONG, routing=timedelta(seconds=1))
+    with open_stage(live_coordinator, flow) as stage:
+        show = Show(stage, Plan(6, 5, rush_hour(100), flow, slow=timedelta(seconds=2)))
+        show.play()
+    figures = show.figures()
+    shares = {name: of["fallback_share"] for name, of in figures["phases"].items()}
+    assert figures["lost"] == 0
+    assert figures["requests"] >= 25
+    assert (shares["before"], shares["stopped"], shares["after"]) == (0, 1, 0)
+    assert shares["slow"] > 0
+    for of in figures["phases"].values():
+        assert of["fallbacks"]["no-driver"] == of["fallbacks"]["flat-fare"] == 0
+
+
+def test_the_demo_of_rides(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The rides of a file are asked for over and over, none is lost, and lines that are no ride are told."""
+    write_requests(tmp_path / "rides.jsonl", make_requests(systems.city(), 5, 1))
+    with (tmp_path / "rides.jsonl").open("a") as file:
+        file.write("{}\n")
+    main(
+        ["demo", "rides", "--json", "--seconds", "3", "--rate", "5", "--input", str(tmp_path / "rides.jsonl")]
+    )
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["lost"], figures["refused"], figures["where"]) == (0, 1, "embedded")
+    assert figures["requests"] >= 12
+    assert set(figures["phases"]) == {"before", "stopped", "slow", "after"}
+    assert set(figures["phases"]["stopped"]["latency_ms"]) == {
+        "matching",
+        "pricing",
+        "eta",
+        "dispatcher",
+        "whole",
+    }
+    assert figures["phases"]["stopped"]["fallback_share"] > 0
+
+
+def test_the_demo_of_rides_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """People get a table: the latency of each agent by its budget, and what stood in."""
+    main(["demo", "rides", "--seconds", "3", "--rate", "3"])
+    shown = capsys.readouterr().out
+    assert "0 lost" in shown
+    assert all(f"ETA {phase}" in shown for phase in ("up", "stopped", "slow", "up again"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["payments", "--rate", "3"], "the demo of payments has no --rate"),
+        (["shop"], "there are: payments, rides"),
+        (["rides", "--input", "no-such-file"], "no-such-file"),
+        (["rides", "--rate", "0"], "0.1<=x<=1000"),
+    ],
+)
+def test_a_demo_that_cannot_be_shown(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a demo cannot do is said, and nothing is started."""
+    with pytest.raises(SystemExit):
+        main(["demo", *arguments])
+    assert said in " ".join(capsys.readouterr().err.split())

@@ -4,7 +4,9 @@ import itertools
 import logging
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -22,11 +24,16 @@ from contracts.rides import (
 )
 from coordinator import Context, Coordinator
 from coordinator.loading import load_modules
-from tasks.rides import dispatch, eta, match, price, ride, systems
+from tasks.rides import dispatch, eta, match, price, systems
+from tasks.rides.flow import dispatching
 from tasks.rides.requests import make_requests
+from tasks.rides.tariff import FLAT_FARE
 from tests.waiting import wait_until
 
 TIMEOUT = 20.0
+NEVER = timedelta(minutes=1)
+ride = dispatching(matching=NEVER, pricing=NEVER, routing=NEVER)
+"""The flow with budgets that even a busy machine never spends."""
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +110,38 @@ def test_ride_outside_the_city_is_parked(anywhere: Coordinator) -> None:
     assert {(letter.kind, letter.error) for letter in letters} == {("error", "OutsideCity")}
 
 
+def test_what_stands_in(coordinator: Coordinator) -> None:
+    """Where nobody can say who drives, what it costs and how long it takes, the ride ends without a driver, at a flat fare
+    and as the crow flies; and the dispatch knows."""
+    [request] = requests(1)
+    far = request.model_copy(update={"dropoff": Point(latitude=48.3, longitude=11.5)})
+    run = coordinator.start(ride, far)
+    found: RideDispatched = run.result(TIMEOUT)
+    assert (found.outcome, found.basis) == ("no-driver", "estimated")
+    assert (found.amount, found.surge) == (FLAT_FARE, Decimal(1))
+    [last] = [entry for entry in run.history() if entry["kind"] == "settled" and entry["step"] == "2"]
+    assert last["fallback"] == "match: agent; price: agent; eta: agent"
+
+
+def test_eta_of_an_earlier_trip(coordinator: Coordinator) -> None:
+    """Where ETA fails, that of the last trip between the same zones stands in, and the dispatch says so."""
+    [request] = requests(1)
+    earlier = coordinator.start(ride, request).result(TIMEOUT)
+    far = request.model_copy(
+        update={"ride_id": "ride-2", "dropoff": Point(latitude=48.3, longitude=11.5), "seats": 4}
+    )
+    found = coordinator.start(ride, far).result(TIMEOUT)
+    assert (earlier.basis, found.basis) == ("routed", "cached")
+
+
+def test_driver_of_a_ride_that_went_on_is_free(coordinator_settings: Settings) -> None:
+    """A match that comes too late gives its driver back."""
+    [request] = requests(1)
+    late = replace(context(request.ride_id, coordinator_settings), given_up=lambda: True)
+    assert match(request, late).outcome == "no-driver"
+    assert systems.fleet().available(request.requested_at) == systems.DRIVERS
+
+
 def test_malformed_request_starts_nothing(anywhere: Coordinator) -> None:
     """A request that is none is refused without a run."""
     [request] = requests(1)
@@ -116,7 +155,7 @@ def test_agents_alone(coordinator_settings: Settings) -> None:
     told = context(request.ride_id, coordinator_settings)
     matched: DriverMatched = match(request, told)
     priced: RidePriced = price(request)
-    estimated: EtaEstimated = eta(request)
+    estimated: EtaEstimated = eta(request, told)
     assert match(request, told) == matched
     assert price(request) == priced
     assert priced.surge == 1
@@ -131,7 +170,7 @@ def test_agents_agree_on_the_city(coordinator_settings: Settings) -> None:
     """The driver whom matching reserves is busy for as long as the way to the pickup and the ETA say."""
     [request] = requests(1)
     matched = match(request, context(request.ride_id, coordinator_settings))
-    busy = matched.pickup_seconds + eta(request).seconds
+    busy = matched.pickup_seconds + eta(request, context("", coordinator_settings)).seconds
     at = request.requested_at + timedelta(seconds=busy)
     assert systems.fleet().available(at) == systems.DRIVERS - 1
     assert systems.fleet().available(at + timedelta(minutes=1)) == systems.DRIVERS
@@ -166,5 +205,6 @@ def test_other_zone_or_later_is_not_dearer() -> None:
 def test_system_is_loaded_by_name() -> None:
     """A worker finds the agents and the flow by the name of the module."""
     found = load_modules(["tasks.rides"])
-    assert set(found.agents) == {"rides.matching", "rides.pricing", "rides.eta", "rides.dispatcher"}
+    own = {"rides.matching", "rides.pricing", "rides.eta", "rides.dispatcher"}
+    assert set(found.agents) == own | {"rides.no-driver", "rides.flat-fare", "rides.straight-line"}
     assert set(found.flows) == {"rides.dispatch"}

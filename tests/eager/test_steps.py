@@ -13,7 +13,7 @@ from pydantic import Field
 
 from contracts import Contract, CoordinationError, Key
 from contracts.errors import InvalidData
-from coordinator import Coordinator, Flow, Permanent, agent, parallel
+from coordinator import Context, Coordinator, Flow, Permanent, agent, parallel
 from coordinator.agent import Agent
 from coordinator.client import Run
 from coordinator.condition import field
@@ -304,6 +304,65 @@ class TestBudget:
         [entry] = [entry for entry in run.history() if entry["kind"] == "fallback"]
         assert entry["fallback"].startswith("cache age=")
         assert running.start(made, order(amount=2, trail=["zone-2"])).result(timeout=20).cents == 0
+
+    def test_in_a_branch(self, running: Coordinator) -> None:
+        """What follows a join is told which branches are fallbacks, and of how many items; an outcome is kept for later,
+        whether its branch is the last or not."""
+        told: list[str] = []
+
+        class Both(Contract, name=f"steps.marked-{next(_number)}", version=1):
+            left: Order
+            right: Order
+
+        @agent(f"steps.told-{next(_number)}")
+        def tell(both: Both, context: Context) -> Order:
+            told.append(context.fallback)
+            return both.left
+
+        @agent(f"steps.told-{next(_number)}")
+        def tell_items(prices: Prices, context: Context) -> Order:
+            told.append(context.fallback)
+            return Order(order=str(len(prices.prices)))
+
+        zone = cached("trail", max_age=timedelta(minutes=5), otherwise=constant(Order(order="x")))
+        left = budget(self.slow("one", threading.Event()), within=self.LATE, fallback=zone)
+        later = delay(self.LATE / 2) >> worked("right")
+        made = flow(parallel(left=left, right=later) >> tell, input=Order)
+        assert running.start(made, order(trail=["z"])).result(timeout=20).trail == ["z", "one"]
+        assert running.start(made, order(trail=["z"], amount=2)).result(timeout=20).trail == ["z", "one"]
+        assert told[0] == ""
+        assert told[1].startswith("left: cache age=")
+        free = budget(
+            pricing(lambda line: line.pieces > 1),
+            within=self.LATE,
+            fallback=constant(Priced(sku="f", cents=0)),
+        )
+        made = flow(each("lines", free, into="prices") >> tell_items, input=Order)
+        lines = [Line(sku="a"), Line(sku="b", pieces=2), Line(sku="c", pieces=3)]
+        assert running.start(made, order(lines=lines)).result(timeout=20).order == "3"
+        assert told[2] == "2 of 3 items"
+
+    def test_given_up(self, live_coordinator: Coordinator) -> None:
+        """A step can ask whether its budget is spent and something stands in for it."""
+        seen: list[bool] = []
+        gate = threading.Event()
+
+        @agent(f"steps.asks-{next(_number)}")
+        def ask(order: Order, context: Context) -> Order:
+            seen.append(context.given_up())
+            gate.wait(5)
+            seen.append(context.given_up())
+            return order
+
+        made = flow(budget(ask, within=self.LATE, fallback=worked("other")) >> worked("last"))
+        run = live_coordinator.start(made, order())
+        wait_until(
+            lambda: any(entry.get("step") == "1.f.1" for entry in run.history()),
+            description="it has a fallback",
+        )
+        gate.set()
+        wait_until(lambda: len(seen) == 2, description="it has asked twice")
+        assert seen == [False, True]
 
     def test_slow_step(self, live_coordinator: Coordinator) -> None:
         """A slow step is taken the place of; what it makes later is told as late, and changes nothing."""

@@ -25,7 +25,7 @@ VERSIONS = Versions(published.known() for published in Registry(FOLDER))
 
 def catalogue() -> Catalogue:
     """All that comes with this package."""
-    return load_modules(["tasks.payments"])
+    return load_modules(["tasks.payments", "tasks.rides"])
 
 
 @pytest.mark.parametrize("contract", contracts_of(catalogue()), ids=lambda contract: str(contract.ref()))

@@ -7,7 +7,16 @@ import pytest
 from contracts.compatibility import compare
 from contracts.contract import Contract
 from contracts.errors import InvalidData
-from contracts.rides import DriverMatched, EtaEstimated, RideDispatched, RidePriced, RideQuoted, RideRequested
+from contracts.rides import (
+    DriverMatched,
+    EtaEstimated,
+    Point,
+    RideDispatched,
+    RidePriced,
+    RideQuoted,
+    RideRequested,
+    zone_of,
+)
 from contracts.schema import reads, writes
 
 TERMS = {
@@ -18,7 +27,7 @@ TERMS = {
     "seats": 2,
     "requested_at": "2026-01-05T08:00:00Z",
 }
-REQUESTED = {**TERMS, "drivers_nearby": 3}
+REQUESTED = {**TERMS, "drivers_nearby": 3, "pickup_zone": "centre", "dropoff_zone": "airport"}
 MATCHED = {**TERMS, "outcome": "matched", "driver_id": "d-1", "pickup_seconds": 60, "pickup_metres": 500}
 PRICED = {**TERMS, "amount": "12.50", "currency": "EUR", "surge": "1.25"}
 ESTIMATED = {
@@ -51,6 +60,18 @@ ALL: list[tuple[type[Contract], dict[str, Any]]] = [
 def test_round_trip(contract: type[Contract], data: dict[str, Any]) -> None:
     """Each contract is read, and written as it was."""
     assert contract.from_data(data).to_data() == data
+
+
+def test_zones() -> None:
+    """Zones that are not given are those of the places, which are the same for places nearby."""
+    found = RideRequested.from_data({**TERMS, "drivers_nearby": 3, "dropoff_zone": "airport"})
+    assert (found.pickup_zone, found.dropoff_zone) == (zone_of(found.pickup), "airport")
+    assert zone_of(Point(latitude=48.101, longitude=11.521)) == zone_of(
+        Point(latitude=48.109, longitude=11.559)
+    )
+    assert zone_of(Point(latitude=48.101, longitude=11.521)) != zone_of(
+        Point(latitude=-48.101, longitude=11.521)
+    )
 
 
 @pytest.mark.parametrize("contract", [contract for contract, _ in ALL])

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from config.settings import PREFIX, Duration, PaymentsSettings, Settings, SettingsError, load
+from config.settings import (
+    PREFIX,
+    Duration,
+    PaymentsSettings,
+    RidesSettings,
+    Settings,
+    SettingsError,
+    environment,
+    load,
+)
 
 GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "broker_url": (
@@ -40,6 +49,7 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
         {"PAYMENTS__LEDGER_URL": "sqlite:///l", "PAYMENTS__GATEWAY_URL": "sqlite:///g"},
         PaymentsSettings(ledger_url="sqlite:///l", gateway_url="sqlite:///g"),
     ),
+    "rides": ({"RIDES__ETA_DELAY": "1500ms"}, RidesSettings(eta_delay=timedelta(milliseconds=1500))),
 }
 BAD = [
     ("BROKER_URL", "http://hush"),
@@ -95,8 +105,8 @@ def test_every_setting_is_tried() -> None:
 @pytest.mark.parametrize("name", GOOD)
 def test_read_from_the_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each setting is read from the variable of its name, in any case, and differs from the default then."""
-    environment, expected = GOOD[name]
-    for variable, value in environment.items():
+    given, expected = GOOD[name]
+    for variable, value in given.items():
         monkeypatch.setenv(PREFIX + variable, value)
     settings = load()
     assert getattr(settings, name) == expected
@@ -173,3 +183,17 @@ def test_durations(number: int, unit: str, space: str) -> None:
 def test_timedelta_is_taken_as_it_is(value: timedelta) -> None:
     """A timedelta is a duration already."""
     assert durations.validate_python(value) == value
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_another_process_gets_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that settings are written into gives the same settings."""
+    for variable, value in GOOD[name][0].items():
+        monkeypatch.setenv(PREFIX + variable, value)
+    monkeypatch.setenv("PATH", "/bin")
+    settings = load()
+    written = environment(settings)
+    assert written["PATH"] == "/bin"
+    for variable, value in written.items():
+        monkeypatch.setenv(variable, value)
+    assert load() == settings

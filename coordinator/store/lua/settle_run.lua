@@ -92,7 +92,7 @@ local function first(join)
     tell(ARGV[11])
     return false
   end
-  mark = redis.call('HGET', run, 'm:' .. join.path) or ''
+  mark = redis.call('HGET', run, 'm:' .. join.path) or mark
   return true
 end
 
@@ -120,12 +120,22 @@ local function all(join)
   local fresh = redis.call('HSETNX', run, place .. join.branch, schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[8])
   if fresh == 1 then wait(place, join.branch) end
+  if fresh == 1 and mark ~= '' then  -- what arrives is a fallback: those it is put together with must not hide that
+    if items then redis.call('HINCRBY', run, 'm:' .. place .. '#', 1)
+    else redis.call('HSET', run, 'm:' .. place .. join.branch, mark) end
+  end
   if items then
     if fresh == 1 then redis.call('HINCRBY', run, place .. '#', 1) end
     if tonumber(redis.call('HGET', run, place .. '#')) < join.count then return false end
   end
-  local texts, names = {}, {}
+  local texts, names, marks = {}, {}, {}
+  local marked = items and redis.call('HGET', run, 'm:' .. place .. '#')
+  if marked then marks[1] = marked .. ' of ' .. join.count .. ' items' end
   for _, branch in ipairs(branches(join)) do
+    if not items then
+      local of = redis.call('HGET', run, 'm:' .. place .. branch)
+      if of then marks[#marks + 1] = branch .. ': ' .. of end
+    end
     local text = redis.call('HGET', run, place .. branch)
     if not text then return false end
     local value, of = part(text)
@@ -140,7 +150,7 @@ local function all(join)
   for _, branch in ipairs(branches(join)) do redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. place .. branch) end
   if items then data = '{"' .. join.into .. '":[' .. table.concat(texts, ',') .. ']}'
   else data = '{' .. table.concat(texts, ',') .. '}' end
-  schemas, mark = table.concat(names, ' '), ''
+  schemas, mark = table.concat(names, ' '), string.sub(table.concat(marks, '; '), 1, 200)
   return true
 end
 

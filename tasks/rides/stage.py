@@ -1,0 +1,98 @@
+"""Stage: where a show of rides plays: in this process, or on real servers with workers of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Protocol
+
+from coordinator.client import Coordinator
+from coordinator.embedded.worker import EmbeddedWorker
+from coordinator.flow import Flow
+from tasks.rides import systems
+from tasks.rides.programs import Programs, on_servers
+
+
+class Stage(Protocol):
+    """Workers of all agents, those of ETA apart, so that they can be taken away."""
+
+    coordinator: Coordinator
+    where: str
+
+    def stop_eta(self) -> None:
+        """Take the ETA fleet away."""
+
+    def start_eta(self, delay: timedelta | None = None) -> None:
+        """Bring it back, each answer so much later than it could be; returns when it works."""
+
+
+class EmbeddedStage:
+    """A worker of matching, one of ETA, and one of all others, as threads of this process."""
+
+    where = "embedded"
+
+    def __init__(self, coordinator: Coordinator, flow: Flow) -> None:
+        self.coordinator = coordinator
+        agents = flow.agents()
+        systems.start_over()
+        systems.fleet()  # laid out before the first ride, which has no time for it
+        eta, match = agents.pop("rides.eta"), agents.pop("rides.matching")
+        self._eta = coordinator.work([eta])
+        coordinator.work([match])
+        coordinator.work(agents.values())
+
+    def stop_eta(self) -> None:
+        assert isinstance(self._eta, EmbeddedWorker)
+        self._eta.stop()
+
+    def start_eta(self, delay: timedelta | None = None) -> None:
+        assert isinstance(self._eta, EmbeddedWorker)
+        systems.brake().set(delay or timedelta())
+        self._eta.start()
+
+
+class ServerStage:
+    """The same as processes, and a coordinator process, on the servers that the settings name.
+
+    Matching is one process: the fleet is in its memory.
+    """
+
+    def __init__(self, coordinator: Coordinator, programs: Programs, flow: Flow) -> None:
+        self.coordinator = coordinator
+        self.where = "servers"
+        self._programs = programs
+        others = [name for name in flow.agents() if name not in {"rides.eta", "rides.matching"}]
+        coordinator.engine.publisher.declare(flow.agents())
+        programs.serve()
+        programs.worker("matching", ["rides.matching"])
+        programs.worker("others", others)
+        programs.worker("eta", ["rides.eta"])
+        programs.wait_ready()
+
+    def stop_eta(self) -> None:
+        self._programs.kill("eta")
+
+    def start_eta(self, delay: timedelta | None = None) -> None:
+        self._programs.worker("eta", ["rides.eta"], delay)
+        self._programs.wait_ready()
+
+
+@contextmanager
+def open_stage(coordinator: Coordinator, flow: Flow) -> Iterator[Stage]:
+    """A stage with everything ready: in ``coordinator``, or where it is a client of servers, on those, in a namespace of
+    the show's own. Whatever was started is ended.
+
+    Raises :class:`~contracts.errors.CoordinationError` where a program does not start, or another show is on.
+    """
+    if coordinator.settings.embedded:
+        try:
+            yield EmbeddedStage(coordinator, flow)
+        finally:
+            systems.start_over()
+        return
+    with ExitStack() as stack:
+        settings = on_servers(coordinator.settings)
+        client = stack.enter_context(Coordinator(settings))
+        programs = stack.enter_context(Programs(client))
+        yield ServerStage(client, programs, flow)
