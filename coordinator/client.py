@@ -110,7 +110,7 @@ class Coordinator:
         expiry = datetime.now(UTC) + deadline if deadline else None
         starter = Starter(Passing(self.engine.store, self.engine.negotiator))
         begun = starter.first(flow, typed, run, expiry)
-        stored = json.dumps([sent.stored() for sent in begun.messages])
+        stored = begun.stored()
         place = Place(run, flow.name, "")
         self.engine.publisher.declare(flow.agents())  # all queues, so that no later step is without one
         entry = Entry(

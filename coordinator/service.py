@@ -21,7 +21,7 @@ from coordinator.deployments import Deployments
 from coordinator.engine import Engine
 from coordinator.errors import ServerError
 from coordinator.journal.journal import Journal
-from coordinator.message import Message
+from coordinator.starting import restored
 from coordinator.task import RawConsumer
 
 _log = logging.getLogger(__name__)
@@ -94,9 +94,10 @@ class Service:
     def sweep(self) -> None:
         """Publish the first messages of runs that were accepted and not published: their starter died in between."""
         for run, first in self._engine.store.unpublished(older_than=self._engine.settings.unpublished_after):
-            messages = [Message.restored(stored) for stored in json.loads(first)]
-            self._engine.publisher.declare(message.agent for message in messages)
-            self._engine.publisher.publish(messages)
+            messages = restored(first)
+            self._engine.publisher.declare(message.agent for message, _ in messages)
+            for message, wait in messages:
+                self._engine.publisher.publish([message], delay=wait or None, exact=True)
             self._engine.store.published(run)
             _log.warning("run=%s was accepted but not published: published now", run)
         if time.monotonic() - self._touched > _TOUCH_EVERY:

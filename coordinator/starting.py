@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,6 +17,8 @@ from coordinator.message import Message, message
 from coordinator.passing import Onward, Outgoing, Passing
 from coordinator.store.store import Place, Record, Settled
 
+_MILLISECOND = timedelta(milliseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class First:
@@ -29,10 +32,22 @@ class First:
         """The messages as (step, agent, ``contract/version``)."""
         return self.onward.advance().sends
 
+    def stored(self) -> str:
+        """The messages with their waits, as JSON text for :func:`restored`."""
+        both = zip(self.messages, self.waits, strict=True)
+        return json.dumps([{**sent.stored(), "wait_ms": wait / _MILLISECOND} for sent, wait in both])
+
     @property
     def whole(self) -> bool:
         """Whether the messages are all there is to it: no list whose items wait, no join that is reached at once."""
         return all(isinstance(move, Go) for move in self.onward.moves)
+
+
+def restored(text: str) -> list[tuple[Message, timedelta]]:
+    """The messages that :meth:`First.stored` wrote, with their waits, what is sooner first."""
+    stored = json.loads(text)
+    both = [(Message.restored(one), one.get("wait_ms", 0) * _MILLISECOND) for one in stored]
+    return sorted(both, key=lambda sent: sent[1])
 
 
 class Starter:

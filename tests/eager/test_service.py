@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from config.settings import Settings
+from contracts import Contract
+from coordinator import Flow, agent, budget
+from coordinator.canvas import TIMER
 from coordinator.embedded.servers import EmbeddedEngine
 from coordinator.errors import ServerError
 from coordinator.journal.journal import Journal
+from coordinator.message import Message
+from coordinator.passing import Passing
 from coordinator.service import Service
+from coordinator.starting import Starter
+from coordinator.store.store import Place
 from tests.waiting import wait_until
+
+
+class Thing(Contract, name="shop.thing", version=1):
+    """What is handed over."""
 
 
 class Fragile(Journal):
@@ -84,3 +96,31 @@ def test_a_job_that_has_ended_is_a_fault(service: Service) -> None:
         "coordinator-timers-3 has ended; coordinator-timers-4 has ended; coordinator-history has ended; "
         "coordinator-sweep has ended"
     )
+
+
+def test_an_unpublished_run_keeps_its_budgets(
+    engine: EmbeddedEngine, journal: Fragile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a dead starter left is published as it would have been: a timer goes off when its budget is spent, not at once."""
+
+    @agent("shop.slow")
+    def slow(thing: Thing) -> Thing:
+        return thing
+
+    made = Flow("shop.hasty", budget(slow, within=timedelta(seconds=7), fallback=slow))
+    payload = Thing()
+    begun = Starter(Passing(engine.store, engine.negotiator)).first(made, payload, "run-1")
+    place = Place("run-1", made.name, "")
+    engine.store.start(place, key="k", content="c", first=begun.stored(), sends=begun.named())
+    found = engine.store.unpublished
+    monkeypatch.setattr(engine.store, "unpublished", lambda **_: found(older_than=timedelta(seconds=-1)))
+    published: list[tuple[str, timedelta | None]] = []
+
+    def publish(messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False) -> None:
+        published.extend((message.agent, delay) for message in messages)
+
+    monkeypatch.setattr(engine.publisher, "publish", publish)
+    Service(engine, journal).sweep()
+    [(first, at_once), (timer, later)] = published
+    assert (at_once, timer, later) == (None, TIMER, timedelta(seconds=7))
+    assert first == "shop.slow"
