@@ -294,7 +294,7 @@ class TestBudget:
             return Total(cents=7, skus=[order.order])
 
         taken = cached("trail", max_age=timedelta(minutes=5), otherwise=constant(Total(cents=0, skus=[])))
-        made = flow(budget(eta, within=self.LATE, fallback=taken))
+        made = flow(budget(eta, within=timedelta(seconds=1), fallback=taken))
         there = ["zone-1"]
         assert running.start(made, order(amount=2, trail=there)).result(timeout=20).cents == 0
         first = order(trail=there)
@@ -325,7 +325,7 @@ class TestBudget:
             return Order(order=str(len(prices.prices)))
 
         zone = cached("trail", max_age=timedelta(minutes=5), otherwise=constant(Order(order="x")))
-        left = budget(self.slow("one", threading.Event()), within=self.LATE, fallback=zone)
+        left = budget(self.slow("one", threading.Event()), within=timedelta(seconds=1), fallback=zone)
         later = delay(self.LATE / 2) >> worked("right")
         made = flow(parallel(left=left, right=later) >> tell, input=Order)
         assert running.start(made, order(trail=["z"])).result(timeout=20).trail == ["z", "one"]
@@ -334,7 +334,7 @@ class TestBudget:
         assert told[1].startswith("left: cache age=")
         free = budget(
             pricing(lambda line: line.pieces > 1),
-            within=self.LATE,
+            within=timedelta(seconds=1),
             fallback=constant(Priced(sku="f", cents=0)),
         )
         made = flow(each("lines", free, into="prices") >> tell_items, input=Order)
@@ -354,7 +354,7 @@ class TestBudget:
             seen.append(context.given_up())
             return order
 
-        made = flow(budget(ask, within=self.LATE, fallback=worked("other")) >> worked("last"))
+        made = flow(budget(ask, within=timedelta(seconds=1), fallback=worked("other")) >> worked("last"))
         run = live_coordinator.start(made, order())
         wait_until(
             lambda: any(entry.get("step") == "1.f.1" for entry in run.history()),

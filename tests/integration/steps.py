@@ -103,7 +103,7 @@ def receipt(halves: Halves) -> Receipt:
     return Receipt(cents=sum(line.cents for line in halves.prices.prices), trail=halves.basket.trail)
 
 
-SOON = timedelta(milliseconds=300)
+SOON = timedelta(milliseconds=1500)  # longer than a busy machine needs
 free = constant(Priced(sku="free", cents=0))
 fixed = Basket(basket="b", trail=["fixed"])
 

@@ -81,4 +81,4 @@ def test_the_demo_on_servers(installation: Installation) -> None:
     assert demo.status == 0, demo.log()
     figures = json.loads(demo.log()[demo.log().index("{") :])
     assert (figures["lost"], figures["where"]) == (0, "servers")
-    assert figures["phases"]["stopped"]["fallback_share"] == 1
+    assert figures["phases"]["stopped"]["fallback_share"] > 0.5
