@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from celery import Celery
@@ -14,16 +14,19 @@ _SHORTEST_HEARTBEAT = 10
 """Seconds. Otherwise the broker gives a silent worker's messages to another when its leases end, no earlier or later."""
 
 
-def create_app(settings: Settings, agents: Iterable[str] = ()) -> Celery:
-    """Make the app of one process, with a queue for each agent in ``agents``. Opens no connection."""
+def create_app(settings: Settings, agents: Mapping[str, Iterable[str]] | None = None) -> Celery:
+    """Make the app of one process, with a queue for each agent in ``agents``, bound to the events whose names fit its
+    patterns. Opens no connection."""
     topology = Topology(settings.prefix, settings.delivery_limit)
     app = Celery("coordinator", set_as_current=False, autofinalize=False, fixups=[])
-    app.conf.update(_configuration(settings, topology, agents))
+    app.conf.update(_configuration(settings, topology, agents or {}))
     app.finalize()
     return app
 
 
-def _configuration(settings: Settings, topology: Topology, agents: Iterable[str]) -> dict[str, Any]:
+def _configuration(
+    settings: Settings, topology: Topology, agents: Mapping[str, Iterable[str]]
+) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url or "memory://",
         "broker_connection_retry_on_startup": True,
@@ -31,7 +34,7 @@ def _configuration(settings: Settings, topology: Topology, agents: Iterable[str]
         "broker_heartbeat": max(_SHORTEST_HEARTBEAT, round(settings.lease.total_seconds())),
         "broker_transport_options": {"confirm_publish": True},
         "broker_pool_limit": 64,
-        "task_queues": [topology.queue(agent) for agent in sorted(set(agents))],
+        "task_queues": [topology.queue(agent, agents[agent]) for agent in sorted(agents)],
         "task_create_missing_queues": False,
         "task_default_queue": f"{settings.prefix}handoff.unused",  # Celery insists on one; nothing is ever sent to it
         "task_serializer": "json",

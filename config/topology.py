@@ -5,15 +5,18 @@
     agents (direct) ──> <agent>                 one quorum queue an agent, dead-letters to ─┐
        └ alternate ──> unroutable (fanout) ─────────────────────────────────────────────────┤
     delay.<ms> (fanout) ──> delay.<ms>          TTL, then back to agents                    │
+    events (topic, by the name of the contract) ──> the <agent> queues that subscribe to it
+       └ alternate ──> unheard (fanout) ──> unheard-events
     dead (fanout) ──> dead-letters  <───────────────────────────────────────────────────────┘
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from kombu import Exchange, Queue
+from kombu import Exchange, Queue, binding
 
 _DELAYS_MS = tuple(
     int(step * 10**power) for power in range(1, 8) for step in (1, 1.5, 2, 3, 4, 5, 7)
@@ -41,6 +44,23 @@ class Topology:
         )
 
     @property
+    def events(self) -> Exchange:
+        """The exchange over which events go to whoever subscribes, by the contract's name; those that nobody hears are
+        kept."""
+        return Exchange(
+            f"{self.prefix}handoff.events", "topic", arguments={"alternate-exchange": self.unheard.name}
+        )
+
+    @property
+    def unheard(self) -> Exchange:
+        return Exchange(f"{self.prefix}handoff.unheard", "fanout")
+
+    @property
+    def unheard_events(self) -> Queue:
+        """Where events that nobody subscribes to wait until the coordinator process has put them into the journal."""
+        return self._kept("handoff.unheard-events", self.unheard)
+
+    @property
     def unroutable(self) -> Exchange:
         return Exchange(f"{self.prefix}handoff.unroutable", "fanout")
 
@@ -66,13 +86,19 @@ class Topology:
         """The agent of a queue."""
         return queue.removeprefix(self.prefix)
 
-    def queue(self, agent: str) -> Queue:
-        """The queue of an agent: replicated, dead-lettering at least once, redelivering a limited number of times."""
+    def queue(self, agent: str, patterns: Iterable[str] = ()) -> Queue:
+        """The queue of an agent: replicated, dead-lettering at least once, redelivering a limited number of times.
+
+        ``patterns`` are the names of the events that come to it as well.
+        """
         name = self.queue_name(agent)
+        events = [binding(self.events, routing_key=pattern) for pattern in sorted(set(patterns))]
+        bindings = [binding(self.agents, routing_key=name), *events] if events else None
         return Queue(
             name,
             self.agents,
             routing_key=name,
+            bindings=bindings,
             queue_arguments={
                 "x-queue-type": "quorum",
                 "x-dead-letter-exchange": self.dead.name,
@@ -88,26 +114,29 @@ class Topology:
         """Where the messages of timers come back to the coordinator process."""
         return self.queue("coordinator.timer")
 
-    def delay(self, wait: timedelta, *, exact: bool = False) -> Queue:
+    def delay(self, wait: timedelta, *, exact: bool = False, events: bool = False) -> Queue:
         """The queue in which a message waits before it goes on: at least ``wait``, and at most half as long again, or
-        ``exact`` to the millisecond."""
+        ``exact`` to the millisecond. Then it goes to its agent, or as one of the ``events`` to whoever hears it."""
         milliseconds = max(round(wait / timedelta(milliseconds=1)), 1) if exact else delay_ms(wait)
-        name = f"{self.prefix}handoff.delay.{milliseconds}"
+        name = f"{self.prefix}handoff.delay{'-events' if events else ''}.{milliseconds}"
         return Queue(
             name,
             Exchange(name, "fanout"),
             queue_arguments={
                 "x-queue-type": "quorum",
                 "x-message-ttl": milliseconds,
-                "x-dead-letter-exchange": self.agents.name,
+                "x-dead-letter-exchange": (self.events if events else self.agents).name,
                 "x-dead-letter-strategy": "at-least-once",
                 "x-overflow": "reject-publish",
             },
         )
 
     def _letters(self, exchange: Exchange) -> Queue:
+        return self._kept("handoff.dead-letters", exchange)
+
+    def _kept(self, name: str, exchange: Exchange) -> Queue:
         return Queue(
-            f"{self.prefix}handoff.dead-letters",
+            f"{self.prefix}{name}",
             exchange,
             queue_arguments={
                 "x-queue-type": "quorum",

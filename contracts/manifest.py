@@ -18,6 +18,7 @@ _BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 _QUEUE = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}\Z")
 _FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _REF = re.compile(r"(?P<name>[^/]+)/(?P<version>[1-9][0-9]{0,8})\Z")
+_PATTERN = re.compile(r"[a-z0-9*#][a-z0-9*#.-]{0,199}\Z")
 _SIDES = ("writes", "reads")
 _MOST = 1_000
 _DIGITS = 12
@@ -39,6 +40,8 @@ class Manifest:
     fingerprints, schemas
         By ``name/version``, at least for the first version of each list: what shows that a published version was changed,
         and the schemas (``writes`` and ``reads``, in normal form) that give a witness.
+    subscribes
+        The names, or patterns of names, of the events that it hears.
 
     Raises :class:`InvalidManifest` for anything else.
     """
@@ -50,12 +53,15 @@ class Manifest:
     emits: Mapping[str, tuple[int, ...]]
     fingerprints: Mapping[str, str]
     schemas: Mapping[str, Mapping[str, Schema]]
+    subscribes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check(valid_name(self.agent), "agent", "is not the name of an agent")
         _check(_matches(_QUEUE, self.queue), "queue", "is not the name of a queue")
         for name, versions in (("accepts", self.accepts), ("emits", self.emits)):
             object.__setattr__(self, name, _versions(name, versions))
+        _check(_patterns(self.subscribes), "subscribes", "is no list of names of events, or of patterns")
+        object.__setattr__(self, "subscribes", tuple(self.subscribes))
         _check_texts("fingerprints", self.fingerprints, _FINGERPRINT, "sha256: and 64 hexadecimal digits")
         _check_schemas(self.schemas)
         for ref in self.own():
@@ -83,6 +89,7 @@ class Manifest:
             "emits": {name: list(versions) for name, versions in sorted(self.emits.items())},
             "fingerprints": dict(sorted(self.fingerprints.items())),
             "schemas": {ref: dict(sides) for ref, sides in sorted(self.schemas.items())},
+            **({"subscribes": sorted(self.subscribes)} if self.subscribes else {}),
         }
 
     @classmethod
@@ -99,7 +106,8 @@ class Manifest:
         missing = [name for name in wanted if name not in value]
         if missing:
             raise InvalidManifest(f"the manifest has no {', '.join(missing)}", "it was not used", _REMEDY)
-        return cls(**{name: value[name] for name in wanted}, build=value.get("build", ""))
+        hears = value.get("subscribes", ())
+        return cls(**{name: value[name] for name in wanted}, build=value.get("build", ""), subscribes=hears)
 
     def digest(self) -> str:
         """64 hexadecimal digits over everything but the build."""
@@ -122,6 +130,11 @@ def _check(fine: bool, name: str, why: str) -> None:
 
 def _matches(pattern: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and bool(pattern.match(value))
+
+
+def _patterns(value: Any) -> bool:
+    listed = isinstance(value, (list, tuple)) and len(value) <= _MOST
+    return listed and all(_matches(_PATTERN, text) for text in value)
 
 
 def _versions(name: str, value: Any) -> dict[str, tuple[int, ...]]:

@@ -122,6 +122,19 @@ class Versions:
             raise UnknownVersion(f"{own} cannot be written as {target}", remedy="add the missing downcast")
         return self._conformity(target).checked(self._moved(data, hops))
 
+    def checked(self, ref: ContractRef, data: dict[str, Any]) -> dict[str, Any]:
+        """``data`` as the version ``ref`` declares it, where there may be no class of it.
+
+        Raises :class:`UnknownVersion` where that is not known here, :class:`InvalidData` where data does not fit.
+        """
+        if self.get(ref) is None:
+            raise UnknownVersion(
+                f"the message is {ref}, which is not known here",
+                "it was not given to the agent",
+                "publish that version where this agent runs; then replay",
+            )
+        return self._conformity(ref).checked(data)
+
     def way(self, contract: type[Contract], source: int, target: int) -> Way | None:
         """The migrations that take data of version ``source`` to ``target``, or None where there is no way."""
         hops = self._hops(contract, source, target)

@@ -1,5 +1,6 @@
 """The engine: flows of agents over Celery and RabbitMQ, every handoff explicit, every effect taken once."""
 
+from contracts.event import Event
 from coordinator.agent import Agent, Context, agent
 from coordinator.client import Coordinator, Run
 from coordinator.condition import field
@@ -7,13 +8,15 @@ from coordinator.errors import Permanent, Transient
 from coordinator.fallback import budget, cached, constant
 from coordinator.flow import Flow
 from coordinator.retry import Retry
-from coordinator.step import choice, compensate, delay, each, go_on, parallel, repeat, when
+from coordinator.step import choice, compensate, delay, each, emit, go_on, parallel, repeat, when
+from coordinator.subscription import gather, on
 from coordinator.waiting import wait_for
 
 __all__ = [
     "Agent",
     "Context",
     "Coordinator",
+    "Event",
     "Flow",
     "Permanent",
     "Retry",
@@ -27,8 +30,11 @@ __all__ = [
     "constant",
     "delay",
     "each",
+    "emit",
     "field",
+    "gather",
     "go_on",
+    "on",
     "parallel",
     "repeat",
     "wait_for",

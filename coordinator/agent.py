@@ -10,13 +10,18 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import UnionType
 from typing import Any
 
 from config.settings import Settings
 from contracts.contract import Contract, valid_name
+from contracts.event import Nothing
 from coordinator.errors import AgentError
 from coordinator.retry import Retry
 from coordinator.step import Step
+
+if typing.TYPE_CHECKING:
+    from coordinator.subscription import Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,9 @@ class Context:
         Whether the budget of this step is spent by now, and a fallback has taken its place: what it makes counts for
         nothing. Ask it after an effect that would have to be undone then. Raises
         :class:`~coordinator.errors.ServerError`.
+    emit
+        Emit an event besides what is returned: one that the agent declares. It is sent once the step has its outcome, so
+        an attempt that fails emits nothing. Raises :class:`AgentError` for any other.
     """
 
     run_id: str
@@ -49,6 +57,7 @@ class Context:
     logger: logging.LoggerAdapter[logging.Logger]
     fallback: str = ""
     given_up: Callable[[], bool] = lambda: False
+    emit: Callable[[Contract], None] = lambda event: None  # noqa: ARG005 - a test of the function alone hears nothing
 
 
 Function = Callable[..., Any]
@@ -67,6 +76,9 @@ class Agent(Step):
     time_limit: timedelta | None = None
     key: KeyFunction | None = None
     takes_context: bool = True
+    events: tuple[type[Contract], ...] = ()
+    """What it may emit as events, besides what it returns in a flow."""
+    subscriptions: tuple[Subscription, ...] = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -78,6 +90,18 @@ class Agent(Step):
         if inspect.iscoroutine(result):
             return asyncio.run(result)
         return result
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The names, or patterns of names, of the events that come to it."""
+        return tuple(dict.fromkeys(subscription.pattern for subscription in self.subscriptions))
+
+    def outcome(self, returned: Any) -> tuple[Any, tuple[Any, ...]]:
+        """What the function returned as an output, and the events in it."""
+        if self.emits is not Nothing:
+            return returned, ()
+        events = returned if isinstance(returned, (list, tuple)) else () if returned is None else (returned,)
+        return Nothing(), tuple(events)
 
     def idempotency_key(self, payload: Contract, given: str) -> str:
         """The key under which this agent takes its effect once: its own function's, the contract's, or ``given``."""
@@ -95,6 +119,7 @@ def agent(
     retry: Retry | None = None,
     time_limit: timedelta | None = None,
     key: KeyFunction | None = None,
+    events: tuple[type[Contract], ...] = (),
 ) -> Callable[[Function], Agent]:
     """Declare an agent.
 
@@ -106,6 +131,10 @@ def agent(
     The annotations say what it accepts and emits. ``name`` is also the name of its queue. ``retry`` is by default
     three attempts. ``time_limit`` kills the attempt's process (prefork pool only) and parks the step. ``key`` derives
     the idempotency key from the input, where the contract's key fields are not it. ``async def`` works too.
+
+    An agent that is called by events (:func:`~coordinator.subscription.on`) may also return nothing (``-> None``), several
+    events (``-> list[A]``, ``list[A | B]``) or one of them or none (``A | B``, ``A | None``). ``events`` are those that it
+    emits by ``context.emit`` besides.
 
     Raises :class:`AgentError` for a malformed name, or a signature that does not take one contract and return one.
     """
@@ -121,15 +150,18 @@ def agent(
     names = sys._getframe(1).f_locals  # annotations may name contracts that a function declares
 
     def declare(function: Function) -> Agent:
-        accepts, emits, takes_context = _signature(name, function, names)
-        return Agent(name, function, accepts, emits, retry or Retry(), time_limit, key, takes_context)
+        accepts, emits, returned, takes_context = _signature(name, function, names)
+        for event in events:
+            _contract(name, "one of events", event)
+        every = tuple(dict.fromkeys((*returned, *events)))
+        return Agent(name, function, accepts, emits, retry or Retry(), time_limit, key, takes_context, every)
 
     return declare
 
 
 def _signature(
     name: str, function: Function, names: dict[str, Any]
-) -> tuple[type[Contract], type[Contract], bool]:
+) -> tuple[type[Contract], type[Contract], tuple[type[Contract], ...], bool]:
     try:
         hints = typing.get_type_hints(function, localns=dict(names))
     except (NameError, TypeError, AttributeError, SyntaxError) as error:
@@ -138,8 +170,23 @@ def _signature(
     if not 1 <= len(parameters) <= 2:
         raise _wrong(name, f"it takes {len(parameters)} parameters")
     accepts = _contract(name, f"parameter {parameters[0].name!r}", hints.get(parameters[0].name))
-    emits = _contract(name, "the return value", hints.get("return"))
-    return accepts, emits, len(parameters) == 2
+    returned = hints.get("return")
+    events = _events(name, returned)
+    emits = Nothing if events is not None else _contract(name, "the return value", returned)
+    return accepts, emits, events or (), len(parameters) == 2
+
+
+def _events(name: str, hint: Any) -> tuple[type[Contract], ...] | None:
+    """The events in a return annotation; none for ``None``, and None where it is one contract, or something else."""
+    if hint is type(None):
+        return ()
+    if typing.get_origin(hint) is list:
+        [hint] = typing.get_args(hint)
+    elif typing.get_origin(hint) not in {typing.Union, UnionType}:
+        return None
+    union = typing.get_origin(hint) in {typing.Union, UnionType}
+    members = typing.get_args(hint) if union else (hint,)
+    return tuple(_contract(name, "the return value", one) for one in members if one is not type(None))
 
 
 def _contract(name: str, place: str, hint: Any) -> type[Contract]:

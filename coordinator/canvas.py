@@ -17,10 +17,11 @@ from typing import Any
 
 from celery.canvas import Signature, chain, chord
 
+from contracts.contract import ContractRef
 from coordinator.agent import Agent
 from coordinator.fallback import Budget, Cached, Constant, Fallback
 from coordinator.flow import Flow
-from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.step import Choice, Compensate, Delay, Each, Emit, Parallel, Repeat, Step, positions
 from coordinator.waiting import WaitFor
 
 JOIN = "coordinator.join"
@@ -31,8 +32,11 @@ DELAY = "coordinator.delay"
 BUDGET = "coordinator.budget"
 WAIT = "coordinator.wait"
 UNDO = "coordinator.undo"
+EMIT = "coordinator.emit"
 TIMER = "coordinator.timer"
 """The coordinator process, as whom messages are sent that come back after a while."""
+EVENT = "coordinator.event"
+"""Whoever hears it: the task of an event, until a subscriber's worker takes it."""
 
 Sig = dict[str, Any]
 """A Celery signature as plain JSON values, as it travels in a message."""
@@ -127,11 +131,19 @@ class _Composer:
             kwargs["body"] = self.composed(part.step, f"{path}.b.", turning)
             kwargs["fallback"] = self._fallback(part.fallback, path, turning)
             return BUDGET, (), kwargs
+        return self._passing(part, path, turning, kwargs)
+
+    def _passing(
+        self, part: Step, path: str, turning: str, kwargs: dict[str, Any]
+    ) -> tuple[str, tuple[()], dict[str, Any]]:
+        """The same for what has no steps of its own to go through."""
         if isinstance(part, WaitFor):
             kwargs |= {"flow": self._flow.name, "signal": part.name, "schema": part.contract.ref().uri}
             kwargs |= {"keep": part.keep, "ms": _ms(part.timeout) if part.timeout else 0}
             kwargs["otherwise"] = part.otherwise and self._fallback(part.otherwise, path, turning)
             return WAIT, (), kwargs
+        if isinstance(part, Emit):
+            return EMIT, (), {**kwargs, "flow": self._flow.name, "schema": self._flow.events[path].ref().uri}
         assert isinstance(part, Delay)
         return DELAY, (), {**kwargs, "ms": _ms(part.wait)}
 
@@ -155,6 +167,19 @@ class _Composer:
         ):  # the same agent once more in a run is other work: its idempotency keys are its own
             kwargs["turn"] = f"{turn}@{turning}" if turning else turn
         return Signature(agent.name, kwargs=kwargs)
+
+
+def event(flow: str, step: str, schema: str) -> Sig:
+    """The signature of an event that ``step`` emits, of the contract version ``schema`` (a URI)."""
+    kwargs = {"flow": flow, "step": step, "accepts": schema, "event": ContractRef.from_uri(schema).name}
+    return {
+        "task": EVENT,
+        "args": [],
+        "kwargs": kwargs,
+        "options": {},
+        "subtask_type": None,
+        "immutable": False,
+    }
 
 
 def _ms(duration: timedelta) -> int:

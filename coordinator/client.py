@@ -27,6 +27,7 @@ from coordinator.deadletters import Desk, Letter, somebody
 from coordinator.eager import EagerPublisher
 from coordinator.embedded.servers import EmbeddedEngine
 from coordinator.embedded.worker import EmbeddedWorker
+from coordinator.emitting import Emitter, story_of
 from coordinator.engine import Engine
 from coordinator.errors import LoadError, RunCancelled, RunParked, RunTimeout, SignalRefused, UnknownRun
 from coordinator.flow import Flow
@@ -140,6 +141,41 @@ class Coordinator:
             self._published.add(run)
         return Run(run, self, flow, created=found == "created")
 
+    def emit(
+        self, event: Contract, *, idempotency_key: str | None = None, deadline: timedelta | None = None
+    ) -> Run:
+        """Emit an event to all who subscribe to it, and return when the broker has it. Gives the story that it begins.
+
+        The same ``idempotency_key`` gives the same story, and the event goes out once; by default it is the event's key.
+        An event that nobody hears is kept: ``coordinator events unheard``. After ``deadline`` what it leads to is not
+        begun any more, but parked.
+
+        Raises :class:`~contracts.errors.InvalidInput` where the event cannot be written for those who hear it,
+        :class:`~coordinator.errors.Conflict` where the key stands for another event, and
+        :class:`~coordinator.errors.ServerError` where it was not accepted.
+        """
+        self._host_subscribers()
+        story = story_of(event)
+        key = _key(idempotency_key if idempotency_key is not None else event.key())
+        run = run_id(story, key) if key else str(uuid.uuid4())
+        content = hashlib.sha256(
+            strictjson.canonical([event.ref().uri, event.to_data()]).encode()
+        ).hexdigest()
+        expiry = datetime.now(UTC) + deadline if deadline else None
+        emission = Emitter(Passing(self.engine.store, self.engine.negotiator)).emission(event, run, expiry)
+        found = self.engine.store.start(
+            Place(run, story, ""),
+            key=key or "",
+            content=content,
+            first=emission.stored(),
+            entry=emission.entry(event, run).fields(),
+            sends=emission.sends(),
+        )
+        if found == "created" or (found == "unpublished" and run not in self._published):
+            self.engine.publisher.publish([emission.message])
+            self._published.add(run)
+        return Run(run, self, None, created=found == "created")
+
     def run(self, number: str) -> Run:
         """The run of that id. Raises :class:`~coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""
         record = self.engine.store.run(number)
@@ -237,10 +273,13 @@ class Coordinator:
         if self.settings.embedded or self.settings.eager:
             for agent in new:  # who is here reads what its code reads, as long as this process lives
                 self.engine.store.announce(self.engine.manifest(agent).to_json(), "here", _FOREVER)
+        if self.settings.eager:
+            self._subscribe(new)
         if not new or not self.settings.embedded or self.settings.eager:
             return None
         self.engine.publisher.declare(agent.name for agent in new)
-        queues = [self.engine.topology.queue(agent.name) for agent in new]
+        self._subscribe(new)
+        queues = [self.engine.topology.queue(agent.name, agent.patterns) for agent in new]
         for queue in queues:
             self.engine.app.amqp.queues.add(queue)
         worker = EmbeddedWorker(
@@ -260,6 +299,7 @@ class Coordinator:
             assert isinstance(self.engine.publisher, EagerPublisher)
             self.engine.publisher.park = self.desk.receive
             self.engine.publisher.fire = self.engine.timers().fire
+            self.engine.publisher.unheard = self.desk.unheard
         elif self.settings.embedded:
             self._service = Service(self.engine, self.journal)
             self._service.start()
@@ -267,6 +307,15 @@ class Coordinator:
     def _host(self, flow: Flow) -> None:
         if self.settings.embedded or self.settings.eager:
             self.work(flow.agents().values())
+
+    def _host_subscribers(self) -> None:
+        if self.settings.agents and (self.settings.embedded or self.settings.eager):
+            self.work(agent for agent in self.flows.agents.values() if agent.subscriptions)
+
+    def _subscribe(self, agents: Iterable[Agent]) -> None:
+        for agent in agents:
+            if agent.patterns:
+                self.engine.publisher.subscribe(agent.name, agent.patterns)
 
     def _loaded_flow(self, name: str) -> Flow | None:
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from coordinator.canvas import (
     CHOICE,
     DELAY,
     EACH,
+    EMIT,
     JOIN,
     REPEAT,
     TIMER,
@@ -31,9 +32,10 @@ from coordinator.canvas import (
     tasks,
     with_chord,
 )
+from coordinator.canvas import event as event_of
 from coordinator.condition import condition_from
 
-_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET, WAIT, UNDO})
+_CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET, WAIT, UNDO, EMIT})
 _MOST_ITEMS = 10_000
 
 
@@ -306,6 +308,31 @@ def _delay(control: Send, value: Value) -> Iterator[Move]:
         yield replace(move, wait=move.wait + wait) if isinstance(move, Go) else move
 
 
+def _emit(control: Send, value: Value) -> Iterator[Move]:
+    """The event, and then on to what follows."""
+    kwargs = control.signature["kwargs"]
+    yield Go(Send(event_of(kwargs["flow"], f"{kwargs['step']}!", kwargs["schema"]), []), value)
+    yield from after(_past(control), value)
+
+
+def emitted(place: str, flow: str, events: Sequence[tuple[str, Any]]) -> list[Go]:
+    """The events that a step has emitted, as (URI of the contract version, data)."""
+    return [
+        Go(Send(event_of(flow, emitting(place, number), schema), []), Value(schema, data))
+        for number, (schema, data) in enumerate(events)
+    ]
+
+
+def emitting(place: str, number: int) -> str:
+    """What stands for the step of an event, the ``number``-th (from 0) that the step ``place`` emits."""
+    return f"{place}!{number}"
+
+
+def heard(agent: str, step: str) -> str:
+    """The step that an agent does when it hears the event that ``step`` emits: ``media.transcode@3f9a12c4d0e1b2a7``."""
+    return f"{agent}@{hashlib.sha256(step.encode()).hexdigest()[:16]}"
+
+
 def _budget(control: Send, value: Value) -> Iterator[Move]:
     """The step itself, and the timer that sees to it that something comes back in time."""
     kwargs = control.signature["kwargs"]
@@ -437,6 +464,7 @@ _DECIDE = {
     BUDGET: _budget,
     WAIT: _wait,
     UNDO: _undo,
+    EMIT: _emit,
 }
 
 

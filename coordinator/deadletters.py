@@ -13,13 +13,14 @@ from contracts.errors import CoordinationError, InvalidInput
 from contracts.strictjson import Limits
 from contracts.text import printable
 from coordinator import course
+from coordinator.canvas import EVENT
 from coordinator.engine import Engine
 from coordinator.errors import RunCancelled, ServerError, UnknownLetter
 from coordinator.failure import REMEDIES, Failure, Kind
 from coordinator.handoff import parked_entry
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal, LetterRow
-from coordinator.message import Message
+from coordinator.message import Message, addressed
 from coordinator.store.store import Place
 from coordinator.task import read_body, read_message
 
@@ -101,6 +102,7 @@ class Desk:
 
     def receive(self, raw: RawLetter) -> LetterRow:
         """Keep a letter, and mark its run as parked. Returns when it is committed; receiving it again changes nothing."""
+        raw = self._addressed(raw)
         failure = self._recorded(raw) or self._diagnosed(raw)
         row = self._row(raw, failure)
         if row.run and row.step:
@@ -120,6 +122,30 @@ class Desk:
         known = self._journal.letter(row.id)
         if "body" in row.message and (known is None or known.state != "settled"):
             self._engine.publisher.publish([Message.restored(row.message).replayed(row.replays)])
+
+    def unheard(self, raw: RawLetter) -> LetterRow:
+        """Keep an event that nobody subscribes to. Its story goes on without it."""
+        failure = self._diagnosed(raw)
+        if failure.kind != "undecodable":
+            text = f"nobody subscribes to {printable(raw.headers.get('handoff_event'), 120)}"
+            failure = replace(failure, kind="unheard", error="Unheard", text=text, agent="")
+        row = self._row(raw, failure)
+        if failure.kind == "unheard":
+            row = replace(row, state="unheard")
+        self._journal.add_letter(row)
+        return row
+
+    def _addressed(self, raw: RawLetter) -> RawLetter:
+        """An event that an agent's queue has given up, as the message of that agent."""
+        queue = raw.death.get("queue")
+        if raw.headers.get("task") != EVENT or not isinstance(queue, str):
+            return raw
+        try:
+            agent = self._engine.topology.agent_of(queue)
+            headers, body = addressed(raw.headers, raw.body, agent)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return raw
+        return replace(raw, headers=headers, body=body.encode("utf-8", "surrogatepass"))
 
     def letters(self, **filters: Any) -> list[Letter]:
         """The letters that wait (``state=None``: all), filtered by ``flow``, ``run``, ``agent`` or ``kind``."""
@@ -157,7 +183,7 @@ class Desk:
             )
         message = Message.restored(row.message).replayed(self._journal.count_replay(row.id))
         try:
-            self._engine.publisher.declare([message.agent], again=True)
+            self._engine.publisher.declare([] if message.event else [message.agent], again=True)
             self._engine.publisher.publish([message])
         except ServerError:
             self._engine.store.park(place, _failure(row).fields(), None)  # it waits as before

@@ -13,7 +13,8 @@ from celery.states import FAILURE
 
 from coordinator.canvas import TIMER
 from coordinator.deadletters import RawLetter
-from coordinator.message import Message
+from coordinator.message import Message, addressed
+from coordinator.subscription import matches
 from coordinator.task import Parked, read_body
 
 
@@ -28,6 +29,8 @@ class EagerPublisher:
         self._running = False
         self.park: Callable[[RawLetter], object] = _dropped
         self.fire: Callable[[bytes | str, str], object] = _no_timer
+        self.unheard: Callable[[RawLetter], object] = _dropped
+        self._patterns: dict[str, tuple[str, ...]] = {}
 
     def publish(
         self,
@@ -37,8 +40,10 @@ class EagerPublisher:
         exact: bool = False,  # noqa: ARG002
     ) -> None:
         for message in messages:
-            if message.agent == TIMER:
+            if message.agent == TIMER or (delay and "handoff_gathered" in message.headers):
                 self._timers.append((delay or timedelta(), message))
+            elif message.event:
+                self._emit(message)
             else:
                 self._pending.append(message)
         if self._running:
@@ -50,7 +55,11 @@ class EagerPublisher:
                     self._run(self._pending.popleft())
                 else:  # whatever could be done has been done: now the shortest budget is spent
                     self._timers.sort(key=lambda timer: timer[0])
-                    self.fire(self._timers.pop(0)[1].body, "application/json")
+                    message = self._timers.pop(0)[1]
+                    if message.agent == TIMER:
+                        self.fire(message.body, "application/json")
+                    else:
+                        self._run(message)
         finally:
             self._running = False
             self._pending.clear()
@@ -58,6 +67,23 @@ class EagerPublisher:
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         """There are no queues."""
+
+    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
+        """It hears what is emitted from now on."""
+        self._patterns[agent] = tuple(patterns)
+
+    def _emit(self, message: Message) -> None:
+        """An event comes to each that subscribes to it."""
+        agents = [
+            agent
+            for agent, patterns in self._patterns.items()
+            if any(matches(pattern, message.event) for pattern in patterns)
+        ]
+        for agent in agents:
+            headers, body = addressed(message.headers, message.body, agent)
+            self._pending.append(Message(headers["id"], agent, headers, body))
+        if not agents:
+            self.unheard(RawLetter({**message.headers}, message.body.encode(), "application/json"))
 
     def _run(self, message: Message) -> None:
         letter = RawLetter({**message.headers}, message.body.encode(), "application/json")

@@ -26,7 +26,7 @@ from coordinator.negotiation import Negotiator
 from coordinator.passing import Passing
 from coordinator.publisher import BrokerPublisher, Publisher
 from coordinator.store.store import Store, connect
-from coordinator.task import RawConsumer, task_class
+from coordinator.task import agent_consumer, task_class
 from coordinator.timers import Timers
 
 
@@ -45,9 +45,9 @@ class Engine:
         agents = list(agents)
         self.settings = settings
         self.topology = Topology(settings.prefix, settings.delivery_limit)
-        self.app = app or create_app(settings, (agent.name for agent in agents))
+        self.app = app or create_app(settings, {agent.name: agent.patterns for agent in agents})
         self.app.conf.worker_consumer = "coordinator.task:Consumer"
-        self.app.amqp.Consumer = RawConsumer
+        self.app.amqp.Consumer = agent_consumer(self.topology)
         self.store = Store(redis if redis is not None else connect(settings.redis_url or ""), settings)
         self.publisher: Publisher = publisher or BrokerPublisher(self.app, self.topology)
         self.leases = LeaseKeeper(self.store, settings.lease)
@@ -74,6 +74,8 @@ class Engine:
             self.agents[agent.name] = agent
             self.versions.know(agent.accepts)
             self.versions.know(agent.emits)
+            for event in agent.events:
+                self.versions.know(event)
             handoff = Handoff(agent, self.settings, self.store, self.publisher, self.leases, self.negotiator)
             limits = Limits(
                 octets=self.settings.max_message_bytes * 2 + 65_536,

@@ -84,5 +84,9 @@ class Transient(CoordinationError):
         self.retry_after = retry_after
 
 
+class Incomplete(CoordinationError):
+    """The time of a set of events is over, and some of them have not come."""
+
+
 class Permanent(CoordinationError):
     """Raise it, or a subclass, from an agent to say: trying again will not help. The step is parked at once."""

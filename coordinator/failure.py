@@ -21,6 +21,8 @@ Kind = Literal[
     "undecodable",
     "unroutable",
     "revoked",
+    "incomplete",
+    "unheard",
 ]
 
 REMEDIES: dict[str, str] = {
@@ -37,6 +39,8 @@ REMEDIES: dict[str, str] = {
     "undecodable": "find out who sent it: it is no message of this system",
     "unroutable": "start a worker of that agent, or declare its queue, then replay",
     "revoked": "somebody revoked the task: replay it, or cancel the run",
+    "incomplete": "find out where the missing events are; then replay, or skip the step with an outcome",
+    "unheard": "subscribe an agent to it and start its worker, then replay",
 }
 
 

@@ -20,6 +20,7 @@ from coordinator.step import (
     Compensate,
     Delay,
     Each,
+    Emit,
     Parallel,
     Repeat,
     Step,
@@ -82,6 +83,8 @@ class Flow(Step):
     """The contract of the items of each :func:`~coordinator.step.each`, by its path."""
     signals: Mapping[str, type[Contract]] = field(init=False, repr=False)
     """The contract of each signal that it waits for, by its name."""
+    events: Mapping[str, type[Contract]] = field(init=False, repr=False)
+    """The contract of each event that it emits, by the path of the :func:`~coordinator.step.emit`."""
 
     def __post_init__(self) -> None:
         name = self.name
@@ -103,6 +106,7 @@ class Flow(Step):
         check.emitted(self.step, self.accepts, "")
         object.__setattr__(self, "items", check.items)
         object.__setattr__(self, "signals", check.signals)
+        object.__setattr__(self, "events", check.events)
         _check_agents(name, places)
 
     @property
@@ -175,6 +179,7 @@ class _Check:
         self.flow = flow
         self.items: dict[str, type[Contract]] = {}
         self.signals: dict[str, type[Contract]] = {}
+        self.events: dict[str, type[Contract]] = {}
 
     def emitted(self, step: Step, offered: Shape, prefix: str, giver: str = "the start") -> Shape:
         """What ``step`` emits when it is offered ``offered``."""
@@ -204,6 +209,9 @@ class _Check:
         if isinstance(part, Flow):
             return self.emitted(part.step, offered, f"{path}.", giver)
         if isinstance(part, Delay):
+            return offered
+        if isinstance(part, Emit):
+            self.events[path] = self._one(offered, path, part, giver)
             return offered
         return self._special(part, offered, path, giver)
 

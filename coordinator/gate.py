@@ -60,7 +60,7 @@ class Gate:
         reasons = [
             reason
             for agent in self._agents
-            for contract in dict.fromkeys((agent.accepts, *parts(agent.accepts), agent.emits))
+            for contract in dict.fromkeys((agent.accepts, *parts(agent.accepts), agent.emits, *agent.events))
             for reason in _unpublished(contract, registry, live)
         ]
         waiting = self._outstanding()

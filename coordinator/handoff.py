@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import MutableMapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -19,12 +19,14 @@ from contracts import strictjson
 from contracts.contract import Contract, ContractRef
 from contracts.envelope import Envelope, message_id, trace_parent
 from contracts.errors import CoordinationError, InvalidData, InvalidInput
+from contracts.event import Event, Nothing
 from contracts.strictjson import Limits
 from coordinator import course
 from coordinator.agent import Agent, Context
 from coordinator.course import Cursor, Value, digest
-from coordinator.errors import ServerError
+from coordinator.errors import AgentError, Incomplete, ServerError
 from coordinator.failure import Failure, Kind, said
+from coordinator.hearing import Hearing
 from coordinator.history import Entry, now
 from coordinator.history import Kind as EntryKind
 from coordinator.joined import upcast_parts
@@ -37,6 +39,7 @@ from coordinator.store.store import Claim, Place, Record, Settled, Store
 
 _log = logging.getLogger("coordinator.agents")
 _BUSY = timedelta(milliseconds=50)
+_MOST_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,10 @@ class _Opened:
     key: str
     content: str
     cursor: Cursor
+    event: str = ""
+    """The contract's name where it was called by an event, and not by the step before it in a flow."""
+    emitted: list[Contract] = field(default_factory=list)
+    """What the agent emits while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,8 @@ class _Closed:
     key: str | None
     shown: Any
     took_ms: float | None
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+    """The idempotency keys of the events, by the step that they are sent as."""
 
 
 class Handoff:
@@ -133,6 +142,7 @@ class Handoff:
         self._leases = leases
         self._passing = Passing(store, negotiator)
         self._versions = negotiator.versions
+        self._hearing = Hearing(agent, store, publisher, negotiator.versions)
         self._limits = Limits(octets=settings.max_message_bytes)
 
     def __call__(self, delivery: Delivery) -> Outcome:
@@ -140,27 +150,31 @@ class Handoff:
         opened = None
         try:
             opened = self._open(delivery)
-            claim = self._claim(opened)
-            if claim.verdict == "granted":
-                with self._leases.keep(self.agent.name, opened.key, claim.fence):
-                    output, took_ms = self._run(opened, claim)
-                    closed = self._close(opened, claim, output, took_ms)
-                    settled = self._settle(opened, claim, closed)
-            elif claim.verdict in {"busy", "paused"}:
-                return self._wait_for(opened, claim)
-            elif claim.record is not None:
-                closed = self._known(opened, claim.record)
-                settled = self._settle_known(opened, claim, closed)
-            else:
-                return Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}")
-            if settled.fenced:
-                return self._come_back(opened)
-            self._pass_on(opened, closed, settled)
-            return Done(self._summary(settled, claim, opened, closed))
+            return self._hear(opened) or self._work(opened)
         except _TryLater as later:
             return self._retry(delivery, opened, later)
         except _Parking as parking:
             return self._park(delivery, opened, parking.kind, parking.error)
+
+    def _work(self, opened: _Opened) -> Outcome:
+        """Everything that follows upon a good input."""
+        claim = self._claim(opened)
+        if claim.verdict == "granted":
+            with self._leases.keep(self.agent.name, opened.key, claim.fence):
+                output, took_ms = self._run(opened, claim)
+                closed = self._close(opened, claim, output, took_ms)
+                settled = self._settle(opened, claim, closed)
+        elif claim.verdict in {"busy", "paused"}:
+            return self._wait_for(opened, claim)
+        elif claim.record is not None:
+            closed = self._known(opened, claim.record)
+            settled = self._settle_known(opened, claim, closed)
+        else:
+            return Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}")
+        if settled.fenced:
+            return self._come_back(opened)
+        self._pass_on(opened, closed, settled)
+        return Done(self._summary(settled, claim, opened, closed))
 
     # 1. Open
 
@@ -170,7 +184,8 @@ class Handoff:
             envelope = Envelope.decode(delivery.envelope, self._limits)
             if not delivery.flow or not delivery.step:
                 raise InvalidData("the message does not say to which step of which flow it belongs")
-            payload, migrated = self._read(envelope)
+            event = self._hearing.event(delivery)
+            payload, migrated = self._read(envelope, event)
             key = self._key(payload, envelope, delivery)
             cursor = course.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
         except InvalidInput as error:
@@ -180,11 +195,13 @@ class Handoff:
             raise _Parking("invalid-input", fault) from error
         content = envelope.original_digest or digest(envelope.data)
         place = Place(envelope.correlation_id, delivery.flow, delivery.step)
-        return _Opened(delivery, envelope, payload, migrated, place, key, content, cursor)
+        return _Opened(delivery, envelope, payload, migrated, place, key, content, cursor, event)
 
-    def _read(self, envelope: Envelope) -> tuple[Contract, list[str]]:
+    def _read(self, envelope: Envelope, event: str) -> tuple[Contract, list[str]]:
         """The data as this agent accepts it, and the migrations that it went through."""
-        accepts, ref, data = self.agent.accepts, envelope.contract, envelope.data
+        accepts, ref, data = self._hearing.reads(event), envelope.contract, envelope.data
+        if accepts is Event and event:
+            return self._hearing.any(envelope), []
         own = accepts.ref()
         older = ref.name == own.name and ref.version < own.version
         way = self._versions.way(accepts, ref.version, own.version) if older else ()
@@ -195,12 +212,40 @@ class Handoff:
 
     def _key(self, payload: Contract, envelope: Envelope, delivery: Delivery) -> str:
         """The agent's key for this input; where it stands in the flow a second time, that is other work."""
+        if type(payload) is not self.agent.accepts:  # a part of a set, which has a key of its own
+            return envelope.idempotency_key
         try:
             key = self.agent.idempotency_key(payload, envelope.idempotency_key)
         except Exception as error:
             raise _Parking("error", error) from error
         turn = delivery.kwargs.get("turn")
         return f"{key}#{turn}" if turn else key
+
+    def _hear(self, opened: _Opened) -> Done | None:
+        """Of an event: whether the agent wants it, and whether it waits for others. None where there is something to do
+        now."""
+        if not opened.event:
+            return None
+        delivery, place = opened.delivery, opened.place
+        try:
+            heard = self._hearing.passes(opened.event, opened.payload, place)
+            heard = heard or self._hearing.takes_part(delivery, opened.payload, opened.envelope, place)
+            if heard or "gathered" not in delivery.kwargs:
+                return Done(heard) if heard else None
+            whole = self._hearing.whole(delivery, opened.payload, place)
+            if whole is None:
+                return Done(f"complete before run={place.run} step={place.step}")
+            opened.payload, given = whole
+            opened.key, opened.content = self.agent.idempotency_key(opened.payload, given), digest(given)
+        except (ServerError, _Parking):
+            raise
+        except Incomplete as error:
+            raise _Parking("incomplete", error) from error
+        except InvalidInput as error:
+            raise _Parking("invalid-input", error) from error
+        except Exception as error:  # of a predicate that the agent brings
+            raise _Parking("error", error) from error
+        return None
 
     # 2. Claim
 
@@ -272,21 +317,37 @@ class Handoff:
     def _close(self, opened: _Opened, claim: Claim, output: Any, took_ms: float) -> _Closed:
         """Validate the output: exactly the contract that the agent declares, checked once more as it will be read."""
         try:
-            if type(output) is not self.agent.emits:
-                raise InvalidData(
-                    f"it returned {type(output).__name__}, and declares {self.agent.emits.__name__}"
-                )
+            output, events = self._returned(opened, output)
             data = output.to_data()
             self.agent.emits.from_data(data)
-            record = Record(self.agent.emits.ref().uri, strictjson.dumps(data))
+            said = strictjson.dumps([_event(one) for one in events]) if events else ""
+            record = Record(self.agent.emits.ref().uri, strictjson.dumps(data), said)
             strictjson.loads(record.data, self._limits)
-            onward = self._course(opened, record, output)
+            onward = self._course(opened, record, output, events)
         except ServerError:
             raise
         except Exception as error:
             self._store.release(self.agent.name, opened.key, fence=claim.fence)
             raise _Parking("invalid-output", error) from error
-        return _Closed(record, onward, output.key(), output.redacted(), round(took_ms, 3))
+        keys = _keys(opened.place, events)
+        return _Closed(record, onward, output.key(), output.redacted(), round(took_ms, 3), keys)
+
+    def _returned(self, opened: _Opened, returned: Any) -> tuple[Any, list[Any]]:
+        """The output, and the events that are emitted with it: those that it declares."""
+        output, found = self.agent.outcome(returned)
+        if type(output) is not self.agent.emits:
+            raise InvalidData(
+                f"it returned {type(output).__name__}, and declares {self.agent.emits.__name__}"
+            )
+        if opened.event and self.agent.emits is not Nothing:
+            found = (output,)
+        events = [*found, *opened.emitted]
+        for event in events:
+            if type(event) not in (self.agent.emits, *self.agent.events):
+                raise InvalidData(f"it emitted {type(event).__name__}, which it does not declare")
+        if len(events) > _MOST_EVENTS:
+            raise InvalidData(f"it emitted {len(events)} events, and {_MOST_EVENTS} are the most")
+        return output, events
 
     def _known(self, opened: _Opened, record: Record) -> _Closed:
         """An outcome that was recorded before: by this step, or by another under the same key."""
@@ -294,18 +355,38 @@ class Handoff:
         try:
             ref = ContractRef.from_uri(record.schema)
             output = self._versions.read(self.agent.emits, ref, json.loads(record.data))
-            onward = self._course(opened, record, output)
+            known = self._emitted(record)
+            onward = self._course(opened, record, output, known)
         except InvalidInput:  # written by a newer build: pass it on as it is, its reader validates it
-            return _Closed(record, self._course(opened, record, None), None, None, None)
-        return _Closed(record, onward, output.key(), output.redacted(), None)
+            unread = [None for _ in json.loads(record.events or "[]")]
+            return _Closed(record, self._course(opened, record, None, unread), None, None, None)
+        keys = _keys(opened.place, known)
+        return _Closed(record, onward, output.key(), output.redacted(), None, keys)
 
-    def _course(self, opened: _Opened, record: Record, output: Contract | None) -> Onward:
-        """Where the output goes, written for each next step in the newest version that every live consumer of it accepts."""
+    def _emitted(self, record: Record) -> list[Contract | None]:
+        """The events of an outcome that was recorded before; None for one that this build does not emit."""
+        known = {one.ref().name: one for one in (self.agent.emits, *self.agent.events)}
+        events: list[Contract | None] = []
+        for uri, data in json.loads(record.events or "[]"):
+            ref = ContractRef.from_uri(uri)
+            contract = known.get(ref.name)
+            events.append(self._versions.read(contract, ref, data) if contract else None)
+        return events
+
+    def _course(
+        self, opened: _Opened, record: Record, output: Contract | None, events: Sequence[Contract | None] = ()
+    ) -> Onward:
+        """Where the output and the events go, each written in the newest version that every live consumer of it accepts."""
+        place = opened.place
+        emitted = course.emitted(place.step, place.flow, json.loads(record.events or "[]"))
+        typed = {go.send.step: event for go, event in zip(emitted, events, strict=True)}
+        if opened.event:
+            return self._passing.onward(emitted, record, output, typed)
         try:
             moves = course.after(opened.cursor, Value(record.schema, json.loads(record.data)))
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise InvalidData("the continuation of the message is malformed") from error
-        return self._passing.onward(moves, record, output)
+        return self._passing.onward([*moves, *emitted], record, output, typed)
 
     # 5. Settle
 
@@ -362,7 +443,7 @@ class Handoff:
                 run=opened.place.run,
                 step=out.send.step,
                 written=out.written,  # it was checked when it was recorded, by part
-                key=closed.key if out.own else None,
+                key=_key(closed, out),
                 source=f"/agents/{self.agent.name}",
                 cause=opened.envelope,
                 join_schemas=out.parts,
@@ -443,7 +524,17 @@ class Handoff:
             logger=_StoryLogger(_log, story),
             fallback=opened.envelope.fallback or "",
             given_up=lambda: any(self._store.closed(place, path) for path in budgets),
+            emit=lambda event: self._emit(opened, event),
         )
+
+    def _emit(self, opened: _Opened, event: Contract) -> None:
+        if type(event) not in self.agent.events:
+            raise AgentError(
+                f"{self.agent.name} emits {type(event).__name__}, which it does not declare",
+                "it was not sent",
+                f"declare it: @agent({self.agent.name!r}, events=({type(event).__name__},))",
+            )
+        opened.emitted.append(event)
 
     def _entry(
         self, kind: EntryKind, opened: _Opened, closed: _Closed | None, error: str = ""
@@ -462,6 +553,8 @@ class Handoff:
             read=str(opened.envelope.contract),
             wrote=str(wrote),
             sent=sent_otherwise(closed.onward.sent) if closed else None,
+            event=opened.envelope.id if opened.event else "",
+            emitted=emissions(opened.place.run, closed.onward) if closed else None,
             original=str(ContractRef.from_uri(original)) if original else "",
             migrated=opened.migrated,
             fallback=opened.envelope.fallback or "",
@@ -523,6 +616,37 @@ def sent_otherwise(sent: dict[str, Written]) -> dict[str, str]:
     return {
         step: str(ContractRef.from_uri(written.schema)) for step, written in sent.items() if written.original
     }
+
+
+def emissions(run: str, onward: Onward) -> list[dict[str, Any]]:
+    """The events that are emitted, for the history: ``contract`` (``name/version``), message ``id``, and who is known to
+    hear it."""
+    return [
+        {
+            "contract": str(ContractRef.from_uri(onward.sent[step].schema)),
+            "id": message_id(run, step),
+            "heard": list(agents),
+        }
+        for step, agents in onward.heard.items()
+    ]
+
+
+def _keys(place: Place, events: Sequence[Contract | None]) -> dict[str, str | None]:
+    return {
+        course.emitting(place.step, number): event.key() if event else None
+        for number, event in enumerate(events)
+    }
+
+
+def _key(closed: _Closed, out: Outgoing) -> str | None:
+    """The idempotency key of what is sent: the output's own, or that of an event."""
+    if out.send.step in closed.keys:
+        return closed.keys[out.send.step]
+    return closed.key if out.own else None
+
+
+def _event(event: Contract) -> tuple[str, Any]:
+    return event.ref().uri, event.to_data()
 
 
 def parked_entry(place: Place, failure: Failure) -> dict[str, Any]:

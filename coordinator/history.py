@@ -23,6 +23,8 @@ Kind = Literal[
     "refused",
     "overridden",
     "fallback",
+    "emitted",
+    "gathered",
 ]
 
 
@@ -36,7 +38,8 @@ class Entry:
         ``skipped`` (a person gave the outcome; ``error`` is why),
         ``cancelled``, ``given-up`` (cancelled, and what was done is undone), ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
         what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
-        ``fallback`` (a budget was spent, and its fallback took the step's place).
+        ``fallback`` (a budget was spent, and its fallback took the step's place); ``emitted`` (an event began the story);
+        ``gathered`` (an event is in a set that its agent waits for).
     at
         When it was written, UTC, ISO 8601.
     took_ms
@@ -50,6 +53,11 @@ class Entry:
     fallback
         Which fallback this is, or that the input was one: ``cache age=12.3s``, ``constant``, ``agent``; where
         branches were joined, which of them: ``eta: constant``; of a list: ``2 of 9 items``.
+    event, emitted
+        The message id of the event that the agent heard; and the events that were emitted: ``contract``, ``id``, and the
+        agents that were known to hear it then (``heard``).
+    into
+        The step that has the set which an event was gathered into.
     migrated
         The migrations that the input went through here, in order.
     """
@@ -67,6 +75,9 @@ class Entry:
     sent: dict[str, str] | None = None
     original: str = ""
     migrated: list[str] | None = None
+    event: str = ""
+    emitted: list[dict[str, Any]] | None = None
+    into: str = ""
     fallback: str = ""
     input: Any = None
     output: Any = None

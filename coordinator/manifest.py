@@ -19,7 +19,8 @@ def manifest_of(agent: Agent, versions: Versions, *, queue: str, build: str = ""
     :class:`~contracts.errors.InvalidManifest` for a malformed ``build`` or ``queue``.
     """
     accepted = (agent.accepts, *parts(agent.accepts))
-    for contract in (*accepted, agent.emits):
+    emitted = tuple(dict.fromkeys((agent.emits, *agent.events)))
+    for contract in (*accepted, *emitted):
         versions.know(contract)
     accepts: dict[str, tuple[int, ...]] = {}
     for contract in accepted:
@@ -31,9 +32,9 @@ def manifest_of(agent: Agent, versions: Versions, *, queue: str, build: str = ""
                 "nobody could say which version to send it",
                 "declare the fields in one version, and add the upcasts to it",
             )
-    emits = {agent.emits.ref().name: versions.writable(agent.emits)}
+    emits = {contract.ref().name: versions.writable(contract) for contract in emitted}
     all_known = {**_published(versions, accepts), **_published(versions, emits)}
-    own = {contract.ref(): known(contract) for contract in (*accepted, agent.emits)}
+    own = {contract.ref(): known(contract) for contract in (*accepted, *emitted)}
     firsts = [ContractRef(name, numbers[0]) for name, numbers in (*accepts.items(), *emits.items())]
     shown = {**{ref: all_known[ref] for ref in firsts}, **own}
     return Manifest(
@@ -46,6 +47,7 @@ def manifest_of(agent: Agent, versions: Versions, *, queue: str, build: str = ""
         schemas={
             str(ref): {"writes": version.writes, "reads": version.reads} for ref, version in shown.items()
         },
+        subscribes=agent.patterns,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from dataclasses import dataclass, replace
@@ -10,8 +11,9 @@ from typing import Any
 
 from contracts import strictjson
 from contracts.contract import ContractRef
-from contracts.envelope import Envelope
-from coordinator.canvas import Send, Sig
+from contracts.envelope import Envelope, message_id
+from coordinator import course
+from coordinator.canvas import EVENT, Send, Sig
 
 _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-delay", "expires")
 
@@ -24,6 +26,11 @@ class Message:
     agent: str
     headers: dict[str, Any]
     body: str
+
+    @property
+    def event(self) -> str:
+        """The name of the contract where it is an event for whoever hears it; empty where it is for one agent."""
+        return str(self.headers.get("handoff_event", "")) if self.agent == EVENT else ""
 
     def stored(self) -> dict[str, Any]:
         """As JSON values, from which :meth:`restored` makes the same message."""
@@ -73,7 +80,29 @@ def message(send: Send, envelope: Envelope) -> Message:
         "handoff_replays": 0,
         "handoff_looks": 0,
     }
+    if "event" in kwargs:
+        headers["handoff_event"] = kwargs["event"]
     return Message(envelope.id, send.agent, headers, body)
+
+
+def addressed(headers: dict[str, Any], body: bytes | str, agent: str) -> tuple[dict[str, Any], str]:
+    """Headers and body of an event, as the message that starts what ``agent`` does when it hears it.
+
+    Each subscriber has a step and a message id of its own; the envelope stays as it is. Raises :class:`ValueError`,
+    :class:`TypeError` or :class:`KeyError` for what :func:`message` does not make.
+    """
+    [envelope], kwargs, continuation = json.loads(body)
+    step = course.heard(agent, kwargs["step"])
+    number = message_id(str(headers["handoff_run"]), step)
+    shown = str(headers.get("argsrepr") or "").replace(f"step={kwargs['step']} ", f"step={step} ")
+    return {
+        **headers,
+        "task": agent,
+        "id": number,
+        "parent_id": headers.get("id"),
+        "argsrepr": shown,
+        "handoff_step": step,
+    }, json.dumps([[envelope], {**kwargs, "step": step}, continuation], ensure_ascii=False)
 
 
 def summary(run: str, flow: str, step: str, contract: ContractRef) -> str:

@@ -51,6 +51,7 @@ class Negotiator:
         self._store = store
         self._clock = clock
         self._seen: dict[str, tuple[float, list[dict[str, frozenset[int]]]]] = {}
+        self._heard: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._lock = threading.Lock()
 
     def written(self, record: Record, output: Contract | None, agents: Iterable[str]) -> Written:
@@ -95,10 +96,23 @@ class Negotiator:
             _log.warning("no consumer of %s says that it reads a version written here: %s", name, options)
         return options[0]
 
+    def subscribers(self, name: str) -> tuple[str, ...]:
+        """The agents that subscribe to events of the contract ``name``, as far as they are known."""
+        with self._lock:
+            asked, agents = self._heard.get(name, (-FRESH, ()))
+        if self._clock() - asked < FRESH:
+            return agents
+        asked = self._clock()
+        agents = self._store.subscribers(name)
+        with self._lock:
+            self._heard[name] = (asked, agents)
+        return agents
+
     def forget(self) -> None:
         """Ask anew who consumes."""
         with self._lock:
             self._seen.clear()
+            self._heard.clear()
 
     def _builds(self, agent: str) -> list[dict[str, frozenset[int]]]:
         with self._lock:

@@ -6,14 +6,14 @@ What is done here is done again when a message comes again, and has the same res
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from contracts.contract import Contract, ContractRef
 from coordinator import course
-from coordinator.canvas import TIMER, Send
+from coordinator.canvas import EVENT, TIMER, Send
 from coordinator.course import Arrival, Await, End, Go, Hold, Move, Value
 from coordinator.negotiation import Negotiator, Written
 from coordinator.store.store import Advance, Place, Record, Settled, Store
@@ -39,6 +39,8 @@ class Onward:
 
     moves: tuple[Move, ...]
     sent: dict[str, Written]
+    heard: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each event that it emits, the agents that are known to hear it."""
 
     def advance(self) -> Advance:
         """What settling the step does of it at once: arrive at the joins, note what is sent, end the run."""
@@ -48,9 +50,8 @@ class Onward:
         if isinstance(move, End):
             return Advance(ends=True, part=None if _own(move.value) else _record(move.value))
         goes = [move for move in self.moves if isinstance(move, Go) and move.send.agent != TIMER]
-        return Advance(
-            sends=tuple(_named(go.send, self.sent[go.send.step].schema) for go in goes), ends=False
-        )
+        sends = (sent for go in goes for sent in _named(go.send, self.sent[go.send.step].schema, self.heard))
+        return Advance(sends=tuple(sends), ends=False)
 
 
 class Passing:
@@ -60,19 +61,30 @@ class Passing:
         self._store = store
         self._negotiator = negotiator
 
-    def onward(self, moves: Iterable[Move], record: Record, output: Contract | None) -> Onward:
+    def onward(
+        self,
+        moves: Iterable[Move],
+        record: Record,
+        output: Contract | None,
+        events: Mapping[str, Contract | None] | None = None,
+    ) -> Onward:
         """Write ``record`` for whoever is next on its course; ``output`` is what it says, where this build can read it.
 
-        Raises what :meth:`Negotiator.written` raises.
+        ``events`` are what the events are, by the step that is sent, which are something else than the output. Raises what
+        :meth:`Negotiator.written` raises.
         """
-        moves, sent = tuple(moves), {}
+        moves, sent, heard = tuple(moves), {}, self._heard(moves)
+        events = events or {}
         for move in moves:
-            if isinstance(move, Go):
-                sent[move.send.step] = self._written(move, record, output)
+            if isinstance(move, Go) and move.send.step in events:
+                event = Record(move.value.schema, course.text(move.value.data))
+                sent[move.send.step] = self._written(move, event, events[move.send.step], heard)
+            elif isinstance(move, Go):
+                sent[move.send.step] = self._written(move, record, output, heard)
             elif isinstance(move, Arrival):
                 agents = [send.agent for send in move.sends or ()]
                 sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
-        return Onward(moves, sent)
+        return Onward(moves, sent, heard)
 
     def outgoing(
         self, place: Place, onward: Onward, settled: Settled, *, arrived: bool = True
@@ -153,7 +165,8 @@ class Passing:
         found: list[Outgoing] = []
         goes = [move for move in moves if isinstance(move, Go) and move.send.agent != TIMER]
         if goes and not noted:
-            sends = tuple(_named(go.send, _schema(go)) for go in goes)
+            heard = self._heard(moves)
+            sends = tuple(sent for go in goes for sent in _named(go.send, _schema(go), heard))
             self._store.follow(place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False))
         for move in moves:
             if isinstance(move, Go):
@@ -180,8 +193,16 @@ class Passing:
     def _end(self, place: Place, end: End) -> None:
         self._store.follow(place, record=_record(end.value), onward=Advance(ends=True))
 
-    def _written(self, go: Go, record: Record, output: Contract | None) -> Written:
-        return _plain(go.value, _schema(go)) or self._negotiator.written(record, output, [go.send.agent])
+    def _written(
+        self, go: Go, record: Record, output: Contract | None, heard: Mapping[str, tuple[str, ...]]
+    ) -> Written:
+        readers = heard.get(go.send.step, (go.send.agent,))
+        return _plain(go.value, _schema(go)) or self._negotiator.written(record, output, readers)
+
+    def _heard(self, moves: Iterable[Move]) -> dict[str, tuple[str, ...]]:
+        """Who hears the events among these, as far as it is known."""
+        events = [move.send for move in moves if isinstance(move, Go) and move.send.agent == EVENT]
+        return {send.step: self._negotiator.subscribers(send.signature["kwargs"]["event"]) for send in events}
 
 
 def _plain(value: Value, schema: str = "") -> Written | None:
@@ -218,9 +239,15 @@ def _schema(go: Go) -> str:
 
 
 def _arriving(arrival: Arrival, part: Record) -> Advance:
-    sends = tuple(_named(send, send.signature["kwargs"]["accepts"]) for send in arrival.sends or ())
+    sends = tuple(
+        sent for send in arrival.sends or () for sent in _named(send, send.signature["kwargs"]["accepts"], {})
+    )
     return Advance(arrival.joins, sends, part, ends=not arrival.then.chain)
 
 
-def _named(send: Send, schema: str) -> tuple[str, str, str]:
-    return send.step, send.agent, str(ContractRef.from_uri(schema))
+def _named(send: Send, schema: str, heard: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str, str]]:
+    """What is sent, as (step, agent, ``contract/version``); an event to each that hears it."""
+    ref = str(ContractRef.from_uri(schema))
+    if send.agent != EVENT:
+        return [(send.step, send.agent, ref)]
+    return [(course.heard(agent, send.step), agent, ref) for agent in heard.get(send.step, ())]

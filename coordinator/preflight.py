@@ -29,6 +29,9 @@ def examine(engine: Engine, journal: Journal | None = None) -> list[tuple[str, s
     broker = engine.broker_version()
     _refuse_old(broker, "COORDINATOR_BROKER_URL")
     engine.publisher.declare(engine.agents, again=True)
+    for agent in engine.agents.values():
+        if agent.patterns:
+            engine.publisher.subscribe(agent.name, agent.patterns)
     found = [("redis", redis), ("broker", broker), ("queues", f"{len(engine.agents)} in order")]
     if journal is not None:
         database = journal.ping()

@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Protocol
 
-from amqp.exceptions import PreconditionFailed
+from amqp.exceptions import MessageNacked, PreconditionFailed
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
@@ -39,6 +39,9 @@ class Publisher(Protocol):
         What was declared before is taken to be there still, unless ``again`` says to look.
         """
 
+    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
+        """Have the events whose names fit ``patterns`` come to the agent's queue too, whether it works or not."""
+
 
 class BrokerPublisher:
     """Publishes to RabbitMQ, confirmed. Safe for threads, and after a fork."""
@@ -55,10 +58,9 @@ class BrokerPublisher:
         self.declare(())
         errors = self._errors
         try:
-            exchange = self._delay_exchange(delay, exact) if delay else self._topology.agents.name
             with self._app.producer_pool.acquire(block=True) as producer:
                 for message in messages:
-                    self._send(producer, exchange, message)
+                    self._send(producer, self._exchange(message, delay, exact), message)
         except errors as error:
             self._declared.clear()  # perhaps the broker has lost what was declared
             raise _unusable(error) from error
@@ -66,6 +68,7 @@ class BrokerPublisher:
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         queues = [
             self._topology.dead_letters,
+            self._topology.unheard_events,
             self._topology.timers,
             *map(self._topology.queue, agents),
         ]
@@ -73,11 +76,14 @@ class BrokerPublisher:
         if missing:
             self._declare([*missing, self._topology.unroutable_letters])
 
+    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
+        self._declare([self._topology.unheard_events, self._topology.queue(agent, patterns)])
+
     def _send(self, producer: Any, exchange: str, message: Message) -> None:
         producer.publish(
             message.body,
             exchange=exchange,
-            routing_key=self._topology.queue_name(message.agent),
+            routing_key=message.event or self._topology.queue_name(message.agent),
             content_type="application/json",
             content_encoding="utf-8",
             headers=message.headers,
@@ -89,8 +95,12 @@ class BrokerPublisher:
             retry_policy=_RETRY,
         )
 
-    def _delay_exchange(self, delay: timedelta, exact: bool) -> str:
-        queue = self._topology.delay(delay, exact=exact)
+    def _exchange(self, message: Message, delay: timedelta | None, exact: bool) -> str:
+        events = bool(message.event)
+        if not delay:
+            exchange = self._topology.events if events else self._topology.agents
+            return str(exchange.name)
+        queue = self._topology.delay(delay, exact=exact, events=events)
         if queue.name not in self._declared:
             self._declare([queue])
         name: str = queue.exchange.name
@@ -103,6 +113,7 @@ class BrokerPublisher:
                 channel = connection.channel()
                 self._topology.unroutable(channel).declare()
                 self._topology.agents(channel).declare()
+                self._topology.events(channel).declare()
                 for queue in queues:
                     queue(channel).declare()
         except PreconditionFailed as error:
@@ -117,6 +128,7 @@ class BrokerPublisher:
         connection = self._app.connection_for_write()
         return (
             OperationalError,
+            MessageNacked,
             OSError,
             *connection.connection_errors,
             *connection.channel_errors,

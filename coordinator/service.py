@@ -55,6 +55,7 @@ class Service:
         self._engine.publisher.declare([])
         jobs: list[tuple[str, Callable[[], None], float]] = [
             ("letters", self._drain_letters, 1.0),
+            ("unheard", self._drain_unheard, 1.0),
             *((name, partial(self._take_timers, name), 1.0) for name in _TIMERS),
             ("history", self.drain_history, 0.2),
             ("sweep", self.sweep, 2.0),
@@ -95,7 +96,7 @@ class Service:
         """Publish the first messages of runs that were accepted and not published: their starter died in between."""
         for run, first in self._engine.store.unpublished(older_than=self._engine.settings.unpublished_after):
             messages = restored(first)
-            self._engine.publisher.declare(message.agent for message, _ in messages)
+            self._engine.publisher.declare(message.agent for message, _ in messages if not message.event)
             for message, wait in messages:
                 self._engine.publisher.publish([message], delay=wait or None, exact=True)
             self._engine.store.published(run)
@@ -120,6 +121,9 @@ class Service:
 
     def _drain_letters(self) -> None:
         self._consume("letters", self._engine.topology.dead_letters, self._letter, self._ready.set)
+
+    def _drain_unheard(self) -> None:
+        self._consume("unheard", self._engine.topology.unheard_events, self._unheard, lambda: None)
 
     def _take_timers(self, name: str) -> None:
         self._consume(name, self._engine.topology.timers, self._timer, lambda: None)
@@ -157,7 +161,16 @@ class Service:
             message.ack()
 
     def _letter(self, message: Any) -> None:
-        body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
-        encoding = message.content_encoding or ""
-        self._desk.receive(RawLetter(dict(message.headers or {}), body, message.content_type or "", encoding))
+        self._desk.receive(_raw(message))
         message.ack()
+
+    def _unheard(self, message: Any) -> None:
+        self._desk.unheard(_raw(message))
+        message.ack()
+
+
+def _raw(message: Any) -> RawLetter:
+    body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
+    return RawLetter(
+        dict(message.headers or {}), body, message.content_type or "", message.content_encoding or ""
+    )

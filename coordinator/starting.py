@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from contracts import strictjson
@@ -85,8 +85,8 @@ class Starter:
         self, first: First, place: Place, payload: Contract, expiry: datetime | None = None
     ) -> list[tuple[Message, timedelta]]:
         """What else begins a run once it is accepted, where its messages are not all there is to it."""
-        others = Onward(
-            tuple(move for move in first.onward.moves if not isinstance(move, Go)), first.onward.sent
+        others = replace(
+            first.onward, moves=tuple(move for move in first.onward.moves if not isinstance(move, Go))
         )
         outgoing = self._passing.outgoing(place, others, Settled("settled"), arrived=False)
         return [(_message(out, payload, place.run, expiry), out.wait) for out in outgoing]

@@ -72,6 +72,11 @@ class Delay(Step):
 
 
 @dataclass(frozen=True, eq=False)
+class Emit(Step):
+    """The payload goes out as an event, and on as it is."""
+
+
+@dataclass(frozen=True, eq=False)
 class Compensate(Step):
     """An agent, and another that undoes what it did when the run is cancelled with compensation."""
 
@@ -160,6 +165,11 @@ def delay(wait: timedelta) -> Delay:
     return Delay(wait)
 
 
+def emit() -> Emit:
+    """Emit the payload as an event to all who subscribe to it, and go on with it: ``assemble >> emit() >> package``."""
+    return Emit()
+
+
 def _is_condition(value: object) -> bool:
     return isinstance(value, Condition)
 
@@ -217,5 +227,5 @@ def not_a_step(value: object) -> FlowError:
     """The error for something in a flow that is no step."""
     return FlowError(
         f"{getattr(value, '__name__', value)!r} is no step of a flow",
-        remedy="a step is an @agent, a flow, parallel(...), choice(...), each(...), repeat(...), delay(...), or steps joined by >>",
+        remedy="a step is an @agent, a flow, parallel(...), choice(...), each(...), repeat(...), delay(...), emit(), or steps joined by >>",
     )

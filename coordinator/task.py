@@ -28,14 +28,16 @@ from celery.worker.strategy import default as celery_strategy
 from kombu import Consumer as KombuConsumer
 from kombu.asynchronous import get_event_loop
 
+from config.topology import Topology
 from contracts import strictjson
 from contracts.errors import CoordinationError, InvalidInput, InvalidJson
 from contracts.strictjson import Limits
 from contracts.text import is_plain
+from coordinator.canvas import EVENT
 from coordinator.errors import ServerError
 from coordinator.failure import Kind, said
 from coordinator.handoff import Done, Handoff, Later, Outcome, Park
-from coordinator.message import Delivery
+from coordinator.message import Delivery, addressed
 from coordinator.publisher import Publisher
 
 _log = logging.getLogger(__name__)
@@ -229,6 +231,40 @@ class RawConsumer(KombuConsumer):
         return super()._receive_callback(message)  # type: ignore[no-untyped-call]
 
 
+class AgentConsumer(RawConsumer):
+    """Takes an event as the message that starts what the agent of the queue does with it."""
+
+    topology: ClassVar[Topology]
+
+    @property
+    def on_message(self) -> Any:
+        """Who takes the messages, once events among them are addressed."""
+        return self._address if self._handle is not None else None
+
+    @on_message.setter
+    def on_message(self, handle: Any) -> None:
+        self._handle = handle
+
+    def _address(self, message: Any) -> Any:
+        headers = message.headers
+        if isinstance(headers, dict) and headers.get("task") == EVENT:
+            tag = message.delivery_info.get("consumer_tag")
+            queue = next((name for name, known in self._active_tags.items() if known == tag), "")
+            try:
+                agent = self.topology.agent_of(queue)
+                message.headers, message.body = addressed(headers, message.body, agent)
+            except (ValueError, TypeError, KeyError, RecursionError):
+                _log.warning(
+                    "an event for %s cannot be read", queue
+                )  # it is parked as it is: EVENT is no agent
+        return self._handle(message)
+
+
+def agent_consumer(topology: Topology) -> type[AgentConsumer]:
+    """The consumer of the agents' queues of one installation."""
+    return type("AgentConsumer", (AgentConsumer,), {"__module__": __name__, "topology": topology})
+
+
 def strategy(task: AgentTask, app: Any, consumer: Any, **options: Any) -> Callable[..., Any]:
     """How the consumer treats a message of ``task``: first whether it can be read at all, then Celery's own way."""
     handle = celery_strategy(task, app, consumer, **options)
@@ -354,7 +390,7 @@ _MOST = 1_000_000
 _HEADERS = (
     "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit", "root_id",
     "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result", "replaced_task_nesting", "stamped_headers",
-    "stamps", "handoff_run", "handoff_flow", "handoff_step", "handoff_replays",
+    "stamps", "handoff_run", "handoff_flow", "handoff_step", "handoff_replays", "handoff_event",
 )  # fmt: skip
 
 

@@ -32,6 +32,9 @@ class RecordingPublisher:
         self.before()
         self.messages.extend(messages)
 
+    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
+        """Nobody hears events here."""
+
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         self.declared.update(agents)
 

@@ -40,7 +40,7 @@ def _node(node: Node, givers: Givers, steps: dict[str, StepEntry]) -> Givers:
         assert node.emits is not None
         kept = tuple(_filling(node.part, giver) for giver in givers) if node.part else ()
         return (*kept, Giver("", node.emits, node.name if node.part else "", signal=node.name))
-    if node.kind == "delay":
+    if node.kind in ("delay", "emit"):
         return givers
     if node.kind == "each":
         assert node.item is not None

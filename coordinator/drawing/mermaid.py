@@ -59,7 +59,7 @@ class _Chart:
                     undone = [_End(box, str(node.emits), "to undo it", dotted=True)]
                     self._step(f'["{label(f"{node.undo.path}  {node.undo.name}")}"]', undone)
                 return [_End(box, str(node.emits))]
-            case "delay":
+            case "delay" | "emit":
                 box = self._step(f'{{{{"{said}"}}}}', ends)
                 return [_End(box, carries) for carries in dict.fromkeys(end.carries for end in ends)]
             case "wait":

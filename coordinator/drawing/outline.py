@@ -13,10 +13,10 @@ from coordinator.agent import Agent
 from coordinator.condition import Both, Condition
 from coordinator.fallback import Budget, Cached, Constant
 from coordinator.flow import Flow
-from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.step import Choice, Compensate, Delay, Each, Emit, Parallel, Repeat, Step, positions
 from coordinator.waiting import WaitFor
 
-Kind = Literal["agent", "parallel", "choice", "each", "repeat", "delay", "budget", "flow", "wait"]
+Kind = Literal["agent", "parallel", "choice", "each", "repeat", "delay", "budget", "flow", "wait", "emit"]
 _LONGEST = 300
 _UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 
@@ -148,6 +148,8 @@ def _again(flow: Flow, part: Step, path: str) -> Node:
         return Node("repeat", path, says=says, tracks=(_track(flow, part.step, path, "r*"),))
     if isinstance(part, Delay):
         return Node("delay", path, says=duration(part.wait))
+    if isinstance(part, Emit):
+        return Node("emit", path, says=str(flow.events[path].ref()))
     assert isinstance(part, Budget)
     both = (_track(flow, part.step, path, "b", "in time"), _fallback(flow, part, path))
     return Node("budget", path, says=duration(part.within), tracks=both)

@@ -114,7 +114,9 @@ def _know_steps(part: Part, nodes: Sequence[Node]) -> None:
     found = {node.path.rpartition(".")[2]: node for node in nodes}
     reached = max((int(token) for token in part.parts if token.isdigit()), default=0)
     for token, node in found.items():
-        passed = node.kind in ("delay", "wait") or (node.kind == "choice" and not node.tracks[-1].nodes)
+        passed = node.kind in ("delay", "wait", "emit") or (
+            node.kind == "choice" and not node.tracks[-1].nodes
+        )
         if token not in part.parts and passed and int(token) < reached:
             path = f"{part.path}.{token}" if part.path else token
             part.parts[token] = Part(path, token)

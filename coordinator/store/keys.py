@@ -44,6 +44,10 @@ class Keys:
     def announced(self) -> str:
         return f"{self.prefix}announced"
 
+    def gathered(self, agent: str, key: str) -> str:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+        return f"{self.prefix}gathered:{{{agent}/{digest}}}"
+
     def outcome(self, agent: str, key: str) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
         return f"{self.prefix}outcome:{{{agent}/{digest}}}"

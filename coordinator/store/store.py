@@ -27,16 +27,20 @@ from coordinator.errors import Conflict
 from coordinator.store import scripts
 from coordinator.store.keys import Keys
 from coordinator.store.scripts import Call
+from coordinator.subscription import matches
 
 _log = logging.getLogger(__name__)
 
 Manifest = dict[str, Any]
 """What a build of an agent reads and writes, as JSON values. See contracts/manifest.py."""
 
-_ANNOUNCED = ("agent", "build", "accepts", "emits")
+_ANNOUNCED = ("agent", "build", "queue", "accepts", "emits", "subscribes")
 """What producers need of a manifest, again and again; the rest of it is kept beside."""
 
 _LOOK_AGAIN = timedelta(seconds=2)
+
+STORY = "on:"
+"""Begins what stands for a flow where an event has begun a run: ``on:media.title-uploaded``."""
 
 _REMEMBERED = 86_400_000  # milliseconds
 
@@ -48,19 +52,25 @@ Entry = dict[str, Any]
 class Record:
     """An outcome as it is kept: the URI of its contract version, and its data as JSON text.
 
-    For a join, ``schema`` has ``branch=uri`` for each part, joined by spaces.
+    For a join, ``schema`` has ``branch=uri`` for each part, joined by spaces. ``events`` are those that were emitted with
+    it, as JSON text: a list of (URI, data).
     """
 
     schema: str
     data: str
+    events: str = ""
 
     def text(self) -> str:
+        return f"{self.schema}\n{self.data}\n{self.events}" if self.events else self.part()
+
+    def part(self) -> str:
+        """Without the events: what goes on."""
         return f"{self.schema}\n{self.data}"
 
     @classmethod
     def parse(cls, text: str) -> Record:
-        schema, _, data = text.partition("\n")
-        return cls(schema, data)
+        schema, _, rest = text.partition("\n")
+        return cls(schema, *rest.split("\n", 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -347,6 +357,27 @@ class Store:
         [[verdict, follows]] = self._do(call)
         return str(verdict), json.loads(follows) if follows else None
 
+    def gather(
+        self, agent: str, key: str, part: str, record: Record, *, within: timedelta, most: int
+    ) -> tuple[str, int]:
+        """Add a part to the set ``key`` of an agent. Gives ``added``, ``again``, ``conflict`` (it is there with another
+        content) or ``full``, and how many parts there are."""
+        ttl = max(self._run_ttl, 2 * _ms(within))
+        call = Call("gather", [self.keys.gathered(agent, key)], [part, record.text(), ttl, most])
+        [[verdict, count]] = self._do(call)
+        return str(verdict), int(count)
+
+    def gathered(self, agent: str, key: str) -> list[Record]:
+        """The parts of a set, in the order of their names."""
+        with _usable():
+            fields: Any = self.redis.hgetall(self.keys.gathered(agent, key))
+        return [Record.parse(text) for name, text in sorted(fields.items()) if name.startswith("p:")]
+
+    def pass_over(self, place: Place) -> None:
+        """A step that was sent to somebody who does not want it is not outstanding any more."""
+        keys = [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))]
+        self._do(Call("pass_over", keys, [place.step, place.run]))
+
     def closed(self, place: Place, path: str) -> bool:
         """Whether something has come back from the budget at ``path``, or the run does not go on."""
         with _usable():
@@ -543,7 +574,25 @@ class Store:
     def deploy(self, agent: str, manifests: Sequence[Manifest]) -> None:
         """Tell producers which builds of an agent are deployed: those that come back when none is alive."""
         with _usable():
-            self.redis.set(self.keys.deployed(agent), json.dumps(list(manifests)), px=self._run_ttl)
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.set(self.keys.deployed(agent), json.dumps(list(manifests)), px=self._run_ttl)
+            pipeline.zadd(
+                self.keys.announced(), {agent: 0}, nx=True
+            )  # so that it is found though it never lived
+            pipeline.pexpire(self.keys.announced(), _REMEMBERED)
+            pipeline.execute()
+
+    def subscribers(self, name: str) -> tuple[str, ...]:
+        """The agents that subscribe to events of the contract ``name``, as far as they were seen in the last day or are
+        recorded as deployed."""
+        found = []
+        with _usable():
+            agents: Any = self.redis.zrange(self.keys.announced(), 0, -1)
+        for agent in agents:
+            patterns = [text for build in self.consumers(agent) for text in _texts(build.get("subscribes"))]
+            if any(matches(pattern, name) for pattern in patterns):
+                found.append(str(agent))
+        return tuple(found)
 
     def deployed(self, agent: str) -> list[Manifest]:
         """The builds of an agent that are recorded as deployed."""
@@ -612,7 +661,7 @@ class Store:
                 self._result_ttl,
                 self._run_ttl,
                 _json(late) if late else "",
-                (onward.part or record).text(),
+                (onward.part or record).part(),
                 place.run,
                 _now(),
                 onward.undo,
@@ -684,11 +733,14 @@ def _settled(reply: list[str]) -> Settled:
 
 def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
     parked = {name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("p:")}
-    waits = any(not reason.get("budgets") for reason in parked.values())
-    status = fields.get("status", "running")
+    flow, status = fields.get("flow", ""), fields.get("status", "running")
+    story = flow.startswith(STORY)
+    waits = any(not reason.get("budgets") and (story or "@" not in step) for step, reason in parked.items())
+    if story and status == "running" and not waits and int(fields.get("open", 1)) <= 0:
+        status = "completed"
     return RunRecord(
         id=run,
-        flow=fields.get("flow", ""),
+        flow=flow,
         key=fields.get("key", ""),
         status="parked" if status in {"running", "compensating"} and waits else status,
         started=float(fields.get("started", 0)) / 1000,
@@ -715,6 +767,10 @@ def _announced(instance: str, text: str) -> dict[str, Any]:
         _log.warning("what the worker %s announces cannot be read: it is forgotten", printable(instance, 120))
         until = 0
     return {"instance": instance, "until": until, "manifest": manifest if isinstance(manifest, dict) else {}}
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _parsed(text: str) -> Any:

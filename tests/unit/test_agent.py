@@ -112,21 +112,19 @@ def unannotated(order):  # type: ignore[no-untyped-def]
     raise NotImplementedError
 
 
-def returns_nothing(order: Order) -> None:
-    raise NotImplementedError
-
-
 def takes_text(order: str) -> Order:
     raise NotImplementedError
 
 
-def returns_either(order: Order) -> Order | Unkeyed:
+def returns_texts(order: Order) -> list[str]:
     raise NotImplementedError
 
 
-@pytest.mark.parametrize(
-    "function", [nothing, three, unannotated, returns_nothing, takes_text, returns_either]
-)
+def returns_either(order: Order) -> Order | str:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("function", [nothing, three, unannotated, returns_texts, takes_text, returns_either])
 def test_wrong_signature(function: Any) -> None:
     """A function that does not take one contract and return one is no agent, and the error says how it should look."""
     with pytest.raises(AgentError, match=r"wrong signature: .*def price"):

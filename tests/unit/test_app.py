@@ -18,13 +18,13 @@ SERVERS = {"broker_url": "amqp://guest@localhost//", "redis_url": "redis://local
 @pytest.fixture
 def app() -> Celery:
     """An app with two agents."""
-    return create_app(make_settings(namespace="shop", **SERVERS), ["test.one", "test.two", "test.one"])
+    return create_app(make_settings(namespace="shop", **SERVERS), {"test.one": (), "test.two": ()})
 
 
 def test_every_key_is_known() -> None:
     """Celery knows every key that is set: it would ignore a misspelt one in silence."""
     known = dict(flatten(NAMESPACES))
-    given = configuration(make_settings(), Topology(), [])
+    given = configuration(make_settings(), Topology(), {})
     assert given
     assert sorted(given.keys() - known.keys()) == []
 
@@ -59,7 +59,7 @@ def test_settings_are_taken_over() -> None:
 
 def test_nothing_is_global(app: Celery) -> None:
     """An app is nobody's current app, and two apps have nothing in common."""
-    other = create_app(make_settings(), ["test.three"])
+    other = create_app(make_settings(), {"test.three": ()})
     assert celery._state._tls.current_app not in (app, other)
     assert celery._state.default_app not in (app, other)
     assert sorted(other.amqp.queues) == ["test.three"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -46,6 +47,9 @@ class FakePublisher:
     error: ServerError | None
     declared: list[tuple[list[str], bool]] = field(default_factory=list)
 
+    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
+        """Nobody hears events here."""
+
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         if self.error:
             raise self.error
@@ -74,7 +78,9 @@ class FakeEngine:
         self.found = {**GOOD, **found}
         self.store = FakeStore(self.found["redis"], policy, durable)
         self.publisher = FakePublisher(queues)
-        self.agents: dict[str, Any] = {"shop.one": None, "shop.two": None}
+        self.agents: dict[str, Any] = {
+            name: SimpleNamespace(name=name, patterns=()) for name in ("shop.one", "shop.two")
+        }
 
     def broker_version(self) -> str:
         return self.found["broker"]

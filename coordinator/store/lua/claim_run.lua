@@ -1,12 +1,22 @@
 -- May this step still run? KEYS: run, outstanding.
 -- ARGV: step, flow, now, ttl (ms), run id, then the budgets that it is in
 -- A run that is not there (its record was lost or has expired) is taken up again: the message is all it takes.
+-- What hears an event of a flow goes on whatever becomes of the flow's run; a story that an event began is one with its run
 local run = KEYS[1]
 local status = redis.call('HGET', run, 'status')
+local fact = string.find(ARGV[1], '@', 1, true) and string.sub(ARGV[2], 1, 3) ~= 'on:'
+local function forget()
+  if redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1]) == 1 then redis.call('HINCRBY', run, 'open', -1) end
+end
 if not status then
   redis.call('HSET', run, 'flow', ARGV[2], 'status', 'running', 'started', ARGV[3])
   redis.call('PEXPIRE', run, ARGV[4])
   return {'open', ''}
+end
+if fact and status ~= 'running' then
+  local known = redis.call('HGET', run, 's:' .. ARGV[1])
+  if redis.call('PTTL', run) < tonumber(ARGV[4]) then redis.call('PEXPIRE', run, ARGV[4]) end
+  return {known and 'settled' or 'open', known or ''}
 end
 -- While a run is compensating, only what undoes its steps runs
 local undoes = status == 'compensating' and string.sub(ARGV[1], -5) == '.undo'
@@ -14,16 +24,16 @@ if status == 'compensating' and redis.call('HEXISTS', run, 'x:' .. ARGV[1]) == 1
   return {'settled', redis.call('HGET', run, 's:' .. ARGV[1])}  -- it is to be undone, and perhaps nobody lived to send that
 end
 if status ~= 'running' and not undoes then
-  redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1])
+  forget()
   return {status, ''}
 end
 redis.call('PEXPIRE', run, ARGV[4])
 local settled = redis.call('HGET', run, 's:' .. ARGV[1])
 if settled then return {'settled', settled} end
-if redis.call('HEXISTS', run, 'paused') == 1 then return {'paused', ''} end
+if not fact and redis.call('HEXISTS', run, 'paused') == 1 then return {'paused', ''} end
 for at = 6, #ARGV do
   if redis.call('HEXISTS', run, 'j:' .. ARGV[at] .. '.one') == 1 then
-    redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1])
+    forget()
     return {'closed', ''}
   end
 end

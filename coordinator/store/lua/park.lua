@@ -1,8 +1,9 @@
 -- A step waits in the dead-letter queue. KEYS: run, history. ARGV: step, reason, entry, flow, now, ttl, history ttl (ms), budgets
 local run, field = KEYS[1], 'p:' .. ARGV[1]
 local status = redis.call('HGET', run, 'status')
+local fact = string.find(ARGV[1], '@', 1, true) and string.sub(ARGV[4], 1, 3) ~= 'on:'
 local undoes = status == 'compensating' and string.sub(ARGV[1], -5) == '.undo'
-if status and status ~= 'running' and not undoes then return status end
+if status and status ~= 'running' and not undoes and not fact then return status end
 if redis.call('HEXISTS', run, 's:' .. ARGV[1]) == 1 then return 'settled' end
 for at = 8, #ARGV do  -- something has taken its place already
   if redis.call('HEXISTS', run, 'j:' .. ARGV[at] .. '.one') == 1 then return 'settled' end

@@ -7,7 +7,9 @@
 --        for a waiting one at which of the joins, from 1}
 local run, history = KEYS[1], KEYS[2]
 local step, fence, record = ARGV[1], tonumber(ARGV[2]), ARGV[3]
+-- What hears an event of a flow goes on whatever becomes of the flow's run; a story that an event began is one with its run
 local status = redis.call('HGET', run, 'status')
+local fact = string.find(step, '@', 1, true) and string.sub(redis.call('HGET', run, 'flow') or '', 1, 3) ~= 'on:'
 
 local function tell(entry)
   if entry == '' then return end
@@ -19,9 +21,9 @@ local verdict = 'again'
 if ARGV[7] ~= '1' then
   local settled = redis.call('HGET', run, 's:' .. step)
   local floor = tonumber(redis.call('HGET', run, 'f:' .. step) or '0')
-  local ended = status and status ~= 'running' and status ~= 'cancelled' and status ~= 'compensating'
+  local ended = not fact and status and status ~= 'running' and status ~= 'cancelled' and status ~= 'compensating'
   if settled == record and redis.call('HGET', run, 'n:' .. step) == ARGV[2] then  -- the same settlement once more
-    if status ~= 'running' and status ~= 'compensating' then return {'again', '', '', 'waiting'} end
+    if not fact and status ~= 'running' and status ~= 'compensating' then return {'again', '', '', 'waiting'} end
   elseif settled or ended or fence < floor then
     tell(ARGV[11])
     return {'late', '', '', (settled or ended) and '' or 'fenced'}
@@ -29,8 +31,8 @@ if ARGV[7] ~= '1' then
     redis.call('HSET', run, 's:' .. step, record, 'n:' .. step, ARGV[2])
     redis.call('HDEL', run, 'f:' .. step)
     if redis.call('HDEL', run, 'p:' .. step) == 1 then redis.call('HINCRBY', run, 'parked', -1) end
-    redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. step)
-    redis.call('PEXPIRE', run, ARGV[8])
+    if redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. step) == 1 then redis.call('HINCRBY', run, 'open', -1) end
+    if redis.call('PTTL', run) < tonumber(ARGV[8]) then redis.call('PEXPIRE', run, ARGV[8]) end
     tell(ARGV[4])
     if ARGV[15] ~= '' then
       local number = redis.call('HINCRBY', run, 'undoable', 1)
@@ -40,7 +42,7 @@ if ARGV[7] ~= '1' then
   end
 end
 local undoes = status == 'compensating' and string.sub(step, -5) == '.undo'
-if (status == 'cancelled' or status == 'compensating') and not undoes then
+if (status == 'cancelled' or status == 'compensating') and not undoes and not fact then
   -- What was still running when its run was cancelled is undone too
   if ARGV[15] == '' or not redis.call('HGET', run, 'undoing') then return {'cancelled', '', '', ''} end
   if ARGV[7] == '1' then
@@ -164,7 +166,8 @@ for at = 16, #ARGV, 2 do
   if redis.call('HEXISTS', run, 's:' .. ARGV[at]) == 0 then
     local of = joined and refs(schemas) or ''
     if of ~= '' then of = ',' .. of end
-    redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. ARGV[at], ARGV[14] .. ' ' .. ARGV[at + 1] .. of)
+    local fresh = redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. ARGV[at], ARGV[14] .. ' ' .. ARGV[at + 1] .. of)
+    if fresh == 1 then redis.call('HINCRBY', run, 'open', 1) end
     redis.call('PEXPIRE', KEYS[3], ARGV[8])
   end
 end

@@ -16,7 +16,9 @@ if ARGV[8] ~= '' then
   redis.call('PEXPIRE', KEYS[3], ARGV[7])
 end
 for at = 9, #ARGV, 2 do
-  redis.call('HSET', KEYS[4], ARGV[5] .. '|' .. ARGV[at], ARGV[6] .. ' ' .. ARGV[at + 1])
+  if redis.call('HSET', KEYS[4], ARGV[5] .. '|' .. ARGV[at], ARGV[6] .. ' ' .. ARGV[at + 1]) == 1 then
+    redis.call('HINCRBY', run, 'open', 1)
+  end
   redis.call('PEXPIRE', KEYS[4], ARGV[7])
 end
 return {'created', '1'}

@@ -1,0 +1,199 @@
+"""Hearing: what an agent does with an event before it begins: whether it wants it, and whether it waits for more of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from contracts import strictjson
+from contracts.contract import Contract, ContractRef
+from contracts.envelope import Envelope, message_id
+from contracts.errors import InvalidData
+from contracts.event import Event, Nothing
+from contracts.versions import Versions
+from coordinator.agent import Agent
+from coordinator.errors import Incomplete
+from coordinator.history import Entry, now
+from coordinator.message import Delivery, Message
+from coordinator.publisher import Publisher
+from coordinator.store.store import Advance, Place, Record, Store
+from coordinator.subscription import MOST_PARTS, Gather, Subscription
+
+_log = logging.getLogger("coordinator.agents")
+
+
+class Hearing:
+    """How one agent hears events. Safe for threads."""
+
+    def __init__(self, agent: Agent, store: Store, publisher: Publisher, versions: Versions) -> None:
+        self._agent = agent
+        self._store = store
+        self._publisher = publisher
+        self._versions = versions
+
+    def event(self, delivery: Delivery) -> str:
+        """The name of the event's contract; empty where the message is a step of a flow."""
+        name = delivery.kwargs.get("event", "")
+        if not isinstance(name, str) or ("gathered" in delivery.kwargs and not name):
+            raise InvalidData("the message does not say which event it is")
+        return name
+
+    def reads(self, name: str) -> type[Contract]:
+        """What an event is read as: what the agent accepts, or a part of it."""
+        gather = self._gather
+        return (
+            self._subscriptions(name)[0].contract
+            if gather and self._subscriptions(name)
+            else self._agent.accepts
+        )
+
+    def any(self, envelope: Envelope) -> Contract:
+        """An event of whatever contract, checked against the version that it declares.
+
+        Raises :class:`~contracts.errors.InvalidInput` where that version is not known here.
+        """
+        ref = envelope.contract
+        data = self._versions.checked(ref, envelope.data)
+        return Event(contract=ref.name, version=ref.version, data=data)
+
+    def passes(self, name: str, payload: Contract, place: Place) -> str:
+        """Why the agent does not want an event, in a line; empty where it does. Then it counts as heard."""
+        heard = self._subscriptions(name)
+        data = payload.data if isinstance(payload, Event) else payload.to_data()
+        if any(subscription.wants(data) for subscription in heard):
+            return ""
+        if not heard:
+            _log.warning("agent=%s hears %s and does not subscribe to it any more", self._agent.name, name)
+        self._store.pass_over(place)
+        return f"passed over run={place.run} step={place.step}"
+
+    def takes_part(self, delivery: Delivery, part: Contract, envelope: Envelope, place: Place) -> str:
+        """Add an event to its set, and send the set to the agent once it is complete, or when its time is over. Gives a line
+        on what came of it; empty where the agent gathers nothing, or this is the set.
+
+        Raises :class:`InvalidData` where the event was there with another content, or the set is full.
+        """
+        gather = self._gather
+        if gather is None or "gathered" in delivery.kwargs:
+            return ""
+        key = _key(gather, part)
+        step = _step(self._agent.name, key)
+        number = part.key() or envelope.idempotency_key
+        record = Record(envelope.data_schema, strictjson.dumps(envelope.data))
+        verdict, count = self._store.gather(
+            self._agent.name, key, number, record, within=gather.within, most=MOST_PARTS
+        )
+        if verdict == "conflict":
+            raise InvalidData("an event of the same key and another content is in the set already")
+        if verdict == "full":
+            raise InvalidData(f"the set has {count} events already")
+        complete = gather.expected(part, count) or (
+            callable(gather.until) and self._complete(gather, key, part)
+        )
+        self._settle(delivery, part, envelope, place, step)
+        if count == 1:
+            self._publisher.publish([_whole(delivery, step, "timeout")], delay=gather.within, exact=True)
+        if complete:
+            self._publisher.publish([_whole(delivery, step, "complete")])
+        return f"gathered {count} run={place.run} step={place.step}"
+
+    def whole(self, delivery: Delivery, part: Contract, place: Place) -> tuple[Contract, str] | None:
+        """The set that a message stands for, as what the agent accepts, and its key. None where its time is over and it
+        was complete before.
+
+        Raises :class:`Incomplete` where it is not complete and the agent does not take parts of it.
+        """
+        gather = self._gather
+        if gather is None:
+            raise InvalidData("the message stands for a set of events, and the agent gathers none")
+        key = _key(gather, part)
+        late = delivery.kwargs["gathered"] == "timeout"
+        if late and place.step in self._settled(place):
+            return None
+        parts = self._parts(key, type(part))
+        if not parts or not (gather.complete(parts) or (late and gather.partial)):
+            raise Incomplete(
+                f"{len(parts)} events of the set have come, and it is not complete",
+                "the agent was not called",
+                "replay it when the rest has come, or skip it with an outcome",
+            )
+        return self._agent.accepts.model_validate({gather.into: parts}), key
+
+    def _complete(self, gather: Gather, key: str, part: Contract) -> bool:
+        return gather.complete(self._parts(key, type(part)))
+
+    def _parts(self, key: str, contract: type[Contract]) -> Sequence[Contract]:
+        return [
+            self._versions.read(contract, ContractRef.from_uri(record.schema), json.loads(record.data))
+            for record in self._store.gathered(self._agent.name, key)
+        ]
+
+    def _settled(self, place: Place) -> tuple[str, ...]:
+        run = self._store.run(place.run)
+        return run.settled if run else ()
+
+    def _settle(
+        self, delivery: Delivery, part: Contract, envelope: Envelope, place: Place, step: str
+    ) -> None:
+        entry = Entry(
+            "gathered",
+            place.run,
+            place.flow,
+            now(),
+            step=place.step,
+            agent=self._agent.name,
+            attempt=delivery.attempt,
+            message=delivery.id,
+            event=envelope.id,
+            read=str(envelope.contract),
+            into=step,
+            input=part.redacted(),
+            worker=delivery.worker,
+        )
+        self._store.settle_known(
+            place,
+            fence=0,
+            record=Record(Nothing.ref().uri, "{}"),
+            entry=entry.fields(),
+            onward=Advance(sends=((step, self._agent.name, str(envelope.contract)),), ends=False),
+        )
+
+    def _subscriptions(self, name: str) -> list[Subscription]:
+        return [subscription for subscription in self._agent.subscriptions if subscription.hears(name)]
+
+    @property
+    def _gather(self) -> Gather | None:
+        return next((one.gather for one in self._agent.subscriptions if one.gather), None)
+
+
+def _key(gather: Gather, part: Contract) -> str:
+    data: dict[str, Any] = part.to_data()
+    values = [data[name] for name in gather.by]
+    return str(values[0]) if len(values) == 1 else strictjson.canonical(values)
+
+
+def _step(agent: str, key: str) -> str:
+    """The step that an agent does with a set: ``media.assemble@+3f9a12c4d0e1b2a7``."""
+    return f"{agent}@+{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def _whole(delivery: Delivery, step: str, why: str) -> Message:
+    """The message with which a set comes to its agent: by an event of it."""
+    number = message_id(delivery.run, step)
+    kwargs = {**delivery.kwargs, "step": step, "gathered": why}
+    shown = str(delivery.headers.get("argsrepr") or "").replace(f"step={delivery.step} ", f"step={step} ")
+    headers = {
+        **delivery.again(attempt=1).headers,
+        "id": number,
+        "argsrepr": shown,
+        "handoff_step": step,
+        "handoff_gathered": why,
+        "handoff_replays": 0,
+    }
+    continuation = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    return Message(
+        number, delivery.agent, headers, strictjson.dumps([[delivery.envelope], kwargs, continuation])
+    )

@@ -1,0 +1,297 @@
+"""Choreography: events, who hears them, and sets of them; in eager and in embedded mode."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts import Contract, Key
+from contracts.errors import InvalidData
+from coordinator import Context, Coordinator, Flow, agent, emit, field, gather, on, parallel
+from coordinator.errors import AgentError, Conflict, FlowError
+from tests.eager.newsroom import Filed, Newsroom, Ordered, Parts, Printed, Set
+from tests.waiting import wait_until as _wait_until
+
+SOON = timedelta(milliseconds=200)
+
+
+@pytest.fixture
+def news(anywhere: Coordinator) -> Newsroom:
+    room = Newsroom()
+    anywhere.work(room.agents)
+    return room
+
+
+def wait_until(condition: Any) -> Any:
+    """Wait for something of the story, and give it."""
+    return _wait_until(condition, description="the story goes on")
+
+
+def kinds(story: list[dict[str, Any]], what: str) -> list[str]:
+    """The steps of the entries of one kind, by agent."""
+    return sorted(str(entry.get("agent", "")).partition(".")[2] for entry in story if entry["kind"] == what)
+
+
+def test_a_story_goes_through(anywhere: Coordinator, news: Newsroom) -> None:
+    """An event comes to each that subscribes to it, what they return is emitted, a set is worked on once, all under one id."""
+    story = anywhere.emit(Filed(story="s"))
+    wait_until(lambda: story.status() == "completed")
+    assert news.effects == news.expected("s")
+    assert news.seen["press"] == [("s", 3)]
+    assert news.seen["archive"] == [("part 0; part 1; part 2", story.id)]
+    told = story.history()
+    assert kinds(told, "gathered") == ["press"] * 3
+    assert kinds(told, "settled") == sorted(
+        ["desk", *["setter"] * 3, "press", "archive", "late-shift", *["ear"] * 8]
+    )
+    [began] = [entry for entry in told if entry["kind"] == "emitted"]
+    assert {name.partition(".")[2] for name in began["emitted"][0]["heard"]} >= {"desk", "ear"}
+
+
+def test_the_same_event_is_one(anywhere: Coordinator, news: Newsroom) -> None:
+    """An event that is emitted twice under its key is one story; another content under the key is refused."""
+    first = anywhere.emit(Filed(story="s"))
+    again = anywhere.emit(Filed(story="s"))
+    assert (again.id, again.created) == (first.id, False)
+    wait_until(lambda: first.status() == "completed")
+    assert news.effects == news.expected("s")
+    with pytest.raises(Conflict):
+        anywhere.emit(Filed(story="s", parts=4))
+
+
+def test_a_failure_is_parked_and_goes_on_from_there(anywhere: Coordinator, news: Newsroom) -> None:
+    """What fails to hear an event is parked by itself: the others go on, and its replay completes the story."""
+    news.broken.add("setter s/1")
+    story = anywhere.emit(Filed(story="s"))
+    assert story.wait(20) == "parked"
+    wait_until(lambda: news.effects["late-shift s/2"] == 1)
+    letter = wait_until(lambda: next((one for one in story.letters() if one.kind == "error"), None))
+    assert letter.agent == news.name("setter")
+    assert "press s" not in news.effects
+    news.broken.clear()
+    letter.replay()
+    wait_until(lambda: story.status() == "completed")
+    assert news.effects == news.expected("s")
+
+
+def test_the_set_itself_is_parked(anywhere: Coordinator, news: Newsroom) -> None:
+    """Where the agent fails on its complete set, one letter waits for the whole of it."""
+    news.broken.add("press s")
+    story = anywhere.emit(Filed(story="s"))
+    assert story.wait(20) == "parked"
+    [letter] = wait_until(story.letters)
+    assert letter.step.startswith(f"{news.name('press')}@+")
+    news.broken.clear()
+    letter.replay()
+    wait_until(lambda: story.status() == "completed")
+    assert news.effects == news.expected("s")
+
+
+def test_an_incomplete_set_is_parked(anywhere: Coordinator) -> None:
+    """A set that is not complete in time is parked; it goes on by itself when the rest comes after all."""
+    room = Newsroom(within=SOON)
+    anywhere.work(room.agents)
+    room.broken.add("setter s/1")
+    story = anywhere.emit(Filed(story="s"))
+    letters = wait_until(lambda: found if len(found := story.letters()) == 2 else None)
+    incomplete = next(letter for letter in letters if letter.kind == "incomplete")
+    assert incomplete.agent == room.name("press")
+    assert "2 events" in incomplete.text
+    room.broken.clear()
+    next(letter for letter in letters if letter.kind != "incomplete").replay()
+    wait_until(lambda: story.status() == "completed")
+    assert room.effects == room.expected("s")
+    incomplete.replay()  # an operator who comes late
+    wait_until(lambda: story.status() == "completed")
+    assert room.effects == room.expected("s")
+
+
+def test_a_part_of_a_set_may_do(anywhere: Coordinator) -> None:
+    """An agent that takes what has come is called with it when the time is over."""
+    room = Newsroom(within=SOON, partial=True)
+    anywhere.work(room.agents)
+    room.broken.add("setter s/1")
+    story = anywhere.emit(Filed(story="s"))
+    wait_until(lambda: room.effects["archive s"] == 1)
+    assert room.seen["press"] == [("s", 2)]
+    assert story.status() == "parked"
+
+
+def test_a_predicate_says_when_it_is_complete(anywhere: Coordinator) -> None:
+    """A function of the events that have come may say when that is all; its own error parks."""
+    room = Newsroom(until=lambda parts: {0, 2} <= {part.number for part in parts})
+    anywhere.work(room.agents)
+    room.broken.add("setter s/1")
+    anywhere.emit(Filed(story="s"))
+    wait_until(lambda: room.effects["press s"] == 1)
+    assert room.seen["press"] == [("s", 2)]
+
+    def fails(parts: Any) -> bool:
+        raise ZeroDivisionError(len(parts))
+
+    room = Newsroom(until=fails)
+    anywhere.work(room.agents)
+    story = anywhere.emit(Filed(story="t"))
+    assert story.wait(20) == "parked"
+    letters = wait_until(lambda: found if len(found := story.letters()) >= 3 else None)
+    assert {(letter.kind, letter.error) for letter in letters} == {("error", "ZeroDivisionError")}
+
+
+def test_nobody_hears(anywhere: Coordinator) -> None:
+    """An event that nobody subscribes to is kept, its story has nothing open, and it goes out again when it is replayed."""
+
+    class Shouted(Contract, name="news.shouted", version=1):
+        word: str = Key()
+
+    story = anywhere.emit(Shouted(word="echo"))
+    [letter] = wait_until(lambda: anywhere.dead_letters(state="unheard"))
+    assert (letter.kind, letter.run, anywhere.dead_letters()) == ("unheard", story.id, [])
+    assert story.status() in {"running", "completed"}
+    heard: list[str] = []
+
+    @on(Shouted)
+    @agent(f"news.listener-{story.id}")
+    def listener(shouted: Shouted) -> None:
+        heard.append(shouted.word)
+
+    anywhere.work([listener])
+    letter.replay()
+    wait_until(lambda: heard == ["echo"])
+    assert anywhere.dead_letters(state="unheard") == []
+
+
+def test_a_flow_emits(anywhere: Coordinator, news: Newsroom) -> None:
+    """A step of a flow sends its payload to all who subscribe, and on; an agent may emit besides what it returns."""
+
+    @agent(f"news{news.number}.file", events=(Printed,))
+    def file(filed: Filed, context: Context) -> Filed:
+        context.emit(Printed(story=filed.story, text="extra"))
+        return filed
+
+    @agent(f"news{news.number}.sign")
+    def sign(filed: Filed) -> Printed:
+        return Printed(story=filed.story, text="signed")
+
+    run = anywhere.start(Flow(f"news{news.number}.flow", file >> emit() >> sign), Filed(story="s"))
+    assert run.result(20) == Printed(story="s", text="signed")
+    wait_until(lambda: news.effects["archive s"] == 1 and news.effects["press s"] == 1)
+    wait_until(lambda: news.effects["ear news.printed/1"] >= 1)
+    assert run.status() == "completed"
+    assert (news.effects["desk s"], news.effects["setter s/1"]) == (1, 1)
+    assert news.seen["archive"][0][1] == run.id
+
+
+def test_what_hears_a_flow_does_not_hold_it(anywhere: Coordinator, news: Newsroom) -> None:
+    """An event is a fact: who fails to hear it does not park the run that emitted it, and hears it after the run was cancelled."""
+    news.broken.add("desk s")
+
+    @agent(f"news{news.number}.file")
+    def file(filed: Filed) -> Filed:
+        return filed
+
+    run = anywhere.start(Flow(f"news{news.number}.flow", file >> emit()), Filed(story="s"))
+    assert run.result(20) == Filed(story="s")
+    [letter] = wait_until(run.letters)
+    assert run.status() == "completed"
+    news.broken.clear()
+    letter.replay()
+    wait_until(lambda: news.effects == news.expected("s"))
+
+
+def test_undeclared_events_are_refused(anywhere: Coordinator) -> None:
+    """An agent that emits what it does not declare fails, and nothing is emitted."""
+
+    @on(Filed)
+    @agent("news.blurts")
+    def blurts(filed: Filed, context: Context) -> None:
+        context.emit(Printed(story=filed.story, text=""))
+
+    anywhere.work([blurts])
+    story = anywhere.emit(Filed(story="s"))
+    assert story.wait(20) == "parked"
+    [letter] = wait_until(story.letters)
+    assert letter.error == "AgentError"
+    assert "does not declare" in letter.text
+
+
+def test_a_story_is_cancelled(live_coordinator: Coordinator) -> None:
+    """Cancelling a story ends it: what has not begun does not begin, and what is parked is not replayed."""
+    room = Newsroom()
+    live_coordinator.work(room.agents)
+    room.broken.add("desk s")
+    story = live_coordinator.emit(Filed(story="s"))
+    assert story.wait(20) == "parked"
+    assert story.cancel() == "cancelled"
+    assert "setter s/0" not in room.effects
+
+
+def test_a_wrong_event_is_refused(anywhere: Coordinator) -> None:
+    """Two events of one set under one key with different content: the second is parked."""
+    room = Newsroom()
+    anywhere.work([room.press])
+    anywhere.emit(Set(story="s", number=1, parts=3, text="one"), idempotency_key="first")
+    other = anywhere.emit(Set(story="s", number=1, parts=3, text="other"), idempotency_key="second")
+    assert other.wait(20) == "parked"
+    [letter] = wait_until(other.letters)
+    assert (letter.kind, letter.error) == ("invalid-input", InvalidData.__name__)
+
+
+@pytest.mark.parametrize(
+    ("subscribe", "said"),
+    [
+        (on(Printed), "accepts news.ordered/1"),
+        (on("news.*"), "pattern"),
+        (on("News Of"), "subscribes to"),
+        (on(Ordered, where=field("colour") == "red"), "colour"),
+        (on(Newsroom), "no contract"),  # type: ignore[arg-type]
+        (
+            on(Set, gather=gather("parts", by="story", until="parts", within=SOON)),
+            "has no list",
+        ),
+    ],
+)
+def test_a_wrong_subscription_is_refused(subscribe: Any, said: str) -> None:
+    """A subscription whose events the agent could not read is refused when it is declared."""
+
+    @agent("news.wrong")
+    def wrong(ordered: Ordered) -> None:
+        raise NotImplementedError
+
+    with pytest.raises(AgentError, match=said):
+        subscribe(wrong)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"by": (), "until": "parts", "within": SOON},
+        {"by": "a b", "until": "parts", "within": SOON},
+        {"by": "story", "until": 3, "within": SOON},
+        {"by": "story", "until": "parts", "within": timedelta()},
+        {"by": "story", "until": "parts", "within": timedelta(days=2)},
+        {"by": "colour", "until": "parts", "within": SOON},
+        {"by": "story", "until": "text", "within": SOON},
+    ],
+)
+def test_a_wrong_set_is_refused(options: Any) -> None:
+    """A set that could never be complete, or told from others, is refused when it is declared."""
+
+    @agent("news.wrong")
+    def wrong(parts: Parts) -> None:
+        raise NotImplementedError
+
+    with pytest.raises(AgentError):
+        on(Set, gather=gather("parts", **options))(wrong)
+
+
+def test_a_flow_emits_a_contract() -> None:
+    """A flow that emits what no contract says is refused."""
+
+    @agent("news.one")
+    def one(filed: Filed) -> Filed:
+        return filed
+
+    with pytest.raises(FlowError, match="emit"):
+        Flow("news.wrong", one >> parallel(a=one, b=one) >> emit())
