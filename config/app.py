@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery
 
 from config.settings import Settings
-from config.topology import Topology
+from config.topology import Intake, Topology
 
 _SHORTEST_HEARTBEAT = 10
 """Seconds. Otherwise the broker gives a silent worker's messages to another when its leases end, no earlier or later."""
 
 
-def create_app(settings: Settings, agents: Mapping[str, Iterable[str]] | None = None) -> Celery:
-    """Make the app of one process, with a queue for each agent in ``agents``, bound to the events whose names fit its
-    patterns. Opens no connection."""
-    topology = Topology(settings.prefix, settings.delivery_limit)
+def create_app(settings: Settings, agents: Mapping[str, Intake] | None = None) -> Celery:
+    """Make the app of one process, with a queue for each agent in ``agents``, bound to the events that it hears. Opens no connection."""
+    topology = Topology.of(settings)
     app = Celery("coordinator", set_as_current=False, autofinalize=False, fixups=[])
     app.conf.update(_configuration(settings, topology, agents or {}))
     app.finalize()
     return app
 
 
-def _configuration(
-    settings: Settings, topology: Topology, agents: Mapping[str, Iterable[str]]
-) -> dict[str, Any]:
+def _configuration(settings: Settings, topology: Topology, agents: Mapping[str, Intake]) -> dict[str, Any]:
     return {
         "broker_url": settings.broker_url or "memory://",
         "broker_connection_retry_on_startup": True,

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as MalformedSetting
 
-from contracts.contract import faults
+from contracts.contract import faults, valid_name
 from contracts.errors import CoordinationError
 
 PREFIX = "COORDINATOR_"
@@ -57,7 +57,20 @@ def _listed(value: Any) -> Any:
     )
 
 
+def _limits(value: Any) -> Any:
+    """Read ``media.transcode=5000, media.drm=500``."""
+    if not isinstance(value, str):
+        return value
+    both = [part.partition("=")[::2] for part in value.split(",") if part.strip()]
+    if any(
+        not valid_name(name.strip()) or not re.fullmatch(r"\s*[1-9]\d{0,8}\s*", count) for name, count in both
+    ):
+        raise ValueError("write it as AGENT=MESSAGES, AGENT=MESSAGES")
+    return {name.strip(): int(count) for name, count in both}
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
+_Limits = Annotated[dict[str, int], NoDecode, BeforeValidator(_limits)]
 _Modules = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
@@ -116,6 +129,9 @@ class Settings(BaseSettings):
     """Whether a worker refuses to begin with contracts that are not published, or that do not go with what is there."""
     delivery_limit: int = Field(default=20, ge=1, le=1000)
     """How many times the broker redelivers a message before it dead-letters it (``x-delivery-limit``)."""
+    queue_limits: _Limits = Field(default={})
+    """The most messages that may wait for an agent: ``media.transcode=5000, media.package=500``. What would be more is
+    refused, and whoever sends it tries again until there is room. The same for every process."""
     outcome_ttl: Duration = timedelta(days=7)
     """How long an outcome is known by its idempotency key."""
     run_ttl: Duration = timedelta(days=30)
@@ -211,6 +227,8 @@ def _variables(settings: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
             yield name, f"{value / timedelta(milliseconds=1):.6f}ms"
         elif isinstance(value, tuple):
             yield name, ",".join(value)
+        elif isinstance(value, dict):
+            yield name, ",".join(f"{key}={count}" for key, count in value.items())
         elif value is not None:
             yield name, str(value)
 

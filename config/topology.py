@@ -12,11 +12,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from kombu import Exchange, Queue, binding
+
+from config.settings import Settings
 
 _DELAYS_MS = tuple(
     int(step * 10**power) for power in range(1, 8) for step in (1, 1.5, 2, 3, 4, 5, 7)
@@ -27,14 +29,33 @@ _NO_LIMIT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
+class Intake:
+    """What comes into an agent's queue besides the steps of flows: events whose names fit ``patterns``. ``ordered``: its
+    messages go to one worker at a time, in their order."""
+
+    patterns: tuple[str, ...] = ()
+    ordered: bool = False
+
+
+NO_INTAKE = Intake()
+
+
+@dataclass(frozen=True, slots=True)
 class Topology:
     """The names and declarations of one installation.
 
-    ``prefix`` begins every name; ``delivery_limit`` is the broker's (``x-delivery-limit``).
+    ``prefix`` begins every name; ``delivery_limit`` is the broker's (``x-delivery-limit``); ``limits`` are the most
+    messages that may wait for an agent.
     """
 
     prefix: str = ""
     delivery_limit: int = 20
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Topology:
+        """That of an installation with these settings."""
+        return cls(settings.prefix, settings.delivery_limit, settings.queue_limits)
 
     @property
     def agents(self) -> Exchange:
@@ -86,13 +107,11 @@ class Topology:
         """The agent of a queue."""
         return queue.removeprefix(self.prefix)
 
-    def queue(self, agent: str, patterns: Iterable[str] = ()) -> Queue:
-        """The queue of an agent: replicated, dead-lettering at least once, redelivering a limited number of times.
-
-        ``patterns`` are the names of the events that come to it as well.
-        """
+    def queue(self, agent: str, intake: Intake = NO_INTAKE) -> Queue:
+        """The queue of an agent: replicated, dead-lettering at least once, redelivering a limited number of times; bound to
+        the events that come to it as well."""
         name = self.queue_name(agent)
-        events = [binding(self.events, routing_key=pattern) for pattern in sorted(set(patterns))]
+        events = [binding(self.events, routing_key=pattern) for pattern in sorted(set(intake.patterns))]
         bindings = [binding(self.agents, routing_key=name), *events] if events else None
         return Queue(
             name,
@@ -106,6 +125,8 @@ class Topology:
                 "x-dead-letter-strategy": "at-least-once",
                 "x-overflow": "reject-publish",
                 "x-delivery-limit": self.delivery_limit,
+                **({"x-single-active-consumer": True} if intake.ordered else {}),
+                **({"x-max-length": self.limits[agent]} if agent in self.limits else {}),
             },
         )
 

@@ -14,6 +14,7 @@ from types import UnionType
 from typing import Any
 
 from config.settings import Settings
+from config.topology import Intake
 from contracts.contract import Contract, valid_name
 from contracts.event import Nothing
 from coordinator.errors import AgentError
@@ -95,6 +96,11 @@ class Agent(Step):
     def patterns(self) -> tuple[str, ...]:
         """The names, or patterns of names, of the events that come to it."""
         return tuple(dict.fromkeys(subscription.pattern for subscription in self.subscriptions))
+
+    @property
+    def intake(self) -> Intake:
+        """What comes into its queue besides the steps of flows."""
+        return Intake(self.patterns, any(subscription.ordered for subscription in self.subscriptions))
 
     def outcome(self, returned: Any) -> tuple[Any, tuple[Any, ...]]:
         """What the function returned as an output, and the events in it."""

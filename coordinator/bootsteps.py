@@ -74,6 +74,7 @@ class _Preflight(bootsteps.StartStopStep):
         agents = [
             agent for agent in engine.agents.values() if engine.topology.queue_name(agent.name) in consumed
         ]
+        _refuse_crowd(agents, parent)
         until_ready(lambda: examine(engine), self.health, _pause)
         until_ready(lambda: self._enter(agents, parent.hostname), self.health, _pause)
 
@@ -125,6 +126,19 @@ class _Preflight(bootsteps.StartStopStep):
             return ServerError(error.cause, error.consequence, error.remedy)  # it is held, and says why
         _log.error("coordinator: %s", error)
         return SystemExit(1)
+
+
+def _refuse_crowd(agents: Sequence[Agent], worker: Any) -> None:
+    """Raise :class:`SystemExit` where an agent that hears events in order would hear several at a time."""
+    ordered = [agent.name for agent in agents if agent.intake.ordered]
+    if ordered and worker.concurrency != 1:
+        _log.error(
+            "coordinator: %s hears events in order, and this worker takes %s at a time; nothing was started;"
+            " give it a worker of its own with -c 1",
+            ordered[0],
+            worker.concurrency,
+        )
+        raise SystemExit(1)
 
 
 class _Pulse(bootsteps.StartStopStep):

@@ -277,14 +277,17 @@ class Coordinator:
             self._subscribe(new)
         if not new or not self.settings.embedded or self.settings.eager:
             return None
-        self.engine.publisher.declare(agent.name for agent in new)
+        self.engine.publisher.declare(agent.name for agent in new if not agent.patterns)
         self._subscribe(new)
-        queues = [self.engine.topology.queue(agent.name, agent.patterns) for agent in new]
-        for queue in queues:
-            self.engine.app.amqp.queues.add(queue)
-        worker = EmbeddedWorker(
-            self.engine.app, [queue.name for queue in queues], self.settings.embedded_concurrency
-        )
+        for agent in new:
+            self.engine.app.amqp.queues.add(self.engine.topology.queue(agent.name, agent.intake))
+        started = [self._worker([agent], 1) for agent in new if agent.intake.ordered]
+        others = [agent for agent in new if not agent.intake.ordered]
+        return self._worker(others, self.settings.embedded_concurrency) if others else started[-1]
+
+    def _worker(self, agents: Iterable[Agent], concurrency: int) -> EmbeddedWorker:
+        queues = [self.engine.topology.queue_name(agent.name) for agent in agents]
+        worker = EmbeddedWorker(self.engine.app, queues, concurrency)
         worker.start()
         self._workers.append(worker)
         return worker
@@ -315,7 +318,7 @@ class Coordinator:
     def _subscribe(self, agents: Iterable[Agent]) -> None:
         for agent in agents:
             if agent.patterns:
-                self.engine.publisher.subscribe(agent.name, agent.patterns)
+                self.engine.publisher.subscribe(agent.name, agent.intake)
 
     def _loaded_flow(self, name: str) -> Flow | None:
         try:

@@ -183,7 +183,9 @@ class Desk:
             )
         message = Message.restored(row.message).replayed(self._journal.count_replay(row.id))
         try:
-            self._engine.publisher.declare([] if message.event else [message.agent], again=True)
+            self._engine.publisher.declare(
+                [] if "@" in row.step or message.event else [message.agent], again=True
+            )
             self._engine.publisher.publish([message])
         except ServerError:
             self._engine.store.park(place, _failure(row).fields(), None)  # it waits as before

@@ -11,6 +11,7 @@ from celery import Celery
 from celery.app.trace import build_tracer
 from celery.states import FAILURE
 
+from config.topology import Intake
 from coordinator.canvas import TIMER
 from coordinator.deadletters import RawLetter
 from coordinator.message import Message, addressed
@@ -68,9 +69,9 @@ class EagerPublisher:
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         """There are no queues."""
 
-    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
+    def subscribe(self, agent: str, intake: Intake) -> None:
         """It hears what is emitted from now on."""
-        self._patterns[agent] = tuple(patterns)
+        self._patterns[agent] = intake.patterns
 
     def _emit(self, message: Message) -> None:
         """An event comes to each that subscribes to it."""

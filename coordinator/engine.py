@@ -44,8 +44,8 @@ class Engine:
     ) -> None:
         agents = list(agents)
         self.settings = settings
-        self.topology = Topology(settings.prefix, settings.delivery_limit)
-        self.app = app or create_app(settings, {agent.name: agent.patterns for agent in agents})
+        self.topology = Topology.of(settings)
+        self.app = app or create_app(settings, {agent.name: agent.intake for agent in agents})
         self.app.conf.worker_consumer = "coordinator.task:Consumer"
         self.app.amqp.Consumer = agent_consumer(self.topology)
         self.store = Store(redis if redis is not None else connect(settings.redis_url or ""), settings)

@@ -412,6 +412,12 @@ def _misfit(where: str, offer: str, fault: str, ref: ContractRef, accepts: type[
 def _check_agents(flow: str, places: list[Place]) -> None:
     seen: dict[str, Agent] = {}
     for place in places:
+        if place.agent.intake.ordered:
+            raise FlowError(
+                f"flow {flow}: step {place.path} ({place.agent.name}) hears events in order",
+                "a step of a flow would wait behind them",
+                "make another agent of the same function",
+            )
         other = seen.setdefault(place.agent.name, place.agent)
         if other is not place.agent:
             raise FlowError(

@@ -28,10 +28,11 @@ def examine(engine: Engine, journal: Journal | None = None) -> list[tuple[str, s
     _refuse_eviction(engine)
     broker = engine.broker_version()
     _refuse_old(broker, "COORDINATOR_BROKER_URL")
-    engine.publisher.declare(engine.agents, again=True)
-    for agent in engine.agents.values():
-        if agent.patterns:
-            engine.publisher.subscribe(agent.name, agent.patterns)
+    intakes = {agent.name: agent.intake for agent in engine.agents.values()}
+    engine.publisher.declare((name for name, intake in intakes.items() if not intake.patterns), again=True)
+    for name, intake in intakes.items():
+        if intake.patterns:
+            engine.publisher.subscribe(name, intake)
     found = [("redis", redis), ("broker", broker), ("queues", f"{len(engine.agents)} in order")]
     if journal is not None:
         database = journal.ping()

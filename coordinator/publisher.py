@@ -13,7 +13,7 @@ from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
-from config.topology import Topology
+from config.topology import Intake, Topology
 from contracts.text import printable
 from coordinator.errors import ServerError
 from coordinator.message import Message
@@ -39,8 +39,8 @@ class Publisher(Protocol):
         What was declared before is taken to be there still, unless ``again`` says to look.
         """
 
-    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
-        """Have the events whose names fit ``patterns`` come to the agent's queue too, whether it works or not."""
+    def subscribe(self, agent: str, intake: Intake) -> None:
+        """Declare the queue of an agent that hears events, so that they come there, whether it works or not."""
 
 
 class BrokerPublisher:
@@ -76,8 +76,8 @@ class BrokerPublisher:
         if missing:
             self._declare([*missing, self._topology.unroutable_letters])
 
-    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
-        self._declare([self._topology.unheard_events, self._topology.queue(agent, patterns)])
+    def subscribe(self, agent: str, intake: Intake) -> None:
+        self._declare([self._topology.unheard_events, self._topology.queue(agent, intake)])
 
     def _send(self, producer: Any, exchange: str, message: Message) -> None:
         producer.publish(
@@ -147,6 +147,12 @@ def _otherwise(error: PreconditionFailed) -> ServerError:
 
 
 def _unusable(error: Exception) -> ServerError:
+    if isinstance(error, MessageNacked):
+        return ServerError(
+            "the broker has no room for the message: the queue has a bound",
+            "it is sent again a little later",
+            "start more workers of that agent, or raise its bound (COORDINATOR_QUEUE_LIMITS)",
+        )
     return ServerError(
         f"the broker did not take the message: {type(error).__name__}: {str(error)[:200]}",
         "nothing was lost: what was accepted is published again",

@@ -53,6 +53,7 @@ class Subscription:
     """What such an event is read as: the contract itself, or :class:`~contracts.event.Event` for a pattern."""
     where: Condition | None = None
     gather: Gather | None = None
+    ordered: bool = False
 
     def hears(self, name: str) -> bool:
         """Whether events of the contract ``name`` come to it."""
@@ -64,7 +65,11 @@ class Subscription:
 
 
 def on(
-    event: type[Contract] | str, *, where: Condition | None = None, gather: Gather | None = None
+    event: type[Contract] | str,
+    *,
+    where: Condition | None = None,
+    gather: Gather | None = None,
+    ordered: bool = False,
 ) -> Callable[[Agent], Agent]:
     """Subscribe an agent to the events of a contract::
 
@@ -76,6 +81,10 @@ def on(
     :class:`~contracts.event.Event`. The contract that it returns is emitted as an event when it was called by one, and so
     is each of a list. ``where`` keeps the other events from it. With ``gather`` it waits for a set of them.
 
+    ``ordered`` gives it the events one by one, in the order in which the broker got them: one worker at a time, with one
+    process or thread, which waits for a retry before it takes the next. What is parked is passed by. Such an agent is in
+    no flow.
+
     Raises :class:`AgentError` where the agent does not accept such an event.
     """
 
@@ -85,6 +94,12 @@ def on(
                 "on() is above something that is no agent", remedy="write @on(...) above @agent(...)"
             )
         made = _subscription(agent, event, where, gather)
+        made = replace(made, ordered=ordered)
+        if any(other.ordered is not ordered for other in agent.subscriptions):
+            raise AgentError(
+                f"{agent.name} hears some events in order and others not",
+                remedy="its queue is one: say it of all, or of none",
+            )
         if agent.subscriptions and (gather or any(other.gather for other in agent.subscriptions)):
             raise AgentError(
                 f"{agent.name} gathers events and has another subscription",

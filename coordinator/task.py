@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -69,9 +71,23 @@ class AgentTask(Task):
         # The handoff passes on, not Celery
         self.request.update(chain=None, chord=None, callbacks=None, errbacks=None)
         try:
-            return self._concluded(self.handoff(delivery))
+            outcome = self.handoff(delivery)
+            if self.handoff.agent.intake.ordered:
+                outcome = self._waited(delivery, outcome)
+            return self._concluded(outcome)
         except ServerError as error:
             return self._postponed(delivery, error)
+
+    def _waited(self, delivery: Delivery, outcome: Outcome) -> Outcome:
+        """What comes of a delivery whose successors must not pass it by: it is tried again here until that is known."""
+        while isinstance(outcome, Later):
+            if not self.request.is_eager:
+                time.sleep(outcome.wait.total_seconds())
+            headers = outcome.message.headers
+            attempt, looks = int(headers["retries"]) + 1, int(headers["handoff_looks"])
+            delivery = replace(delivery, attempt=attempt, looks=looks)
+            outcome = self.handoff(delivery)
+        return outcome
 
     def _concluded(self, outcome: Outcome) -> str:
         if isinstance(outcome, Done):

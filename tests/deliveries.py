@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from fakeredis import FakeServer, FakeStrictRedis
 
+from config.topology import Intake
 from contracts.contract import Contract
 from contracts.strictjson import Limits
 from contracts.versions import Versions
@@ -32,7 +33,7 @@ class RecordingPublisher:
         self.before()
         self.messages.extend(messages)
 
-    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
+    def subscribe(self, agent: str, intake: Intake) -> None:
         """Nobody hears events here."""
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:

@@ -48,7 +48,7 @@ def gather(catalogue: Catalogue, settings: Settings, published: Iterable[Entry] 
     """
     entries = tuple(published)
     reach = Versions(entry.known() for entry in entries)
-    topology = Topology(settings.prefix, settings.delivery_limit)
+    topology = Topology.of(settings)
     agents = [catalogue.agents[name] for name in sorted(catalogue.agents)]
     loaded = [catalogue.flows[name] for name in sorted(catalogue.flows)]
     flows = tuple(map(course, loaded))

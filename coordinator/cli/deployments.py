@@ -203,7 +203,7 @@ def _made(settings: Settings, name: str, build: str) -> Manifest:
     for agent in agents.values():
         versions.know(agent.accepts)
         versions.know(agent.emits)
-    queue = Topology(settings.prefix, settings.delivery_limit).queue_name(name)
+    queue = Topology.of(settings).queue_name(name)
     try:
         return manifest_of(agents[name], versions, queue=queue, build=build)
     except InvalidManifest as error:

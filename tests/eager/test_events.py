@@ -9,7 +9,7 @@ import pytest
 
 from contracts import Contract, Key
 from contracts.errors import InvalidData
-from coordinator import Context, Coordinator, Flow, agent, emit, field, gather, on, parallel
+from coordinator import Context, Coordinator, Flow, Retry, Transient, agent, emit, field, gather, on, parallel
 from coordinator.errors import AgentError, Conflict, FlowError
 from tests.eager.newsroom import Filed, Newsroom, Ordered, Parts, Printed, Set
 from tests.waiting import wait_until as _wait_until
@@ -295,3 +295,39 @@ def test_a_flow_emits_a_contract() -> None:
 
     with pytest.raises(FlowError, match="emit"):
         Flow("news.wrong", one >> parallel(a=one, b=one) >> emit())
+
+
+def test_events_in_order(anywhere: Coordinator) -> None:
+    """An agent that hears events in order gets them one by one, also where one of them is tried again; it passes by what is parked."""
+    order: list[str] = []
+    failed: set[str] = set()
+
+    @on(Filed, ordered=True)
+    @agent("news.ledger", retry=Retry(attempts=2, backoff=timedelta(milliseconds=5)))
+    def ledger(filed: Filed) -> None:
+        if filed.story == "s3" or (filed.story == "s1" and "s1" not in failed):
+            failed.add(filed.story)
+            raise Transient("not now")
+        order.append(filed.story)
+
+    anywhere.work([ledger])
+    stories = [anywhere.emit(Filed(story=f"s{number}")) for number in range(12)]
+    wait_until(lambda: len(order) == 11)
+    assert order == [f"s{number}" for number in range(12) if number != 3]
+    assert stories[3].wait(20) == "parked"
+    [letter] = wait_until(stories[3].letters)
+    assert letter.attempt == 2
+
+
+def test_what_hears_in_order_is_in_no_flow() -> None:
+    """A step of a flow would wait behind events, so such an agent is refused there; and its subscriptions are all in order."""
+
+    @on(Filed, ordered=True)
+    @agent("news.one")
+    def one(filed: Filed) -> Filed:
+        return filed
+
+    with pytest.raises(FlowError, match="in order"):
+        Flow("news.wrong", one)
+    with pytest.raises(AgentError, match="in order"):
+        on(Filed)(one)

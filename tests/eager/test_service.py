@@ -92,7 +92,8 @@ def test_a_job_that_has_ended_is_a_fault(service: Service) -> None:
     """A job that is not done any more is said by its name."""
     service.stop()
     assert service.fault() == (
-        "coordinator-letters has ended; coordinator-timers has ended; coordinator-timers-2 has ended; "
+        "coordinator-letters has ended; coordinator-unheard has ended; coordinator-timers has ended; "
+        "coordinator-timers-2 has ended; "
         "coordinator-timers-3 has ended; coordinator-timers-4 has ended; coordinator-history has ended; "
         "coordinator-sweep has ended"
     )

@@ -9,7 +9,7 @@ from celery.app.defaults import NAMESPACES, flatten
 
 from config.app import _configuration as configuration
 from config.app import create_app
-from config.topology import Topology
+from config.topology import Intake, Topology
 from tests.store_suite import make_settings
 
 SERVERS = {"broker_url": "amqp://guest@localhost//", "redis_url": "redis://localhost/0"}
@@ -18,7 +18,9 @@ SERVERS = {"broker_url": "amqp://guest@localhost//", "redis_url": "redis://local
 @pytest.fixture
 def app() -> Celery:
     """An app with two agents."""
-    return create_app(make_settings(namespace="shop", **SERVERS), {"test.one": (), "test.two": ()})
+    return create_app(
+        make_settings(namespace="shop", **SERVERS), {"test.one": Intake(), "test.two": Intake()}
+    )
 
 
 def test_every_key_is_known() -> None:
@@ -59,7 +61,7 @@ def test_settings_are_taken_over() -> None:
 
 def test_nothing_is_global(app: Celery) -> None:
     """An app is nobody's current app, and two apps have nothing in common."""
-    other = create_app(make_settings(), {"test.three": ()})
+    other = create_app(make_settings(), {"test.three": Intake()})
     assert celery._state._tls.current_app not in (app, other)
     assert celery._state.default_app not in (app, other)
     assert sorted(other.amqp.queues) == ["test.three"]

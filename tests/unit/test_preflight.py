@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from config.topology import Intake
 from coordinator.engine import Engine
 from coordinator.errors import ServerError
 from coordinator.journal.journal import Journal
@@ -47,7 +48,7 @@ class FakePublisher:
     error: ServerError | None
     declared: list[tuple[list[str], bool]] = field(default_factory=list)
 
-    def subscribe(self, agent: str, patterns: Iterable[str]) -> None:
+    def subscribe(self, agent: str, intake: Intake) -> None:
         """Nobody hears events here."""
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
@@ -79,7 +80,7 @@ class FakeEngine:
         self.store = FakeStore(self.found["redis"], policy, durable)
         self.publisher = FakePublisher(queues)
         self.agents: dict[str, Any] = {
-            name: SimpleNamespace(name=name, patterns=()) for name in ("shop.one", "shop.two")
+            name: SimpleNamespace(name=name, intake=Intake()) for name in ("shop.one", "shop.two")
         }
 
     def broker_version(self) -> str:
