@@ -18,7 +18,15 @@ from contracts.text import printable
 from coordinator.errors import ServerError
 from coordinator.message import Message
 
-_RETRY = {"max_retries": 5, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 1.5}
+_RETRY = {
+    "max_retries": 5,
+    "interval_start": 0.1,
+    "interval_step": 0.3,
+    "interval_max": 1.5,
+    "retry_errors": (
+        MessageNacked,
+    ),  # kombu would connect anew for each, and a full queue is no broken connection
+}
 _CONFIRM_TIMEOUT = 10.0  # seconds, after which the message is published anew on another connection
 
 
@@ -147,7 +155,7 @@ def _otherwise(error: PreconditionFailed) -> ServerError:
 
 
 def _unusable(error: Exception) -> ServerError:
-    if isinstance(error, MessageNacked):
+    if isinstance(error, MessageNacked) or isinstance(error.__cause__, MessageNacked):
         return ServerError(
             "the broker has no room for the message: the queue has a bound",
             "it is sent again a little later",

@@ -137,7 +137,7 @@ class Installation:
     def _queues(self, client: Coordinator) -> list[str]:
         agents = [self.queue_name(agent) for agent in client.flows.agents]
         topology = client.engine.topology
-        return [*agents, topology.dead_letters.name, topology.timers.name]
+        return [*agents, topology.dead_letters.name, topology.timers.name, topology.unheard_events.name]
 
 
 class Program:
