@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -94,6 +94,33 @@ class RidesSettings(BaseModel):
     """How much later the ETA agent answers than it could, to see what its budget is good for."""
 
 
+class MediaSettings(BaseModel):
+    """Settings of the reference system *media*."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: str | None = None
+    """Where the object store, the edges, the index and the master key are. None: a temporary folder when embedded, else ``media``."""
+    durable: bool = True
+    """Whether an object is on the disk (``fsync``) before anybody is told of it."""
+    master_key_file: str | None = None
+    """A file of 64 hexadecimal digits from which the content keys are derived. None: ``master.key`` in the folder, made at first use."""
+    transcoder: Literal["auto", "ffmpeg", "stand-in"] = "auto"
+    """What makes renditions: ``ffmpeg``, ``stand-in`` (takes time and bytes, makes no picture), ``auto``: ffmpeg where it is installed."""
+    ffmpeg: str = "ffmpeg"
+    """The ffmpeg program: a name that is looked for on ``PATH``, or a path."""
+    transcoding_limit: Duration = timedelta(minutes=10)
+    """How long one rendition may take."""
+    transcoding_threads: int = Field(default=1, ge=1, le=64)
+    """Threads of one ffmpeg."""
+    stand_in_speed: float = Field(default=200.0, ge=0, allow_inf_nan=False)
+    """How many seconds of a picture of 1080 lines the stand-in works through in a second. 0: it takes no time."""
+    stand_in_size: float = Field(default=0.01, gt=0, le=1)
+    """How large the stand-in's renditions are, as a share of what their bit rate would make."""
+    edges: int = Field(default=2, ge=1, le=64)
+    """To how many edges of the network a title is distributed."""
+
+
 class Settings(BaseSettings):
     """All settings. Each is read from ``COORDINATOR_<NAME>``; with none set, everything runs in one process.
 
@@ -156,6 +183,7 @@ class Settings(BaseSettings):
 
     payments: PaymentsSettings = PaymentsSettings()
     rides: RidesSettings = RidesSettings()
+    media: MediaSettings = MediaSettings()
 
     @model_validator(mode="after")
     def _servers_go_together(self) -> Self:
@@ -192,7 +220,7 @@ def load(**overrides: Any) -> Settings:
         for name in os.environ
         if name.upper().startswith(PREFIX)
         and name.upper() not in known
-        and not name.upper().startswith((f"{PREFIX}PAYMENTS__", f"{PREFIX}RIDES__"))
+        and not name.upper().startswith((f"{PREFIX}PAYMENTS__", f"{PREFIX}RIDES__", f"{PREFIX}MEDIA__"))
     ]
     if unknown:
         raise SettingsError(

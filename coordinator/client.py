@@ -498,9 +498,9 @@ def _with_files(settings: Settings, folder: Path) -> Settings:
         ledger_url=settings.payments.ledger_url or file("ledger"),
         gateway_url=settings.payments.gateway_url or file("gateway"),
     )
-    return settings.model_copy(
-        update={"journal_url": settings.journal_url or file("journal"), "payments": payments}
-    )
+    media = settings.media.model_copy(update={"folder": settings.media.folder or str(folder / "media")})
+    journal = settings.journal_url or file("journal")
+    return settings.model_copy(update={"journal_url": journal, "payments": payments, "media": media})
 
 
 def _payload(flow: Flow, payload: Contract | Mapping[str, Any]) -> Contract:

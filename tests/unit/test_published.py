@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import Contract, ContractRef
+from contracts import Contract, ContractRef, media
 from contracts.event import Event, Nothing
 from contracts.payments import FraudScored
 from contracts.publishing import decide
@@ -22,6 +22,11 @@ from coordinator.loading import Catalogue, load_modules
 FOLDER = Path(__file__).parents[2] / "contracts" / "published"
 V1, V2 = ContractRef("payments.fraud-scored", 1), ContractRef("payments.fraud-scored", 2)
 VERSIONS = Versions(published.known() for published in Registry(FOLDER))
+MEDIA = tuple(
+    found
+    for found in vars(media).values()
+    if isinstance(found, type) and issubclass(found, Contract) and found.__contract__
+)
 
 
 def catalogue() -> Catalogue:
@@ -37,14 +42,16 @@ def test_what_the_code_declares_is_published(contract: type[Contract]) -> None:
 
 
 def test_nothing_else_is_published() -> None:
-    """Each published contract is one that some agent uses, or one of the engine's own."""
+    """Each published contract is one that some agent uses, or one of the engine's own, or of media."""
     used = {contract.ref().name for contract in contracts_of(catalogue())}
-    assert {*Registry(FOLDER).names()} == used | {Event.ref().name, Nothing.ref().name}
+    assert {*Registry(FOLDER).names()} == used | {
+        contract.ref().name for contract in (Event, Nothing, *MEDIA)
+    }
 
 
-@pytest.mark.parametrize("contract", [Event, Nothing])
-def test_what_the_engine_declares_is_published(contract: type[Contract]) -> None:
-    """The contracts that the engine brings are published as the code has them."""
+@pytest.mark.parametrize("contract", [Event, Nothing, *MEDIA])
+def test_what_no_agent_declares_is_published(contract: type[Contract]) -> None:
+    """The contracts of the engine, and of media, are published as the code has them."""
     decision = decide(contract, Registry(FOLDER))
     assert (decision.state, decision.problems) == ("published", ())
 

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 from config.settings import (
     PREFIX,
     Duration,
+    MediaSettings,
     PaymentsSettings,
     RidesSettings,
     Settings,
@@ -51,6 +52,10 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
         PaymentsSettings(ledger_url="sqlite:///l", gateway_url="sqlite:///g"),
     ),
     "rides": ({"RIDES__ETA_DELAY": "1500ms"}, RidesSettings(eta_delay=timedelta(milliseconds=1500))),
+    "media": (
+        {"MEDIA__FOLDER": "/srv/media", "MEDIA__STAND_IN_SIZE": "0.5", "MEDIA__TRANSCODING_LIMIT": "2m"},
+        MediaSettings(folder="/srv/media", stand_in_size=0.5, transcoding_limit=timedelta(minutes=2)),
+    ),
 }
 BAD = [
     ("BROKER_URL", "http://hush"),
@@ -82,6 +87,12 @@ BAD = [
     ("LOG_LEVEL", "hush"),
     ("PAYMENTS__HUSH", "1"),
     ("PAYMENTS", "hush"),
+    ("MEDIA__HUSH", "1"),
+    ("MEDIA__TRANSCODER", "hush"),
+    ("MEDIA__TRANSCODING_LIMIT", "0s"),
+    ("MEDIA__STAND_IN_SPEED", "inf"),
+    ("MEDIA__STAND_IN_SIZE", "0"),
+    ("MEDIA__EDGES", "65"),
     ("PAYMENTS", '{"hush": 1}'),
 ]
 

@@ -1,0 +1,1 @@
+"""The reference system *media*: a title is transcoded, encrypted, distributed and indexed."""

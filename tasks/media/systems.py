@@ -1,0 +1,74 @@
+"""What the agents of media work with, as this process has it: one of each for one folder."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from config.settings import MediaSettings, Settings
+from tasks.media.cdn import Cdn, Edge
+from tasks.media.drm import Drm
+from tasks.media.effects import Effects
+from tasks.media.ffmpeg import Ffmpeg
+from tasks.media.index import MetadataIndex
+from tasks.media.masterkey import made_master_key, read_master_key
+from tasks.media.store import Store
+from tasks.media.transcoder import Transcoder, chosen
+
+DEFAULT_FOLDER: Final = "media"
+
+
+class Systems:
+    """All of them for one :class:`~config.settings.MediaSettings`. Making it opens nothing."""
+
+    def __init__(self, settings: MediaSettings) -> None:
+        self.folder = Path(settings.folder or DEFAULT_FOLDER)
+        self.store = Store(self.folder / "objects", durable=settings.durable)
+        self.ffmpeg = Ffmpeg(settings.ffmpeg, limit=settings.transcoding_limit)
+        self.index = MetadataIndex(self.folder / "index.sqlite3")
+        self.transcodings = self._effects("transcoding")
+        self.packagings = self._effects("packaging")
+        self.distributions = self._effects("distribution")
+        self.cdn = Cdn(
+            self.store,
+            tuple(
+                Edge(name, Store(self.folder / "edges" / name, durable=settings.durable))
+                for name in (f"edge-{number}" for number in range(1, settings.edges + 1))
+            ),
+        )
+        self._settings = settings
+
+    @property
+    def transcoder(self) -> Transcoder:
+        """What makes renditions: looked for on every call, for ffmpeg may be installed meanwhile."""
+        return chosen(
+            self._settings.transcoder,
+            self.ffmpeg,
+            threads=self._settings.transcoding_threads,
+            speed=self._settings.stand_in_speed,
+            size=self._settings.stand_in_size,
+        )
+
+    @property
+    def drm(self) -> Drm:
+        """What encrypts. Raises what reading the master key raises."""
+        return Drm(self.store, self._master_key())
+
+    def _master_key(self) -> bytes:
+        if self._settings.master_key_file:
+            return read_master_key(Path(self._settings.master_key_file))
+        return made_master_key(self.folder / "master.key")
+
+    def _effects(self, agent: str) -> Effects:
+        return Effects(self.folder / "effects" / f"{agent}.jsonl")
+
+
+def systems(settings: Settings) -> Systems:
+    """The systems that the settings name."""
+    return _systems(settings.media)
+
+
+@cache
+def _systems(settings: MediaSettings) -> Systems:
+    return Systems(settings)
