@@ -30,6 +30,7 @@ class Systems:
         self.transcodings = self._effects("transcoding")
         self.packagings = self._effects("packaging")
         self.distributions = self._effects("distribution")
+        self.shelved = self._effects("shelf")
         self.cdn = Cdn(
             self.store,
             tuple(

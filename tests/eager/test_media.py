@@ -1,0 +1,65 @@
+"""Media, choreographed: a title goes from its upload to the shelf, every effect taken once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.settings import Settings
+from coordinator.client import Coordinator
+from tasks.media.agents import shelf
+from tasks.media.systems import systems
+from tests.unit.titles import media_settings, uploaded
+from tests.waiting import wait_until
+
+RENDITIONS = 16
+
+
+@pytest.fixture(params=["eager", "embedded"])
+def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Coordinator]:
+    media = media_settings(tmp_path / "media").media
+    settings = Settings(agents=("tasks.media",), media=media, eager=request.param == "eager")
+    with Coordinator(settings) as coordinator:
+        yield coordinator
+
+
+def test_a_title(studio: Coordinator) -> None:
+    """A title is transcoded, encrypted, distributed, indexed and put on the shelf; each effect is taken once, all in one story."""
+    story = studio.emit(uploaded(studio.settings))
+    at = systems(studio.settings)
+    wait_until(
+        lambda: story.status() != "running",
+        description="the story has ended",
+    )
+    assert (story.status(), story.letters()) == ("completed", [])
+    tallies = (at.transcodings, at.packagings, at.distributions, at.shelved)
+    assert [(one.tally().written, one.tally().doubled) for one in tallies] == [
+        (RENDITIONS, 0),
+        (1, 0),
+        (2, 0),
+        (1, 0),
+    ]
+    assert [found.title_id for found in at.index.search("lighthouse")] == ["t-1"]
+    agents = [entry["agent"] for entry in story.history() if entry["kind"] == "settled"]
+    assert {name: agents.count(name) for name in dict.fromkeys(agents)} == {
+        "media.ladder": 1,
+        "media.transcode": RENDITIONS,
+        "media.assemble": 1,
+        "media.drm": 1,
+        "media.cdn": 1,
+        "media.index": 1,
+        "media.release": 1,
+        "media.shelf": 1,
+    }
+
+
+def test_the_same_upload_twice(studio: Coordinator) -> None:
+    """A title that is uploaded twice is one."""
+    title = uploaded(studio.settings)
+    first, again = studio.emit(title), studio.emit(title)
+    assert first.id == again.id
+    wait_until(lambda: first.status() == "completed", description="the story has ended")
+    assert systems(studio.settings).shelved.tally().written == 1
+    assert shelf.name == "media.shelf"
