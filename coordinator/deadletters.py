@@ -143,7 +143,7 @@ class Desk:
         try:
             agent = self._engine.topology.agent_of(queue)
             headers, body = addressed(raw.headers, raw.body, agent)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return raw
         return replace(raw, headers=headers, body=body.encode("utf-8", "surrogatepass"))
 

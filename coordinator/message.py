@@ -89,7 +89,7 @@ def addressed(headers: dict[str, Any], body: bytes | str, agent: str) -> tuple[d
     """Headers and body of an event, as the message that starts what ``agent`` does when it hears it.
 
     Each subscriber has a step and a message id of its own; the envelope stays as it is. Raises :class:`ValueError`,
-    :class:`TypeError` or :class:`KeyError` for what :func:`message` does not make.
+    :class:`TypeError`, :class:`AttributeError` or :class:`KeyError` for what :func:`message` does not make.
     """
     [envelope], kwargs, continuation = json.loads(body)
     step = course.heard(agent, kwargs["step"])

@@ -269,7 +269,7 @@ class AgentConsumer(RawConsumer):
             try:
                 agent = self.topology.agent_of(queue)
                 message.headers, message.body = addressed(headers, message.body, agent)
-            except (ValueError, TypeError, KeyError, RecursionError):
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
                 _log.warning(
                     "an event for %s cannot be read", queue
                 )  # it is parked as it is: EVENT is no agent
