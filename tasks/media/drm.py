@@ -20,9 +20,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from contracts.media import Package, Rendition, TitlePackaged, TitleTerms, TranscodingComplete
 from coordinator.errors import Permanent
+from tasks.media.errors import ObjectChanged
 from tasks.media.manifest import manifest
 from tasks.media.objects import manifest_object, package_object
-from tasks.media.store import ObjectChanged, Store
+from tasks.media.store import Store
 
 SCHEME: Final = "aes-256-gcm"
 LICENCES: Final = "https://licence.example"
@@ -82,8 +83,8 @@ class Drm:
     def package(self, title: TranscodingComplete) -> tuple[TitlePackaged, bool]:
         """Encrypt all renditions of a title, and then put the list of them. And whether this call put that.
 
-        Raises :class:`TooLarge`, and what the store raises: :class:`~tasks.media.store.ObjectMissing` and
-        :class:`~tasks.media.store.ObjectChanged` for a rendition that is not what it was.
+        Raises :class:`TooLarge`, and what the store raises: :class:`~tasks.media.errors.ObjectMissing` and
+        :class:`~tasks.media.errors.ObjectChanged` for a rendition that is not what it was.
         """
         key = content_key(self._master, title)
         packages = tuple(self._encrypt(title, made, key) for made in title.renditions)

@@ -20,7 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from coordinator.errors import Permanent, Transient
+from tasks.media.errors import DifferentContent, InvalidKey, ObjectChanged, ObjectMissing, StoreUnavailable
 
 CHUNK: Final = 1_048_576
 """How many octets are in memory at once."""
@@ -29,37 +29,6 @@ _PARTIAL: Final = ".partial"
 _LONGEST_KEY: Final = 512
 _LONGEST_NAME: Final = 200
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*\Z")
-
-
-class InvalidKey(Permanent):
-    """A key cannot name an object: it is malformed, or leads through a link."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            f"the key of an object {reason}",
-            "nothing was read or written",
-            "a key is names of letters, digits, dots, dashes and underscores, joined by slashes",
-        )
-        self.reason = reason
-
-    def __reduce__(self) -> tuple[type[InvalidKey], tuple[str]]:
-        return type(self), (self.reason,)
-
-
-class ObjectMissing(Permanent):
-    """The store has no object of that key."""
-
-
-class ObjectChanged(Permanent):
-    """An object is not what it was said to be: its digest is another."""
-
-
-class DifferentContent(Permanent):
-    """The same key is written with another content. What came first stays."""
-
-
-class StoreUnavailable(Transient):
-    """The store cannot be read or written just now: no space, no permission, a broken disk."""
 
 
 @dataclass(frozen=True, slots=True)

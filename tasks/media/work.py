@@ -31,9 +31,10 @@ from contracts.media import (
 )
 from coordinator.errors import Permanent
 from tasks.media.effects import Effects
+from tasks.media.errors import DifferentContent
 from tasks.media.ladder import ladder
 from tasks.media.objects import manifest_object, rendition_object
-from tasks.media.store import DifferentContent, Stored
+from tasks.media.store import Stored
 from tasks.media.systems import Systems, systems
 
 _T = TypeVar("_T")
@@ -65,7 +66,7 @@ def order_renditions(title: TitleUploaded) -> list[RenditionOrdered]:
 def transcode(order: RenditionOrdered, settings: Settings) -> RenditionReady:
     """Make one rendition, unless it is there.
 
-    Raises :class:`~tasks.media.store.ObjectMissing` and :class:`~tasks.media.store.ObjectChanged` where the source is not
+    Raises :class:`~tasks.media.errors.ObjectMissing` and :class:`~tasks.media.errors.ObjectChanged` where the source is not
     what was uploaded, and what the transcoder and the store raise.
     """
     at = systems(settings)

@@ -6,7 +6,7 @@ import pytest
 
 from config.settings import Settings
 from tasks.media import work
-from tasks.media.store import DifferentContent, ObjectChanged
+from tasks.media.errors import DifferentContent, ObjectChanged
 from tasks.media.systems import Systems, systems
 from tests.unit.titles import media_settings, packaged
 

@@ -14,8 +14,8 @@ from contracts import strictjson
 from contracts.media import TitlePackaged
 from tasks.media import work
 from tasks.media.drm import Drm, PackageCorrupt, TooLarge, content_key, decrypted, encrypted
+from tasks.media.errors import DifferentContent, ObjectChanged, ObjectMissing
 from tasks.media.masterkey import InvalidMasterKey, MasterKeyUnavailable, made_master_key, read_master_key
-from tasks.media.store import DifferentContent, ObjectChanged, ObjectMissing
 from tasks.media.systems import Systems, systems
 from tests.unit.titles import complete, media_settings, packaged, title
 

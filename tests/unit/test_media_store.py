@@ -13,15 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.media.store import (
-    CHUNK,
-    DifferentContent,
-    InvalidKey,
-    ObjectChanged,
-    ObjectMissing,
-    Store,
-    StoreUnavailable,
-)
+from tasks.media.errors import DifferentContent, InvalidKey, ObjectChanged, ObjectMissing, StoreUnavailable
+from tasks.media.store import CHUNK, Store
 
 
 @pytest.fixture(params=[True, False], ids=["durable", "not durable"])

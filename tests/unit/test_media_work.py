@@ -21,8 +21,8 @@ from contracts.text import UntrustedText
 from coordinator.errors import Permanent
 from tasks.media import work
 from tasks.media.drm import content_key
+from tasks.media.errors import ObjectChanged, ObjectMissing
 from tasks.media.objects import rendition_object
-from tasks.media.store import ObjectChanged, ObjectMissing
 from tasks.media.systems import Systems, systems
 from tasks.media.work import IncompleteTitle
 from tests.unit.titles import complete, media_settings, packaged, ready, title, uploaded
