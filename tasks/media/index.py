@@ -25,7 +25,8 @@ Outcome = Literal["written", "found", "older"]
 
 MOST_WORDS: Final = 32
 """Of a search; further ones are not looked at."""
-_BUSY: Final = timedelta(seconds=5)
+BUSY_TIMEOUT: Final = timedelta(seconds=5)
+"""How long a call waits for another writer."""
 _NAME_WEIGHT, _DESCRIPTION_WEIGHT = 10.0, 1.0
 _ENTRIES: Final = """
 CREATE TABLE IF NOT EXISTS entries (
@@ -69,8 +70,9 @@ class MetadataIndex:
     Its methods raise :class:`IndexUnavailable` and :class:`IndexUnusable`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, busy_timeout: timedelta = BUSY_TIMEOUT) -> None:
         self._path = path
+        self._seconds = busy_timeout.total_seconds()
 
     def upsert(self, title: TitleTerms) -> tuple[str, Outcome]:
         """Enter a title, or what is new about it. The digest of the entry, and what was done.
@@ -151,7 +153,7 @@ class MetadataIndex:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with closing(
-                sqlite3.connect(self._path, timeout=_BUSY.total_seconds(), isolation_level=None)
+                sqlite3.connect(self._path, timeout=self._seconds, isolation_level=None)
             ) as connection:
                 self._prepare(connection)
                 yield connection

@@ -19,8 +19,8 @@ WORDS = ["the", "light", "LIGHTHOUSE", "keep sea", "sea keep", '"sea"', "sea*", 
 
 @pytest.fixture
 def index(tmp_path: Path) -> MetadataIndex:
-    """An empty index."""
-    return MetadataIndex(tmp_path / "new" / "index.sqlite3")
+    """An empty index, of the impatient kind."""
+    return MetadataIndex(tmp_path / "new" / "index.sqlite3", busy_timeout=timedelta(milliseconds=20))
 
 
 def found(index: MetadataIndex, text: str) -> list[str]:
@@ -131,8 +131,9 @@ def test_doubled_entries_are_counted(index: MetadataIndex, tmp_path: Path) -> No
     assert index.tally().doubled == 1
 
 
-def test_concurrent_writers(index: MetadataIndex) -> None:
+def test_concurrent_writers(tmp_path: Path) -> None:
     """Of many who enter the same titles at once into a new index, one writes each."""
+    index = MetadataIndex(tmp_path / "index.sqlite3")
     titles = [title(f"t-{number % 10}") for number in range(60)]
     with ThreadPoolExecutor(6) as threads:
         outcomes = [outcome for _, outcome in threads.map(index.upsert, titles)]
@@ -142,12 +143,9 @@ def test_concurrent_writers(index: MetadataIndex) -> None:
     assert (tally.keys, tally.written, tally.found, tally.doubled) == (10, 10, 50, 0)
 
 
-def test_readers_and_writers_do_not_wait(
-    index: MetadataIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_readers_and_writers_do_not_wait(index: MetadataIndex, tmp_path: Path) -> None:
     """While one writes, others search; while one reads, another writes to the end."""
     index.upsert(title())
-    monkeypatch.setattr("tasks.media.index._BUSY", timedelta(milliseconds=20))
     with closing(sqlite3.connect(tmp_path / "new" / "index.sqlite3", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert found(index, "sea") == ["t-1"]
@@ -158,10 +156,9 @@ def test_readers_and_writers_do_not_wait(
         other.execute("ROLLBACK")
 
 
-def test_locked(index: MetadataIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locked(index: MetadataIndex, tmp_path: Path) -> None:
     """An index that another writer keeps locked is an error that may pass, and nothing is half written."""
     index.upsert(title("t-2"))
-    monkeypatch.setattr("tasks.media.index._BUSY", timedelta(milliseconds=20))
     with closing(sqlite3.connect(tmp_path / "new" / "index.sqlite3", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
         with pytest.raises(IndexUnavailable, match="locked"):
