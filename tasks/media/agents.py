@@ -28,7 +28,6 @@ from coordinator.agent import Context, agent
 from coordinator.retry import Retry
 from coordinator.subscription import gather, on
 from tasks.media import work
-from tasks.media.systems import systems
 
 _PATIENT: Final = Retry(attempts=5, backoff=timedelta(seconds=2))
 _A_DAY_OF_WORK: Final = timedelta(hours=12)
@@ -95,4 +94,4 @@ def release(title: TitlePreparations) -> TitleAvailable:
 @agent("media.shelf", retry=_PATIENT)
 def shelf(title: TitleAvailable, context: Context) -> None:
     """Put a title on the shelf: what people see."""
-    systems(context.settings).shelved.record("written", title.title_id)
+    work.shelve(title, context.settings)

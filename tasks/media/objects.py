@@ -43,6 +43,11 @@ def is_manifest(key: str) -> bool:
     return key.endswith(f"/{_MANIFEST}")
 
 
+def shelf_object(title: TitleTerms) -> str:
+    """Where what people see of a title is."""
+    return f"shelf/{upload_of(title)}.json"
+
+
 def packages_of(title_id: str) -> str:
     """The folder of all packages of a title, of whichever upload."""
     return f"packages/{title_id}"

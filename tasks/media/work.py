@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from config.settings import Settings
+from contracts import strictjson
 from contracts.media import (
     PARTS,
     Distribution,
@@ -33,7 +34,7 @@ from coordinator.errors import Permanent
 from tasks.media.effects import Effects
 from tasks.media.errors import DifferentContent
 from tasks.media.ladder import ladder
-from tasks.media.objects import manifest_object, rendition_object
+from tasks.media.objects import manifest_object, rendition_object, shelf_object
 from tasks.media.store import Stored
 from tasks.media.systems import Systems, systems
 
@@ -149,6 +150,17 @@ def available(parts: Sequence[TitlePrepared]) -> TitleAvailable:
     if len({(one.title_id, one.source_sha256) for one in parts}) > 1:
         raise _incomplete("the distribution of one upload and the entry of another are put together")
     return TitleAvailable(**_terms(parts[0], TitleTerms), **_terms(distribution, Distribution))
+
+
+def shelve(title: TitleAvailable, settings: Settings) -> None:
+    """Put a title on the shelf, unless it is there. Raises what :meth:`tasks.media.store.Store.put` raises."""
+    at = systems(settings)
+
+    def put() -> tuple[Stored, bool]:
+        made = at.store.put(shelf_object(title), strictjson.canonical(title.to_data()).encode())
+        return made, made.written
+
+    _counted(at.shelved, shelf_object(title), put)
 
 
 def _transcoded(order: RenditionOrdered, key: str, at: Systems) -> tuple[Stored, float]:

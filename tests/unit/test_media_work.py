@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
+from contracts import strictjson
 from contracts.media import (
     RenditionOrdered,
     RenditionReady,
@@ -235,6 +236,17 @@ def test_parts_that_make_no_title(settings: Settings) -> None:
     for parts in (*wrong, *([distributed, one] for one in other)):
         with pytest.raises(IncompleteTitle):
             work.available(parts)
+
+
+def test_a_title_is_shelved_once(settings: Settings, at: Systems) -> None:
+    """A title that is put on the shelf again, after a crash perhaps, is there once, and counts once."""
+    title = playable(settings)
+    for _ in range(3):
+        work.shelve(title, settings)
+    tally = at.shelved.tally()
+    assert (tally.keys, tally.written, tally.found, tally.doubled) == (1, 1, 2, 0)
+    [key] = at.store.keys("shelf")
+    assert TitleAvailable.from_data(strictjson.loads(at.store.get(key))) == title
 
 
 def test_no_message_has_a_key(settings: Settings, at: Systems) -> None:
