@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     outcome_ttl: Duration = timedelta(days=7)
     """How long an outcome is known by its idempotency key."""
     run_ttl: Duration = timedelta(days=30)
-    """How long a live run that nothing touches is kept."""
+    """How long a live run that nothing touches is kept; one that begins later, from then on."""
     result_ttl: Duration = timedelta(days=1)
     """How long a run that has ended, and its result, is kept in Redis; its history stays in the journal."""
     unpublished_after: Duration = timedelta(seconds=10)

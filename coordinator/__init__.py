@@ -8,6 +8,7 @@ from coordinator.errors import Permanent, Transient
 from coordinator.fallback import budget, cached, constant
 from coordinator.flow import Flow
 from coordinator.retry import Retry
+from coordinator.schedule import Schedule, schedule
 from coordinator.step import choice, compensate, delay, each, emit, go_on, parallel, repeat, when
 from coordinator.subscription import gather, on
 from coordinator.waiting import wait_for
@@ -21,6 +22,7 @@ __all__ = [
     "Permanent",
     "Retry",
     "Run",
+    "Schedule",
     "Transient",
     "agent",
     "budget",
@@ -37,6 +39,7 @@ __all__ = [
     "on",
     "parallel",
     "repeat",
+    "schedule",
     "wait_for",
     "when",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from contracts import strictjson
@@ -53,9 +54,10 @@ def start_batch(
     flow: Flow,
     lines: Iterable[bytes],
     *,
+    at: datetime | timedelta | None = None,
     progress: Callable[[Batch], None] = lambda _: None,
 ) -> Batch:
-    """Start a run for each line; ``progress`` is called after each.
+    """Start a run for each line, to begin ``at`` a time; ``progress`` is called after each.
 
     Raises :class:`~coordinator.errors.ServerError` where a server fails: what was accepted stays accepted, and starting
     the same lines again gives the same runs.
@@ -64,7 +66,7 @@ def start_batch(
     for number, line in enumerate(lines, 1):
         batch.lines = number
         try:
-            run = coordinator.start(flow, strictjson.loads(line))
+            run = coordinator.start(flow, strictjson.loads(line), at=at)
         except (InvalidInput, Conflict) as error:
             batch.refused.append(Refused(number, f"{type(error).__name__}: {error.cause}"))
         else:

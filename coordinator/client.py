@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from config.app import create_app
 from config.settings import PaymentsSettings, Settings, load
@@ -22,6 +22,7 @@ from contracts.envelope import run_id
 from contracts.errors import CoordinationError, InvalidData
 from contracts.text import is_plain, printable
 from contracts.versions import Versions
+from coordinator import due
 from coordinator.agent import Agent
 from coordinator.deadletters import Desk, Letter, somebody
 from coordinator.eager import EagerPublisher
@@ -48,9 +49,9 @@ _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.1
 _FOREVER = timedelta(days=365)
 
-Status = Literal["running", "paused", "parked", "completed", "compensating", "cancelled"]
-"""``parked``: at least one step waits in the dead-letter queue; other branches may still run."""
-_GOING = frozenset({"running", "paused", "compensating"})
+Status = Literal["scheduled", "running", "paused", "parked", "completed", "compensating", "cancelled"]
+"""``scheduled``: accepted, and its time is to come. ``parked``: at least one step waits in the dead-letter queue; other branches may still run."""
+_GOING = frozenset({"scheduled", "running", "paused", "compensating"})
 
 
 class Coordinator:
@@ -90,25 +91,31 @@ class Coordinator:
         *,
         idempotency_key: str | None = None,
         deadline: timedelta | None = None,
+        at: datetime | timedelta | None = None,
     ) -> Run:
         """Start a run of ``flow`` (or of the loaded flow of that name) and return when it is accepted.
 
         The same ``idempotency_key`` gives the same run. By default it is the payload's key; a payload without key fields
         starts a new run each time. After ``deadline`` the steps are not begun any more, but parked.
 
-        Raises :class:`~contracts.errors.InvalidData` where the payload does not fit the flow,
+        With ``at``, a moment with a time zone or how long from now, at most 366 days, the run is accepted now and begins
+        then: it is ``scheduled`` until the coordinator process begins it. What is past means at once; in eager mode
+        everything does. A run that its key already has keeps its time; ``deadline`` counts from when it is to begin.
+
+        Raises :class:`~contracts.errors.InvalidData` where the payload does not fit the flow or ``at`` is no such time,
         :class:`~coordinator.errors.Conflict` where the key stands for another input,
         :class:`~coordinator.errors.UnknownFlow`, and :class:`~coordinator.errors.ServerError` where nothing was accepted.
         """
         if isinstance(flow, str):
             flow = self.flows.flow(flow)
+        begins = due.checked(at) if at is not None else None
         self._host(flow)
         typed = _payload(flow, payload)
         key = _key(idempotency_key if idempotency_key is not None else typed.key())
         run = run_id(flow.name, key) if key else str(uuid.uuid4())
         data = typed.to_data()
         content = hashlib.sha256(strictjson.canonical([typed.ref().uri, data]).encode()).hexdigest()
-        expiry = datetime.now(UTC) + deadline if deadline else None
+        expiry = max(datetime.now(UTC), due.moment(at or timedelta())) + deadline if deadline else None
         starter = Starter(Passing(self.engine.store, self.engine.negotiator))
         begun = starter.first(flow, typed, run, expiry)
         stored = begun.stored()
@@ -122,6 +129,7 @@ class Coordinator:
             wrote=str(typed.ref()),
             sent=sent_otherwise(begun.onward.sent),
             input=typed.redacted(),
+            due=due.moment(begins).isoformat(timespec="milliseconds") if begins is not None else "",
         )
         found = self.engine.store.start(
             place,
@@ -130,10 +138,13 @@ class Coordinator:
             first=stored,
             entry=entry.fields(),
             sends=begun.named(),
+            due=None if self.settings.eager else begins,
         )
+        if found in {"scheduled", "waiting"}:
+            return Run(run, self, flow, created=found == "scheduled")
         messages = list(zip(begun.messages, begun.waits, strict=True))
         if not begun.whole and self.engine.store.run(run) is not None:
-            messages += starter.rest(begun, place, typed, expiry)
+            messages += starter.rest(begun, place)
         if found == "created" or (found == "unpublished" and run not in self._published) or not begun.whole:
             for wait in sorted({wait for _, wait in messages}):  # what is sooner is sent sooner
                 ready = [sent for sent, when in messages if when == wait]
@@ -342,8 +353,13 @@ class Run:
         return f"<Run {self.id} of {self.flow.name if self.flow else 'an unknown flow'}>"
 
     def status(self) -> Status:
-        """``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``."""
+        """``scheduled``, ``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``."""
         return _status(self._coordinator.engine.store.run(self.id))
+
+    def due(self) -> datetime | None:
+        """When it begins, or was to begin, in UTC; None where it began at once, or has ended and is forgotten."""
+        record = self._coordinator.engine.store.run(self.id)
+        return datetime.fromtimestamp(record.due, UTC) if record and record.due is not None else None
 
     def wait(self, timeout: float | None = None) -> Status:
         """Wait until the run has ended or is parked, at most ``timeout`` seconds, and give its status."""
@@ -528,7 +544,7 @@ def _status(record: RunRecord | None) -> Status:
     status: Any = record.status if record else "completed"
     if record is not None and record.paused and status == "running":
         return "paused"
-    return status if status in {"parked", "completed", "compensating", "cancelled"} else "running"
+    return status if status in get_args(Status) else "running"
 
 
 def _parked(record: RunRecord) -> RunParked:

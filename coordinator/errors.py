@@ -15,6 +15,10 @@ class FlowError(CoordinationError):
     """A flow cannot work: its neighbours do not fit. Raised where it is built."""
 
 
+class ScheduleError(CoordinationError):
+    """A schedule cannot work. Raised where it is declared, or where the payload of a run cannot be made."""
+
+
 class LoadError(CoordinationError):
     """A module of agents cannot be loaded, or two of them declare the same name."""
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 Kind = Literal[
     "started",
+    "begun",
     "settled",
     "deduplicated",
     "late",
@@ -33,7 +34,7 @@ class Entry:
     """One thing that happened to a run.
 
     kind
-        ``started``; ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
+        ``started`` (accepted), ``begun`` (its time had come, where it was accepted for later); ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
         ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
         ``skipped`` (a person gave the outcome; ``error`` is why),
         ``cancelled``, ``given-up`` (cancelled, and what was done is undone), ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
@@ -42,6 +43,8 @@ class Entry:
         ``gathered`` (an event is in a set that its agent waits for).
     at
         When it was written, UTC, ISO 8601.
+    due
+        When a run was to begin that was accepted for later, UTC, ISO 8601.
     took_ms
         How long the agent ran, in milliseconds.
     wrote
@@ -72,6 +75,7 @@ class Entry:
     message: str = ""
     read: str = ""
     wrote: str = ""
+    due: str = ""
     sent: dict[str, str] | None = None
     original: str = ""
     migrated: list[str] | None = None

@@ -1,4 +1,4 @@
-"""Loading: finds agents and flows in the modules that the settings name."""
+"""Loading: finds agents, flows and schedules in the modules that the settings name."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from contracts.text import printable
 from coordinator.agent import Agent
 from coordinator.errors import LoadError, UnknownFlow
 from coordinator.flow import Flow
+from coordinator.schedule import Schedule
 
 
 @dataclass(slots=True)
 class Catalogue:
-    """Agents and flows by name."""
+    """Agents, flows and schedules by name."""
 
     agents: dict[str, Agent] = field(default_factory=dict)
     flows: dict[str, Flow] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
 
     def flow(self, name: str) -> Flow:
         """The flow of that name. Raises :class:`UnknownFlow`, which lists those that there are."""
@@ -37,9 +39,16 @@ class Catalogue:
             )
         return self.flows[name]
 
-    def add(self, value: Agent | Flow) -> None:
-        """Add an agent, or a flow and its agents. Raises :class:`LoadError` for a second one of the same name."""
-        if isinstance(value, Flow):
+    def add(self, value: Agent | Flow | Schedule) -> None:
+        """Add an agent, or a flow and its agents, or a schedule and its flow. Raises :class:`LoadError` for a second one of
+        the same name."""
+        if isinstance(value, Schedule):
+            if self.schedules.setdefault(value.name, value) is not value:
+                raise LoadError(
+                    f"two schedules are called {value.name}", "neither was loaded", "rename one of them"
+                )
+            self.add(value.flow)
+        elif isinstance(value, Flow):
             if self.flows.setdefault(value.name, value) is not value:
                 raise LoadError(
                     f"two flows are called {value.name}", "neither was loaded", "rename one of them"
@@ -51,7 +60,7 @@ class Catalogue:
 
 
 def load_modules(names: Iterable[str]) -> Catalogue:
-    """Import modules and collect the agents and flows that are attributes of them.
+    """Import modules and collect the agents, flows and schedules that are attributes of them.
 
     The working directory is importable, as with ``celery -A``. Raises :class:`LoadError` where a module is missing,
     fails on import, or declares nothing.
@@ -61,7 +70,9 @@ def load_modules(names: Iterable[str]) -> Catalogue:
         sys.path.insert(0, here)
     catalogue = Catalogue()
     for name in names:
-        found = [value for value in vars(_imported(name)).values() if isinstance(value, (Agent, Flow))]
+        found = [
+            value for value in vars(_imported(name)).values() if isinstance(value, (Agent, Flow, Schedule))
+        ]
         if not found:
             raise LoadError(
                 f"module {name} declares no agent and no flow", remedy="import them in that module"

@@ -16,12 +16,12 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from contracts.errors import CoordinationError, InvalidInput
+from coordinator.beginning import Beginner
 from coordinator.deadletters import Desk, RawLetter
 from coordinator.deployments import Deployments
 from coordinator.engine import Engine
 from coordinator.errors import ServerError
 from coordinator.journal.journal import Journal
-from coordinator.starting import restored
 from coordinator.task import RawConsumer
 
 _log = logging.getLogger(__name__)
@@ -44,6 +44,7 @@ class Service:
         self._journal = journal
         self._desk = Desk(engine, journal)
         self._timers = engine.timers()
+        self._beginner = Beginner(engine)
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -59,6 +60,7 @@ class Service:
             *((name, partial(self._take_timers, name), 1.0) for name in _TIMERS),
             ("history", self.drain_history, 0.2),
             ("sweep", self.sweep, 2.0),
+            ("begin", self.begin, 0.2),
         ]
         for name, job, pause in jobs:
             thread = threading.Thread(
@@ -95,16 +97,17 @@ class Service:
     def sweep(self) -> None:
         """Publish the first messages of runs that were accepted and not published: their starter died in between."""
         for run, first in self._engine.store.unpublished(older_than=self._engine.settings.unpublished_after):
-            messages = restored(first)
-            self._engine.publisher.declare(message.agent for message, _ in messages if not message.event)
-            for message, wait in messages:
-                self._engine.publisher.publish([message], delay=wait or None, exact=True)
-            self._engine.store.published(run)
+            self._beginner.publish(run, first)
             _log.warning("run=%s was accepted but not published: published now", run)
         if time.monotonic() - self._touched > _TOUCH_EVERY:
             self._engine.store.touch({row.run for row in self._journal.letters() if row.run})
             Deployments(self._journal, self._engine.store).remind()
             self._touched = time.monotonic()
+
+    def begin(self) -> None:
+        """Publish the first messages of runs that were accepted for later, and whose time has come."""
+        while not self._stop.is_set() and self._beginner.begin():
+            pass
 
     def _repeat(self, name: str, job: Callable[[], None], pause: float) -> None:
         while not self._stop.is_set():

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 
 from contracts import strictjson
 from contracts.contract import Contract
 from coordinator import course
-from coordinator.canvas import composed
+from coordinator.canvas import Sig, composed
 from coordinator.course import Go, Value
 from coordinator.flow import Flow
 from coordinator.handoff import compose
 from coordinator.message import Message, message
+from coordinator.negotiation import Original, Written
 from coordinator.passing import Onward, Outgoing, Passing
 from coordinator.store.store import Place, Record, Settled
 
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a run begins with: its composition, its input as it was given, and its key."""
+
+    signature: Sig
+    record: Record
+    key: str | None
+    expiry: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +38,28 @@ class First:
     messages: tuple[Message, ...]
     waits: tuple[timedelta, ...]
     onward: Onward
+    origin: Origin
 
     def named(self) -> tuple[tuple[str, str, str], ...]:
         """The messages as (step, agent, ``contract/version``)."""
         return self.onward.advance().sends
 
     def stored(self) -> str:
-        """The messages with their waits, as JSON text for :func:`restored`."""
+        """The messages with their waits, and where they are not all what the others are made of, as JSON text for
+        :func:`restored` and :func:`remaining`."""
         both = zip(self.messages, self.waits, strict=True)
-        return json.dumps([{**sent.stored(), "wait_ms": wait / _MILLISECOND} for sent, wait in both])
+        messages = [{**sent.stored(), "wait_ms": wait / _MILLISECOND} for sent, wait in both]
+        if self.whole:
+            return json.dumps(messages)
+        origin, written = self.origin, self.onward.sent
+        rest = {
+            "course": origin.signature,
+            "input": origin.record.text(),
+            "key": origin.key,
+            "expiry": origin.expiry.isoformat() if origin.expiry else None,
+            "written": {place: asdict(one) for place, one in written.items()},
+        }
+        return json.dumps({"messages": messages, "rest": rest})
 
     @property
     def whole(self) -> bool:
@@ -46,8 +70,35 @@ class First:
 def restored(text: str) -> list[tuple[Message, timedelta]]:
     """The messages that :meth:`First.stored` wrote, with their waits, what is sooner first."""
     stored = json.loads(text)
-    both = [(Message.restored(one), one.get("wait_ms", 0) * _MILLISECOND) for one in stored]
+    messages = stored["messages"] if isinstance(stored, dict) else stored
+    both = [(Message.restored(one), one.get("wait_ms", 0) * _MILLISECOND) for one in messages]
     return sorted(both, key=lambda sent: sent[1])
+
+
+def remaining(text: str, place: Place, passing: Passing) -> list[tuple[Message, timedelta]]:
+    """What else begins the run that :meth:`First.stored` wrote, where its messages are not all there is to it. Nobody needs
+    the flow's code for that."""
+    stored = json.loads(text)
+    if not isinstance(stored, dict):
+        return []
+    rest = stored["rest"]
+    record = Record.parse(rest["input"])
+    value = Value(record.schema, json.loads(record.data))
+    sent = {
+        name: Written(one["schema"], one["data"], Original(**one["original"]) if one["original"] else None)
+        for name, one in rest["written"].items()
+    }
+    onward = Onward(tuple(course.begun(rest["course"], value)), sent)
+    expiry = datetime.fromisoformat(rest["expiry"]) if rest["expiry"] else None
+    return _rest(onward, place, passing, rest["key"], expiry)
+
+
+def _rest(
+    onward: Onward, place: Place, passing: Passing, key: str | None, expiry: datetime | None
+) -> list[tuple[Message, timedelta]]:
+    others = replace(onward, moves=tuple(move for move in onward.moves if not isinstance(move, Go)))
+    outgoing = passing.outgoing(place, others, Settled("settled"), arrived=False)
+    return [(_message(out, key, place.run, expiry), out.wait) for out in outgoing]
 
 
 class Starter:
@@ -64,8 +115,9 @@ class Starter:
         """
         data = payload.to_data()
         record = Record(payload.ref().uri, strictjson.dumps(data))
+        origin = Origin(composed(flow), record, payload.key(), expiry)
         onward = self._passing.onward(
-            course.begun(composed(flow), Value(record.schema, data)), record, payload
+            course.begun(origin.signature, Value(record.schema, data)), record, payload
         )
         goes = [move for move in onward.moves if isinstance(move, Go)]
         outgoing = [
@@ -78,28 +130,22 @@ class Starter:
             )
             for go in goes
         ]
-        messages = tuple(_message(out, payload, run, expiry) for out in outgoing)
-        return First(messages, tuple(go.wait for go in goes), onward)
+        messages = tuple(_message(out, origin.key, run, expiry) for out in outgoing)
+        return First(messages, tuple(go.wait for go in goes), onward, origin)
 
-    def rest(
-        self, first: First, place: Place, payload: Contract, expiry: datetime | None = None
-    ) -> list[tuple[Message, timedelta]]:
+    def rest(self, first: First, place: Place) -> list[tuple[Message, timedelta]]:
         """What else begins a run once it is accepted, where its messages are not all there is to it."""
-        others = replace(
-            first.onward, moves=tuple(move for move in first.onward.moves if not isinstance(move, Go))
-        )
-        outgoing = self._passing.outgoing(place, others, Settled("settled"), arrived=False)
-        return [(_message(out, payload, place.run, expiry), out.wait) for out in outgoing]
+        return _rest(first.onward, place, self._passing, first.origin.key, first.origin.expiry)
 
 
-def _message(out: Outgoing, payload: Contract, run: str, expiry: datetime | None) -> Message:
+def _message(out: Outgoing, key: str | None, run: str, expiry: datetime | None) -> Message:
     return message(
         out.send,
         compose(
             run=run,
             step=out.send.step,
             written=out.written,
-            key=payload.key() if out.own else None,
+            key=key if out.own else None,
             source="/coordinator",
             deadline=expiry,
             join_schemas=out.parts,

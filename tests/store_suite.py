@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -12,8 +12,10 @@ from config.settings import Settings
 from coordinator.course import Join
 from coordinator.errors import Conflict, ServerError
 from coordinator.store import scripts
+from coordinator.store.later import Begun, Later
 from coordinator.store.scripts import Call
 from coordinator.store.store import Advance, Claim, Place, Record, Settled, Store
+from coordinator.store.ticked import Progress, Ticked
 from tests.waiting import wait_until
 
 AGENT = "shop.price"
@@ -23,6 +25,7 @@ FIRST = Place("run-1", "shop.order", "1")
 FIRST_END = Place("run-1", "shop.order", "2")
 OTHER = Place("run-2", "shop.order", "1")
 NEXT = (("2", "shop.ship", "shop.priced/1"),)
+LONG = timedelta(hours=1)
 
 
 def make_settings(**values: Any) -> Settings:
@@ -86,6 +89,11 @@ def _above(fence: int, store: Store) -> Claim | None:
 
 def entry(kind: str, run: str = FIRST.run) -> dict[str, str]:
     return {"run": run, "kind": kind}
+
+
+def begin(store: Store) -> list[Begun]:
+    """Begin what is due."""
+    return Later(store.redis, store._settings).begin()
 
 
 class TestClaim:
@@ -581,6 +589,169 @@ class TestSignals:
         assert store.wait(FIRST, "5", "go", {**self.FOLLOWS, "path": "5"}) is None
 
 
+class TestLater:
+    """A run that is accepted for later is there, counts, and is begun once when its time has come."""
+
+    SENT = (("1", "shop.price", "shop.order/1"),)
+
+    def later(self, store: Store, due: Any = LONG, place: Place = FIRST) -> str:
+        return store.start(
+            place,
+            key="k",
+            content="c",
+            first="[1]",
+            sends=self.SENT,
+            due=due,
+            entry=entry("started", place.run),
+        )
+
+    def come(self, store: Store, run: str = FIRST.run) -> None:
+        """Its time comes."""
+        store.redis.hset(store.keys.run(run), "due", 1)
+        store.redis.zadd(store.keys.scheduled(store.keys.shard(run)), {run: 1})
+
+    def test_waits_for_its_time(self, store: Store) -> None:
+        """It is scheduled, and again it is the same; nothing of it is to be published before its time, by whoever asks."""
+        assert self.later(store) == "scheduled"
+        assert self.later(store) == "waiting"
+        assert store.start(FIRST, key="k", content="c", first="[1]") == "waiting"
+        assert begin(store) == []
+        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == []
+        found = store.run(FIRST.run)
+        assert found is not None
+        assert found.status == "scheduled"
+        assert found.due is not None
+        assert 3590 < found.due - found.started < 3610
+        with pytest.raises(Conflict):
+            store.start(FIRST, key="k", content="other", first="[1]", due=LONG)
+
+    def test_begins_once(self, store: Store) -> None:
+        """When its time has come one process gets it; until that has published it, it is one that is unpublished."""
+        self.later(store)
+        self.come(store)
+        assert begin(store) == [(FIRST.run, "shop.order", "[1]")]
+        assert begin(store) == []
+        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == [(FIRST.run, "[1]")]
+        assert told(store) == ["started", "begun"]
+        assert self.later(store) == "unpublished"
+        assert claim(store).verdict == "granted"
+
+    def test_redis_clock_decides(self, store: Store) -> None:
+        """A run that is listed too early, as by a process whose clock is ahead, is not begun."""
+        self.later(store)
+        store.redis.zadd(store.keys.scheduled(store.keys.shard(FIRST.run)), {FIRST.run: 1})
+        assert begin(store) == []
+        found = store.run(FIRST.run)
+        assert found is not None
+        assert found.status == "scheduled"
+
+    @pytest.mark.parametrize(
+        "due", [timedelta(), -LONG, datetime(1970, 1, 2, tzinfo=UTC), datetime.min.replace(tzinfo=UTC)]
+    )
+    def test_past_is_now(self, store: Store, due: Any) -> None:
+        """A time that is past means at once."""
+        assert self.later(store, due) == "created"
+        assert list(store.redis.scan_iter(f"{store.keys.prefix}scheduled*")) == []
+
+    def test_moment(self, store: Store) -> None:
+        """A moment is kept as it is, and never comes early."""
+        seconds, _ = store.redis.time()
+        due = datetime.fromtimestamp(seconds + 5, UTC) + timedelta(microseconds=1)
+        assert self.later(store, due) == "scheduled"
+        assert store.redis.hget(store.keys.run(FIRST.run), "due") == str((seconds + 5) * 1000 + 1)
+
+    def test_outlives_its_time(self, redis_server: Redis, namespace: str) -> None:
+        """However short runs are kept, one that waits is kept until it has begun, and as long after that; nor does a signal
+        or another run, before or after it, shorten that."""
+        short = Store(
+            redis_server, make_settings(namespace=namespace, run_ttl=timedelta(minutes=1), shards=1)
+        )
+        longest = timedelta(days=300)
+        self.later(short, longest)
+        self.later(short, LONG, OTHER)
+        short.start(Place("now", "f", ""), key="n", content="c", first="[]", sends=self.SENT)
+        short.signal(FIRST.run, "go", ONE, entry("signalled"))
+        needed = int(longest / timedelta(milliseconds=1))
+        for key in (short.keys.run(FIRST.run), short.keys.scheduled(0), short.keys.later(0)):
+            assert needed < short.redis.pttl(key) <= needed + 60_000, key
+        assert short.outstanding() == {("shop.price", "shop.order/1"): 3}
+
+    def test_counts_as_outstanding(self, store: Store) -> None:
+        """What it will send counts from when it is accepted until it is settled, and once."""
+        self.later(store)
+        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        self.come(store)
+        begin(store)
+        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        settle(store, claim(store).fence, ends=True)
+        assert store.outstanding() == {}
+
+    @pytest.mark.parametrize("compensate", [False, True])
+    def test_cancelled(self, store: Store, compensate: bool) -> None:
+        """A run that is cancelled before its time never begins, and nothing of it is outstanding."""
+        self.later(store)
+        self.later(store, place=OTHER)
+        assert store.cancel(FIRST.run, entry("cancelled"), compensate=compensate) == ("cancelled", [])
+        assert store.redis.zscore(store.keys.scheduled(store.keys.shard(FIRST.run)), FIRST.run) is None
+        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        self.come(store)
+        assert begin(store) == []
+        assert store.redis.zscore(store.keys.scheduled(store.keys.shard(FIRST.run)), FIRST.run) is None
+        assert told(store) == ["started", "cancelled"]
+
+    def test_signal_comes_before(self, store: Store) -> None:
+        """A signal that comes before a run begins is there when it waits for it."""
+        self.later(store)
+        assert store.signal(FIRST.run, "go", ONE, entry("signalled")) == ("accepted", None)
+        self.come(store)
+        begin(store)
+        assert store.wait(FIRST, "2", "go", {"signal": "go"}) == ONE
+
+    def test_cannot_be_paused(self, store: Store) -> None:
+        """A run that has not begun is not paused: whoever wants it not to begin cancels it."""
+        self.later(store)
+        assert store.pause(FIRST.run, entry("paused")) == "scheduled"
+        found = store.run(FIRST.run)
+        assert found is not None
+        assert not found.paused
+
+
+class TestTicked:
+    """How far a schedule has come is known to all beats, and only ever grows."""
+
+    NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+    def ticked(self, store: Store) -> Ticked:
+        return Ticked(store.redis, store._settings)
+
+    def progress(self, store: Store) -> Progress:
+        return self.ticked(store).read(["shop.hourly"])[1][0]
+
+    def test_met_once(self, store: Store) -> None:
+        """Who meets a schedule that another has met changes nothing."""
+        assert self.progress(store) == Progress()
+        self.ticked(store).meet("shop.hourly", self.NOON)
+        self.ticked(store).meet("shop.hourly", self.NOON + LONG)
+        assert self.progress(store) == Progress(self.NOON)
+
+    def test_moves_on(self, store: Store) -> None:
+        """Nobody moves it back: not who is late, nor who has started the same time."""
+        ticked, one, two = self.ticked(store), self.NOON + LONG, self.NOON + LONG + LONG
+        ticked.done("shop.hourly", one, "run-1")
+        assert self.progress(store) == Progress(one, one, "run-1")
+        ticked.done("shop.hourly", two)
+        ticked.done("shop.hourly", one, "run-2")
+        ticked.done("shop.hourly", self.NOON)
+        assert self.progress(store) == Progress(two, one, "run-1")
+
+    def test_the_clock_is_that_of_redis(self, store: Store) -> None:
+        """What time it is, Redis says."""
+        seconds, _ = store.redis.time()
+        now, found = self.ticked(store).read([])
+        assert found == []
+        assert timedelta() <= now - datetime.fromtimestamp(seconds, UTC) < timedelta(minutes=1)
+
+
 class TestTimeToLive:
     def test_every_key_has_one(self, store: Store, namespace: str) -> None:
         """After each kind of operation, every key has a time to live."""
@@ -615,6 +786,15 @@ class TestTimeToLive:
             lambda: settle(store, fences[0], step, joins=join),
             lambda: settle(store, claim(store, OTHER, key="o").fence, OTHER, key="o", ends=True),
             lambda: store.cancel(FIRST.run, entry("cancelled")),
+            lambda: store.start(
+                Place("later", "f", ""), key="k", content="c", first="[]", sends=NEXT, due=LONG
+            ),
+            lambda: store.signal("later", "go", ONE, entry("signalled", "later")),
+            lambda: Ticked(store.redis, store._settings).meet("a", datetime.now(UTC)),
+            lambda: Ticked(store.redis, store._settings).done("a", datetime.now(UTC) + LONG, "r"),
+            lambda: store.redis.hset(store.keys.run("later"), "due", 1),
+            lambda: store.redis.zadd(store.keys.scheduled(store.keys.shard("later")), {"later": 1}),
+            lambda: begin(store),
             lambda: store.wait(Place("waiting", "f", "1"), "2", "go", {"signal": "go"}),
             lambda: store.signal(step.run, "go", ONE, entry("signalled")),
             lambda: store.touch([FIRST.run, OTHER.run]),

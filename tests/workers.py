@@ -106,6 +106,17 @@ class Installation:
             process.wait_ready()
         return process
 
+    def beat(self) -> Program:
+        """Start a beat, and return when it beats."""
+        beat = self.program(f"b{len(self._programs) + 1}", "beat")
+
+        def beats() -> bool:
+            assert beat.running, f"it ended\n{beat.last_words()}"
+            return "coordinator: beat" in beat.log()
+
+        wait_until(beats, description=f"the beat beats\n{beat.last_words()}", timeout=30)
+        return beat
+
     def program(self, name: str, *arguments: str, **settings: str) -> Program:
         """Start the command line with these arguments and settings of its own, and return at once."""
         program = Program(self, name, [sys.executable, "-m", "coordinator", *arguments], settings)

@@ -11,6 +11,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -27,12 +29,15 @@ from config.settings import Settings, load
 from contracts import strictjson
 from contracts.errors import CoordinationError, InvalidInput
 from contracts.text import printable
+from coordinator import due
 from coordinator.batch import Batch, batch_letters, read_lines, start_batch
+from coordinator.beat import Beat
 from coordinator.bootsteps import worker_engine
 from coordinator.cli import deployments
 from coordinator.cli.contracts import contracts
 from coordinator.cli.flows import flows
 from coordinator.cli.output import bar, err, out, print_json, table
+from coordinator.cli.schedules import schedules
 from coordinator.cli.timeline import timeline
 from coordinator.client import Coordinator, Run
 from coordinator.deadletters import Letter
@@ -86,6 +91,7 @@ def cli() -> None:
 
 cli.add_command(contracts)
 cli.add_command(flows)
+cli.add_command(schedules)
 for _command in deployments.COMMANDS:
     contracts.add_command(_command)
 
@@ -101,6 +107,12 @@ for _command in deployments.COMMANDS:
     "--timeout", type=float, default=300.0, show_default=True, help="Seconds to wait for runs to end."
 )
 @click.option("--no-wait", is_flag=True, help="Return when the runs are accepted (needs servers).")
+@click.option(
+    "--at",
+    "begins",
+    metavar="WHEN",
+    help="Accept the runs now, and begin them then: 2026-12-01T09:00:00+01:00, or +90m. Implies --no-wait.",
+)
 @_json
 def start(
     flow: str,
@@ -109,6 +121,7 @@ def start(
     key: str | None,
     timeout: float,
     no_wait: bool,
+    begins: str | None,
     as_json: bool,
 ) -> None:
     """Start runs of FLOW, and wait until each has ended or is parked.
@@ -117,13 +130,15 @@ def start(
     """
     if (file is None) == (payload is None):
         raise click.UsageError("give either --input FILE or --payload JSON")
+    at = _when(begins)
     with _coordinator(quiet=True) as coordinator:
+        no_wait = no_wait or at is not None
         if no_wait:
-            refuse_embedded(coordinator.settings, "--no-wait")
+            refuse_embedded(coordinator.settings, "--at" if at is not None else "--no-wait")
         if payload is not None:
-            _start_one(coordinator, flow, payload, key, None if no_wait else timeout, as_json)
+            _start_one(coordinator, flow, payload, key, None if no_wait else timeout, as_json, at)
         elif file is not None:
-            _start_file(coordinator, flow, file, 0.0 if no_wait else timeout, as_json)
+            _start_file(coordinator, flow, file, 0.0 if no_wait else timeout, as_json, at)
 
 
 @cli.group()
@@ -141,10 +156,21 @@ def list_runs(limit: int, as_json: bool) -> None:
         begun = coordinator.journal.recent_runs(limit)
         records = coordinator.engine.store.runs([entry["run"] for entry in begun])
         rows = [
-            (entry["run"], entry["flow"], record.status if record else "ended", entry["at"])
+            (
+                entry["run"],
+                entry["flow"],
+                record.status if record else "ended",
+                entry["at"],
+                entry.get("due", ""),
+            )
             for entry, record in zip(begun, records, strict=True)
         ]
-        _show(as_json, "runs", ("run", "flow", "status", "started"), rows)
+        columns = ("run", "flow", "status", "started", "due")
+        if as_json:
+            _show(as_json, "runs", columns, rows)
+        else:
+            shown = [(*row[:3], f"due {row[4]}" if row[2] == "scheduled" else row[3]) for row in rows]
+            out.print(table("runs", columns[:4], shown))
 
 
 @runs.command("show")
@@ -161,10 +187,10 @@ def show_run(run: str, as_json: bool) -> None:
         found = coordinator.run(run)
         story = found.history()
         if as_json:
-            print_json({"run": run, "status": found.status(), "history": story})
+            print_json({"run": run, "status": found.status(), **_due(found), "history": story})
         else:
             out.print(timeline(run, story, _drawn(coordinator, story)))
-            out.print(f"status: {found.status()}")
+            out.print(_told(found.status(), found))
 
 
 @runs.command("cancel")
@@ -416,6 +442,28 @@ def serve() -> None:
 
 
 @cli.command()
+def beat() -> None:
+    """Start a run for each time of each schedule that is declared (Celery's beat).
+
+    Runs until it is told to stop (SIGTERM or Ctrl-C). Any number may run at once: a time is started once. Where no schedule is
+    declared it stays, and does nothing. `coordinator schedules list` shows what there is.
+    """
+    with _held_on_error():
+        settings = _settings()
+        refuse_embedded(settings, "beat")
+        declared = load_modules(settings.agents).schedules.values()
+    health = HealthFile(settings.health_file)
+    stop = _stop_signal()
+    with Coordinator(settings) as coordinator:
+        if settings.health_file:
+            until_ready(partial(examine, coordinator.engine), health, _ended_by(stop))
+        else:
+            examine(coordinator.engine)
+        err.print(f"coordinator: beat, {len(declared)} schedules")
+        Beat(coordinator, declared).run(stop, health)
+
+
+@cli.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=5555, show_default=True)
 @click.option("--address", default="0.0.0.0", show_default=True, help="The address to listen on.")  # noqa: S104
 def flower(port: int, address: str) -> None:
@@ -557,10 +605,16 @@ def _show(as_json: bool, title: str, columns: Sequence[str], rows: Sequence[Sequ
 
 
 def _start_one(
-    coordinator: Coordinator, flow: str, payload: str, key: str | None, timeout: float | None, as_json: bool
+    coordinator: Coordinator,
+    flow: str,
+    payload: str,
+    key: str | None,
+    timeout: float | None,
+    as_json: bool,
+    at: datetime | timedelta | None,
 ) -> None:
     try:
-        run = coordinator.start(flow, strictjson.loads(payload), idempotency_key=key)
+        run = coordinator.start(flow, strictjson.loads(payload), idempotency_key=key, at=at)
     except InvalidInput as error:
         raise click.UsageError(str(error)) from None
     if timeout is not None:
@@ -568,14 +622,33 @@ def _start_one(
     status = run.status()
     story = run.history()
     if as_json:
-        print_json({"run": run.id, "status": status, "history": story})
+        print_json({"run": run.id, "status": status, **_due(run), "history": story})
     else:
         out.print(timeline(run.id, story, _drawn(coordinator, story)))
-        out.print(f"status: {status}")
+        out.print(_told(status, run))
         if status == "parked":
             err.print(f"coordinator: {_reason(run)}", markup=False)
     if timeout is not None and status != "completed":
         raise click.exceptions.Exit(_UNFINISHED)
+
+
+def _when(text: str | None) -> datetime | timedelta | None:
+    try:
+        return due.read(text) if text is not None else None
+    except InvalidInput as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _due(run: Run) -> dict[str, str]:
+    when = run.due()
+    return {"due": when.isoformat()} if when else {}
+
+
+def _told(status: str, run: Run) -> str:
+    """How a run is, and when it begins where that is to come."""
+    return f"status: {status}" + "".join(
+        f", due {when}" for when in _due(run).values() if status == "scheduled"
+    )
 
 
 def _drawn(coordinator: Coordinator, story: Sequence[dict[str, Any]]) -> Outline | None:
@@ -592,11 +665,18 @@ def _reason(run: Run) -> str:
     return ""
 
 
-def _start_file(coordinator: Coordinator, flow: str, file: Path, timeout: float, as_json: bool) -> None:
+def _start_file(
+    coordinator: Coordinator,
+    flow: str,
+    file: Path,
+    timeout: float,
+    as_json: bool,
+    at: datetime | timedelta | None,
+) -> None:
     lines = read_lines(file)
     loaded = coordinator.flows.flow(flow)
     with bar() as progress:
-        batch = _start_lines(coordinator, loaded, lines, progress)
+        batch = _start_lines(coordinator, loaded, lines, progress, at)
         statuses = await_batch(coordinator, batch, timeout, progress)
     letters = batch_letters(coordinator, batch, timeout=5) if statuses["parked"] else []
     report = {
@@ -606,6 +686,7 @@ def _start_file(coordinator: Coordinator, flow: str, file: Path, timeout: float,
         "repeated": batch.repeated,
         "refused": len(batch.refused),
         **{status: statuses[status] for status in ("completed", "parked", "running", "cancelled")},
+        **({"scheduled": statuses["scheduled"]} if at is not None else {}),
     }
     if as_json:
         refused = [{"line": refusal.line, "reason": refusal.reason} for refusal in batch.refused]
@@ -621,14 +702,20 @@ def _start_file(coordinator: Coordinator, flow: str, file: Path, timeout: float,
         out.print(
             table(f"{file.name} -> {flow}", ("", ""), [(name, str(value)) for name, value in report.items()])
         )
-    if batch.refused or statuses["completed"] != len(batch.runs):
+    if batch.refused or statuses["completed"] + statuses["scheduled"] != len(batch.runs):
         raise click.exceptions.Exit(_UNFINISHED)
 
 
-def _start_lines(coordinator: Coordinator, flow: Any, lines: list[bytes], progress: Progress) -> Batch:
+def _start_lines(
+    coordinator: Coordinator,
+    flow: Any,
+    lines: list[bytes],
+    progress: Progress,
+    at: datetime | timedelta | None,
+) -> Batch:
     task = progress.add_task("starting", total=len(lines))
     return start_batch(
-        coordinator, flow, lines, progress=lambda batch: progress.update(task, completed=batch.lines)
+        coordinator, flow, lines, at=at, progress=lambda batch: progress.update(task, completed=batch.lines)
     )
 
 

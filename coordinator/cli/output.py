@@ -18,7 +18,7 @@ out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 STYLES = {
-    "completed": "green", "settled": "green", "running": "cyan", "started": "cyan", "parked": "red", "late": "yellow",
+    "completed": "green", "settled": "green", "running": "cyan", "started": "cyan", "begun": "cyan", "scheduled": "blue", "parked": "red", "late": "yellow",
     "retried": "yellow", "fallback": "yellow", "paused": "yellow", "resumed": "cyan", "signalled": "green", "replayed": "magenta", "deduplicated": "blue", "cancelled": "dim", "given-up": "dim", "waiting": "red",
     "published": "green", "unchanged": "green", "not published": "yellow", "would be published": "green",
     "changed": "red", "breaks": "red", "refused": "red",

@@ -46,7 +46,10 @@ def course(story: Sequence[Entry], flow: Outline | None = None) -> Lines:
     """The lines of a run."""
     if not story:
         return []
-    return _Course(datetime.fromisoformat(story[0]["at"])).run(grouped(story, flow))
+    first = next(
+        (entry for entry in story if entry["kind"] == "begun"), story[0]
+    )  # what came before took no time of it
+    return _Course(datetime.fromisoformat(first["at"])).run(grouped(story, flow))
 
 
 class _Course:
@@ -55,8 +58,10 @@ class _Course:
 
     def run(self, root: Part) -> Lines:
         own = [Item(self._line(_subject(entry), entry, self._end(entry))) for entry in root.entries]
+        kinds = [entry["kind"] for entry in root.entries]
+        before = kinds.index("begun") + 1 if "begun" in kinds else 1
         steps, _ = self._row(list(root.parts.values()), 0.0)
-        return [*own[:1], *steps, *own[1:]]
+        return [*own[:before], *steps, *own[before:]]
 
     def _row(self, parts: Sequence[Part], ready: float) -> tuple[Lines, float]:
         """Steps one after another; each could begin when the one before had ended."""

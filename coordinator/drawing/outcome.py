@@ -33,6 +33,8 @@ def _said(entry: Mapping[str, Any]) -> str:
         words.insert(0, f"{entry.get('fallback', '')}:" if words else str(entry.get("fallback", "")))
     elif entry.get("fallback"):
         notes.append(f"from a fallback: {entry['fallback']}")
+    if entry.get("due"):
+        words.insert(0, f"due {entry['due']}" + (":" if words else ""))
     if entry.get("by"):
         notes.append(f"by {entry['by']}")
     if attempt > 1:

@@ -26,6 +26,12 @@ class Keys:
     def starting(self, shard: int) -> str:
         return f"{self.prefix}starting:{{{shard}}}"
 
+    def scheduled(self, shard: int) -> str:
+        return f"{self.prefix}scheduled:{{{shard}}}"
+
+    def later(self, shard: int) -> str:
+        return f"{self.prefix}later:{{{shard}}}"
+
     def outstanding(self, shard: int) -> str:
         return f"{self.prefix}outstanding:{{{shard}}}"
 
@@ -47,6 +53,9 @@ class Keys:
     def gathered(self, agent: str, key: str) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
         return f"{self.prefix}gathered:{{{agent}/{digest}}}"
+
+    def schedule(self, name: str) -> str:
+        return f"{self.prefix}schedule:{{{name}}}"
 
     def outcome(self, agent: str, key: str) -> str:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]

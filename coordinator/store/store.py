@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -161,6 +162,8 @@ class RunRecord:
     paused: bool = False
     waits: tuple[str, ...] = ()
     """The signals that it waits for, as ``path name``."""
+    due: float | None = None
+    """When it begins, or was to begin, where that was not at once: seconds since 1970."""
 
 
 class Store:
@@ -184,10 +187,13 @@ class Store:
         first: str,
         entry: Entry | None = None,
         sends: Iterable[tuple[str, str, str]] = (),
-    ) -> Literal["created", "unpublished", "existing"]:
+        due: datetime | timedelta | None = None,
+    ) -> Literal["created", "scheduled", "unpublished", "existing", "waiting"]:
         """Accept a run, with its ``first`` messages until they are published, and the history entry of that.
 
-        ``sends`` names those messages as (step, agent, ``contract/version``).
+        ``sends`` names those messages as (step, agent, ``contract/version``). With ``due``, a moment or how long from
+        now, that is to come by Redis' clock, the run is ``scheduled``, and ``waiting`` when it is asked for again: nothing
+        of it is to be published before :class:`~coordinator.store.later.Later` begins it.
 
         Raises :class:`Conflict` where the run exists with another content.
         """
@@ -200,6 +206,8 @@ class Store:
                     self.keys.starting(shard),
                     self.keys.history(shard),
                     self.keys.outstanding(shard),
+                    self.keys.scheduled(shard),
+                    self.keys.later(shard),
                 ],
                 [
                     content,
@@ -210,6 +218,7 @@ class Store:
                     _now(),
                     self._run_ttl,
                     _json(entry) if entry else "",
+                    _due(due),
                     *_named(sends),
                 ],
             )
@@ -220,8 +229,8 @@ class Store:
                 "that run stands and this input was not taken",
                 "use another idempotency key for other work",
             )
-        if verdict == "created":
-            return "created"
+        if verdict in {"created", "scheduled", "waiting"}:
+            return cast('Literal["created", "scheduled", "waiting"]', verdict)
         return "unpublished" if unpublished == "1" else "existing"
 
     def published(self, *runs: str) -> None:
@@ -458,6 +467,8 @@ class Store:
             self.keys.history(shard),
             self.keys.starting(shard),
             self.keys.outstanding(shard),
+            self.keys.scheduled(shard),
+            self.keys.later(shard),
         ]
         arguments: list[str | int] = [
             _json(entry),
@@ -515,10 +526,11 @@ class Store:
 
     def outstanding(self) -> dict[tuple[str, str], int]:
         """How many steps were sent and are not settled, by agent and ``contract/version``: they are queued, delayed,
-        running or dead-lettered."""
+        running or dead-lettered, or will be sent when their run begins."""
         oldest = _now() - self._run_ttl
         calls = (
-            Call("outstanding", [self.keys.outstanding(shard)], [oldest]) for shard in range(self.keys.shards)
+            Call("outstanding", [self.keys.outstanding(shard), self.keys.later(shard)], [oldest])
+            for shard in range(self.keys.shards)
         )
         counts: Counter[tuple[str, str]] = Counter()
         for reply in self._do(*calls):
@@ -755,6 +767,7 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
                 if name.startswith("w:")
             )
         ),
+        due=float(fields["due"]) / 1000 if "due" in fields else None,
     )
 
 
@@ -785,6 +798,12 @@ def _named(sends: Iterable[tuple[str, str, str]]) -> Iterator[str]:
     for step, agent, ref in sends:
         yield step
         yield f"{agent} {ref}"
+
+
+def _due(due: datetime | timedelta | None) -> str:
+    if isinstance(due, timedelta):
+        return f"+{max(_ms(due), 0)}"
+    return str(math.ceil(due.timestamp() * 1000)) if due else ""  # never before
 
 
 def _json(value: Any) -> str:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,9 @@ def test_a_clean_file_ends_with_a_table_and_status_zero(run: Any, tmp_path: Path
         (("start", "payments.payment", "--payload", json.dumps(GOOD), "--key", "\x07"), "idempotency key"),
         (("start", "payments.payment", "--input", "/no/such/file"), "cannot be read"),
         (("start", "payments.payment", "--payload", "{}", "--no-wait"), "needs servers"),
+        (("start", "payments.payment", "--payload", "{}", "--at", "+5m"), "needs servers"),
+        (("start", "payments.payment", "--payload", "{}", "--at", "2026-12-01T09:00"), "no time zone"),
+        (("start", "payments.payment", "--payload", "{}", "--at", "noon"), "'noon' is no time to start at"),
         (("demo", "nothing"), "there is no demo called 'nothing'"),
         (("runs", "list"), "set COORDINATOR_BROKER_URL"),
         (("dead-letters", "replay"), "name letters"),
@@ -189,6 +193,21 @@ def test_flows_and_agents_are_listed(run: Any) -> None:
     assert {"payments.fraud", "payments.authorisation", "payments.ledger", "payments.notification"} == {
         row["agent"] for row in listed
     }
+
+
+def test_schedules_are_listed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`schedules list` tells what is started when, and when next, without servers too; where there is none it says so."""
+    assert "no schedule is declared" in run("schedules", "list").out
+    assert run("schedules", "list", "--json").json == []
+    monkeypatch.setenv("COORDINATOR_AGENTS", "tests.integration.nights")
+    [row] = run("schedules", "list", "--json").json
+    assert {name: row[name] for name in ("schedule", "flow", "when", "last", "last_run")} == {
+        "schedule": "shop.each-second", "flow": "shop.nightly", "when": "every 1s", "last": "", "last_run": "",
+    }  # fmt: skip
+    assert datetime.fromisoformat(row["next"]) <= datetime.now(UTC) + timedelta(seconds=1)
+    told = run("schedules", "list").out
+    for word in ("shop.each-second", "shop.nightly", "every 1s", "UTC"):
+        assert word in told
 
 
 def test_help_teaches(run: Any) -> None:
@@ -321,6 +340,8 @@ HELD = {
     ),
     "no such agent": (("worker", "nobody"), NOBODY, "'nobody'"),
     "no servers": (("serve",), {}, "COORDINATOR_BROKER_URL"),
+    "no servers for beat": (("beat",), {}, "COORDINATOR_BROKER_URL"),
+    "beat with no such module": (("beat",), {"COORDINATOR_AGENTS": "no.such", **NOBODY}, "no.such"),
     "no login": (("flower",), NOBODY, "FLOWER_BASIC_AUTH"),
 }
 

@@ -11,7 +11,7 @@ import pytest
 
 from config.settings import Settings
 from contracts import Contract
-from coordinator import Flow, agent, budget
+from coordinator import Flow, agent, budget, each
 from coordinator.canvas import TIMER
 from coordinator.embedded.servers import EmbeddedEngine
 from coordinator.errors import ServerError
@@ -20,12 +20,19 @@ from coordinator.message import Message
 from coordinator.passing import Passing
 from coordinator.service import Service
 from coordinator.starting import Starter
+from coordinator.store.later import Later
 from coordinator.store.store import Place
 from tests.waiting import wait_until
 
 
 class Thing(Contract, name="shop.thing", version=1):
     """What is handed over."""
+
+
+class Things(Contract, name="shop.things", version=1):
+    """Several of them."""
+
+    things: list[Thing]
 
 
 class Fragile(Journal):
@@ -95,7 +102,7 @@ def test_a_job_that_has_ended_is_a_fault(service: Service) -> None:
         "coordinator-letters has ended; coordinator-unheard has ended; coordinator-timers has ended; "
         "coordinator-timers-2 has ended; "
         "coordinator-timers-3 has ended; coordinator-timers-4 has ended; coordinator-history has ended; "
-        "coordinator-sweep has ended"
+        "coordinator-sweep has ended; coordinator-begin has ended"
     )
 
 
@@ -125,3 +132,46 @@ def test_an_unpublished_run_keeps_its_budgets(
     [(first, at_once), (timer, later)] = published
     assert (at_once, timer, later) == (None, TIMER, timedelta(seconds=7))
     assert first == "shop.slow"
+
+
+@pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
+def test_what_a_dead_process_left_begins_whole(
+    engine: EmbeddedEngine, journal: Fragile, monkeypatch: pytest.MonkeyPatch, later: bool
+) -> None:
+    """Whoever dies before the first messages are published, the starter or the process that began a scheduled run, leaves
+    everything: here the one item that may run, and those that wait for it."""
+
+    @agent("shop.many")
+    def many(thing: Thing) -> Thing:
+        return thing
+
+    made = Flow("shop.listed", each("things", many, into="things", limit=1), input=Things)
+    payload = Things(things=[Thing(), Thing(), Thing()])
+    begun = Starter(Passing(engine.store, engine.negotiator)).first(made, payload, "run-1")
+    place = Place("run-1", made.name, "")
+    due = timedelta(milliseconds=1) if later else None
+    engine.store.start(
+        place,
+        key="k",
+        content="c",
+        first=begun.stored(),
+        sends=begun.named(),
+        due=due,
+        entry={"run": "run-1"},
+    )
+    if later:
+        wait_until(Later(engine.store.redis, engine.settings).begin, description="its time has come")
+    published: list[str] = []
+
+    def publish(messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False) -> None:
+        published.extend(str(message.headers["handoff_step"]) for message in messages)
+
+    monkeypatch.setattr(engine.publisher, "publish", publish)
+    found = engine.store.unpublished
+    monkeypatch.setattr(engine.store, "unpublished", lambda **_: found(older_than=timedelta(seconds=-1)))
+    Service(engine, journal).sweep()
+    assert published == ["1.i0.1"]
+    assert engine.store.held(place, "1", 1) == {}
+    assert engine.store.held(place, "1", 2) == {}
+    Service(engine, journal).sweep()
+    assert published == ["1.i0.1"]

@@ -10,24 +10,34 @@ from coordinator.store.store import Store, connect
 from tests.servers import Servers
 from tests.store_suite import (
     TestClaim,
+    TestCompensating,
     TestJoin,
+    TestLater,
+    TestOutstanding,
     TestPark,
     TestPoison,
     TestServer,
     TestSettle,
+    TestSignals,
     TestStart,
+    TestTicked,
     TestTimeToLive,
     make_settings,
 )
 
 __all__ = [
     "TestClaim",
+    "TestCompensating",
     "TestJoin",
+    "TestLater",
+    "TestOutstanding",
     "TestPark",
     "TestPoison",
     "TestServer",
     "TestSettle",
+    "TestSignals",
     "TestStart",
+    "TestTicked",
     "TestTimeToLive",
 ]
 

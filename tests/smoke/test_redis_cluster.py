@@ -26,12 +26,17 @@ from tests.servers.reaper import Reaper
 from tests.smoke.stack import payment_of, run
 from tests.store_suite import (
     TestClaim,
+    TestCompensating,
     TestJoin,
+    TestLater,
+    TestOutstanding,
     TestPark,
     TestPoison,
     TestServer,
     TestSettle,
+    TestSignals,
     TestStart,
+    TestTicked,
     TestTimeToLive,
     make_settings,
 )
@@ -40,12 +45,17 @@ from tests.workers import open_installation
 
 __all__ = [
     "TestClaim",
+    "TestCompensating",
     "TestJoin",
+    "TestLater",
+    "TestOutstanding",
     "TestPark",
     "TestPoison",
     "TestServer",
     "TestSettle",
+    "TestSignals",
     "TestStart",
+    "TestTicked",
     "TestTimeToLive",
 ]
 

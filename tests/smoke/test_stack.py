@@ -27,17 +27,19 @@ def client(stack: Stack) -> Iterator[Coordinator]:
 
 
 def test_every_container_says_that_it_is_at_work(stack: Stack) -> None:
-    """A worker is healthy when it consumes its queue, the coordinator process when it drains, Flower when it answers."""
+    """A worker is healthy when it consumes its queue, the coordinator process when it drains, beat when it looks,
+    Flower when it answers."""
     for service, agent in FLEETS.items():
         ready = partial(_says, stack, service, f"healthy: ready: consumes {agent}")
         wait_until(ready, description=f"{service} is ready")
     assert stack.health("coordinator") == "healthy: ready: keeps dead letters and history"
+    assert stack.health("beat") == "healthy: ready: no schedule is declared"
     assert stack.health("flower") == "healthy: ready: answers 200"
 
 
 def test_the_processes_have_no_more_rights_than_they_need(stack: Stack) -> None:
     """Our containers run as an unprivileged user, on a read-only root file system, without capabilities, with limits."""
-    for service in (*FLEETS, "coordinator", "flower"):
+    for service in (*FLEETS, "coordinator", "beat", "flower"):
         [container] = stack.containers(service)
         found = stack.inspect(container)
         host = found["HostConfig"]

@@ -170,6 +170,20 @@ class TestRun:
         assert "granted=true  (drawn.approval/1, by ada)" in made
         assert "└─ signal approval" in run(story)
 
+    def test_begun_later(self) -> None:
+        """The bars of a run that was accepted for later begin when it begins, and what came before stands at 0."""
+        accepted = {
+            **entry("started", 0, due="2026-01-05T10:00:20.000+00:00"),
+            "at": "2025-11-11T00:00:00+00:00",
+        }
+        begun = entry("begun", 20_200)
+        settled = entry("settled", 20_700, "1", took_ms=500.0)
+        head, *lines = run([accepted, begun, settled]).splitlines()
+        assert head.rstrip().endswith("0.5 s")
+        assert "due 2026-01-05T10:00:20.000+00:00" in lines[0]
+        kinds = [word for line in lines for word in line.split() if word in {"started", "begun", "settled"}]
+        assert kinds == ["started", "begun", "settled"]
+
     def test_undone(self) -> None:
         """What undoes a step is told beneath it, with or without the flow; nothing waits for it."""
         story = [

@@ -7,24 +7,34 @@ from redis import Redis
 from coordinator.store.store import Store
 from tests.store_suite import (
     TestClaim,
+    TestCompensating,
     TestJoin,
+    TestLater,
+    TestOutstanding,
     TestPark,
     TestPoison,
     TestServer,
     TestSettle,
+    TestSignals,
     TestStart,
+    TestTicked,
     TestTimeToLive,
     make_settings,
 )
 
 __all__ = [
     "TestClaim",
+    "TestCompensating",
     "TestJoin",
+    "TestLater",
+    "TestOutstanding",
     "TestPark",
     "TestPoison",
     "TestServer",
     "TestSettle",
+    "TestSignals",
     "TestStart",
+    "TestTicked",
     "TestTimeToLive",
 ]
 

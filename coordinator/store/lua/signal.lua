@@ -3,7 +3,7 @@
 -- 'conflict' (another came before, and no step waits for a further one), or the run's status where it has ended.
 local run, name = KEYS[1], ARGV[1]
 local status = redis.call('HGET', run, 'status')
-if status ~= 'running' then return {status or '', ''} end
+if status ~= 'running' and status ~= 'scheduled' then return {status or '', ''} end
 
 -- The first step that waits for this signal, by its path
 local path, follows
@@ -20,7 +20,7 @@ elseif known and not (owner and redis.call('HEXISTS', run, 'j:' .. owner .. '.on
 if verdict == 'accepted' then
   redis.call('HSET', run, 'g:' .. name, ARGV[2])
   redis.call('HDEL', run, 'o:' .. name)
-  redis.call('PEXPIRE', run, ARGV[4])
+  if status == 'running' then redis.call('PEXPIRE', run, ARGV[4]) end  -- one that waits for its time is kept longer
   redis.call('XADD', KEYS[2], '*', 'entry', ARGV[3])
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
   owner = false

@@ -1,0 +1,68 @@
+"""The commands about schedules."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from config.logs import configure
+from config.settings import load
+from coordinator.cli.output import out, print_json, table
+from coordinator.loading import load_modules
+from coordinator.schedule import Schedule
+from coordinator.store.store import connect
+from coordinator.store.ticked import Progress, Ticked
+
+
+@click.group()
+def schedules() -> None:
+    """Look at the schedules that are declared beside the flows. `coordinator beat` starts their runs."""
+
+
+@schedules.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+def list_schedules(as_json: bool) -> None:
+    """The schedules that are loaded: what they start, when, when next, and the run that they started last.
+
+    Times are those of each schedule's time zone. Without servers it is not known what was started.
+    """
+    settings = load()
+    configure(settings.log_level)
+    found = sorted(load_modules(settings.agents).schedules.values(), key=lambda one: one.name)
+    now, come = datetime.now(UTC), [Progress()] * len(found)
+    if settings.redis_url:
+        redis = connect(settings.redis_url)
+        try:
+            now, come = Ticked(redis, settings).read([schedule.name for schedule in found])
+        finally:
+            redis.close()
+    rows = [_row(schedule, done, now) for schedule, done in zip(found, come, strict=True)]
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        out.print("no schedule is declared in the modules of COORDINATOR_AGENTS")
+    else:
+        columns = ("schedule", "flow", "when", "next", "last run")
+        out.print(table("schedules", columns, map(_cells, rows)))
+
+
+def _row(schedule: Schedule, done: Progress, now: datetime) -> dict[str, str]:
+    local = schedule.when.local
+    return {
+        "schedule": schedule.name,
+        "flow": schedule.flow.name,
+        "when": str(schedule.when),
+        "next": local(schedule.when.after(max(now, done.until or now))).isoformat(),
+        "last": local(done.last).isoformat() if done.last else "",
+        "last_run": done.run,
+    }
+
+
+def _cells(row: dict[str, str]) -> tuple[str, ...]:
+    last = f"{_time(row['last'])} {row['last_run']}" if row["last"] else ""
+    return row["schedule"], row["flow"], row["when"], _time(row["next"]), last
+
+
+def _time(text: str) -> str:
+    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S %Z}"
