@@ -42,6 +42,8 @@ class Context:
         Whether the budget of this step is spent by now, and a fallback has taken its place: what it makes counts for
         nothing. Ask it after an effect that would have to be undone then. Raises
         :class:`~coordinator.errors.ServerError`.
+    event
+        The message id of the event that it was called by; empty in a flow.
     emit
         Emit an event besides what is returned: one that the agent declares. It is sent once the step has its outcome, so
         an attempt that fails emits nothing. Raises :class:`AgentError` for any other.
@@ -58,6 +60,7 @@ class Context:
     logger: logging.LoggerAdapter[logging.Logger]
     fallback: str = ""
     given_up: Callable[[], bool] = lambda: False
+    event: str = ""
     emit: Callable[[Contract], None] = lambda event: None  # noqa: ARG005 - a test of the function alone hears nothing
 
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from coordinator.engine import Engine
+from contracts import strictjson
+from contracts.contract import Contract
+from contracts.envelope import run_id
+from coordinator.agent import Context
+from coordinator.flow import Flow
+from coordinator.history import Entry, now
 from coordinator.message import Message
 from coordinator.passing import Passing
-from coordinator.starting import remaining, restored
+from coordinator.starting import Starter, remaining, restored
 from coordinator.store.later import Later
 from coordinator.store.store import Place
+
+if TYPE_CHECKING:
+    from coordinator.engine import Engine
 
 
 class Beginner:
@@ -49,3 +60,41 @@ class Beginner:
         self._engine.publisher.declare({message.agent for message, _ in ordered if not message.event})
         for wait, group in groupby(ordered, key=lambda one: one[1]):
             self._engine.publisher.publish([message for message, _ in group], delay=wait or None, exact=True)
+
+
+@dataclass(frozen=True, slots=True)
+class OnEvent:
+    """What the opening of a flow does with an event: it starts a run."""
+
+    engine: Engine
+    flow: Flow
+
+    def __call__(self, payload: Contract, context: Context) -> None:
+        engine, flow = self.engine, self.flow
+        run = run_id(flow.name, context.idempotency_key)
+        first = Starter(Passing(engine.store, engine.negotiator)).first(flow, payload, run, context.deadline)
+        data = [payload.ref().uri, payload.to_data()]
+        entry = Entry(
+            "started",
+            run,
+            flow.name,
+            now(),
+            wrote=str(payload.ref()),
+            story=context.run_id,
+            event=context.event,
+            input=payload.redacted(),
+        )
+        found = engine.store.start(
+            Place(run, flow.name, ""),
+            key=context.idempotency_key,
+            content=hashlib.sha256(strictjson.canonical(data).encode()).hexdigest(),
+            first=first.stored(),
+            entry=entry.fields(),
+            sends=first.named(),
+        )
+        if found in {"created", "unpublished"}:
+            Beginner(engine).publish(run, first.stored())
+        said = Entry(
+            "began", context.run_id, context.flow, now(), step=context.step, event=context.event, began=run
+        )
+        engine.store.note(context.run_id, said.fields())

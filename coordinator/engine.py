@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from amqp.exceptions import AMQPError
@@ -18,11 +19,13 @@ from contracts.registry import open_registry
 from contracts.strictjson import Limits
 from contracts.versions import Versions
 from coordinator.agent import Agent
+from coordinator.beginning import OnEvent
 from coordinator.errors import LoadError, ServerError
 from coordinator.handoff import Handoff
 from coordinator.lease import LeaseKeeper
 from coordinator.manifest import manifest_of
 from coordinator.negotiation import Negotiator
+from coordinator.opening import Opening
 from coordinator.passing import Passing
 from coordinator.publisher import BrokerPublisher, Publisher
 from coordinator.store.store import Store, connect
@@ -65,12 +68,14 @@ class Engine:
         new = []
         for agent in agents:
             known = self.agents.get(agent.name)
-            if known is agent:
+            if known is agent or _opens_the_same(known, agent):
                 continue
             if known is not None:
                 raise LoadError(
                     f"two agents are called {agent.name}", "neither was started", "rename one of them"
                 )
+            if isinstance(agent, Opening):
+                agent = replace(agent, function=OnEvent(self, agent.flow))  # noqa: PLW2901 - from here on it is that one
             self.agents[agent.name] = agent
             self.versions.know(agent.accepts)
             self.versions.know(agent.emits)
@@ -115,3 +120,7 @@ class Engine:
         self.leases.close()
         self.app.close()
         self.store.redis.close()
+
+
+def _opens_the_same(known: Agent | None, agent: Agent) -> bool:
+    return isinstance(known, Opening) and isinstance(agent, Opening) and known.flow is agent.flow

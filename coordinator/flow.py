@@ -15,6 +15,7 @@ from coordinator.condition import Condition
 from coordinator.condition import field as field_of
 from coordinator.errors import FlowError
 from coordinator.fallback import Budget, Cached, Constant
+from coordinator.opening import Opening, opening
 from coordinator.step import (
     Choice,
     Compensate,
@@ -69,7 +70,7 @@ Shape: TypeAlias = "type[Contract] | Many | dict[str, Shape]"
 @dataclass(frozen=True, eq=False)
 class Flow(Step):
     """A named composition of agents, and a step of other flows. ``input`` says what starts it, where it does not begin
-    with an agent.
+    with an agent. ``on`` is an event that starts a run each time: the agent ``<name>.begin`` hears it and needs a worker.
 
     Raises :class:`FlowError`, naming both sides, where a step does not accept what the one before it emits: another
     contract, a version to which no migration leads, two classes of one version that do not fit, or a join whose fields
@@ -79,12 +80,15 @@ class Flow(Step):
     name: str
     step: Step
     input: type[Contract] | None = None
+    on: type[Contract] | None = None
     items: Mapping[str, type[Contract]] = field(init=False, repr=False)
     """The contract of the items of each :func:`~coordinator.step.each`, by its path."""
     signals: Mapping[str, type[Contract]] = field(init=False, repr=False)
     """The contract of each signal that it waits for, by its name."""
     events: Mapping[str, type[Contract]] = field(init=False, repr=False)
     """The contract of each event that it emits, by the path of the :func:`~coordinator.step.emit`."""
+    opening: Opening | None = field(init=False, repr=False, default=None)
+    """The agent that hears the event on which it starts."""
 
     def __post_init__(self) -> None:
         name = self.name
@@ -108,6 +112,18 @@ class Flow(Step):
         object.__setattr__(self, "signals", check.signals)
         object.__setattr__(self, "events", check.events)
         _check_agents(name, places)
+        object.__setattr__(self, "opening", self._opening())
+
+    def _opening(self) -> Opening | None:
+        if self.on is None:
+            return None
+        fault = meet(self.on, self.accepts)
+        if fault:
+            raise FlowError(
+                f"flow {self.name} starts on {self.on.ref()} and accepts {self.accepts.ref()}: {fault}",
+                remedy="let it start on what it accepts, or give it an agent that takes the event",
+            )
+        return opening(self, self.on)
 
     @property
     def accepts(self) -> type[Contract]:
@@ -119,8 +135,9 @@ class Flow(Step):
         return _places(self.step, "")
 
     def agents(self) -> dict[str, Agent]:
-        """The agents of the flow by name."""
-        return {place.agent.name: place.agent for place in self.places()}
+        """The agents of the flow by name, with the one that starts it on an event."""
+        own = (self.opening,) if self.opening is not None else ()
+        return {agent.name: agent for agent in (*own, *(place.agent for place in self.places()))}
 
 
 def _places(step: Step, prefix: str) -> Iterator[Place]:

@@ -524,6 +524,7 @@ class Handoff:
             logger=_StoryLogger(_log, story),
             fallback=opened.envelope.fallback or "",
             given_up=lambda: any(self._store.closed(place, path) for path in budgets),
+            event=opened.envelope.id if opened.event else "",
             emit=lambda event: self._emit(opened, event),
         )
 

@@ -26,6 +26,7 @@ Kind = Literal[
     "fallback",
     "emitted",
     "gathered",
+    "began",
 ]
 
 
@@ -40,7 +41,7 @@ class Entry:
         ``cancelled``, ``given-up`` (cancelled, and what was done is undone), ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
         what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
         ``fallback`` (a budget was spent, and its fallback took the step's place); ``emitted`` (an event began the story);
-        ``gathered`` (an event is in a set that its agent waits for).
+        ``gathered`` (an event is in a set that its agent waits for); ``began`` (an event has started a flow).
     at
         When it was written, UTC, ISO 8601.
     due
@@ -59,6 +60,8 @@ class Entry:
     event, emitted
         The message id of the event that the agent heard; and the events that were emitted: ``contract``, ``id``, and the
         agents that were known to hear it then (``heard``).
+    story, began
+        The story that an event belongs to which started this run; and the run that it started.
     into
         The step that has the set which an event was gathered into.
     migrated
@@ -82,6 +85,8 @@ class Entry:
     event: str = ""
     emitted: list[dict[str, Any]] | None = None
     into: str = ""
+    story: str = ""
+    began: str = ""
     fallback: str = ""
     input: Any = None
     output: Any = None

@@ -331,3 +331,42 @@ def test_what_hears_in_order_is_in_no_flow() -> None:
         Flow("news.wrong", one)
     with pytest.raises(AgentError, match="in order"):
         on(Filed)(one)
+
+
+def test_a_flow_starts_on_an_event(anywhere: Coordinator, news: Newsroom) -> None:
+    """A flow that starts on an event has one run for each, under its own id, and both say so in their histories."""
+
+    @agent(f"news{news.number}.sign")
+    def sign(printed: Printed) -> Printed:
+        return printed.model_copy(update={"text": f"{printed.text}, signed"})
+
+    @agent(f"news{news.number}.seal")
+    def seal(printed: Printed) -> Printed:
+        news.did("seal", printed.story)
+        return printed
+
+    flow = Flow(f"news{news.number}.reprint", sign >> seal, on=Printed)
+    assert flow.opening is not None
+    anywhere.work(flow.agents().values())
+    story = anywhere.emit(Filed(story="s"))
+    wait_until(lambda: news.effects["seal s"] == 1)
+    [began] = wait_until(lambda: [entry for entry in story.history() if entry["kind"] == "began"])
+    run = anywhere.run(began["began"])
+    assert run.wait(20) == "completed"
+    [started] = [entry for entry in run.history() if entry["kind"] == "started"]
+    assert (started["story"], started["event"]) == (story.id, began["event"])
+    wait_until(lambda: story.status() == "completed")
+    again = anywhere.emit(Printed(story="s", text="part 0; part 1; part 2"))
+    wait_until(lambda: again.status() == "completed")
+    assert news.effects["seal s"] == 1, "the same event, by its key, starts the same run"
+
+
+def test_a_flow_that_cannot_start_on_an_event() -> None:
+    """A flow that does not accept the event on which it is to start is refused."""
+
+    @agent("news.one")
+    def one(filed: Filed) -> Filed:
+        return filed
+
+    with pytest.raises(FlowError, match="starts on news.printed/1"):
+        Flow("news.wrong", one, on=Printed)
