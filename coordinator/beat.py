@@ -58,6 +58,9 @@ class Beat:
             except CoordinationError as error:
                 self._faults[schedule.name] = str(error)
                 self._say(schedule.name, str(error))
+            except Exception as error:  # noqa: BLE001 - a fault of ours must not end the others, and must be seen
+                self._faults[schedule.name] = f"schedule {schedule.name}: {type(error).__name__}"
+                _log.exception("beat had a fault at schedule %s; trying again", schedule.name)
             else:
                 wait = min(wait, (schedule.when.after(now) - now).total_seconds())
         return wait

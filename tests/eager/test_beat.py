@@ -191,6 +191,23 @@ def test_one_that_fails_hinders_no_other(clock: Clock) -> None:
     assert beat.fault() == ""
 
 
+def test_a_fault_of_ours_hinders_no_other(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nobody foresaw at one schedule is said by its kind, and the others go on."""
+    quarters = schedule("dawn.quarters", nightly, every=15 * MINUTE, payload=_night)
+    beat = clock.beat(quarters, _hourly())
+    clock.look(beat, NOON)
+
+    def faulty(due: datetime) -> str:
+        raise ZeroDivisionError(due)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            Schedule, "key", lambda self, due: faulty(due) if self is quarters else f"{self.name}@{due}"
+        )
+        assert clock.look(beat, NOON + HOUR) == ["13:00"]
+    assert beat.fault() == "schedule dawn.quarters: ZeroDivisionError"
+
+
 def test_redis_is_away(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Redis nothing is started and it is said; when it is back the time is started."""
     beat = clock.beat(_hourly())
