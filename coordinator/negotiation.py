@@ -15,6 +15,7 @@ from contracts.migration import versioned
 from contracts.versions import Versions
 from coordinator.course import digest
 from coordinator.store.store import Manifest, Record, Store
+from coordinator.subscription import matches
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Negotiator:
         self._store = store
         self._clock = clock
         self._seen: dict[str, tuple[float, list[dict[str, frozenset[int]]]]] = {}
-        self._heard: dict[str, tuple[float, tuple[str, ...]]] = {}
+        self._heard: tuple[float, dict[str, tuple[str, ...]]] = (-FRESH, {})
         self._lock = threading.Lock()
 
     def written(self, record: Record, output: Contract | None, agents: Iterable[str]) -> Written:
@@ -98,21 +99,27 @@ class Negotiator:
 
     def subscribers(self, name: str) -> tuple[str, ...]:
         """The agents that subscribe to events of the contract ``name``, as far as they are known."""
-        with self._lock:
-            asked, agents = self._heard.get(name, (-FRESH, ()))
-        if self._clock() - asked < FRESH:
-            return agents
-        asked = self._clock()
-        agents = self._store.subscribers(name)
-        with self._lock:
-            self._heard[name] = (asked, agents)
-        return agents
+        return tuple(
+            agent
+            for agent, patterns in self._subscriptions().items()
+            if any(matches(pattern, name) for pattern in patterns)
+        )
 
     def forget(self) -> None:
         """Ask anew who consumes."""
         with self._lock:
             self._seen.clear()
-            self._heard.clear()
+            self._heard = (-FRESH, {})
+
+    def _subscriptions(self) -> dict[str, tuple[str, ...]]:
+        with self._lock:
+            asked, heard = self._heard
+        if self._clock() - asked < FRESH:
+            return heard
+        asked, heard = self._clock(), self._store.subscriptions()
+        with self._lock:
+            self._heard = (asked, heard)
+        return heard
 
     def _builds(self, agent: str) -> list[dict[str, frozenset[int]]]:
         with self._lock:

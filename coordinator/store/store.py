@@ -28,7 +28,6 @@ from coordinator.errors import Conflict
 from coordinator.store import scripts
 from coordinator.store.keys import Keys
 from coordinator.store.scripts import Call
-from coordinator.subscription import matches
 
 _log = logging.getLogger(__name__)
 
@@ -594,17 +593,27 @@ class Store:
             pipeline.pexpire(self.keys.announced(), _REMEMBERED)
             pipeline.execute()
 
-    def subscribers(self, name: str) -> tuple[str, ...]:
-        """The agents that subscribe to events of the contract ``name``, as far as they were seen in the last day or are
-        recorded as deployed."""
-        found = []
+    def subscriptions(self) -> dict[str, tuple[str, ...]]:
+        """The names and patterns of events that each agent hears, as far as it was seen in the last day or is recorded as
+        deployed: two round trips."""
         with _usable():
             agents: Any = self.redis.zrange(self.keys.announced(), 0, -1)
-        for agent in agents:
-            patterns = [text for build in self.consumers(agent) for text in _texts(build.get("subscribes"))]
-            if any(matches(pattern, name) for pattern in patterns):
-                found.append(str(agent))
-        return tuple(found)
+            pipeline = self.redis.pipeline(transaction=False)
+            for agent in agents:
+                pipeline.hvals(self.keys.consumers(agent))
+                pipeline.get(self.keys.deployed(agent))
+            replies: list[Any] = pipeline.execute()
+        found = {}
+        for agent, said, deployed in zip(agents, replies[::2], replies[1::2], strict=True):
+            builds = [_announced("", text)["manifest"] for text in said]
+            listed = _parsed(deployed) if deployed else None
+            builds += (
+                [build for build in listed if isinstance(build, dict)] if isinstance(listed, list) else []
+            )
+            patterns = dict.fromkeys(text for build in builds for text in _texts(build.get("subscribes")))
+            if patterns:
+                found[str(agent)] = tuple(patterns)
+        return found
 
     def deployed(self, agent: str) -> list[Manifest]:
         """The builds of an agent that are recorded as deployed."""

@@ -368,5 +368,5 @@ def test_a_flow_that_cannot_start_on_an_event() -> None:
     def one(filed: Filed) -> Filed:
         return filed
 
-    with pytest.raises(FlowError, match="starts on news.printed/1"):
+    with pytest.raises(FlowError, match=r"starts on news\.printed/1"):
         Flow("news.wrong", one, on=Printed)
