@@ -15,6 +15,7 @@ from contracts.errors import InvalidData
 from contracts.event import Event, Nothing
 from contracts.versions import Versions
 from coordinator.agent import Agent
+from coordinator.course import digest
 from coordinator.errors import Incomplete
 from coordinator.history import Entry, now
 from coordinator.message import Delivery, Message
@@ -81,10 +82,16 @@ class Hearing:
             return ""
         key = _key(gather, part)
         step = _step(self._agent.name, key)
-        number = part.key() or envelope.idempotency_key
+        number = envelope.idempotency_key
         record = Record(envelope.data_schema, strictjson.dumps(envelope.data))
-        verdict, count = self._store.gather(
-            self._agent.name, key, number, record, within=gather.within, most=MOST_PARTS
+        verdict, count, first = self._store.gather(
+            self._agent.name,
+            key,
+            number,
+            record,
+            content=envelope.original_digest or digest(envelope.data),
+            within=gather.within,
+            most=MOST_PARTS,
         )
         if verdict == "conflict":
             raise InvalidData("an event of the same key and another content is in the set already")
@@ -94,7 +101,7 @@ class Hearing:
             callable(gather.until) and self._complete(gather, key, part)
         )
         self._settle(delivery, part, envelope, place, step)
-        if count == 1:
+        if first:
             self._publisher.publish([_whole(delivery, step, "timeout")], delay=gather.within, exact=True)
         if complete:
             self._publisher.publish([_whole(delivery, step, "complete")])

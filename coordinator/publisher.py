@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 from config.topology import Intake, Topology
 from contracts.text import printable
+from coordinator.canvas import EVENT
 from coordinator.errors import ServerError
 from coordinator.message import Message
 
@@ -78,7 +79,7 @@ class BrokerPublisher:
             self._topology.dead_letters,
             self._topology.unheard_events,
             self._topology.timers,
-            *map(self._topology.queue, agents),
+            *(self._topology.queue(agent) for agent in agents if agent != EVENT),
         ]
         missing = [queue for queue in queues if again or queue.name not in self._declared]
         if missing:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from contracts import strictjson
 from contracts.contract import Contract
 from contracts.envelope import Envelope
 from contracts.errors import CoordinationError
+from contracts.event import Nothing
 from contracts.strictjson import Limits
 from coordinator import course
-from coordinator.course import Cursor, Value
+from coordinator.course import Cursor, Go, Move, Value
 from coordinator.engine import Engine
-from coordinator.handoff import compose
+from coordinator.handoff import compose, emissions
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal, LetterRow
 from coordinator.message import message
@@ -24,8 +26,18 @@ _ABOVE_ALL = 2**53
 """A fence above every lease's: whoever still holds one comes too late."""
 
 
-def skip(engine: Engine, journal: Journal, row: LetterRow, output: Contract, *, by: str, why: str) -> None:
-    """Settle the step of a letter with ``output``, and send what follows it.
+def skip(
+    engine: Engine,
+    journal: Journal,
+    row: LetterRow,
+    output: Contract,
+    events: Sequence[Contract] = (),
+    *,
+    by: str,
+    why: str,
+) -> None:
+    """Settle the step of a letter with ``output``, and send what follows it, and the ``events`` that its agent would have
+    emitted; where it was called by an event, ``output`` is one of them.
 
     Raises :class:`CoordinationError` where the letter cannot be read or its step has an outcome by now, and
     :class:`~coordinator.errors.ServerError`.
@@ -38,15 +50,24 @@ def skip(engine: Engine, journal: Journal, row: LetterRow, output: Contract, *, 
     text, kwargs, continuation = read_body(row.message["body"], "application/json", _limits(engine))
     envelope = Envelope.decode(text, _limits(engine))
     place = Place(row.run, row.flow, row.step)
-    record = Record(output.ref().uri, strictjson.dumps(output.to_data()))
-    cursor = Cursor(str(kwargs["step"]), continuation.get("chain") or [], continuation.get("chord"))
-    passing = Passing(engine.store, engine.negotiator)
-    onward = passing.onward(
-        course.after(cursor, Value(record.schema, json.loads(record.data))), record, output
+    heard = "event" in kwargs
+    if heard and not isinstance(output, Nothing):
+        events = (output, *events)
+    emitted = [(event.ref().uri, event.to_data()) for event in events]
+    record = Record(
+        output.ref().uri, strictjson.dumps(output.to_data()), strictjson.dumps(emitted) if emitted else ""
     )
+    moves: list[Move] = list(course.emitted(place.step, place.flow, emitted))
+    typed = {go.send.step: event for go, event in zip(moves, events, strict=True) if isinstance(go, Go)}
+    if not heard:
+        cursor = Cursor(str(kwargs["step"]), continuation.get("chain") or [], continuation.get("chord"))
+        moves = [*course.after(cursor, Value(record.schema, json.loads(record.data))), *moves]
+    passing = Passing(engine.store, engine.negotiator)
+    onward = passing.onward(moves, record, output, typed)
     entry = Entry(
         "skipped", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=by, error=why,
-        wrote=str(output.ref()), output=output.redacted(),
+        wrote=str(output.ref()), output=output.redacted(), event=envelope.id if heard else "",
+        emitted=emissions(row.run, onward),
     )  # fmt: skip
     settled = engine.store.settle_known(
         place, fence=_ABOVE_ALL, record=record, entry=entry.fields(), onward=onward.advance()
@@ -58,7 +79,7 @@ def skip(engine: Engine, journal: Journal, row: LetterRow, output: Contract, *, 
         )
     for out in passing.outgoing(place, onward, settled):
         engine.publisher.declare([out.send.agent])
-        key = output.key() if out.own else None
+        key = (typed.get(out.send.step) or output).key() if out.own else None
         sent = compose(
             run=row.run, step=out.send.step, written=out.written, key=key, source="/coordinator", cause=envelope,
             join_schemas=out.parts, fallback=out.fallback,

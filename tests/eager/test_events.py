@@ -9,7 +9,20 @@ import pytest
 
 from contracts import Contract, Key
 from contracts.errors import InvalidData
-from coordinator import Context, Coordinator, Flow, Retry, Transient, agent, emit, field, gather, on, parallel
+from coordinator import (
+    Context,
+    Coordinator,
+    Flow,
+    Retry,
+    Transient,
+    agent,
+    emit,
+    field,
+    gather,
+    on,
+    parallel,
+    wait_for,
+)
 from coordinator.errors import AgentError, Conflict, FlowError
 from tests.eager.newsroom import Filed, Newsroom, Ordered, Parts, Printed, Set
 from tests.waiting import wait_until as _wait_until
@@ -370,3 +383,33 @@ def test_a_flow_that_cannot_start_on_an_event() -> None:
 
     with pytest.raises(FlowError, match=r"starts on news\.printed/1"):
         Flow("news.wrong", one, on=Printed)
+
+
+def test_a_set_is_skipped(anywhere: Coordinator) -> None:
+    """A person may give an incomplete set its outcome: it is emitted as the agent's own, and others hear it."""
+    room = Newsroom(within=SOON)
+    anywhere.work(room.agents)
+    room.broken.add("setter s/1")
+    story = anywhere.emit(Filed(story="s"))
+    incomplete = wait_until(lambda: next((one for one in story.letters() if one.kind == "incomplete"), None))
+    anywhere.skip(incomplete, Printed(story="s", text="without part 1"), by="ann", why="the part is lost")
+    wait_until(lambda: room.effects["archive s"] == 1)
+    assert room.seen["archive"] == [("without part 1", story.id)]
+    [skipped] = [entry for entry in story.history() if entry["kind"] == "skipped"]
+    assert [one["contract"] for one in skipped["emitted"]] == ["news.printed/1"]
+    assert story.status() == "parked", "the part still is"
+
+
+def test_skipping_what_hears_a_flow(anywhere: Coordinator, news: Newsroom) -> None:
+    """To skip what hears an event does not end the run of the flow that emitted it."""
+    news.broken.add("archive s")
+
+    @agent(f"news{news.number}.print")
+    def prints(filed: Filed) -> Printed:
+        return Printed(story=filed.story, text="x")
+
+    flow = Flow(f"news{news.number}.flow", prints >> emit() >> wait_for("go", Filed) >> news.desk)
+    run = anywhere.start(flow, Filed(story="s"))
+    [letter] = wait_until(run.letters)
+    anywhere.skip(letter, {}, by="ann", why="no archive")
+    assert run.status() == "running"
