@@ -9,7 +9,7 @@ from coordinator.fallback import budget, cached, constant
 from coordinator.flow import Flow
 from coordinator.retry import Retry
 from coordinator.schedule import Schedule, schedule
-from coordinator.step import choice, compensate, delay, each, emit, go_on, parallel, repeat, when
+from coordinator.step import choice, compensate, delay, each, emit, go_on, parallel, repeat, retrying, when
 from coordinator.subscription import gather, on
 from coordinator.waiting import wait_for
 
@@ -39,6 +39,7 @@ __all__ = [
     "on",
     "parallel",
     "repeat",
+    "retrying",
     "schedule",
     "wait_for",
     "when",

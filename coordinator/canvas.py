@@ -18,10 +18,10 @@ from typing import Any
 from celery.canvas import Signature, chain, chord
 
 from contracts.contract import ContractRef
-from coordinator.agent import Agent
+from coordinator.doing import Doing, doing
 from coordinator.fallback import Budget, Cached, Constant, Fallback
 from coordinator.flow import Flow
-from coordinator.step import Choice, Compensate, Delay, Each, Emit, Parallel, Repeat, Step, positions
+from coordinator.step import Choice, Delay, Each, Emit, Parallel, Repeat, Step, positions
 from coordinator.waiting import WaitFor
 
 JOIN = "coordinator.join"
@@ -91,13 +91,9 @@ class _Composer:
         return signatures[0] if len(signatures) == 1 else chain(*signatures)
 
     def _signature(self, part: Step, path: str, turning: str) -> Signature:
-        if isinstance(part, Agent):
-            return self._agent(part, path, turning)
-        if isinstance(part, Compensate):
-            assert isinstance(part.step, Agent)
-            assert isinstance(part.by, Agent)
-            undo = {"agent": part.by.name, "accepts": part.by.accepts.ref().uri}
-            return self._agent(part.step, path, turning, undo)
+        done = doing(part)
+        if done is not None:
+            return self._agent(done, path, turning)
         if isinstance(part, Flow):
             return self.composed(part.step, f"{path}.", turning)
         if isinstance(part, Parallel):
@@ -156,11 +152,14 @@ class _Composer:
             return {"by": list(fallback.by), "max_age_ms": _ms(fallback.max_age), "otherwise": otherwise}
         return {"body": self.composed(fallback, f"{path}.f.", turning)}
 
-    def _agent(self, agent: Agent, path: str, turning: str, undo: dict[str, str] | None = None) -> Signature:
+    def _agent(self, done: Doing, path: str, turning: str) -> Signature:
+        agent, undo = done.agent, done.undo
         self._seen[agent.name] += 1
         kwargs: dict[str, Any] = {"flow": self._flow.name, "step": path, "accepts": agent.accepts.ref().uri}
-        if undo:
-            kwargs["undo"] = undo
+        kwargs |= _retry(done)
+        if undo is not None:
+            accepts = undo.agent.accepts.ref().uri
+            kwargs["undo"] = {"agent": undo.agent.name, "accepts": accepts, **_retry(undo)}
         turn = str(self._seen[agent.name]) if self._seen[agent.name] > 1 else ""
         if (
             turn or turning
@@ -180,6 +179,11 @@ def event(flow: str, step: str, schema: str) -> Sig:
         "subtask_type": None,
         "immutable": False,
     }
+
+
+def _retry(done: Doing) -> dict[str, Any]:
+    """The policy that a step has in its flow, as it travels; nothing where it is the agent's own."""
+    return {"retry": done.retry.to_json()} if done.retry is not None else {}
 
 
 def _ms(duration: timedelta) -> int:

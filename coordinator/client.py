@@ -24,13 +24,24 @@ from contracts.text import is_plain, printable
 from contracts.versions import Versions
 from coordinator import due
 from coordinator.agent import Agent
+from coordinator.canvas import TIMER
+from coordinator.current import Current, current
 from coordinator.deadletters import Desk, Letter, somebody
 from coordinator.eager import EagerPublisher
+from coordinator.editing import Editing
 from coordinator.embedded.servers import EmbeddedEngine
 from coordinator.embedded.worker import EmbeddedWorker
 from coordinator.emitting import Emitter, story_of
 from coordinator.engine import Engine
-from coordinator.errors import LoadError, RunCancelled, RunParked, RunTimeout, SignalRefused, UnknownRun
+from coordinator.errors import (
+    EditRefused,
+    LoadError,
+    RunCancelled,
+    RunParked,
+    RunTimeout,
+    SignalRefused,
+    UnknownRun,
+)
 from coordinator.flow import Flow
 from coordinator.handoff import compose, sent_otherwise
 from coordinator.history import Entry, now
@@ -146,6 +157,9 @@ class Coordinator:
         if not begun.whole and self.engine.store.run(run) is not None:
             messages += starter.rest(begun, place)
         if found == "created" or (found == "unpublished" and run not in self._published) or not begun.whole:
+            for sent, wait in messages:
+                if wait and sent.agent != TIMER:
+                    self.engine.store.delayed(Place(run, flow.name, str(sent.headers["handoff_step"])), wait)
             for wait in sorted({wait for _, wait in messages}):  # what is sooner is sent sooner
                 ready = [sent for sent, when in messages if when == wait]
                 self.engine.publisher.publish(ready, delay=wait or None, exact=True)
@@ -229,19 +243,39 @@ class Coordinator:
         Raises :class:`~contracts.errors.InvalidData` where ``output`` is not what the agent emits (it must be loaded here),
         :class:`~coordinator.errors.LoadError` where it is not loaded, and what :func:`coordinator.skipping.skip` raises.
         """
-        agent = self.engine.agents.get(letter.agent) or self.flows.agents.get(letter.agent)
+        agent = self._agent(letter.agent)
+        made = _typed_as(agent.emits, output, agent.name)
+        skip(self.engine, self.journal, letter.row, made, by=by or somebody(), why=why)
+
+    def edit(
+        self, letter: Letter, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
+    ) -> None:
+        """Give the parked step of ``letter`` another input, and replay it with that.
+
+        Whatever message of the step comes from now on, the old input does not run any more. The letter keeps the edited
+        message, and :attr:`Letter.edits` who edited it, why, and what was there before. Sensitive values that are left masked
+        stay as they are.
+
+        Raises :class:`~contracts.errors.InvalidData` where ``payload`` is not what the agent accepts,
+        :class:`~coordinator.errors.LoadError` where it is not loaded here, :class:`~coordinator.errors.EditRefused` where the
+        step is not parked any more, runs, or cannot be read, :class:`~coordinator.errors.Conflict` where the idempotency key of
+        ``payload`` stands for something else, and what :meth:`Letter.replay` raises: then it is edited, and waits.
+        """
+        agent = self._agent(letter.agent)
+        self._editing(by, why).parked(letter.row, agent, payload)
+
+    def _editing(self, by: str, why: str) -> Editing:
+        return Editing(self.engine, self.journal, self.desk, by=by or somebody(), why=why)
+
+    def _agent(self, name: str) -> Agent:
+        agent = self.engine.agents.get(name) or self.flows.agents.get(name)
         if agent is None:
             raise LoadError(
-                f"the agent {letter.agent} is not loaded here",
-                "what it emits is not known, so nothing was skipped",
+                f"the agent {printable(name, 120)} is not loaded here",
+                "what it accepts and emits is not known, so nothing was changed",
                 "name the module that declares it in COORDINATOR_AGENTS",
             )
-        if isinstance(output, Contract) and not isinstance(output, agent.emits):
-            raise InvalidData(
-                f"{letter.agent} emits {agent.emits.ref()}, not {output.ref()}", "nothing was skipped"
-            )
-        made = output if isinstance(output, Contract) else agent.emits.from_data(dict(output))
-        skip(self.engine, self.journal, letter.row, made, by=by or somebody(), why=why)
+        return agent
 
     # What is loaded
 
@@ -361,6 +395,17 @@ class Run:
         record = self._coordinator.engine.store.run(self.id)
         return datetime.fromtimestamp(record.due, UTC) if record and record.due is not None else None
 
+    def current(self) -> list[Current]:
+        """What the run is doing now, by the paths of its steps: what runs, is queued, delayed, tried again, parked or held, and
+        the signals that it waits for; nothing where it has ended. See :class:`~coordinator.current.Current`.
+
+        It is put together from Redis and the history, which are not read in one moment: a step may be just done.
+        """
+        store = self._coordinator.engine.store
+        sent = store.sent(self.id)  # first: what is settled meanwhile is left out
+        record = store.run(self.id)
+        return current(record, sent, self.history()) if record else []
+
     def wait(self, timeout: float | None = None) -> Status:
         """Wait until the run has ended or is parked, at most ``timeout`` seconds, and give its status."""
         return _status(self._await(timeout, lambda record: _status(record) not in _GOING))
@@ -426,6 +471,36 @@ class Run:
     def resume(self, by: str = "") -> Status:
         """Let a held run go on; it does within seconds. Gives the status."""
         return self._held("resumed", by)
+
+    def edit(self, step: str, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = "") -> None:
+        """Give a step another input: one that is parked is replayed with it, one that is held with the paused run begins with
+        it when the run is resumed.
+
+        Raises what :meth:`Coordinator.edit` raises, :class:`~coordinator.errors.EditRefused` also where there is no such step, and
+        :class:`~coordinator.errors.UnknownRun`.
+        """
+        coordinator, shown = self._coordinator, printable(step, 120)
+        record = coordinator.engine.store.run(self.id)
+        if record is None:
+            raise UnknownRun(f"run {self.id} is not alive", "nothing was edited")
+        if step in record.parked:
+            letter = next((one for one in self.letters() if one.row.step == step), None)
+            if letter is None:
+                raise EditRefused(
+                    f"the dead letter of step {shown} is not in the journal yet",
+                    "nothing was edited",
+                    "ask again soon",
+                )
+            coordinator.edit(letter, payload, by=by, why=why)
+            return
+        if step not in record.held or not record.paused:
+            raise EditRefused(
+                f"step {shown} of run {self.id} is neither parked nor held with its run",
+                "nothing was edited",
+                "pause the run, and edit a step that has not begun: coordinator runs show RUN",
+            )
+        agent = coordinator._agent(record.held[step]["agent"])
+        coordinator._editing(by, why).held(record, step, agent, payload)
 
     def signal(self, name: str, payload: Contract, by: str = "") -> None:
         """Send the run a signal that it waits for, or will wait for. Sending the same again changes nothing.
@@ -528,6 +603,18 @@ def _payload(flow: Flow, payload: Contract | Mapping[str, Any]) -> Contract:
             f"flow {flow.name} starts with {accepts.ref()}, not {payload.ref()}", "nothing was started"
         )
     return accepts.from_data(payload)
+
+
+def _typed_as(contract: type[Contract], given: Contract | Mapping[str, Any], agent: str) -> Contract:
+    """What a person gave, as the contract that an agent emits. Raises :class:`InvalidData`."""
+    says, consequence = f"{agent} emits", "nothing was skipped"
+    if isinstance(given, Contract):
+        if not isinstance(given, contract):
+            raise InvalidData(f"{says} {contract.ref()}, not {given.ref()}", consequence)
+        given = given.to_data()  # it may have been made without validation
+    if not isinstance(given, Mapping):
+        raise InvalidData(f"{says} {contract.ref()}, which is an object", consequence)
+    return contract.from_data(dict(given))
 
 
 def _key(key: Any) -> str | None:

@@ -396,13 +396,15 @@ def _undo(control: Send, _: Value) -> Iterator[Move]:
             "turn": f"undo@{last['step']}",
         },
     }  # fmt: skip
+    if "retry" in last:
+        undo["kwargs"]["retry"] = last["retry"]
     again = {**control.signature, "kwargs": {**kwargs, "left": left}}
     yield Go(Send(undo, [again] if left else []), Value(last["schema"], last["data"], item=True))
 
 
 def undoing(flow: str, left: list[dict[str, Any]]) -> list[Move]:
-    """How steps are undone, the last one first; each with ``step``, ``agent``, ``accepts``, and its outcome's ``schema`` and
-    ``data``."""
+    """How steps are undone, the last one first; each with ``step``, ``agent``, ``accepts``, its outcome's ``schema`` and
+    ``data``, and ``retry`` where its flow has a policy for it."""
     control: Sig = {
         "task": UNDO, "args": [], "subtask_type": None, "immutable": False, "options": {},
         "kwargs": {"step": "undo", "flow": flow, "left": left},

@@ -14,13 +14,15 @@ from contracts.strictjson import Limits
 from contracts.text import printable
 from coordinator import course
 from coordinator.canvas import EVENT
+from coordinator.edit import Edit, number_of, shown_as
 from coordinator.engine import Engine
 from coordinator.errors import RunCancelled, ServerError, UnknownLetter
 from coordinator.failure import REMEDIES, Failure, Kind
 from coordinator.handoff import parked_entry
 from coordinator.history import Entry, now
+from coordinator.journal.edits import EditRow
 from coordinator.journal.journal import Journal, LetterRow
-from coordinator.message import Message, addressed
+from coordinator.message import Message, addressed, rewritten
 from coordinator.store.store import Place
 from coordinator.task import read_body, read_message
 
@@ -84,6 +86,11 @@ class Letter:
         """What to do about a letter of this kind."""
         return REMEDIES.get(self.row.kind, "")
 
+    @property
+    def edits(self) -> list[EditRow]:
+        """The edits of its input, oldest first, each with the message that was there before."""
+        return self._desk.edits(self.row.id)
+
     def replay(self, by: str = "") -> None:
         """Send the step on its way again, from where the run stands. Doing it twice has one effect.
 
@@ -104,7 +111,7 @@ class Desk:
         """Keep a letter, and mark its run as parked. Returns when it is committed; receiving it again changes nothing."""
         raw = self._addressed(raw)
         failure = self._recorded(raw) or self._diagnosed(raw)
-        row = self._row(raw, failure)
+        row = self._edited(self._row(raw, failure))
         if row.run and row.step:
             place = Place(row.run, row.flow, row.step)
             status = self._engine.store.park(place, failure.fields(), parked_entry(place, failure))
@@ -122,6 +129,36 @@ class Desk:
         known = self._journal.letter(row.id)
         if "body" in row.message and (known is None or known.state != "settled"):
             self._engine.publisher.publish([Message.restored(row.message).replayed(row.replays)])
+
+    def edits(self, number: str) -> list[EditRow]:
+        """The edits of a letter, oldest first."""
+        return self._journal.edits(number)
+
+    def read(self, row: LetterRow) -> tuple[Envelope, dict[str, Any], dict[str, Any]]:
+        """The envelope, the arguments and the continuation of a letter's message. Raises :class:`InvalidInput` where it has
+        none of them."""
+        if "body" not in row.message:
+            raise InvalidInput(f"dead letter {row.id} is no message of this system")
+        text, kwargs, continuation = read_body(row.message["body"], "application/json", self._limits())
+        return Envelope.decode(text, self._limits()), kwargs, continuation
+
+    def _edited(self, row: LetterRow) -> LetterRow:
+        """The letter with the input that a person gave to its step, if the run has one that is newer than the message's."""
+        try:
+            edit = Edit.parse(self._engine.store.edit_of(Place(row.run, row.flow, row.step)))
+            if edit is None:
+                return row
+            envelope, kwargs, continuation = self.read(row)
+            if number_of(kwargs) >= edit.number:
+                return row
+            envelope, kwargs = edit.applied(envelope, kwargs)
+        except InvalidInput:
+            return row  # whoever replays it learns why
+        message = rewritten(Message.restored(row.message), envelope.encode(), kwargs, continuation)
+        stored = replace(message, headers=shown_as(message.headers, envelope)).stored()
+        before = EditRow(row.id, edit.number, edit.at, edit.by, edit.why, row.message)
+        self._journal.keep_edit(before, stored)
+        return replace(row, message=stored)
 
     def unheard(self, raw: RawLetter) -> LetterRow:
         """Keep an event that nobody subscribes to. Its story goes on without it."""
@@ -163,7 +200,7 @@ class Desk:
 
     def replay(self, number: str, *, by: str = "") -> None:
         """See :meth:`Letter.replay`."""
-        row = self.letter(number).row
+        row = self._edited(self.letter(number).row)
         if "body" not in row.message:
             raise CoordinationError(
                 f"dead letter {row.id} cannot be replayed: {row.text}",

@@ -59,6 +59,10 @@ class SignalRefused(CoordinationError):
     """A signal is not what the run waits for, or another came before it."""
 
 
+class EditRefused(CoordinationError):
+    """A step is not given another input: it has its outcome, runs now, or is none that waits."""
+
+
 class RunNotCompleted(CoordinationError):
     """The run has no result. Base of the reasons."""
 
@@ -78,13 +82,20 @@ class RunTimeout(RunNotCompleted):
 class Transient(CoordinationError):
     """Raise it, or a subclass, from an agent to say: try again later.
 
-    ``retry_after`` overrides the backoff of the policy for this attempt.
+    ``retry_after`` overrides the backoff of the policy for this attempt. Raises :class:`AgentError` where it is no
+    ``timedelta``.
     """
 
     def __init__(
         self, cause: str, consequence: str = "", remedy: str = "", *, retry_after: timedelta | None = None
     ) -> None:
         super().__init__(cause, consequence, remedy)
+        given: object = retry_after
+        if given is not None and not isinstance(given, timedelta):
+            raise AgentError(
+                f"a Transient error has a {type(given).__name__} as its retry_after",
+                remedy="give it a duration: retry_after=timedelta(seconds=30)",
+            )
         self.retry_after = retry_after
 
 

@@ -13,12 +13,12 @@ from contracts.versions import meet
 from coordinator.agent import Agent
 from coordinator.condition import Condition
 from coordinator.condition import field as field_of
+from coordinator.doing import Doing, doing
 from coordinator.errors import FlowError
 from coordinator.fallback import Budget, Cached, Constant
 from coordinator.opening import Opening, opening
 from coordinator.step import (
     Choice,
-    Compensate,
     Delay,
     Each,
     Emit,
@@ -98,7 +98,10 @@ class Flow(Step):
             )
         if not isinstance(self.step, Step):
             raise not_a_step(self.step)
-        places = list(self.places())
+        try:
+            places = list(self.places())
+        except FlowError as error:
+            raise FlowError(f"flow {name}: {error.cause}", remedy=error.remedy) from None
         if len(places) > _LARGEST:
             raise FlowError(f"flow {name} has {len(places)} steps", remedy=f"a flow has at most {_LARGEST}")
         if max(place.path.count(".") // 2 for place in places) > _DEEPEST:
@@ -142,11 +145,11 @@ class Flow(Step):
 
 def _places(step: Step, prefix: str) -> Iterator[Place]:
     for path, part in positions(step, prefix):
-        if isinstance(part, Agent):
-            yield Place(path, part)
-        elif isinstance(part, Compensate):
-            yield from (Place(path, step) for step in (part.step,) if isinstance(step, Agent))
-            yield from (Place(f"{path}.undo", step) for step in (part.by,) if isinstance(step, Agent))
+        done = doing(part)
+        if done is not None:
+            yield Place(path, done.agent)
+            if done.undo is not None:
+                yield Place(f"{path}.undo", done.undo.agent)
         for name, inner in _inner(part):
             yield from _places(inner, f"{path}.{name}." if name else f"{path}.")
 
@@ -175,12 +178,11 @@ def _inner(part: Step) -> Iterator[tuple[str, Step]]:
 
 def _first(flow: str, step: Step) -> type[Contract]:
     part = parts(step)[0]
-    if isinstance(part, Agent):
-        return part.accepts
+    done = doing(part)
+    if done is not None:
+        return done.agent.accepts
     if isinstance(part, Flow):
         return part.accepts
-    if isinstance(part, Compensate):
-        return _first(flow, part.step)
     if isinstance(part, (Parallel, Choice, Repeat, Budget)):
         return _first(flow, next(_inner(part))[1])
     raise FlowError(
@@ -215,9 +217,9 @@ class _Check:
         return offered
 
     def _part(self, part: Step, offered: Shape, path: str, giver: str) -> Shape:
-        if isinstance(part, Agent):
-            _check_accepts(self.flow, giver, offered, path, part)
-            return part.emits
+        done = doing(part)
+        if done is not None:
+            return self._done(done, offered, path, giver)
         if isinstance(part, Parallel):
             return {
                 name: self.emitted(branch, offered, f"{path}.{name}.", giver)
@@ -233,23 +235,18 @@ class _Check:
         return self._special(part, offered, path, giver)
 
     def _special(self, part: Step, offered: Shape, path: str, giver: str) -> Shape:
-        if isinstance(part, Compensate):
-            return self._compensated(part, offered, path, giver)
         if isinstance(part, WaitFor):
             return self._waits(part, offered, path, giver)
         if isinstance(part, Budget):
             return self._budget(part, offered, path, giver)
         return self._control(part, offered, path, giver)
 
-    def _compensated(self, part: Compensate, offered: Shape, path: str, giver: str) -> Shape:
-        if not isinstance(part.step, Agent) or not isinstance(part.by, Agent):
-            raise FlowError(
-                f"flow {self.flow}: step {path} compensates something that is no agent",
-                remedy="compensate each agent by itself: compensate(charge, by=refund)",
-            )
-        emitted = self._part(part.step, offered, path, giver)
-        _check_accepts(self.flow, f"step {path} ({part.step.name})", emitted, f"{path}.undo", part.by)
-        return emitted
+    def _done(self, done: Doing, offered: Shape, path: str, giver: str) -> Shape:
+        _check_accepts(self.flow, giver, offered, path, done.agent)
+        if done.undo is not None:
+            made = f"step {path} ({done.agent.name})"
+            _check_accepts(self.flow, made, done.agent.emits, f"{path}.undo", done.undo.agent)
+        return done.agent.emits
 
     def _waits(self, part: WaitFor, offered: Shape, path: str, giver: str) -> Shape:
         known = self.signals.setdefault(part.name, part.contract)
@@ -352,8 +349,9 @@ class _Check:
         )
 
     def _named(self, part: Step, path: str) -> str:
-        if isinstance(part, Agent):
-            return f"step {path} ({part.name})"
+        done = doing(part)
+        if done is not None:
+            return f"step {path} ({done.agent.name})"
         if isinstance(part, Parallel):
             return f"step {path} (parallel: {', '.join(name for name, _ in part.branches)})"
         return f"step {path} ({type(part).__name__.lower()})"

@@ -24,6 +24,7 @@ from contracts.strictjson import Limits
 from coordinator import course
 from coordinator.agent import Agent, Context
 from coordinator.course import Cursor, Value, digest
+from coordinator.edit import Edit, number_of, superseded
 from coordinator.errors import AgentError, Incomplete, ServerError
 from coordinator.failure import Failure, Kind, said
 from coordinator.hearing import Hearing
@@ -35,6 +36,7 @@ from coordinator.message import Delivery, Message, message
 from coordinator.negotiation import Negotiator, Written
 from coordinator.passing import Onward, Outgoing, Passing
 from coordinator.publisher import Publisher
+from coordinator.retry import Retry
 from coordinator.store.store import Claim, Place, Record, Settled, Store
 
 _log = logging.getLogger("coordinator.agents")
@@ -89,9 +91,10 @@ class _TryLater(Exception):
 
 @dataclass(slots=True)
 class _Opened:
-    """A delivery whose input is known to be good."""
+    """A delivery whose input is known to be good; ``came`` is the same as it came, where a person has edited it since."""
 
     delivery: Delivery
+    came: Delivery
     envelope: Envelope
     payload: Contract
     migrated: list[str]
@@ -99,6 +102,9 @@ class _Opened:
     key: str
     content: str
     cursor: Cursor
+    retry: Retry
+    edit: int
+    supersedes: tuple[str, ...]
     event: str = ""
     """The contract's name where it was called by an event, and not by the step before it in a flow."""
     emitted: list[Contract] = field(default_factory=list)
@@ -149,16 +155,24 @@ class Handoff:
         """Handle one delivery."""
         opened = None
         try:
-            opened = self._open(delivery)
-            return self._hear(opened) or self._work(opened)
+            opened = self._open_edited(delivery)
+            heard = self._hear(opened)
+            if heard is not None:
+                return heard
+            claim = self._claim(opened)
+            while (
+                claim.verdict == "edited"
+            ):  # a person has given the step another input since the message was made
+                opened = self._open(self._edited(delivery, claim.edit), delivery)
+                claim = self._claim(opened)
+            return self._work(opened, claim)
         except _TryLater as later:
             return self._retry(delivery, opened, later)
         except _Parking as parking:
             return self._park(delivery, opened, parking.kind, parking.error)
 
-    def _work(self, opened: _Opened) -> Outcome:
-        """Everything that follows upon a good input."""
-        claim = self._claim(opened)
+    def _work(self, opened: _Opened, claim: Claim) -> Outcome:
+        """Everything that follows upon a good input, and what is known of it."""
         if claim.verdict == "granted":
             with self._leases.keep(self.agent.name, opened.key, claim.fence):
                 output, took_ms = self._run(opened, claim)
@@ -178,7 +192,32 @@ class Handoff:
 
     # 1. Open
 
-    def _open(self, delivery: Delivery) -> _Opened:
+    def _open_edited(self, delivery: Delivery) -> _Opened:
+        """The same, where a person has given the step another input because this one is none: with that."""
+        try:
+            return self._open(delivery)
+        except _Parking as parking:
+            place = Place(delivery.run, delivery.flow, delivery.step)
+            text = self._store.edit_of(place) if parking.kind == "invalid-input" and place.run else ""
+            if not text:
+                raise
+            edited = self._edited(delivery, text)
+            if edited is delivery:
+                raise
+            return self._open(edited, delivery)
+
+    def _edited(self, delivery: Delivery, text: str) -> Delivery:
+        """The delivery with the input that a person gave to the step, as its run has it."""
+        try:
+            envelope, edit = Envelope.decode(delivery.envelope, self._limits), Edit.parse(text)
+            if edit is None or number_of(delivery.kwargs) >= edit.number:
+                return delivery
+            envelope, kwargs = edit.applied(envelope, delivery.kwargs)
+        except InvalidInput as error:
+            raise _Parking("invalid-input", error) from error
+        return replace(delivery, envelope=envelope.encode(), kwargs=kwargs)
+
+    def _open(self, delivery: Delivery, came: Delivery | None = None) -> _Opened:
         """Validate the envelope, validate and upcast its data, and derive the idempotency key. Invalid input parks."""
         try:
             envelope = Envelope.decode(delivery.envelope, self._limits)
@@ -188,6 +227,8 @@ class Handoff:
             payload, migrated = self._read(envelope, event)
             key = self._key(payload, envelope, delivery)
             cursor = course.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
+            retry = self._policy(delivery)
+            edit, before = number_of(delivery.kwargs), superseded(delivery.kwargs)
         except InvalidInput as error:
             raise _Parking("invalid-input", error) from error
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
@@ -195,7 +236,27 @@ class Handoff:
             raise _Parking("invalid-input", fault) from error
         content = envelope.original_digest or digest(envelope.data)
         place = Place(envelope.correlation_id, delivery.flow, delivery.step)
-        return _Opened(delivery, envelope, payload, migrated, place, key, content, cursor, event)
+        return _Opened(
+            delivery,
+            came or delivery,
+            envelope,
+            payload,
+            migrated,
+            place,
+            key,
+            content,
+            cursor,
+            retry,
+            edit,
+            before,
+            event,
+        )
+
+    def _policy(self, delivery: Delivery) -> Retry:
+        """How failures are treated: as the flow of this run says at this step, or as the agent does."""
+        if "retry" not in delivery.kwargs:
+            return self.agent.retry
+        return Retry.from_json(delivery.kwargs["retry"])
 
     def _read(self, envelope: Envelope, event: str) -> tuple[Contract, list[str]]:
         """The data as this agent accepts it, and the migrations that it went through."""
@@ -218,8 +279,7 @@ class Handoff:
             key = self.agent.idempotency_key(payload, envelope.idempotency_key)
         except Exception as error:
             raise _Parking("error", error) from error
-        turn = delivery.kwargs.get("turn")
-        return f"{key}#{turn}" if turn else key
+        return turned(key, delivery.kwargs)
 
     def _hear(self, opened: _Opened) -> Done | None:
         """Of an event: whether the agent wants it, and whether it waits for others. None where there is something to do
@@ -259,6 +319,8 @@ class Handoff:
             owner=opened.delivery.owner,
             epoch=opened.delivery.replays,
             scopes=course.scopes(opened.cursor),
+            edit=opened.edit,
+            supersedes=opened.supersedes,
         )
         if claim.verdict == "conflict":
             raise _Parking(
@@ -284,17 +346,36 @@ class Handoff:
         """Somebody else runs this, or the run is held: look again soon, then ever later, at the latest when the lease would
         have ended."""
         delivery = opened.delivery
+        if claim.verdict == "paused":
+            self._store.stopped(opened.place, self._known_of(opened))
         wait = min(_BUSY * 2 ** min(delivery.looks, 10), max(claim.wait, _BUSY))
-        return Later(wait, delivery.again(attempt=delivery.attempt, looks=delivery.looks + 1), claim.verdict)
+        again = opened.came.again(attempt=delivery.attempt, looks=delivery.looks + 1)
+        return Later(wait, again, claim.verdict)
+
+    def _known_of(self, opened: _Opened) -> dict[str, Any]:
+        """What there is to say of a message that is held: what an edit of its input has to know, and what people see."""
+        return {
+            "agent": self.agent.name,
+            "key": opened.key,
+            "given": opened.envelope.idempotency_key,
+            "turn": str(opened.delivery.kwargs.get("turn") or ""),
+            "content": opened.content,
+            "contract": str(opened.envelope.contract),
+            "event": opened.event,
+            "payload": opened.payload.redacted(),
+            "budgets": list(course.scopes(opened.cursor)),
+            "attempt": opened.delivery.attempt,
+            "at": now(),
+        }
 
     def _come_back(self, opened: _Opened) -> Later:
         """Another run took the key over: its outcome will be this step's as well, once it stands."""
-        return Later(_BUSY, opened.delivery.again(attempt=opened.delivery.attempt), "late")
+        return Later(_BUSY, opened.came.again(attempt=opened.delivery.attempt), "late")
 
     # 3. Run
 
     def _run(self, opened: _Opened, claim: Claim) -> tuple[Any, float]:
-        """Call the agent's function. What it raises is retried or parked by its policy."""
+        """Call the agent's function. What it raises is retried or parked by the step's policy."""
         context = self._context(opened)
         began = time.perf_counter()
         try:
@@ -307,7 +388,7 @@ class Handoff:
 
     def _failed(self, opened: _Opened, claim: Claim, error: BaseException) -> NoReturn:
         self._store.release(self.agent.name, opened.key, fence=claim.fence)
-        wait = self.agent.retry.wait(opened.delivery.attempt, error) if isinstance(error, Exception) else None
+        wait = opened.retry.wait(opened.delivery.attempt, error) if isinstance(error, Exception) else None
         if wait is None:
             raise _Parking("error", error)
         raise _TryLater(wait, error)
@@ -403,6 +484,7 @@ class Handoff:
             entry=entry,
             late={**entry, "kind": "late"},
             onward=replace(closed.onward.advance(), undo=self._undo(opened)),
+            edit=opened.edit,
         )
 
     def _settle_known(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
@@ -412,7 +494,12 @@ class Handoff:
             return self._store.follow(opened.place, record=closed.record, onward=onward)
         entry = self._entry("deduplicated", opened, closed)
         return self._store.settle_known(
-            opened.place, fence=claim.fence, record=closed.record, entry=entry, onward=onward
+            opened.place,
+            fence=claim.fence,
+            record=closed.record,
+            entry=entry,
+            onward=onward,
+            edit=opened.edit,
         )
 
     def _undo(self, opened: _Opened) -> str:
@@ -456,7 +543,7 @@ class Handoff:
     def _retry(self, delivery: Delivery, opened: _Opened | None, later: _TryLater) -> Later:
         error, text = said(later.error)
         if opened is not None:
-            entry = self._entry("retried", opened, None, error=f"{error}: {text}")
+            entry = self._entry("retried", opened, None, error=f"{error}: {text}", wait=later.wait)
             self._store.note(opened.place.run, entry)
         again = delivery.again(attempt=delivery.attempt + 1)
         return Later(later.wait, again, f"attempt {delivery.attempt} failed: {error}: {text}", later.error)
@@ -501,7 +588,9 @@ class Handoff:
     def release_for(self, delivery: Delivery) -> None:
         """Give back the lease that a child process held when it died."""
         try:
-            opened = self._open(delivery)
+            opened = self._open_edited(delivery)
+            text = self._store.edit_of(opened.place)
+            opened = self._open(self._edited(delivery, text)) if text else opened
         except _Parking:  # it got no further than this, so it held none
             return
         self._store.release(self.agent.name, opened.key, owner=delivery.owner)
@@ -538,7 +627,12 @@ class Handoff:
         opened.emitted.append(event)
 
     def _entry(
-        self, kind: EntryKind, opened: _Opened, closed: _Closed | None, error: str = ""
+        self,
+        kind: EntryKind,
+        opened: _Opened,
+        closed: _Closed | None,
+        error: str = "",
+        wait: timedelta = timedelta(),
     ) -> dict[str, Any]:
         wrote = ContractRef.from_uri(closed.record.schema) if closed else ""
         original = opened.envelope.original_schema
@@ -564,6 +658,7 @@ class Handoff:
             took_ms=closed.took_ms if closed else None,
             worker=opened.delivery.worker,
             error=error,
+            wait_ms=round(wait.total_seconds() * 1000),
         ).fields()
 
     def _summary(self, settled: Settled, claim: Claim, opened: _Opened, closed: _Closed) -> str:
@@ -574,6 +669,12 @@ class Handoff:
 def _ended_by_signal(error: SystemExit) -> bool:
     """Whether the prefork pool's signal handler raised it, and not the agent: its code is ``-(256 - signal)``."""
     return isinstance(error.code, int) and -256 < error.code < 0
+
+
+def turned(key: str, kwargs: dict[str, Any]) -> str:
+    """The key of an agent at a place in a flow: where it stands there a second time, that is other work."""
+    turn = kwargs.get("turn")
+    return f"{key}#{turn}" if turn else key
 
 
 def compose(

@@ -16,6 +16,7 @@ Kind = Literal[
     "parked",
     "replayed",
     "skipped",
+    "edited",
     "cancelled",
     "given-up",
     "paused",
@@ -37,7 +38,8 @@ class Entry:
     kind
         ``started`` (accepted), ``begun`` (its time had come, where it was accepted for later); ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
         ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
-        ``skipped`` (a person gave the outcome; ``error`` is why),
+        ``skipped`` (a person gave the outcome; ``error`` is why), ``edited`` (a person gave the step another input: ``input`` is
+        that of before, as far as it is known, and ``output`` that from now on; ``error`` is why),
         ``cancelled``, ``given-up`` (cancelled, and what was done is undone), ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
         what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
         ``fallback`` (a budget was spent, and its fallback took the step's place); ``emitted`` (an event began the story);
@@ -48,6 +50,8 @@ class Entry:
         When a run was to begin that was accepted for later, UTC, ISO 8601.
     took_ms
         How long the agent ran, in milliseconds.
+    wait_ms
+        Of a failed attempt: how long it is until the next one, in milliseconds, at least.
     wrote
         The version of the contract that was written, ``name/version``; ``read`` that of the input as it came.
     sent
@@ -94,6 +98,7 @@ class Entry:
     worker: str = ""
     error: str = ""
     by: str = ""
+    wait_ms: int = 0
 
     def fields(self) -> dict[str, Any]:
         """As JSON values, without the empty ones."""

@@ -46,6 +46,13 @@ class Message:
         return replace(self, headers={**kept, "retries": 0, "handoff_replays": replays})
 
 
+def rewritten(
+    message: Message, envelope: str, kwargs: dict[str, Any], continuation: dict[str, Any]
+) -> Message:
+    """The same message with another envelope and arguments."""
+    return replace(message, body=strictjson.dumps([[envelope], kwargs, continuation]))
+
+
 def message(send: Send, envelope: Envelope) -> Message:
     """Make the message that starts a step.
 

@@ -6,6 +6,7 @@ What is done here is done again when a message comes again, and has the same res
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -102,6 +103,7 @@ class Passing:
                 found += self._arrived(place, move, done, part, known=alone)
             elif isinstance(move, Go):
                 written = onward.sent[move.send.step]
+                self._note_delay(place, move)
                 found.append(Outgoing(move.send, written, _parts(move.value), move.wait, _own(move.value)))
             elif isinstance(move, Hold):
                 self._store.hold(place, move.path, move.items)
@@ -121,7 +123,10 @@ class Passing:
         return self._moved(place, course.stood_in(follows["path"], "s", follows["chord"], value))
 
     def _await(self, place: Place, move: Await) -> list[Outgoing]:
-        follows = {"path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord}
+        since = round(time.time() * 1000)
+        follows = {
+            "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord, "since": since,
+        }  # fmt: skip
         record = self._store.wait(place, move.path, move.name, follows)
         return self.signalled(place, follows, record) if record else []
 
@@ -171,6 +176,7 @@ class Passing:
         for move in moves:
             if isinstance(move, Go):
                 written = Written(_schema(move), course.text(move.value.data))
+                self._note_delay(place, move)
                 out = Outgoing(move.send, written, _parts(move.value), move.wait, False, fallback)
                 found.append(out)
             elif isinstance(move, Hold):
@@ -184,6 +190,10 @@ class Passing:
             else:
                 self._end(place, move)
         return found
+
+    def _note_delay(self, place: Place, go: Go) -> None:
+        if go.wait and go.send.agent != TIMER:
+            self._store.delayed(Place(place.run, place.flow, go.send.step), go.wait)
 
     def _arrive(
         self, place: Place, arrival: Arrival, record: Record, entry: dict[str, Any] | None = None

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from coordinator.condition import Condition
 from coordinator.errors import FlowError
+from coordinator.retry import Retry
 
 _LONGEST_BRANCH = 64
 _MOST_ROUNDS = 1_000
@@ -82,6 +83,14 @@ class Compensate(Step):
 
     step: Step
     by: Step
+
+
+@dataclass(frozen=True, eq=False)
+class Retrying(Step):
+    """An agent whose failures are treated by another policy than its own, at this place in this flow."""
+
+    step: Step
+    policy: Retry
 
 
 class _GoOn:
@@ -187,6 +196,23 @@ def compensate(step: Step, *, by: Step) -> Compensate:
     return Compensate(as_step(step), as_step(by))
 
 
+def retrying(step: Step, policy: Retry) -> Retrying:
+    """Say how often, and when, an agent is tried again at this place, in place of the policy that it declares::
+
+        retrying(charge, Retry(attempts=6, backoff=timedelta(seconds=2), never=("CardDeclined",)))
+
+    The policy travels in the message, so a run keeps the one that it was started with. It stands around an agent, or one that
+    is compensated; ``compensate(retrying(charge, ...), by=retrying(refund, ...))`` has one for each. Raises
+    :class:`FlowError` for what is no policy; where the step is no agent, or has two policies, the flow does.
+    """
+    if not isinstance(policy, Retry):
+        raise FlowError(
+            f"retrying() has {type(policy).__name__} as its policy",
+            remedy="write retrying(charge, Retry(attempts=6, backoff=timedelta(seconds=2)))",
+        )
+    return Retrying(as_step(step), policy)
+
+
 def as_step(value: object) -> Step:
     """The value itself where it is a step; raises :class:`FlowError` where it is none."""
     if not isinstance(value, Step):
@@ -227,5 +253,6 @@ def not_a_step(value: object) -> FlowError:
     """The error for something in a flow that is no step."""
     return FlowError(
         f"{getattr(value, '__name__', value)!r} is no step of a flow",
-        remedy="a step is an @agent, a flow, parallel(...), choice(...), each(...), repeat(...), delay(...), emit(), or steps joined by >>",
+        remedy="a step is an @agent, a flow, parallel(...), choice(...), each(...), repeat(...), delay(...), emit(), "
+        "or steps joined by >>",
     )

@@ -34,9 +34,12 @@ def make_settings(**values: Any) -> Settings:
     return Settings.model_construct(**{**defaults, "shards": 2, **values})
 
 
-def claim(store: Store, place: Place = FIRST, *, key: str = "k", content: str = "c", epoch: int = 0) -> Claim:
+def claim(
+    store: Store, place: Place = FIRST, *, key: str = "k", content: str = "c", epoch: int = 0, **edited: Any
+) -> Claim:
     """Claim a step for a worker of its own."""
-    return store.claim(place, agent=AGENT, key=key, content=content, owner=f"w|{place.run}", epoch=epoch)
+    owner = f"w|{place.run}"
+    return store.claim(place, agent=AGENT, key=key, content=content, owner=owner, epoch=epoch, **edited)
 
 
 def settle(
@@ -48,6 +51,8 @@ def settle(
     record: Record = ONE,
     joins: tuple[Join, ...] = (),
     ends: bool = False,
+    content: str = "c",
+    edit: int = 0,
 ) -> Settled:
     """Settle a step under a fence."""
     told = {"run": place.run, "kind": "settled"}
@@ -55,7 +60,8 @@ def settle(
         place,
         agent=AGENT,
         key=key,
-        content="c",
+        content=content,
+        edit=edit,
         fence=fence,
         record=record,
         entry=told,
@@ -209,6 +215,167 @@ class TestPoison:
         claim(store)
         assert not store.release(AGENT, "k", owner="somebody")
         assert claim(store, OTHER).verdict == "busy"
+
+
+class TestEdits:
+    """A person's input: one number after another, only while the step waits, and never beside an outcome of another."""
+
+    def edit(
+        self, store: Store, number: int = 1, *, where: Any = "parked", place: Place = FIRST, **more: Any
+    ) -> str:
+        return store.edit(
+            place,
+            {"number": number, "by": "ann"},
+            before=more.pop("before", number - 1),
+            entry={"run": place.run, "kind": "edited"},
+            sent=f"{AGENT} shop.order/1",
+            where=where,
+            **more,
+        )
+
+    def parked(self, store: Store, **reason: Any) -> None:
+        store.release(AGENT, "k", fence=claim(store).fence)
+        store.park(FIRST, {"kind": "error", **reason}, None)
+
+    def test_an_older_input_does_not_run(self, store: Store) -> None:
+        """A message with an older input is told the newest one, and has no lease; the newest one runs."""
+        self.parked(store)
+        assert self.edit(store) == "edited"
+        found = claim(store)
+        assert (found.verdict, json.loads(found.edit)["number"]) == ("edited", 1)
+        assert claim(store, OTHER).verdict == "granted"
+        assert (
+            store.claim(FIRST, agent=AGENT, key="k2", content="d", owner="w", epoch=0, edit=1).verdict
+            == "granted"
+        )
+        assert told(store) == ["edited"]
+
+    def test_only_what_waits(self, store: Store) -> None:
+        """A step that runs, is settled, on its way or unknown is not edited; nor is one whose run has ended."""
+        assert self.edit(store, where="held") == "gone"
+        fence = claim(store).fence
+        assert self.edit(store) == "running"
+        store.release(AGENT, "k", fence=fence)
+        store.park(FIRST, {"kind": "error"}, None)
+        assert self.edit(store, where="held") == "gone"
+        store.unpark(FIRST, entry("replayed"))
+        assert self.edit(store) == "gone"
+        fence = claim(store).fence
+        settle(store, fence)
+        assert self.edit(store) == "settled"
+        store.cancel(FIRST.run, entry("cancelled"))
+        assert self.edit(store) == "cancelled"
+
+    def test_a_copy_that_runs(self, store: Store) -> None:
+        """While a copy of the parked message runs, its step is not edited."""
+        self.parked(store)
+        fence = claim(store).fence
+        assert self.edit(store) == "running"
+        store.release(AGENT, "k", fence=fence)
+        store.park(FIRST, {"kind": "error"}, None)
+        assert self.edit(store) == "edited"
+
+    def test_two_at_once(self, store: Store) -> None:
+        """Of two that take the place of the same input one is refused; the same one again changes nothing."""
+        self.parked(store)
+        assert self.edit(store) == "edited"
+        assert self.edit(store) == "edited"
+        assert (
+            store.edit(FIRST, {"number": 1, "by": "bob"}, before=0, entry={}, sent="a b/1", where="parked")
+            == "changed"
+        )
+        assert self.edit(store, 2) == "edited"
+        assert told(store) == ["edited", "edited"]
+
+    def test_held_with_its_run(self, store: Store) -> None:
+        """A step that does not begin because its run is paused can be edited, until the run is resumed."""
+        store.start(FIRST, key="", content="c", first="[]")
+        store.stopped(FIRST, {"agent": AGENT})
+        assert store.run(FIRST.run).held == {}  # type: ignore[union-attr]
+        store.pause(FIRST.run, entry("paused"))
+        assert self.edit(store, where="held") == "gone"
+        assert claim(store).verdict == "paused"
+        store.stopped(FIRST, {"agent": AGENT})
+        store.stopped(FIRST, {"agent": "other"})
+        assert store.run(FIRST.run).held == {"1": {"agent": AGENT}}  # type: ignore[union-attr]
+        assert self.edit(store, where="held") == "edited"
+        assert claim(store).verdict == "paused"
+        store.pause(FIRST.run, entry("resumed"), resume=True)
+        assert store.run(FIRST.run).held == {}  # type: ignore[union-attr]
+        assert claim(store).verdict == "edited"
+        assert self.edit(store, 2, where="held") == "gone"
+
+    def test_a_spent_budget(self, store: Store) -> None:
+        """A step whose budget is spent is not edited: something has taken its place."""
+        self.parked(store, budgets="3")
+        store.follow(FIRST, record=ONE, onward=Advance((Join("3", (), "one", one=True),), ends=False))
+        assert self.edit(store, scopes=["3"]) == "closed"
+
+    def test_the_key_moves_on(self, store: Store) -> None:
+        """A key without an outcome stands for the edited input from then on, and for nothing else."""
+        self.parked(store)
+        self.edit(store)
+        found = claim(store, content="d", edit=1, supersedes=["x", "c"])
+        assert found.verdict == "granted"
+        assert claim(store, OTHER).verdict == "conflict"
+        assert settle(store, found.fence, content="d", edit=1).verdict == "settled"
+        assert claim(store, OTHER, content="d").record == ONE
+        assert claim(store, OTHER).verdict == "conflict"
+
+    def test_the_key_has_an_outcome(self, store: Store) -> None:
+        """A key that has an outcome of the older input, or stands for something else, is a conflict, not a second effect."""
+        settle(store, claim(store, OTHER).fence, OTHER)
+        assert claim(store, content="d", edit=1, supersedes=["c"]).verdict == "conflict"
+        claim(store, OTHER, key="k2", content="e")
+        assert claim(store, key="k2", content="d", edit=1, supersedes=["c"]).verdict == "conflict"
+
+    def test_the_older_input_runs_elsewhere(self, store: Store) -> None:
+        """While somebody works under the key with the older input, the edited one waits; then it is a conflict."""
+        fence = claim(store, OTHER).fence
+        assert claim(store, content="d", edit=1, supersedes=["c"]).verdict == "busy"
+        settle(store, fence, OTHER)
+        assert claim(store, content="d", edit=1, supersedes=["c"]).verdict == "conflict"
+
+    def test_an_older_outcome_is_late(self, store: Store) -> None:
+        """Whoever was begun with an older input settles nothing at its run, whatever it brings."""
+        fence = claim(store).fence
+        store.redis.hset(
+            store.keys.run(FIRST.run), "i:1", json.dumps({"number": 1})
+        )  # as if it came in between
+        assert settle(store, fence) == Settled("late", fenced=True)
+        assert told(store) == ["late"]
+        known = claim(store, OTHER)
+        assert known.record == ONE
+        late = store.settle_known(
+            FIRST, fence=known.fence, record=ONE, entry=entry("x"), onward=Advance(), edit=0
+        )
+        assert late.fenced
+        skipped = store.settle_known(FIRST, fence=2**53, record=TWO, entry=entry("skipped"), onward=Advance())
+        assert skipped.verdict == "settled"
+
+    def test_an_earlier_settlement_is_of_its_own_input(self, store: Store) -> None:
+        """Whoever takes a key over with an edited input does not adopt what was made of the older one."""
+        claim(store, OTHER)
+        store.redis.hset(
+            store.keys.run(OTHER.run), "s:1", TWO.text()
+        )  # what is left of a settle that was late at the key
+        fall_silent(store)
+        assert claim(store, content="d", edit=1, supersedes=["c"]).verdict == "conflict"
+        assert claim(store, Place("run-3", "shop.order", "1")).record == TWO
+
+    def test_a_run_that_was_lost(self, store: Store) -> None:
+        """Where Redis has no such run any more, the letter is all that an edit takes."""
+        assert self.edit(store) == "edited"
+        assert claim(store).verdict == "edited"
+
+    def test_nothing_is_left(self, store: Store) -> None:
+        """When the run has ended, nothing is left of what was edited, held or begun."""
+        self.parked(store)
+        self.edit(store)
+        found = claim(store, content="d", edit=1, supersedes=["c"])
+        settle(store, found.fence, content="d", edit=1, ends=True)
+        left = store.redis.hkeys(store.keys.run(FIRST.run))
+        assert [name for name in left if name[:2] in {"i:", "h:", "r:"}] == []
 
 
 class TestSettle:

@@ -39,7 +39,7 @@ class _Boxes:
     def _node(self, node: Node) -> Markup:
         if node.kind == "agent":
             undo = join("undone by ", link("agent", node.undo.name)) if node.undo else None
-            return self._step(self._steps[node.path], undo)
+            return self._step(self._steps[node.path], node.tried, undo)
         if node.kind == "parallel":
             return self._tracks(node)
         linked = node.kind == "flow" and node.name in self._told
@@ -54,11 +54,11 @@ class _Boxes:
         name = tag("div", track.says, class_="name") if track.says else None
         return tag("div", name, self.row(track.nodes), class_="branch")
 
-    def _step(self, step: StepEntry, undo: Markup | None) -> Markup:
+    def _step(self, step: StepEntry, tried: str, undo: Markup | None) -> Markup:
         number, note = tag("span", step.path, class_="path"), self._notes.get(step.agent)
         said = tag("div", prose(note), class_="note") if note else None
-        undone = tag("div", undo, class_="note") if undo else None
-        box = tag("div", number, link("agent", step.agent), said, undone, class_="step")
+        more = [tag("div", one, class_="note") for one in (tried, undo) if one]
+        box = tag("div", number, link("agent", step.agent), said, *more, class_="step")
         return join(_arrow(step.givers, step), box)
 
 

@@ -24,8 +24,7 @@ from rich.progress import Progress
 from config.flower import column_options, require_login
 from config.health import HealthFile
 from config.health import main as print_health
-from config.logs import configure
-from config.settings import Settings, load
+from config.settings import load
 from contracts import strictjson
 from contracts.errors import CoordinationError, InvalidInput
 from contracts.text import printable
@@ -36,9 +35,12 @@ from coordinator.bootsteps import worker_engine
 from coordinator.cli import deployments
 from coordinator.cli.contracts import contracts
 from coordinator.cli.flows import flows
+from coordinator.cli.mending import edit_letter, edit_step, skip_letter
+from coordinator.cli.opening import opened as _coordinator
+from coordinator.cli.opening import settings as _settings
 from coordinator.cli.output import bar, err, out, print_json, table
 from coordinator.cli.schedules import schedules
-from coordinator.cli.timeline import timeline
+from coordinator.cli.timeline import now_table, timeline
 from coordinator.client import Coordinator, Run
 from coordinator.deadletters import Letter
 from coordinator.drawing.outline import Outline, outline
@@ -177,7 +179,7 @@ def list_runs(limit: int, as_json: bool) -> None:
 @click.argument("run")
 @_json
 def show_run(run: str, as_json: bool) -> None:
-    """The timeline of RUN: every attempt, outcome, failure and replay, as its flow is nested.
+    """The timeline of RUN: every attempt, outcome, failure and replay, as its flow is nested; and what it does now.
 
     Each line has a bar from when the step began to when it ended, with dots before it for how long it waited; ``*`` marks
     what takes no time. The words of conditions and budgets are those of the flow as it is loaded here.
@@ -185,11 +187,14 @@ def show_run(run: str, as_json: bool) -> None:
     with _coordinator() as coordinator:
         refuse_embedded(coordinator.settings, "showing a run")
         found = coordinator.run(run)
-        story = found.history()
+        story, doing = found.history(), found.current()
         if as_json:
-            print_json({"run": run, "status": found.status(), **_due(found), "history": story})
+            now = [{**one.to_json(), "says": one.words()} for one in doing]
+            print_json({"run": run, "status": found.status(), **_due(found), "now": now, "history": story})
         else:
-            out.print(timeline(run, story, _drawn(coordinator, story)))
+            out.print(timeline(run, story, _drawn(coordinator, story), doing))
+            if doing:
+                out.print(now_table(doing))
             out.print(_told(found.status(), found))
 
 
@@ -302,10 +307,15 @@ def show_letter(letter: str, as_json: bool) -> None:
             print_json(shown(found))
         else:
             rows = [
-                (name, json.dumps(value) if isinstance(value, dict) else value)
+                (name, json.dumps(value) if isinstance(value, (dict, list)) else value)
                 for name, value in shown(found).items()
             ]
             out.print(table(f"dead letter {letter}", ("", ""), rows))
+
+
+dead_letters.add_command(edit_letter)
+dead_letters.add_command(skip_letter)
+runs.add_command(edit_step)
 
 
 @dead_letters.command("replay")
@@ -519,7 +529,10 @@ def shown(letter: Letter) -> dict[str, Any]:
     """A letter as people may see it: everything but the message itself."""
     row = letter.row
     fields = {name: getattr(row, name) for name in row.__slots__ if name != "message"}
-    return {**fields, "remedy": letter.remedy}
+    edits = [
+        {"number": edit.number, "at": edit.at, "who": edit.who, "why": edit.why} for edit in letter.edits
+    ]
+    return {**fields, "remedy": letter.remedy, "edits": edits}
 
 
 def letter_table(letters: Sequence[Letter]) -> Any:
@@ -581,22 +594,6 @@ def _held_on_error() -> Iterator[None]:
         raise click.exceptions.Exit(1) from None
 
 
-def _settings() -> Settings:
-    settings = load()
-    configure(settings.log_level)
-    return settings
-
-
-@contextmanager
-def _coordinator(*, quiet: bool = False) -> Iterator[Coordinator]:
-    """A coordinator for one command. ``quiet``: what is parked is shown by the command, so the log need not say it."""
-    settings = _settings()
-    if quiet and settings.log_level == "WARNING":
-        configure("ERROR")
-    with Coordinator(settings) as coordinator:
-        yield coordinator
-
-
 def _show(as_json: bool, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
@@ -624,7 +621,7 @@ def _start_one(
     if as_json:
         print_json({"run": run.id, "status": status, **_due(run), "history": story})
     else:
-        out.print(timeline(run.id, story, _drawn(coordinator, story)))
+        out.print(timeline(run.id, story, _drawn(coordinator, story), run.current()))
         out.print(_told(status, run))
         if status == "parked":
             err.print(f"coordinator: {_reason(run)}", markup=False)

@@ -19,7 +19,7 @@ err = Console(stderr=True, highlight=False)
 
 STYLES = {
     "completed": "green", "settled": "green", "running": "cyan", "started": "cyan", "begun": "cyan", "scheduled": "blue", "parked": "red", "late": "yellow",
-    "retried": "yellow", "fallback": "yellow", "paused": "yellow", "resumed": "cyan", "signalled": "green", "replayed": "magenta", "deduplicated": "blue", "cancelled": "dim", "given-up": "dim", "waiting": "red",
+    "retried": "yellow", "fallback": "yellow", "paused": "yellow", "resumed": "cyan", "signalled": "green", "replayed": "magenta", "edited": "magenta", "skipped": "magenta", "deduplicated": "blue", "cancelled": "dim", "given-up": "dim", "waiting": "red",
     "published": "green", "unchanged": "green", "not published": "yellow", "would be published": "green",
     "changed": "red", "breaks": "red", "refused": "red",
 }  # fmt: skip

@@ -76,6 +76,9 @@ class _Course:
         if kind == "agent":
             return self._entries(part, ready, note)
         label, end = f"{part.path}  {_title(part)}", ready
+        if kind == "wait" and [entry["kind"] for entry in part.entries] == ["waiting"]:
+            [entry] = part.entries
+            return [Item(self._line(label, entry, ready))], self._end(entry)
         below: Lines = []
         parts = list(part.parts.values())
         if kind == "flow":
@@ -117,7 +120,8 @@ class _Course:
         made: Lines = []
         for entry in part.entries:
             again = f"attempt {entry['attempt']}" if entry.get("attempt") else ""
-            name = f"{part.path}  {entry.get('agent') or 'step'}{note}"
+            what = "wait" if entry["kind"] == "waiting" else "step"
+            name = f"{part.path}  {entry.get('agent') or what}{note}"
             made.append(Item(self._line(again if made else name, entry, ready)))
             if entry["kind"] != "late":  # it came after another stood, and nothing waited for it
                 ready = max(ready, self._end(entry))

@@ -54,10 +54,10 @@ class _Chart:
         said = label(f"{node.path}  {node.title}")
         match node.kind:
             case "agent":
-                box = self._step(f'["{label(f"{node.path}  {node.name}")}"]', ends)
+                box = self._agent(node, ends)
                 if node.undo:
                     undone = [_End(box, str(node.emits), "to undo it", dotted=True)]
-                    self._step(f'["{label(f"{node.undo.path}  {node.undo.name}")}"]', undone)
+                    self._agent(node.undo, undone)
                 return [_End(box, str(node.emits))]
             case "delay" | "emit":
                 box = self._step(f'{{{{"{said}"}}}}', ends)
@@ -70,6 +70,9 @@ class _Chart:
                 return self._budget(node, said, ends)
             case _:
                 return self._framed(node, said, ends)
+
+    def _agent(self, node: Node, ends: list[_End]) -> str:
+        return self._step(f'["{label(_both(f"{node.path}  {node.name}", node.tried))}"]', ends)
 
     def _ways(self, node: Node, said: str, ends: list[_End]) -> list[_End]:
         """Branches at the same time, or the cases of a choice."""

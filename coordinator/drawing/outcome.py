@@ -22,6 +22,8 @@ def _said(entry: Mapping[str, Any]) -> str:
         return f"attempt {attempt}: {entry.get('error', '')}"
     if entry["kind"] in {"replayed", "cancelled", "given-up", "paused", "resumed"}:
         return f"by {entry['by']}" if entry.get("by") else ""
+    if entry["kind"] == "waiting":
+        return f"for signal {entry['signal']} of {entry['wrote']}"
     if entry["kind"] == "refused":
         return f"{entry.get('error', '')}" + (f", by {entry['by']}" if entry.get("by") else "")
     given = _fields(entry.get("input"))
@@ -35,7 +37,9 @@ def _said(entry: Mapping[str, Any]) -> str:
         notes.append(f"from a fallback: {entry['fallback']}")
     if entry.get("due"):
         words.insert(0, f"due {entry['due']}" + (":" if words else ""))
-    if entry.get("by"):
+    if entry["kind"] in {"edited", "skipped"}:  # by whom and why is what people look for
+        words.insert(0, f"by {entry.get('by', '')}: {entry.get('error') or '(no reason given)'};")
+    elif entry.get("by"):
         notes.append(f"by {entry['by']}")
     if attempt > 1:
         notes.append(f"attempt {attempt}")

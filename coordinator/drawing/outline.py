@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 from contracts.contract import ContractRef
 from contracts.text import printable
-from coordinator.agent import Agent
 from coordinator.condition import Both, Condition
+from coordinator.doing import Doing, doing
 from coordinator.fallback import Budget, Cached, Constant
 from coordinator.flow import Flow
-from coordinator.step import Choice, Compensate, Delay, Each, Emit, Parallel, Repeat, Step, positions
+from coordinator.retry import Retry
+from coordinator.step import Choice, Delay, Each, Emit, Parallel, Repeat, Step, positions
 from coordinator.waiting import WaitFor
 
 Kind = Literal["agent", "parallel", "choice", "each", "repeat", "delay", "budget", "flow", "wait", "emit"]
@@ -38,15 +39,24 @@ class Node:
     """The contract of an item."""
     undo: Node | None = None
     """The agent that undoes what this one did."""
+    retry: Retry | None = None
+    """How failures are treated there, where the flow says it."""
 
     @property
     def title(self) -> str:
         """``shop.price``; ``choice``; ``delay 5 min``; ``flow shop.checkout``."""
         if self.kind == "agent":
-            return f"{self.name}, undone by {self.undo.name}" if self.undo else self.name
+            tried = f", {self.tried}" if self.tried else ""
+            undone = f", undone by {self.undo.title}" if self.undo else ""
+            return f"{self.name}{tried}{undone}"
         if self.kind == "wait":
             return f"wait for {self.name}{self.says}"
         return " ".join(word for word in (self.kind, self.name, self.says) if word)
+
+    @property
+    def tried(self) -> str:
+        """How often the flow has an agent tried there, in words; empty where that is the agent's own affair."""
+        return _tried(self.retry) if self.retry else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +116,10 @@ def _nodes(flow: Flow, step: Step, prefix: str) -> tuple[Node, ...]:
 
 
 def _node(flow: Flow, part: Step, path: str) -> Node:
+    done = doing(part)
+    if done is not None:
+        return _agent(done, path)
     match part:
-        case Agent() | Compensate():
-            return _agent(part, path)
         case Flow():
             return Node("flow", path, part.name, tracks=(_track(flow, part.step, path),))
         case Parallel():
@@ -122,11 +133,20 @@ def _node(flow: Flow, part: Step, path: str) -> Node:
             return _again(flow, part, path)
 
 
-def _agent(part: Step, path: str) -> Node:
-    if isinstance(part, Compensate):
-        return replace(_agent(part.step, path), undo=_agent(part.by, f"{path}.undo"))
-    assert isinstance(part, Agent)
-    return Node("agent", path, part.name, accepts=part.accepts.ref(), emits=part.emits.ref())
+def _agent(done: Doing, path: str) -> Node:
+    agent = done.agent
+    undo = _agent(done.undo, f"{path}.undo") if done.undo else None
+    accepts, emits = agent.accepts.ref(), agent.emits.ref()
+    return Node("agent", path, agent.name, accepts=accepts, emits=emits, undo=undo, retry=done.retry)
+
+
+def _tried(policy: Retry) -> str:
+    """``up to 6 attempts, 2 s apart``; ``up to 6 attempts, 2 s to 10 min apart``; ``one attempt``."""
+    if policy.attempts == 1:
+        return "one attempt"
+    first, last = policy.range()
+    waits = duration(first) if first == last else f"{duration(first)} to {duration(last)}"
+    return f"up to {policy.attempts} attempts, {waits} apart"
 
 
 def _wait(part: WaitFor, path: str) -> Node:
@@ -194,6 +214,8 @@ def _json(node: Node) -> dict[str, Any]:
         for word, ref in (("accepts", node.accepts), ("emits", node.emits), ("item", node.item))
         if ref
     }
+    if node.retry:
+        made["retry"] = node.retry.to_json()
     if node.undo:
         made["undo"] = _json(node.undo)
     if node.tracks:

@@ -16,10 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from contracts.manifest import Manifest
 from coordinator.errors import ServerError
 from coordinator.history import now
-from coordinator.journal import deployments
+from coordinator.journal import deployments, edits
 from coordinator.journal.deployments import DeploymentRow
+from coordinator.journal.edits import EditRow
 from coordinator.journal.tables import actions, dead_letters, history, metadata
 from coordinator.journal.tables import deployments as deployments_table
+from coordinator.journal.tables import edits as edits_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +211,16 @@ class Journal:
         )
         with self._begin() as connection:
             return int(connection.scalar(counted.returning(dead_letters.c.replays)) or 1)
+
+    def keep_edit(self, row: EditRow, edited: dict[str, Any]) -> None:
+        """Keep the message that a letter had before an edit, and give it the ``edited`` one."""
+        with self._begin() as connection:
+            edits.keep(connection, self._insert(edits_table), row, edited)
+
+    def edits(self, letter: str) -> list[EditRow]:
+        """The edits of a letter, oldest first, each with the message before it."""
+        with self._begin() as connection:
+            return edits.listed(connection, letter)
 
     def mark_run(self, run: str, state: str) -> None:
         """Put the waiting letters of a run into another state."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData()
 
@@ -55,6 +55,19 @@ actions = Table(
     Column("run", String(200), nullable=False),
     Column("letter", String(200), nullable=False),
     Column("note", Text, nullable=False),
+)
+
+edits = Table(
+    "handoff_edits",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("letter", String(200), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    UniqueConstraint("letter", "number"),
 )
 
 deployments = Table(

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import math
+import re
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal, cast
@@ -105,7 +106,8 @@ class Claim:
     ``granted``: run it, with ``fence``. ``done``: the key has an outcome, ``record``. ``settled``: this step has one.
     ``busy``: another holds the lease for ``wait``. ``conflict``: the key has another content. ``poison``: the step has
     lost its worker too often. ``completed``, ``cancelled``: the run has ended. ``closed``: the budget that it is in is spent.
-    ``paused``: the run is held, look again after ``wait``.
+    ``paused``: the run is held, look again after ``wait``. ``edited``: a person has given the step another input than the
+    message has, ``edit``.
     """
 
     verdict: Literal[
@@ -120,10 +122,23 @@ class Claim:
         "closed",
         "compensating",
         "paused",
+        "edited",
     ]
     fence: int = 0
     record: Record | None = None
     wait: timedelta = timedelta()
+    edit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What is known of an idempotency key: ``state`` is ``leased``, ``released`` or ``done``; ``held``: somebody works under it
+    now, for one of ``holders`` (``run|step``)."""
+
+    state: str
+    content: str
+    held: bool
+    holders: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +178,16 @@ class RunRecord:
     """The signals that it waits for, as ``path name``."""
     due: float | None = None
     """When it begins, or was to begin, where that was not at once: seconds since 1970."""
+    held: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The steps that do not begin while it is paused, with what is known of their messages (:meth:`Store.stopped`)."""
+    began: dict[str, float] = field(default_factory=dict)
+    """When the steps that are not settled or parked were begun the last time, in seconds since 1970."""
+    delayed: dict[str, float] = field(default_factory=dict)
+    """Until when steps that are not settled are, or were, held back by a delay, in seconds since 1970."""
+    awaited: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """What is known of the signals that it waits for, by path: ``signal``, ``schema``, ``since`` (ms)."""
+    spent: tuple[str, ...] = ()
+    """The paths of the budgets from which something has come back."""
 
 
 class Store:
@@ -260,18 +285,22 @@ class Store:
         owner: str,
         epoch: int,
         scopes: Sequence[str] = (),
+        edit: int = 0,
+        supersedes: Sequence[str] = (),
     ) -> Claim:
         """Claim a step: one round trip; more where a lease is taken over from a holder that fell silent.
 
         ``epoch`` grows with each replay, and forgives the crashes before it. ``scopes`` are the budgets that the step is in.
+        ``edit`` is the number of the edit that the input is, and ``supersedes`` the contents whose place it has taken: where
+        the key stands for one of them and has no outcome, it stands for this one from now on.
         """
         outcome = self.keys.outcome(agent, key)
         here, token = f"{place.run}|{place.step}", uuid.uuid4().hex
-        (status, settled), (verdict, number, holders, record) = self._do(
+        (status, settled), (verdict, number, holders, record, before) = self._do(
             Call(
                 "claim_run",
                 [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))],
-                [place.step, place.flow, _now(), self._run_ttl, place.run, *scopes],
+                [place.step, place.flow, _now(), self._run_ttl, place.run, edit, *scopes],
             ),
             Call(
                 "claim_outcome",
@@ -285,6 +314,7 @@ class Store:
                     epoch,
                     self._settings.crash_limit,
                     token,
+                    " ".join(supersedes),
                 ],
             ),
         )
@@ -295,11 +325,13 @@ class Store:
             wait=timedelta(milliseconds=int(number)) if verdict == "busy" else timedelta(),
         )
         if verdict == "granted" and holders:
-            claim = self._taken_over(holders.split("\n"), agent, key, content, claim.fence)
+            claim = self._taken_over(holders.split("\n"), agent, key, content, claim.fence, before)
         if status == "open":
             return claim
         if claim.verdict == "granted":
             self.release(agent, key, fence=claim.fence)
+        if status == "edited":
+            return Claim("edited", edit=settled)
         held = _LOOK_AGAIN if status == "paused" else timedelta()
         return Claim(status, record=Record.parse(settled) if settled else None, wait=held)
 
@@ -327,23 +359,34 @@ class Store:
         entry: Entry,
         late: Entry,
         onward: Advance,
+        edit: int = 0,
     ) -> Settled:
-        """Record the outcome, the history and the run's advance: one round trip. First settler wins."""
+        """Record the outcome, the history and the run's advance: one round trip. First settler wins; an outcome of another
+        input than that of the newest edit is late."""
         _, settled = self._do(
             Call(
                 "settle_outcome",
                 [self.keys.outcome(agent, key)],
                 [fence, record.text(), self._outcome_ttl, content],
             ),
-            self._settle_run(place, fence, record, entry, late, onward, again=False),
+            self._settle_run(place, fence, record, entry, late, onward, again=False, edit=edit),
         )
         return _settled(settled)
 
     def settle_known(
-        self, place: Place, *, fence: int, record: Record, entry: Entry, onward: Advance
+        self,
+        place: Place,
+        *,
+        fence: int,
+        record: Record,
+        entry: Entry,
+        onward: Advance,
+        edit: int | None = None,
     ) -> Settled:
-        """Settle a step with an outcome that its key already has."""
-        [settled] = self._do(self._settle_run(place, fence, record, entry, {}, onward, again=False))
+        """Settle a step with an outcome that its key already has, or with a person's (``edit`` None: whatever its input)."""
+        [settled] = self._do(
+            self._settle_run(place, fence, record, entry, {}, onward, again=False, edit=edit)
+        )
         return _settled(settled)
 
     def follow(self, place: Place, *, record: Record, onward: Advance, entry: Entry | None = None) -> Settled:
@@ -502,6 +545,75 @@ class Store:
         call = Call("pause", keys, ["0" if resume else "1", _json(entry), self._run_ttl, self._run_ttl])
         return str(self._do(call)[0])
 
+    def stopped(self, place: Place, known: dict[str, Any]) -> None:
+        """A step does not begin because its run is paused; ``known`` is what there is to say of its message."""
+        call = Call("stop", [self.keys.run(place.run)], [place.step, _json(known), self._run_ttl])
+        self._do(call)
+
+    def delayed(self, place: Place, wait: timedelta) -> None:
+        """A step is sent after ``wait``: so people can be told."""
+        key = self.keys.run(place.run)
+        with _usable():
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.hsetnx(key, f"d:{place.step}", str(_now() + _ms(wait)))
+            pipeline.pexpire(key, self._run_ttl)
+            pipeline.execute()
+
+    def sent(self, run: str) -> dict[str, tuple[float, str, str]]:
+        """The steps of a run that were sent and are not settled: when, in seconds since 1970, the agent, ``contract/version``."""
+        key, prefix = self.keys.outstanding(self.keys.shard(run)), f"{run}|"
+        pattern = re.sub(r"[^\w|.:-]", "?", prefix) + "*"
+        found = {}
+        with _usable():
+            for name, text in self.redis.hscan_iter(key, match=pattern, count=1000):
+                step = str(name).removeprefix(prefix)
+                if str(name).startswith(prefix) and not step.startswith(
+                    "j:"
+                ):  # which is a part that waits for others
+                    at, agent, refs = str(text).split(" ", 2)
+                    found[step] = (float(at) / 1000, agent, refs.partition(",")[0])
+        return found
+
+    def edit(
+        self,
+        place: Place,
+        edit: dict[str, Any],
+        *,
+        before: int,
+        entry: Entry,
+        sent: str,
+        where: Literal["parked", "held"],
+        scopes: Sequence[str] = (),
+    ) -> str:
+        """Give a step that is parked, or held with its run, another input: JSON values, with their ``number``, in place of those
+        with the number ``before`` (0: those of its message). ``sent`` is ``agent contract/version``.
+
+        Gives ``edited``, or why it was not: ``settled``, ``closed``, ``running``, ``gone``, ``changed``, or the run's status.
+        """
+        shard = self.keys.shard(place.run)
+        keys = [self.keys.run(place.run), self.keys.history(shard), self.keys.outstanding(shard)]
+        arguments: list[str | int] = [
+            place.step, _json(edit), before, _json(entry), place.flow, _now(), self._run_ttl, self._run_ttl, place.run,
+            sent, where, *scopes,
+        ]  # fmt: skip
+        return str(self._do(Call("edit", keys, arguments))[0])
+
+    def edit_of(self, place: Place) -> str:
+        """The input that a person gave to a step, as JSON text; empty where nobody did."""
+        with _usable():
+            return str(self.redis.hget(self.keys.run(place.run), f"i:{place.step}") or "")
+
+    def lease_of(self, agent: str, key: str) -> Lease | None:
+        """What is known of an idempotency key."""
+        with _usable():
+            pipeline = self.redis.pipeline(transaction=False)
+            pipeline.hmget(self.keys.outcome(agent, key), "state", "content", "until", "holders")
+            [[state, content, until, holders]] = pipeline.execute()
+        if state is None:
+            return None
+        held = state == "leased" and float(until or 0) > _now()
+        return Lease(state, content or "", held, tuple((holders or "").split("\n")))
+
     def touch(self, runs: Iterable[str]) -> None:
         """Keep live runs from expiring: those that wait for a person."""
         with _usable():
@@ -650,8 +762,11 @@ class Store:
             said = self.redis.info()
             return str(said.get("maxmemory_policy", "")), bool(said.get("aof_enabled", 1))
 
-    def _taken_over(self, holders: list[str], agent: str, key: str, content: str, fence: int) -> Claim:
-        """Shut the earlier holders out. One that has settled at its run meanwhile has made the outcome."""
+    def _taken_over(
+        self, holders: list[str], agent: str, key: str, content: str, fence: int, before: str
+    ) -> Claim:
+        """Shut the earlier holders out. One that has settled at its run meanwhile has made the outcome: of the content
+        ``before``, where the key stood for that."""
         calls = []
         for holder in holders:
             run, _, step = holder.partition("|")
@@ -660,7 +775,9 @@ class Store:
         if made is None:
             return Claim("granted", fence=fence)
         outcome = self.keys.outcome(agent, key)
-        self._do(Call("settle_outcome", [outcome], [fence, made, self._outcome_ttl, content]))
+        self._do(Call("settle_outcome", [outcome], [fence, made, self._outcome_ttl, before or content]))
+        if before:
+            return Claim("conflict")
         return Claim("done", fence=fence, record=Record.parse(made))
 
     def _settle_run(
@@ -673,6 +790,7 @@ class Store:
         onward: Advance,
         *,
         again: bool,
+        edit: int | None = None,
     ) -> Call:
         return Call(
             "settle_run",
@@ -697,6 +815,7 @@ class Store:
                 place.run,
                 _now(),
                 onward.undo,
+                "" if edit is None else edit,
                 *_named(onward.sends),
             ],
         )
@@ -788,7 +907,16 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
             )
         ),
         due=float(fields["due"]) / 1000 if "due" in fields else None,
+        held={name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("h:")},
+        began=_times(fields, "r:"),
+        delayed=_times(fields, "d:"),
+        awaited={name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("w:")},
+        spent=tuple(name[2:-4] for name in fields if name.startswith("j:") and name.endswith(".one")),
     )
+
+
+def _times(fields: dict[str, str], kind: str) -> dict[str, float]:
+    return {name[2:]: float(text) / 1000 for name, text in fields.items() if name.startswith(kind)}
 
 
 def _announced(instance: str, text: str) -> dict[str, Any]:

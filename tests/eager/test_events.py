@@ -23,7 +23,7 @@ from coordinator import (
     parallel,
     wait_for,
 )
-from coordinator.errors import AgentError, Conflict, FlowError
+from coordinator.errors import AgentError, Conflict, EditRefused, FlowError
 from tests.eager.newsroom import Filed, Newsroom, Ordered, Parts, Printed, Set
 from tests.waiting import wait_until as _wait_until
 
@@ -87,6 +87,22 @@ def test_a_failure_is_parked_and_goes_on_from_there(anywhere: Coordinator, news:
     letter.replay()
     wait_until(lambda: story.status() == "completed")
     assert news.effects == news.expected("s")
+
+
+def test_what_hears_an_event_is_not_edited(anywhere: Coordinator, news: Newsroom) -> None:
+    """An event is a fact that others have heard as it is: an edit of what hears it is refused. What it does now is told."""
+    news.broken.add("setter s/1")
+    story = anywhere.emit(Filed(story="s"))
+    assert story.wait(20) == "parked"
+    letter = wait_until(lambda: next((one for one in story.letters() if one.kind == "error"), None))
+    with pytest.raises(EditRefused, match="hears an event"):
+        anywhere.edit(letter, {"story": "s", "number": 1, "parts": 3})
+    assert letter.edits == []
+    assert (letter.step, "parked") in [(one.step, one.state) for one in story.current()]
+    news.broken.clear()
+    letter.replay()
+    wait_until(lambda: story.status() == "completed")
+    assert story.current() == []
 
 
 def test_the_set_itself_is_parked(anywhere: Coordinator, news: Newsroom) -> None:

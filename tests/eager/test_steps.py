@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from contracts import Contract, CoordinationError, Key
+from contracts import Contract, CoordinationError, Key, Sensitive
 from contracts.errors import InvalidData
-from coordinator import Context, Coordinator, Flow, Permanent, agent, parallel
+from contracts.text import MASK
+from coordinator import Context, Coordinator, Flow, Permanent, Retry, Transient, agent, parallel
 from coordinator.agent import Agent
 from coordinator.client import Run
 from coordinator.condition import field
-from coordinator.errors import FlowError, RunCancelled, SignalRefused, UnknownRun
+from coordinator.errors import Conflict, EditRefused, FlowError, RunCancelled, SignalRefused, UnknownRun
 from coordinator.fallback import budget, cached, constant
-from coordinator.step import choice, compensate, delay, each, go_on, repeat, when
+from coordinator.message import Message
+from coordinator.step import choice, compensate, delay, each, go_on, repeat, retrying, when
 from coordinator.waiting import wait_for
+from tests.deliveries import start
 from tests.waiting import wait_until
 
 _number = count()
@@ -657,6 +660,122 @@ class TestCompensation:
         wait_until(lambda: run.status() == "cancelled", description="the run is cancelled")
 
 
+class Declined(Exception):
+    """An error that is of no use to try again, as a flow says."""
+
+
+QUICK = Retry(attempts=5, backoff=timedelta(milliseconds=5), jitter=0.5, never=(Declined,))
+
+
+class TestRetrying:
+    """A flow says how often an agent is tried at a place, and the agent's own policy holds everywhere else."""
+
+    def failing(self, times: int, error: Exception | None = None, retry: Retry | None = None) -> Agent:
+        """An agent that fails so many times in each run."""
+        left: dict[str, int] = {}
+
+        @agent(f"steps.flaky-{next(_number)}", retry=retry)
+        def flaky(order: Order, context: Context) -> Order:
+            place = f"{context.run_id} {context.step}"
+            left[place] = left.get(place, times) - 1
+            if left[place] >= 0:
+                raise error or OSError("not now")
+            return order.model_copy(update={"trail": [*order.trail, str(context.attempt)]})
+
+        return flaky
+
+    def test_attempts(self, running: Coordinator) -> None:
+        """The step's policy goes before the agent's, at that place only; the waits are in the history."""
+        flaky = self.failing(4, retry=Retry(attempts=1))
+        run = running.start(flow(worked("one") >> retrying(flaky, QUICK) >> worked("three")), order())
+        assert run.result(timeout=20).trail == ["one", "5", "three"]
+        waits = [entry["wait_ms"] for entry in run.history() if entry["kind"] == "retried"]
+        assert len(waits) == 4
+        assert all(2 <= wait <= 5 * 2**number for number, wait in enumerate(waits))
+        run = running.start(flow(worked("one") >> flaky), order())
+        assert run.wait(timeout=20) == "parked"
+
+    def test_last_attempt(self, running: Coordinator) -> None:
+        """After the last attempt the step is parked; replayed, it is tried as often again."""
+        run = running.start(flow(retrying(self.failing(7), QUICK)), order())
+        assert run.wait(timeout=20) == "parked"
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        assert letter.row.attempt == 5
+        letter.replay()
+        assert run.result(timeout=20).trail == ["3"]
+
+    @pytest.mark.parametrize("error", [Declined("no"), Permanent("no")])
+    def test_never(self, running: Coordinator, error: Exception) -> None:
+        """An error that the policy names is not tried again, though only its name has travelled; a permanent one never is."""
+        run = running.start(flow(retrying(self.failing(1, error), QUICK)), order())
+        assert run.wait(timeout=20) == "parked"
+        assert [entry["attempt"] for entry in run.history() if entry["kind"] == "parked"] == [1]
+
+    def test_the_error_says_when(self, running: Coordinator) -> None:
+        """A transient error that says when to come back goes before the step's backoff."""
+        busy = Transient("busy", retry_after=timedelta(milliseconds=7))
+        slow = Retry(attempts=3, backoff=timedelta(hours=1), longest=timedelta(hours=1))
+        run = running.start(flow(retrying(self.failing(2, busy), slow)), order())
+        assert run.result(timeout=20).trail == ["3"]
+        assert [entry["wait_ms"] for entry in run.history() if entry["kind"] == "retried"] == [7, 7]
+
+    def test_everywhere(self, running: Coordinator) -> None:
+        """In a branch, a list, a repetition, a choice, a budget, and around what is compensated."""
+
+        class Both(Contract, name=f"steps.both-{next(_number)}", version=1):
+            left: Order
+            right: Order
+
+        @agent(f"steps.join-{next(_number)}")
+        def join(both: Both) -> Order:
+            return both.left.model_copy(update={"trail": both.left.trail + both.right.trail})
+
+        def once() -> Any:
+            return retrying(self.failing(2, retry=Retry(attempts=1)), QUICK)
+
+        made = flow(
+            repeat(once(), until=field("amount") > 5, at_most=2)
+            >> choice(when(field("amount") == 0, once()), otherwise=go_on)
+            >> parallel(
+                left=budget(once(), within=timedelta(seconds=30), fallback=worked("never")),
+                right=compensate(once(), by=worked("undo")),
+            )
+            >> join
+        )
+        assert trail(running, made, order()) == ["3", "3", "3", "3", "3", "3", "3", "3"]
+
+    @pytest.mark.parametrize("outside", ["compensate", "retrying"])
+    def test_compensated(self, running: Coordinator, outside: str) -> None:
+        """Both what is done and what undoes it have a policy of their own, in either order of writing."""
+        charge, refund = self.failing(3), self.failing(4, retry=Retry(attempts=1))
+        undo, policy = retrying(refund, QUICK), Retry(attempts=4, backoff=timedelta(milliseconds=1))
+        step = (
+            compensate(retrying(charge, policy), by=undo)
+            if outside == "compensate"
+            else retrying(compensate(charge, by=undo), policy)
+        )
+        broken = worked("broken", lambda order: {"amount": 1 // order.amount})
+        run = running.start(flow(step >> retrying(broken, Retry(attempts=1))), order())
+        assert run.wait(timeout=20) == "parked"
+        run.give_up()
+        assert run.wait(timeout=20) == "cancelled"
+        tried = [(entry["step"], entry["attempt"]) for entry in run.history() if entry["kind"] == "settled"]
+        assert tried == [("1", 4), ("1.undo", 5)]
+
+    def test_a_run_keeps_its_policy(self, running: Coordinator) -> None:
+        """A run that was started before another policy was deployed goes by the one that it was started with."""
+        name, flaky = f"steps.versioned-{next(_number)}", self.failing(8)
+        run = running.start(Flow(name, retrying(flaky, QUICK) >> worked("two")), order())
+        assert run.wait(timeout=20) == "parked"
+        deployed = Flow(name, retrying(flaky, Retry(attempts=1)) >> worked("two"))
+        other = running.start(deployed, order())
+        assert other.wait(timeout=20) == "parked"
+        assert [entry["kind"] for entry in other.history()].count("retried") == 0
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        letter.replay()
+        assert run.result(timeout=20).trail == ["4", "two"]
+
+
 class TestSkipping:
     def parked(self, running: Coordinator) -> tuple[Run, Any]:
         broken = worked("two", lambda order: {"amount": 1 // order.amount})
@@ -688,6 +807,204 @@ class TestSkipping:
         assert run.status() == "parked"
 
 
+class TestEditing:
+    """A person gives a step another input; what it does, and what follows, is done with that."""
+
+    def parked(self, running: Coordinator, step: str = "2") -> tuple[Run, Any]:
+        broken = worked("two", lambda order: {"amount": 100 // order.amount})
+        run = running.start(flow(worked("one") >> broken >> worked("three")), order())
+        assert run.wait(timeout=20) == "parked"
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        return run, letter
+
+    def test_a_parked_step(self, running: Coordinator) -> None:
+        """It is replayed with the edited input; who, why, before and after are in the history, the letter and the actions."""
+        run, letter = self.parked(running)
+        old = letter.row.message
+        given = {"order": letter.row.payload["order"], "amount": 25, "trail": ["ann"]}
+        running.edit(letter, given, by="ann", why="the amount was missing")
+        assert run.result(timeout=20).trail == ["ann", "two", "three"]
+        [entry] = [entry for entry in run.history() if entry["kind"] == "edited"]
+        assert (entry["by"], entry["error"], entry["step"]) == ("ann", "the amount was missing", "2")
+        assert (entry["input"]["amount"], entry["output"]["amount"]) == (0, 25)
+        assert [act["action"] for act in running.journal.acts(run.id)] == ["edit", "replay"]
+        [edit] = letter.edits
+        assert (edit.number, edit.who, edit.why, edit.message) == (1, "ann", "the amount was missing", old)
+        assert running.desk.letter(letter.id).row.message != old
+        settled = [entry for entry in run.history() if entry["kind"] == "settled" and entry["step"] == "2"]
+        assert [entry["input"]["amount"] for entry in settled] == [25]
+        with pytest.raises(EditRefused, match=r"has its outcome|is completed"):
+            running.edit(letter, given)
+
+    def test_edited_again(self, running: Coordinator) -> None:
+        """An edited input that fails too is edited again; both are told, and the last one runs."""
+        run, letter = self.parked(running)
+        given = {"order": letter.row.payload["order"], "trail": []}
+        running.edit(letter, {**given, "amount": 0}, by="ann")
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="it is back")
+        running.edit(letter, {**given, "amount": 50}, by="bob")
+        assert run.result(timeout=20).amount == 2
+        assert [(edit.number, edit.who) for edit in letter.edits] == [(1, "ann"), (2, "bob")]
+        told = [entry for entry in run.history() if entry["kind"] == "edited"]
+        assert [entry["by"] for entry in told] == ["ann", "bob"]
+        assert told[1]["input"] == told[0]["output"]
+
+    def test_another_key(self, running: Coordinator) -> None:
+        """An edit may change the fields of the key: it is other work then. A key that stands for something else is refused."""
+        run, letter = self.parked(running)
+        running.edit(letter, {"order": "quite-another", "amount": 10, "trail": []})
+        assert run.result(timeout=20).order == "quite-another"
+        agent = next(place.agent for place in (run.flow.places() if run.flow else ()) if place.path == "2")
+        other = running.start(flow(agent), order(amount=0))
+        assert other.wait(timeout=20) == "parked"
+        [letter] = wait_until(lambda: running.dead_letters(run=other.id), description="there is a letter")
+        with pytest.raises(Conflict, match="stands for another input, which has its outcome"):
+            running.edit(letter, {"order": "quite-another", "amount": 77})
+        assert other.status() == "parked"
+        running.edit(letter, {"order": "quite-another", "amount": 10, "trail": []})
+        assert other.result(timeout=20).amount == 10
+
+    def test_the_input_is_checked(self, running: Coordinator) -> None:
+        """What the agent would not accept is refused, and nothing is changed."""
+        run, letter = self.parked(running)
+        wrong: Any
+        for wrong in ({"order": 5}, {}, Line(sku="s"), [], None, "x"):
+            with pytest.raises(InvalidData):
+                running.edit(letter, wrong)
+        assert run.status() == "parked"
+        assert letter.edits == []
+        assert [entry["kind"] for entry in run.history()].count("edited") == 0
+        run.cancel()
+        with pytest.raises(EditRefused, match="its run is cancelled"):
+            running.edit(letter, {"order": "o", "amount": 1})
+
+    def test_masked_values(self, running: Coordinator) -> None:
+        """A sensitive value that is left masked stays as it is; one that is not known is refused; none is shown."""
+
+        class Card(Contract, name=f"steps.card-{next(_number)}", version=1):
+            order: str = Key()
+            pins: list[Sensitive]
+            amount: int = 0
+
+        seen: list[Card] = []
+
+        @agent(f"steps.pay-{next(_number)}")
+        def pay(card: Card) -> Card:
+            if not card.amount:
+                raise Permanent("nothing to pay")
+            seen.append(card)
+            return card
+
+        run = running.start(flow(pay), {"order": "o", "pins": ["1234-hidden", "5678-hidden"]})
+        assert run.wait(timeout=20) == "parked"
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        shown = letter.row.payload
+        for wrong in ({**shown, "pins": [MASK]}, {**shown, "pins": [MASK, MASK, MASK]}):
+            with pytest.raises(InvalidData, match=r"pins\.0 is masked"):
+                running.edit(letter, {**wrong, "amount": 5})
+        running.edit(letter, {**shown, "pins": [MASK, "9"], "amount": 5})
+        assert run.result(timeout=20).amount == 5
+        assert [pin.get_secret_value() for pin in seen[0].pins] == ["1234-hidden", "9"]
+        assert "hidden" not in str(run.history())
+
+    def test_what_cannot_be_edited(self, running: Coordinator) -> None:
+        """A step that is settled, or that is not there, is refused with its path; so is a run that is not."""
+        run, _ = self.parked(running)
+        for step in ("1", "3", "99", "", "2.x"):
+            with pytest.raises(EditRefused, match="neither parked nor held"):
+                run.edit(step, {"order": "o", "amount": 1})
+        run.edit("2", {"order": "o-edited", "amount": 1, "trail": []}, by="ann")
+        assert run.result(timeout=20).trail == ["two", "three"]
+        with pytest.raises(EditRefused, match="neither parked nor held"):
+            run.edit("2", {"order": "o", "amount": 1})
+
+    def test_invalid_input(self, running: Coordinator) -> None:
+        """A step that is parked because its input is none goes on with the edited one; so do old copies of its message."""
+        made = flow(worked("one") >> worked("two"))
+        [sent] = start(made, order(), run := f"r-{next(_number)}")
+        running.work(made.agents().values())
+        broken = Message(
+            sent.id, sent.agent, sent.headers, sent.body.replace('\\"amount\\":0', '\\"amount\\":\\"x\\"')
+        )
+        assert broken != sent
+        running.engine.publisher.publish([broken])
+        [letter] = wait_until(lambda: running.dead_letters(run=run), description="there is a letter")
+        assert letter.row.kind == "invalid-input"
+        running.edit(letter, {"order": "o-mended", "amount": 3})
+        found = running.run(run)
+        assert found.result(timeout=20)["amount"] == 3
+        running.engine.publisher.publish([broken])
+        wait_until(lambda: not running.dead_letters(run=run), description="nothing waits")
+
+    def test_in_a_branch_and_a_list(self, running: Coordinator) -> None:
+        """The edited input is that of its branch, or its item, alone."""
+        made = flow(
+            each("lines", pricing(lambda line: line.sku == "bad"), into="prices") >> total, input=Order
+        )
+        run = running.start(made, order(lines=[Line(sku="a"), Line(sku="bad"), Line(sku="c")]))
+        assert run.wait(timeout=20) == "parked"
+        wait_until(run.letters, description="there is a letter")
+        run.edit("1.i1.1", Line(sku="b", pieces=5), by="ann")
+        assert run.result(timeout=20) == Total(cents=700, skus=["a", "b", "c"])
+
+    def test_compensation(self, running: Coordinator) -> None:
+        """What undoes a step can be edited while its run is compensated; nothing else can."""
+        undone: list[Order] = []
+
+        @agent(f"steps.undo-{next(_number)}")
+        def undo(order: Order) -> Order:
+            if order.amount == 0:
+                raise Permanent("nothing to give back")
+            undone.append(order)
+            return order
+
+        broken = worked("broken", lambda order: {"amount": 1 // order.amount})
+        run = running.start(flow(compensate(worked("one"), by=undo) >> broken), order())
+        assert run.wait(timeout=20) == "parked"
+        [first] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        run.give_up()
+        [letter] = wait_until(
+            lambda: [one for one in running.dead_letters(run=run.id) if one.row.step == "1.undo"],
+            description="undoing is parked",
+        )
+        with pytest.raises(EditRefused, match="its run is compensating"):
+            running.edit(first, {"order": "o", "amount": 1})
+        running.edit(letter, {"order": "o-back", "amount": 9})
+        assert run.wait(timeout=20) == "cancelled"
+        assert [one.amount for one in undone] == [9]
+
+    def test_a_held_step(self, live_coordinator: Coordinator) -> None:
+        """A step that has not begun when its run is paused can be edited, more than once; resumed, it begins with the last."""
+        began, gate = threading.Event(), threading.Event()
+
+        def wait(order: Order) -> dict[str, Any]:
+            began.set()
+            gate.wait(10)
+            return {}
+
+        run = live_coordinator.start(flow(worked("one", wait) >> worked("two")), order(amount=1))
+        assert began.wait(10)
+        run.pause()
+        with pytest.raises(EditRefused, match="neither parked nor held"):
+            run.edit("1", {"order": "o", "amount": 1})
+        gate.set()
+        record = live_coordinator.engine.store.run
+        wait_until(lambda: "2" in record(run.id).held, description="it is held")  # type: ignore[union-attr]
+        run.edit("2", {"order": "o-held", "amount": 2, "trail": []}, by="ann", why="first")
+        run.edit("2", {"order": "o-held", "amount": 3, "trail": []}, by="bob", why="second")
+        assert run.status() == "paused"
+        run.resume()
+        result = run.result(timeout=20)
+        assert (result.amount, result.trail) == (3, ["two"])
+        told = [
+            (entry["by"], entry["input"]["amount"], entry["output"]["amount"])
+            for entry in run.history()
+            if entry["kind"] == "edited"
+        ]
+        assert told == [("ann", 1, 2), ("bob", 2, 3)]
+        assert [act["action"] for act in live_coordinator.journal.acts(run.id)] == ["edit", "edit"]
+
+
 def test_a_run_keeps_the_flow_it_was_started_with(running: Coordinator) -> None:
     """A decision that is taken after another version of the flow is there follows the one that the run began with."""
     name = f"steps.versioned-{next(_number)}"
@@ -702,6 +1019,106 @@ def test_a_run_keeps_the_flow_it_was_started_with(running: Coordinator) -> None:
     [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
     running.skip(letter, {"order": "o", "amount": 3, "trail": ["first"]})
     assert run.result(timeout=20).trail == ["first", "old", "second"]
+
+
+class TestCurrent:
+    """A run tells what it is doing now, step by step."""
+
+    def test_every_state(self, live_coordinator: Coordinator) -> None:
+        """What runs, waits, is parked, tried again, delayed and held is told with its path; what has ended tells nothing."""
+        began, gate = threading.Event(), threading.Event()
+
+        class Kept(Contract, name=f"steps.kept-{next(_number)}", version=1):
+            order: Order
+            approval: Line
+
+        class All(Contract, name=f"steps.all-{next(_number)}", version=1):
+            slow: Order
+            waits: Kept
+            bad: Order
+            flaky: Order
+            later: Order
+
+        @agent(f"steps.join-{next(_number)}")
+        def join(everything: All) -> Order:
+            return everything.slow
+
+        def wait(order: Order) -> dict[str, Any]:
+            began.set()
+            gate.wait(10)
+            return {}
+
+        def fail(order: Order) -> dict[str, Any]:
+            raise Permanent("never") if not gate.is_set() else OSError("not now")
+
+        def flaky(order: Order) -> dict[str, Any]:
+            raise OSError("not now")
+
+        hour = timedelta(hours=1)
+        branches = parallel(
+            slow=worked("slow", wait),
+            waits=wait_for("approval", Line, keep="order"),
+            bad=worked("bad", fail),
+            flaky=retrying(worked("flaky", flaky), Retry(attempts=9, backoff=hour, longest=hour, jitter=0)),
+            later=delay(hour) >> worked("later"),
+        )
+        run = live_coordinator.start(flow(worked("one") >> branches >> join), order())
+        assert began.wait(10)
+
+        def states() -> dict[str, str]:
+            return {one.step: one.words() for one in run.current()}
+
+        want = {"2.slow.1", "2.waits.1", "2.bad.1", "2.flaky.1", "2.later.2"}
+        wait_until(
+            lambda: (
+                states().keys() == want and "queued" not in states().values() and "retrying" in str(states())
+            ),
+            description="every branch has come so far",
+        )
+        wait_until(lambda: "parked" in str(states()), description="one is parked")
+        found = states()
+        assert found["2.slow.1"] == "running"
+        assert found["2.waits.1"] == 'waiting for signal "approval" of steps.line/1'
+        assert found["2.bad.1"] == "parked: error: Permanent: never"
+        assert found["2.flaky.1"].startswith("retrying (attempt 2, next in ")
+        assert found["2.later.2"].startswith("delayed, ")
+        assert list(found) == sorted(found)
+        run.cancel()
+        gate.set()
+        assert run.current() == []
+
+    def test_held(self, live_coordinator: Coordinator) -> None:
+        """What does not begin because the run is paused is held, and runs when it is resumed."""
+        began, gate = threading.Event(), threading.Event()
+
+        def wait(order: Order) -> dict[str, Any]:
+            began.set()
+            gate.wait(10)
+            return {}
+
+        run = live_coordinator.start(flow(worked("one", wait) >> worked("two")), order())
+        assert began.wait(10)
+        run.pause()
+        assert [one.words() for one in run.current()] == ["running"]
+        gate.set()
+        wait_until(
+            lambda: [(one.step, one.words()) for one in run.current()] == [("2", "held (paused)")],
+            description="the second is held",
+        )
+        run.resume()
+        assert run.result(timeout=20).trail == ["one", "two"]
+        assert run.current() == []
+
+    def test_signal(self, running: Coordinator) -> None:
+        """A wait is told since it began, and no more once its signal has come; a delay at the start is told, too."""
+        run = running.start(flow(worked("one") >> wait_for("go", Order) >> worked("two")), order())
+        wait_until(lambda: [one.state for one in run.current()] == ["waiting"], description="it waits")
+        [waits] = run.current()
+        assert (waits.step, waits.signal, waits.contract) == ("2", "go", "steps.order/1")
+        assert waits.since is not None
+        run.signal("go", order())
+        assert run.wait(timeout=20) == "completed"
+        assert run.current() == []
 
 
 class TestPause:
@@ -781,6 +1198,12 @@ class TestPause:
             "no field 'no'",
         ),
         (lambda: compensate(worked("x") >> worked("y"), by=worked("z")), "is no agent"),
+        (lambda: retrying(worked("x") >> worked("y"), QUICK), "is no agent"),
+        (lambda: retrying(parallel(a=worked("x")), QUICK), "is no agent"),
+        (lambda: retrying(retrying(worked("x"), QUICK), QUICK), "two retry policies"),
+        (lambda: retrying(worked("x"), 3), "has int as its policy"),  # type: ignore[arg-type]
+        (lambda: retrying(5, QUICK), "is no step"),  # type: ignore[arg-type]
+        (lambda: compensate(worked("x"), by=compensate(worked("y"), by=worked("z"))), "is no agent"),
         (lambda: compensate(worked("x"), by=total), "(steps.sum) accepts steps.prices/1"),
         (lambda: wait_for("no name", Line), "name='no name'"),
         (lambda: wait_for("a", Line, timeout=SOON), "does not say what then"),

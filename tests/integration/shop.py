@@ -24,7 +24,7 @@ from contracts.migration import upcast
 from coordinator.agent import Agent, Context, agent
 from coordinator.flow import Flow
 from coordinator.retry import Retry
-from coordinator.step import parallel
+from coordinator.step import compensate, parallel, retrying
 
 TIME_LIMIT = timedelta(seconds=2)
 _LONG = 60  # seconds
@@ -119,6 +119,13 @@ def _hold(name: str, item: Item) -> None:
         never.wait(0.02)
 
 
+def _fail_then_hold(name: str, item: Item) -> None:
+    if flag(item.order, f"{name}.hold").exists():
+        _hold(name, item)
+    else:
+        _fail(name, item)
+
+
 def _sleep(name: str, item: Item) -> None:
     flag(item.order, f"{name}.began").touch()
     threading.Event().wait(_LONG)
@@ -133,6 +140,15 @@ def _kill_worker(name: str, item: Item) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _fail_four_times(name: str, item: Item) -> None:
+    for number in range(4):
+        try:
+            flag(item.order, f"{name}.failed-{number}").touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        raise Broken(f"{name} is broken for now")
+
+
 def _exit(name: str, item: Item) -> None:
     sys.exit(3)
 
@@ -140,7 +156,9 @@ def _exit(name: str, item: Item) -> None:
 BEHAVIOURS: dict[str, Callable[[str, Item], None]] = {
     "fail": _fail,
     "fail-once": _fail_once,
+    "fail-four-times": _fail_four_times,
     "hold": _hold,
+    "fail-then-hold": _fail_then_hold,
     "sleep": _sleep,
     "kill-child": _kill_child,
     "kill-worker": _kill_worker,
@@ -206,6 +224,8 @@ nested = Flow(
     >> three,
 )
 trailing = Flow("shop.trailing", one >> parallel(left=left, right=right))
+patiently = Retry(attempts=5, backoff=timedelta(milliseconds=20), jitter=0.5, never=("Declined",))
+retried = Flow("shop.retried", one >> retrying(compensate(two, by=other), patiently) >> three)
 single = Flow("shop.single", patient >> three)
 
 AGENTS = tuple(

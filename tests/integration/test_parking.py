@@ -17,6 +17,7 @@ from coordinator.client import Run
 from coordinator.errors import RunParked
 from coordinator.flow import Flow
 from coordinator.message import Message
+from coordinator.step import retrying
 from coordinator.store.store import Advance, Place, Record
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order, open_bench
@@ -141,6 +142,29 @@ def test_a_transient_failure_is_retried(bench: Bench) -> None:
     bench.completed(run)
     assert [entry["kind"] for entry in run.history() if entry.get("step") == "2"] == ["retried", "settled"]
     assert bench.effects(run) == {"one": 1, "two": 1, "three": 1}
+
+
+def test_a_flow_says_how_often_a_step_is_tried(bench: Bench) -> None:
+    """A step's own policy travels with it: it is tried five times where its agent's policy has two attempts; malformed in a
+    message, the step is parked and its agent does not run."""
+    run = bench.start(shop.retried, order := new_order(), two="fail-four-times")
+    bench.completed(run)
+    told = [(entry["kind"], entry["attempt"]) for entry in run.history() if entry.get("step") == "2"]
+    assert told == [*(("retried", attempt) for attempt in range(1, 5)), ("settled", 5)]
+    assert bench.effects(run) == {"one": 1, "two": 1, "three": 1, "other": 0}
+    message = bench.first_message(
+        Flow("shop.wrong", retrying(shop.one, shop.patiently)), "r", {"order": order}
+    )
+    [envelope], kwargs, continuation = json.loads(message.body)
+    wrong = json.dumps(
+        [[envelope], {**kwargs, "retry": {**kwargs["retry"], "attempts": "many"}}, continuation]
+    )
+    bench.publish(message, body=wrong)
+    [letter] = bench.letters(flow="shop.wrong")
+    assert (letter.row.kind, letter.row.text) == (
+        "invalid-input",
+        "the retry policy in the message is malformed",
+    )
 
 
 def test_an_agent_that_exits_is_parked(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from tests.servers import Servers
 from tests.store_suite import (
     TestClaim,
     TestCompensating,
+    TestEdits,
     TestJoin,
     TestLater,
     TestOutstanding,
@@ -28,6 +29,7 @@ from tests.store_suite import (
 __all__ = [
     "TestClaim",
     "TestCompensating",
+    "TestEdits",
     "TestJoin",
     "TestLater",
     "TestOutstanding",

@@ -27,6 +27,7 @@ from tests.smoke.stack import payment_of, run
 from tests.store_suite import (
     TestClaim,
     TestCompensating,
+    TestEdits,
     TestJoin,
     TestLater,
     TestOutstanding,
@@ -46,6 +47,7 @@ from tests.workers import open_installation
 __all__ = [
     "TestClaim",
     "TestCompensating",
+    "TestEdits",
     "TestJoin",
     "TestLater",
     "TestOutstanding",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,17 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from contracts import Contract
-from coordinator import Flow, agent, compensate, constant, wait_for
+from coordinator import Flow, Retry, agent, compensate, constant, retrying, wait_for
 from coordinator.catalogue.gather import gather
+from coordinator.catalogue.html import page
 from coordinator.catalogue.markdown import markdown
+from coordinator.cli.timeline import awaited
 from coordinator.condition import field
+from coordinator.current import Current
 from coordinator.drawing.chart import chart
 from coordinator.drawing.course import course
 from coordinator.drawing.mermaid import mermaid
+from coordinator.drawing.outcome import outcome
 from coordinator.drawing.outline import Outline, duration, outline
 from coordinator.drawing.rails import cut, plain, wrapped
 from coordinator.drawing.story import grouped
@@ -292,6 +296,55 @@ def test_signals_and_compensations() -> None:
     catalogue = Catalogue()
     catalogue.add(flow)
     assert "wait for approval" in markdown(gather(catalogue, make_settings()))
+
+
+def test_what_a_run_waits_for() -> None:
+    """A run that waits for a signal shows that as its last line, with the flow or without; not once it has come."""
+    flow = Flow("drawn.signalled", review >> wait_for("approval", Order) >> escalate)
+    story = [
+        {**entry("started", 0), "flow": "drawn.signalled"},
+        {**entry("settled", 200, "1", agent="drawn.review"), "flow": "drawn.signalled"},
+    ]
+    since = datetime.fromisoformat(story[-1]["at"])
+    doing = [
+        Current("2", "", "waiting", since, signal="approval", contract="drawn.order/1"),
+        Current("3", "drawn.escalate", "queued", since),
+    ]
+    whole = [*story, *awaited(story, doing)]
+    for known, label in ((outline(flow), "wait for approval"), (None, "wait")):
+        drawn = run(whole, known, 140).splitlines()
+        assert len(drawn) == 4
+        assert drawn[-1].split() == (
+            f"└─ 2 {label} waiting 0.200 ◆ for signal approval of drawn.order/1".split()
+        )
+    assert list(awaited([], doing)) == []
+
+
+def test_edited_and_skipped() -> None:
+    """What a person did to a step says first who and why, and then what is new."""
+    said = {"by": "ann", "error": "it was missing", "input": {"a": 1, "b": 2}, "output": {"a": 1, "b": 3}}
+    for kind in ("edited", "skipped"):
+        assert outcome({"kind": kind, "wrote": "x/1", **said}) == "by ann: it was missing; b=3  (x/1)"
+    assert outcome({"kind": "skipped", "by": "ann"}).startswith("by ann: (no reason given);")
+
+
+def test_retry_policies() -> None:
+    """A step that has a retry policy of its own says it, in every picture; so does what undoes it."""
+    undo = agent("drawn.refund")(lambda_of(Order))
+    policy = Retry(attempts=6, backoff=timedelta(seconds=2), longest=timedelta(seconds=30))
+    step = compensate(retrying(review, policy), by=retrying(undo, Retry(attempts=1)))
+    flow = Flow("drawn.retried", step >> retrying(escalate, Retry(factor=1)))
+    first, second = outline(flow).nodes
+    said = "up to 6 attempts, 2 s to 30 s apart"
+    assert first.title == f"drawn.review, {said}, undone by drawn.refund, one attempt"
+    assert second.title == "drawn.escalate, up to 3 attempts, 1 s apart"
+    assert outline(flow).to_json()["steps"][0]["retry"] == policy.to_json()
+    assert said in mermaid(outline(flow))
+    catalogue = Catalogue()
+    catalogue.add(flow)
+    landscape = gather(catalogue, make_settings())
+    assert said in markdown(landscape)
+    assert said in page(landscape)
 
 
 def lambda_of(contract: type[Contract]) -> Any:

@@ -422,6 +422,20 @@ class TestInvalidInput:
         [sent] = start(Flow("f", price), Order(order="o", pin="x" * 2000))  # type: ignore[arg-type]
         assert "over the limit" in parked(shop.handle(price, sent)).text
 
+    @pytest.mark.parametrize("policy", [None, 5, [], {}, {"attempts": 3}, {**Retry().to_json(), "only": 7}])
+    def test_malformed_retry_policy(self, shop: Shop, policy: Any) -> None:
+        """A message whose retry policy is none is parked as invalid input, and the agent is not called."""
+        price = shop.agent()
+        [sent] = start(Flow("test.flow", price), ORDER)
+        delivery = deliver(sent)
+        wrong = replace(delivery, kwargs={**delivery.kwargs, "retry": policy})
+        failure = parked(shop.handle(price, wrong))
+        assert (failure.kind, failure.text) == (
+            "invalid-input",
+            "the retry policy in the message is malformed",
+        )
+        assert shop.payloads == []
+
     @pytest.mark.parametrize(
         "part", [{"chord": {}}, {"chain": [{}]}, {"chord": {"kwargs": 3}}, {"chain": ["x"]}]
     )

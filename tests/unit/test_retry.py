@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts import strictjson
+from contracts.errors import InvalidData
 from coordinator.errors import AgentError, Permanent, Transient
 from coordinator.retry import ONCE, Retry
 
@@ -87,6 +89,12 @@ class Declined(Permanent):
         (Retry(only=(OSError,), never=(ConnectionError,)), ConnectionError(), False),
         (Retry(only=(Permanent,)), Permanent("no"), False),
         (ONCE, OSError(), False),
+        (Retry(never=("OSError",)), ConnectionError(), False),
+        (Retry(never=("ConnectionError",)), OSError(), True),
+        (Retry(never=("Declined", OSError)), ValueError(), True),
+        (Retry(only=("OSError",)), ConnectionError(), True),
+        (Retry(only=("OSError",)), ValueError(), False),
+        (Retry(only=("Permanent",)), Permanent("no"), False),
     ],
 )
 def test_which_errors(policy: Retry, error: Exception, again: bool) -> None:
@@ -101,9 +109,59 @@ def test_which_errors(policy: Retry, error: Exception, again: bool) -> None:
         {"backoff": timedelta()}, {"backoff": timedelta(seconds=-1)}, {"backoff": timedelta(hours=13)},
         {"longest": timedelta()}, {"longest": timedelta(days=1)}, {"factor": 0.5}, {"factor": 11},
         {"factor": float("nan")}, {"jitter": -0.1}, {"jitter": 1.1}, {"jitter": float("nan")},
+        {"never": (5,)}, {"never": (BaseException,)}, {"never": [OSError]}, {"never": "OSError"}, {"never": ("no name",)},
+        {"only": (int,)}, {"only": ("x" * 201,)}, {"never": ("Many",) * 101},
     ],
 )  # fmt: skip
 def test_no_policy(values: dict[str, Any]) -> None:
     """Values that make no policy are refused where they are declared."""
     with pytest.raises(AgentError, match="retry policy"):
         Retry(**values)
+
+
+def test_a_wait_is_a_duration() -> None:
+    """What is no duration is refused where the error is raised; a time that has passed is now."""
+    with pytest.raises(AgentError, match="retry_after"):
+        Transient("busy", retry_after=30)  # type: ignore[arg-type]
+    assert Retry().wait(1, Transient("busy", retry_after=timedelta(seconds=-5))) == timedelta()
+
+
+named = st.tuples(st.sampled_from([OSError, "Declined", ValueError, "Busy", Permanent]))
+
+
+@given(policies, named, named, attempts, chances)
+def test_travels(policy: Retry, never: Any, only: Any, attempt: int, chance: float) -> None:
+    """A policy that has been through a message decides as it did before, and is the same when it goes on."""
+    policy = Retry(policy.attempts, policy.backoff, policy.factor, policy.longest, policy.jitter, never, only)
+    again = Retry.from_json(strictjson.loads(strictjson.dumps(policy.to_json())))
+    assert again.to_json() == policy.to_json()
+    for error in (OSError(), ValueError(), Declined("no"), ConnectionError()):
+        assert again.wait(attempt, error, chance) == policy.wait(attempt, error, chance)
+
+
+GOOD = Retry().to_json()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, 5, [], "x", {}, {**GOOD, "attempts": 0}, {**GOOD, "attempts": 2.5}, {**GOOD, "attempts": True},
+        {**GOOD, "backoff_ms": "1"}, {**GOOD, "backoff_ms": -1}, {**GOOD, "backoff_ms": 1e300}, {**GOOD, "jitter": 2},
+        {**GOOD, "jitter": True}, {**GOOD, "factor": None}, {**GOOD, "never": "OSError"}, {**GOOD, "never": [5]},
+        {**GOOD, "only": [None]}, {**GOOD, "longest_ms": 0}, {name: GOOD[name] for name in list(GOOD)[1:]},
+    ],
+)  # fmt: skip
+def test_malformed(value: Any) -> None:
+    """What is no policy is refused with one error, whatever it is; what is not known of one is left aside."""
+    with pytest.raises(InvalidData, match="retry policy"):
+        Retry.from_json(value)
+    assert Retry.from_json({**GOOD, "new": [1]}) == Retry(only=("Exception",))
+
+
+@pytest.mark.parametrize(
+    ("policy", "waits"),
+    [(Retry(), (1, 2)), (Retry(attempts=2), (1, 1)), (Retry(attempts=100), (1, 600)), (ONCE, (1, 1))],
+)
+def test_range(policy: Retry, waits: tuple[int, int]) -> None:
+    """The first wait, and the longest that its attempts come to."""
+    assert tuple(wait.total_seconds() for wait in policy.range()) == waits

@@ -8,6 +8,7 @@ from coordinator.store.store import Store
 from tests.store_suite import (
     TestClaim,
     TestCompensating,
+    TestEdits,
     TestJoin,
     TestLater,
     TestOutstanding,
@@ -25,6 +26,7 @@ from tests.store_suite import (
 __all__ = [
     "TestClaim",
     "TestCompensating",
+    "TestEdits",
     "TestJoin",
     "TestLater",
     "TestOutstanding",

@@ -1,5 +1,5 @@
 -- May this step still run? KEYS: run, outstanding.
--- ARGV: step, flow, now, ttl (ms), run id, then the budgets that it is in
+-- ARGV: step, flow, now, ttl (ms), run id, the number of the edit that the message has (0: none), then the budgets that it is in
 -- A run that is not there (its record was lost or has expired) is taken up again: the message is all it takes.
 -- What hears an event of a flow goes on whatever becomes of the flow's run; a story that an event began is one with its run
 local run = KEYS[1]
@@ -9,7 +9,7 @@ local function forget()
   if redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1]) == 1 then redis.call('HINCRBY', run, 'open', -1) end
 end
 if not status then
-  redis.call('HSET', run, 'flow', ARGV[2], 'status', 'running', 'started', ARGV[3])
+  redis.call('HSET', run, 'flow', ARGV[2], 'status', 'running', 'started', ARGV[3], 'r:' .. ARGV[1], ARGV[3])
   redis.call('PEXPIRE', run, ARGV[4])
   return {'open', ''}
 end
@@ -31,10 +31,19 @@ redis.call('PEXPIRE', run, ARGV[4])
 local settled = redis.call('HGET', run, 's:' .. ARGV[1])
 if settled then return {'settled', settled} end
 if not fact and redis.call('HEXISTS', run, 'paused') == 1 then return {'paused', ''} end
-for at = 6, #ARGV do
+for at = 7, #ARGV do
   if redis.call('HEXISTS', run, 'j:' .. ARGV[at] .. '.one') == 1 then
     forget()
     return {'closed', ''}
   end
 end
+-- The number of an edit; of what is none it is above all, so that whoever gets it says so
+local function number(text)
+  local read, edit = pcall(cjson.decode, text)
+  return read and type(edit) == 'table' and tonumber(edit.number) or math.huge
+end
+-- A person has given the step another input: no message with an older one runs any more
+local edit = redis.call('HGET', run, 'i:' .. ARGV[1])
+if edit and number(edit) > tonumber(ARGV[6]) then return {'edited', edit} end
+redis.call('HSET', run, 'r:' .. ARGV[1], ARGV[3])
 return {'open', ''}

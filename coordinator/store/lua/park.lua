@@ -8,6 +8,7 @@ if redis.call('HEXISTS', run, 's:' .. ARGV[1]) == 1 then return 'settled' end
 for at = 8, #ARGV do  -- something has taken its place already
   if redis.call('HEXISTS', run, 'j:' .. ARGV[at] .. '.one') == 1 then return 'settled' end
 end
+redis.call('HDEL', run, 'r:' .. ARGV[1], 'h:' .. ARGV[1])
 if not status then redis.call('HSET', run, 'flow', ARGV[4], 'status', 'running', 'started', ARGV[5]) end
 local known = redis.call('HGET', run, field)
 if known == ARGV[2] then return 'parked' end

@@ -2,7 +2,7 @@
 -- ARGV: step, fence, record, entry, joins (JSON [{path, branches, branch}]), ends ('1': the
 --       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry,
 --       part (the record as it goes into a join), run id, now (ms), undo (what undoes the step, as JSON),
---       then for each next message its step and 'agent contract/version'
+--       the number of the edit that was settled ('': whichever), then for each next message its step and 'agent contract/version'
 -- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or '',
 --        for a waiting one at which of the joins, from 1}
 local run, history = KEYS[1], KEYS[2]
@@ -17,19 +17,26 @@ local function tell(entry)
   redis.call('PEXPIRE', history, ARGV[10])
 end
 
+-- The number of an edit; of what is none it is above all
+local function number(text)
+  local read, edit = pcall(cjson.decode, text)
+  return read and type(edit) == 'table' and tonumber(edit.number) or math.huge
+end
+
 local verdict = 'again'
 if ARGV[7] ~= '1' then
-  local settled = redis.call('HGET', run, 's:' .. step)
-  local floor = tonumber(redis.call('HGET', run, 'f:' .. step) or '0')
+  local known = redis.call('HMGET', run, 's:' .. step, 'f:' .. step, 'i:' .. step)
+  local settled, floor, edit = known[1], tonumber(known[2] or '0'), known[3]
+  local stale = edit and ARGV[16] ~= '' and number(edit) > tonumber(ARGV[16])
   local ended = not fact and status and status ~= 'running' and status ~= 'cancelled' and status ~= 'compensating'
   if settled == record and redis.call('HGET', run, 'n:' .. step) == ARGV[2] then  -- the same settlement once more
     if not fact and status ~= 'running' and status ~= 'compensating' then return {'again', '', '', 'waiting'} end
-  elseif settled or ended or fence < floor then
+  elseif settled or ended or fence < floor or stale then
     tell(ARGV[11])
     return {'late', '', '', (settled or ended) and '' or 'fenced'}
   else
     redis.call('HSET', run, 's:' .. step, record, 'n:' .. step, ARGV[2])
-    redis.call('HDEL', run, 'f:' .. step)
+    redis.call('HDEL', run, 'f:' .. step, 'r:' .. step, 'h:' .. step, 'd:' .. step)
     if redis.call('HDEL', run, 'p:' .. step) == 1 then redis.call('HINCRBY', run, 'parked', -1) end
     if redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. step) == 1 then redis.call('HINCRBY', run, 'open', -1) end
     if redis.call('PTTL', run) < tonumber(ARGV[8]) then redis.call('PEXPIRE', run, ARGV[8]) end
@@ -109,7 +116,7 @@ end
 
 -- A part that waits for the others is outstanding, for whoever is next; once they are complete the next message is.
 local function wait(place, branch)
-  local agent = ARGV[17] and string.match(ARGV[17], '^%S+')
+  local agent = ARGV[18] and string.match(ARGV[18], '^%S+')
   local of = refs(schemas)
   if not agent or of == '' then return end
   redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. place .. branch, ARGV[14] .. ' ' .. agent .. ' ' .. of)
@@ -162,7 +169,7 @@ for level, join in ipairs(cjson.decode(ARGV[5])) do
   if not complete then return {verdict, '', '', 'waiting', tostring(level)} end
   joined = true
 end
-for at = 16, #ARGV, 2 do
+for at = 17, #ARGV, 2 do
   if redis.call('HEXISTS', run, 's:' .. ARGV[at]) == 0 then
     local of = joined and refs(schemas) or ''
     if of ~= '' then of = ',' .. of end
@@ -180,7 +187,7 @@ elseif ARGV[6] == '1' then
   local fields = redis.call('HKEYS', run)
   for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
-    if kind == 'j:' or kind == 'f:' or kind == 'e:' or kind == 'm:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
+    if kind == 'j:' or kind == 'f:' or kind == 'e:' or kind == 'm:' or kind == 'i:' or kind == 'r:' or kind == 'h:' or kind == 'd:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
   end
   redis.call('HSET', run, 'status', 'completed', 'result', schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[9])

@@ -2,7 +2,7 @@
 -- Gives the signal's record where it came before, otherwise nothing. It is this wait's from now on.
 local run = KEYS[1]
 if redis.call('HEXISTS', run, 'j:' .. ARGV[1] .. '.one') == 1 then return '' end
-redis.call('HSET', run, 'w:' .. ARGV[1], ARGV[3])
+redis.call('HSETNX', run, 'w:' .. ARGV[1], ARGV[3])  -- it says since when, and stays as it is
 redis.call('PEXPIRE', run, ARGV[4])
 local owner = redis.call('HGET', run, 'o:' .. ARGV[2])
 if owner and owner ~= ARGV[1] then return '' end
