@@ -53,7 +53,7 @@ from coordinator.published import PublishedRuns
 from coordinator.service import Service
 from coordinator.skipping import skip
 from coordinator.starting import Starter
-from coordinator.store.store import Place, Record, RunRecord
+from coordinator.store.store import Place, Record, RunRecord, waits_for_somebody
 
 _POLLS_TO_DOUBLE = 10
 _SHORTEST_PAUSE = 0.001
@@ -461,6 +461,7 @@ class Run:
             self._coordinator.journal.mark_run(self.id, "cancelled")
         if undo:
             self._send(Passing(engine.store, engine.negotiator).undone(Place(self.id, flow, ""), undo))
+        self._look_again()
         return self.status()
 
     def pause(self, by: str = "") -> Status:
@@ -563,7 +564,14 @@ class Run:
         record = store.run(self.id)
         entry = Entry(kind, self.id, record.flow if record else "", now(), by=by)
         store.pause(self.id, entry.fields(), resume=kind == "resumed")
+        if kind == "resumed":
+            self._look_again()
         return self.status()
+
+    def _look_again(self) -> None:
+        """In eager mode no message comes back by itself from a run that was held."""
+        if isinstance(self._coordinator.engine.publisher, EagerPublisher):
+            self._coordinator.engine.publisher.again()
 
     def _await(self, timeout: float | None, ready: Callable[[RunRecord | None], bool]) -> RunRecord | None:
         began = time.monotonic()
@@ -635,7 +643,9 @@ def _status(record: RunRecord | None) -> Status:
 
 
 def _parked(record: RunRecord) -> RunParked:
-    step, reason = min((step, reason) for step, reason in record.parked.items() if not reason.get("budgets"))
+    step, reason = min(
+        (step, reason) for step, reason in record.parked.items() if waits_for_somebody(step, reason)
+    )
     error = RunParked(
         f"run {record.id} of {record.flow} is parked at step {step} ({reason['agent']}): "
         f"{reason['kind']}: {reason['error']}: {reason['text']}",

@@ -106,8 +106,9 @@ class Arrival:
     value: Value
     then: Cursor
     lanes: tuple[Lane | None, ...]
-    keep: tuple[str, int] | None = None
-    """Where what arrives is kept as a fallback for others, and for how many milliseconds."""
+    keep: tuple[tuple[int, str, int], ...] = ()
+    """Where what arrives is kept as a fallback for others once it has passed so many of the joins, and for how many
+    milliseconds."""
 
     @property
     def place(self) -> str:
@@ -140,6 +141,12 @@ class Await:
     schema: str
     flow: str
     chord: Sig
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The budgets that it is in, innermost first."""
+        _, *around = scopes(Cursor(f"{self.path}.s", [], self.chord))
+        return tuple(around)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,8 @@ def _arrival(cursor: Cursor, value: Value) -> Arrival:
     step, chain, chord = cursor.step, cursor.chain, cursor.chord
     joins: list[Join] = []
     lanes: list[Lane | None] = []
-    keep = None
+    keep: list[tuple[int, str, int]] = []
+    good = True  # and not itself a fallback
     while not chain and chord is not None:
         body, *rest = tasks(chord)
         kwargs = body["kwargs"]
@@ -197,8 +205,9 @@ def _arrival(cursor: Cursor, value: Value) -> Arrival:
         lane = None
         if kwargs.get("one"):
             joins.append(Join(path, (), "one", one=True, mark="agent" if branch == "f" else ""))
-            if len(joins) == 1 and kwargs.get("keep") and branch == "b":
-                keep = (kwargs["keep"], kwargs["keep_ms"])
+            good = good and branch != "f"
+            if good and kwargs.get("keep"):
+                keep.append((len(joins), kwargs["keep"], kwargs["keep_ms"]))
         elif count:
             number = int(branch.removeprefix("i"))
             following = number + (kwargs.get("limit") or count)
@@ -212,7 +221,7 @@ def _arrival(cursor: Cursor, value: Value) -> Arrival:
         if chain and chord is not None:
             chain[0] = with_chord(chain[0], chord)
             chord = None
-    return Arrival(tuple(joins), value, Cursor(step, chain, chord), tuple(lanes), keep)
+    return Arrival(tuple(joins), value, Cursor(step, chain, chord), tuple(lanes), tuple(keep))
 
 
 def _starts(signature: Sig, chain: list[Sig]) -> Iterator[Send]:

@@ -21,12 +21,14 @@ from coordinator.task import Parked, read_body
 
 class EagerPublisher:
     """Runs what is published, in order, before the outermost call returns. A delay is not waited for; a budget is spent
-    when nothing else can be done, so it takes the place of what failed, and not of what is slow."""
+    when nothing else can be done, so it takes the place of what failed, and not of what is slow. What comes back from a run
+    that is held is laid aside until :meth:`again`."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
         self._pending: deque[Message] = deque()
         self._timers: list[tuple[timedelta, Message]] = []
+        self._held: list[Message] = []
         self._running = False
         self.park: Callable[[RawLetter], object] = _dropped
         self.fire: Callable[[bytes | str, str], object] = _no_timer
@@ -65,6 +67,12 @@ class EagerPublisher:
             self._running = False
             self._pending.clear()
             self._timers.clear()
+
+    def again(self) -> None:
+        """Run what was laid aside: a run goes on, or has ended."""
+        self._pending.extend(self._held)
+        self._held.clear()
+        self.publish(())
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         """There are no queues."""
@@ -106,6 +114,8 @@ class EagerPublisher:
         }
         tracer = build_tracer(task.name, task, eager=True, app=self._app)
         result: Any = tracer(message.id, [envelope], kwargs, request)
+        if result.retval == "paused":  # it has put itself at the end
+            self._held.append(self._pending.pop())
         error = result.info.retval if result.info else None
         if isinstance(error, Parked):
             self.park(letter)

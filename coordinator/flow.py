@@ -104,7 +104,7 @@ class Flow(Step):
             raise FlowError(f"flow {name}: {error.cause}", remedy=error.remedy) from None
         if len(places) > _LARGEST:
             raise FlowError(f"flow {name} has {len(places)} steps", remedy=f"a flow has at most {_LARGEST}")
-        if max(place.path.count(".") // 2 for place in places) > _DEEPEST:
+        if max((place.path.count(".") // 2 for place in places), default=0) > _DEEPEST:
             raise FlowError(
                 f"flow {name} has branches within branches more than {_DEEPEST} deep",
                 remedy="make a step of the inner ones",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -115,7 +115,10 @@ class Passing:
 
     def undone(self, place: Place, undo: list[dict[str, Any]]) -> list[Outgoing]:
         """What is to be sent so that steps are undone, the last one first."""
-        return self._moved(place, course.undoing(place.flow, undo))
+        of_undo = replace(
+            place, step=f"{undo[-1]['step']}.undo"
+        )  # nothing else is sent while a run is compensating
+        return self._moved(of_undo, course.undoing(place.flow, undo))
 
     def signalled(self, place: Place, follows: dict[str, Any], record: Record) -> list[Outgoing]:
         """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""
@@ -127,18 +130,28 @@ class Passing:
         follows = {
             "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord, "since": since,
         }  # fmt: skip
-        record = self._store.wait(place, move.path, move.name, follows)
+        record = self._store.wait(place, move.path, move.name, follows, move.scopes)
         return self.signalled(place, follows, record) if record else []
 
     def _arrived(
-        self, place: Place, arrival: Arrival, settled: Settled, part: Record, *, known: bool
+        self,
+        place: Place,
+        arrival: Arrival,
+        settled: Settled,
+        part: Record,
+        *,
+        known: bool,
+        good: bool = True,
     ) -> list[Outgoing]:
         """What follows an arrival: the items whose turn it is, and what the joins put together once they are complete."""
         found: list[Outgoing] = []
         reached = settled.level if settled.waiting else len(arrival.joins)
-        in_time = settled.level > 1 if settled.waiting else settled.joined is not None
-        if arrival.keep is not None and in_time:
-            self._store.keep(arrival.keep[0], part, arrival.keep[1])
+        passed = (
+            settled.level - 1 if settled.waiting else len(arrival.joins) if settled.joined is not None else 0
+        )
+        for level, key, max_age_ms in arrival.keep if good else ():
+            if level <= passed:
+                self._store.keep(key, part, max_age_ms)
         for lane in arrival.lanes[:reached]:
             item = self._store.held(place, lane.path, lane.following) if lane else None
             if lane and item is not None:
@@ -186,7 +199,7 @@ class Passing:
             elif isinstance(move, Arrival):
                 part = _record(move.value)
                 settled = self._arrive(place, move, part, entry)
-                found += self._arrived(place, move, settled, part, known=True)
+                found += self._arrived(place, move, settled, part, known=True, good=not fallback)
             else:
                 self._end(place, move)
         return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from contracts import strictjson
 from contracts.contract import Contract
@@ -69,8 +70,10 @@ def skip(
         wrote=str(output.ref()), output=output.redacted(), event=envelope.id if heard else "",
         emitted=emissions(row.run, onward),
     )  # fmt: skip
+    undo = kwargs.get("undo")
+    advance = replace(onward.advance(), undo=json.dumps({"step": row.step, **undo}) if undo else "")
     settled = engine.store.settle_known(
-        place, fence=_ABOVE_ALL, record=record, entry=entry.fields(), onward=onward.advance()
+        place, fence=_ABOVE_ALL, record=record, entry=entry.fields(), onward=advance
     )
     if settled.verdict not in {"settled", "again"}:
         raise CoordinationError(

@@ -54,7 +54,7 @@ class Timers:
         :class:`~coordinator.errors.ServerError`.
         """
         fired = self._read(body, content_type)
-        if self._store.closed(fired.place, fired.path):
+        if self._store.closed(fired.place, *course.scopes(Cursor(f"{fired.path}.f", [], fired.chord))):
             return f"in time run={fired.place.run} step={fired.path}"
         outgoing, said = self._taken(fired, fired.fallback)
         waits: dict[timedelta, list[Message]] = {}

@@ -394,9 +394,21 @@ class Store:
         [settled] = self._do(self._settle_run(place, 0, record, entry or {}, {}, onward, again=True))
         return _settled(settled)
 
-    def wait(self, place: Place, path: str, name: str, follows: dict[str, Any]) -> Record | None:
-        """Wait at ``path`` for the signal ``name``; ``follows`` is what is needed to go on. Gives the signal if it came before."""
-        call = Call("wait", [self.keys.run(place.run)], [path, name, _json(follows), self._run_ttl])
+    def wait(
+        self, place: Place, path: str, name: str, follows: dict[str, Any], scopes: Sequence[str] = ()
+    ) -> Record | None:
+        """Wait at ``path`` for the signal ``name``; ``follows`` is what is needed to go on. Gives the signal if it came before.
+
+        ``scopes`` are the budgets that it is in: where one of them is spent it does not wait any more.
+        """
+        arguments: list[str | int] = [
+            path,
+            name,
+            _json({**follows, "scopes": list(scopes)}),
+            self._run_ttl,
+            *scopes,
+        ]
+        call = Call("wait", [self.keys.run(place.run)], arguments)
         text = self._do(call)[0]
         return Record.parse(text) if text else None
 
@@ -440,11 +452,12 @@ class Store:
         keys = [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))]
         self._do(Call("pass_over", keys, [place.step, place.run]))
 
-    def closed(self, place: Place, path: str) -> bool:
-        """Whether something has come back from the budget at ``path``, or the run does not go on."""
+    def closed(self, place: Place, *paths: str) -> bool:
+        """Whether something has come back from one of the budgets at ``paths``, or the run does not go on."""
         with _usable():
-            found: Any = self.redis.hmget(self.keys.run(place.run), ["status", f"j:{path}.one"])
-            return found[0] not in ("running", None) or found[1] is not None
+            fields = ["status", *(f"j:{path}.one" for path in paths)]
+            status, *arrived = cast("list[Any]", self.redis.hmget(self.keys.run(place.run), fields))
+            return status not in ("running", None) or any(one is not None for one in arrived)
 
     def keep(self, key: str, record: Record, max_age_ms: int) -> None:
         """Keep a good outcome, for whoever falls back to it."""
@@ -886,9 +899,12 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
     parked = {name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("p:")}
     flow, status = fields.get("flow", ""), fields.get("status", "running")
     story = flow.startswith(STORY)
-    waits = any(not reason.get("budgets") and (story or "@" not in step) for step, reason in parked.items())
+    waits = any(
+        waits_for_somebody(step, reason) and (story or "@" not in step) for step, reason in parked.items()
+    )
     if story and status == "running" and not waits and int(fields.get("open", 1)) <= 0:
         status = "completed"
+    waiting = {name: json.loads(text) for name, text in fields.items() if name.startswith("w:")}
     return RunRecord(
         id=run,
         flow=flow,
@@ -901,9 +917,10 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
         paused="paused" in fields,
         waits=tuple(
             sorted(
-                f"{name[2:]} {json.loads(text)['signal']}"
-                for name, text in fields.items()
-                if name.startswith("w:")
+                f"{name[2:]} {follows['signal']}"
+                for name, follows in waiting.items()
+                if status == "running"
+                and not any(f"j:{path}.one" in fields for path in follows.get("scopes") or ())
             )
         ),
         due=float(fields["due"]) / 1000 if "due" in fields else None,
@@ -917,6 +934,12 @@ def _run_record(run: str, fields: dict[str, str]) -> RunRecord:
 
 def _times(fields: dict[str, str], kind: str) -> dict[str, float]:
     return {name[2:]: float(text) / 1000 for name, text in fields.items() if name.startswith(kind)}
+
+
+def waits_for_somebody(step: str, reason: Mapping[str, Any]) -> bool:
+    """Whether nothing but a person will end what is parked: no budget that it is in, other than as a fallback."""
+    budgets: list[str] = reason.get("budgets", "").split()
+    return not any(step.startswith(f"{path}.b.") for path in budgets)
 
 
 def _announced(instance: str, text: str) -> dict[str, Any]:

@@ -18,7 +18,15 @@ from coordinator import Context, Coordinator, Flow, Permanent, Retry, Transient,
 from coordinator.agent import Agent
 from coordinator.client import Run
 from coordinator.condition import field
-from coordinator.errors import Conflict, EditRefused, FlowError, RunCancelled, SignalRefused, UnknownRun
+from coordinator.errors import (
+    Conflict,
+    EditRefused,
+    FlowError,
+    RunCancelled,
+    RunParked,
+    SignalRefused,
+    UnknownRun,
+)
 from coordinator.fallback import budget, cached, constant
 from coordinator.message import Message
 from coordinator.step import choice, compensate, delay, each, go_on, repeat, retrying, when
@@ -414,6 +422,104 @@ class TestBudget:
         given = order(amount=2, lines=[Line(sku="a"), Line(sku="b", pieces=2)])
         assert trail(running, made, given) == ["other", "other", "2"]
 
+    def test_failed_fallback(self, running: Coordinator) -> None:
+        """A fallback that fails is parked like any step, and its run with it: nothing else will take the place."""
+        broken = {"amount"}
+        failing = worked("other", lambda order: {"amount": 1 // (0 if broken else 1)})
+        made = flow(budget(self.slow("one", threading.Event()), within=self.LATE, fallback=failing))
+        run = running.start(made, order(amount=2))
+        assert run.wait(timeout=20) == "parked"
+        with pytest.raises(RunParked, match=r"1\.f\.1"):
+            run.result(timeout=0)
+        broken.clear()
+        [letter] = wait_until(
+            lambda: [one for one in running.dead_letters(run=run.id) if one.step == "1.f.1"],
+            description="there is a letter",
+        )
+        letter.replay()
+        assert run.result(timeout=20).trail == ["other"]
+
+    def test_late_step_where_the_fallback_failed(self, live_coordinator: Coordinator) -> None:
+        """Where the fallback has failed, the late outcome is all there is: the run goes on with it, and is parked no more."""
+        gate, further = threading.Event(), threading.Event()
+        failing = worked("other", lambda order: {"amount": 1 // 0})
+        last = worked("last", lambda order: {"amount": int(further.wait(5))})
+        made = flow(budget(self.slow("one", gate), within=self.LATE, fallback=failing) >> last)
+        run = live_coordinator.start(made, order(amount=1))
+        assert run.wait(timeout=20) == "parked"
+        gate.set()
+        wait_until(lambda: run.status() == "running", description="it goes on")
+        further.set()
+        assert run.result(timeout=20).trail == ["one", "last"]
+
+    def test_within_one_that_is_spent(self, running: Coordinator) -> None:
+        """Where a budget is spent, those within it are of no use any more: nothing stands in for their steps."""
+        failing = self.slow("one", threading.Event())
+        inner = budget(failing, within=self.LATE * 2, fallback=constant(order(trail=["inner"])))
+        outer = budget(inner, within=self.LATE, fallback=constant(order(trail=["outer"])))
+        run = running.start(flow(outer >> wait_for("approval", Approval)), order(amount=2))
+        wait_until(lambda: _waits(running, run), description="it goes on with the fallback")
+        threading.Event().wait(0 if running.settings.eager else self.LATE.total_seconds() * 2)
+        assert [entry["step"] for entry in run.history() if entry["kind"] == "fallback"] == ["1"]
+        assert run.cancel() == "cancelled"
+
+    def test_kept_by_each_budget(self, running: Coordinator) -> None:
+        """An outcome is kept for each budget that ends with it, signals too; what only stood in for one is not."""
+        age, broken = timedelta(minutes=5), set[str]()
+
+        def step(order: Order) -> dict[str, Any]:
+            if broken:
+                raise Permanent("it is broken")
+            return {}
+
+        nothing = constant(order(trail=["nothing"]))
+        zone = cached("amount", max_age=age, otherwise=nothing)
+        inner = budget(worked("one", step), within=self.LATE * 2, fallback=zone)
+        made = flow(budget(inner, within=self.LATE, fallback=zone))
+        assert running.start(made, order()).result(timeout=20).trail == ["one"]
+        broken.add("one")
+        run = running.start(made, order())
+        assert run.result(timeout=20).trail == ["one"]
+        assert [entry["step"] for entry in run.history() if entry["kind"] == "fallback"] == ["1"]
+        stood_in = budget(worked("one", step), within=self.LATE / 2, fallback=nothing)
+        bypass = choice(when(field("amount") > 100, worked("never")), otherwise=go_on)
+        other = flow(
+            budget(
+                stood_in >> bypass,
+                within=self.LATE,
+                fallback=cached("amount", max_age=age, otherwise=worked("x")),
+            )
+        )
+        before = running.engine.store.redis.keys("kept:*")
+        assert running.start(other, order()).result(timeout=20).trail == ["nothing"]
+        assert running.engine.store.redis.keys("kept:*") == before
+
+    def test_outstanding(self, running: Coordinator) -> None:
+        """What is left in a budget that was spent is outstanding for nobody: steps that come late, and parts of a join."""
+
+        class Both(Contract, name=f"steps.both-{next(_number)}", version=1):
+            left: Order
+            right: Order
+
+        @agent(f"steps.join-{next(_number)}")
+        def join(both: Both) -> Order:
+            return both.left
+
+        gate = threading.Event()
+        late = worked("late", lambda order: {"amount": int(running.settings.eager or gate.wait(5))})
+        body = parallel(left=worked("one"), right=self.slow("two", threading.Event())) >> join
+        stands_in = constant(order(trail=["other"]))
+        made = flow(
+            budget(body, within=self.LATE, fallback=stands_in)
+            >> budget(late, within=self.LATE, fallback=stands_in)
+        )
+        run = running.start(made, order(amount=2))
+        assert run.wait(timeout=20) == "completed"
+        gate.set()
+        for letter in running.dead_letters(run=run.id):
+            letter.replay()
+        wait_until(lambda: running.engine.store.outstanding() == {}, description="nothing is outstanding")
+
 
 class Approval(Contract, name="steps.approval", version=1):
     approved: bool
@@ -539,6 +645,54 @@ class TestSignals:
             run.signal("approval", Approval(approved=True, who=who))
         assert run.result(timeout=20).trail[1::2] == ["approved=True by ann", "approved=True by bob"]
 
+    def test_nothing_but_a_wait(self, running: Coordinator) -> None:
+        """A flow may be nothing but a wait."""
+        run = running.start(flow(wait_for("approval", Approval), input=Order), order())
+        run.signal("approval", self.YES)
+        assert run.result(timeout=20) == self.YES
+
+    def test_in_a_spent_budget(self, running: Coordinator) -> None:
+        """A wait in a budget that is spent takes no signal from those that still wait."""
+        first = budget(wait_for("approval", Approval), within=SOON, fallback=constant(self.NO))
+        made = flow(first >> wait_for("approval", Approval), input=Order)
+        run = running.start(made, order())
+        self.until_it_waits(running, run)
+        run.signal("approval", self.YES)
+        assert run.result(timeout=20) == self.YES
+
+    @pytest.mark.parametrize("before", [True, False])
+    def test_reached_when_its_budget_is_spent(self, live_coordinator: Coordinator, before: bool) -> None:
+        """Nor does one that is reached only after that, whether the signal comes before or then."""
+        gate, further = threading.Event(), threading.Event()
+        slow = worked("one", lambda order: {"amount": int(gate.wait(10))})
+        body = slow >> wait_for("approval", Approval)
+        hold = worked("two", lambda order: {"amount": int(further.wait(10))})
+        made = flow(
+            parallel(
+                left=budget(body, within=SOON, fallback=constant(self.NO)),
+                right=hold >> wait_for("approval", Approval),
+            ),
+            input=Order,
+        )
+        run = live_coordinator.start(made, order())
+
+        def told(kind: str, step: str) -> None:
+            wait_until(
+                lambda: any((entry["kind"], entry.get("step")) == (kind, step) for entry in run.history()),
+                description=f"{step} is {kind}",
+            )
+
+        told("fallback", "1.left.1")
+        if before:
+            run.signal("approval", self.YES)
+        gate.set()
+        told("settled", "1.left.1.b.1")
+        further.set()
+        told("settled", "1.right.1")
+        if not before:
+            run.signal("approval", self.YES)
+        assert run.result(timeout=20) == {"left": self.NO, "right": self.YES}
+
 
 def _waits(running: Coordinator, run: Run) -> bool:
     record = running.engine.store.run(run.id)
@@ -626,6 +780,7 @@ class TestCompensation:
         assert run.wait(timeout=20) == "parked"
         run.give_up()
         wait_until(lambda: run.status() == "parked", description="undoing is parked")
+        assert [what for _, what in running.engine.store.outstanding()] == ["steps.order/1"]
         broken.clear()
         [letter] = wait_until(
             lambda: [one for one in running.dead_letters(run=run.id) if one.row.step == "5.undo"],
@@ -1121,6 +1276,27 @@ class TestCurrent:
         assert run.current() == []
 
 
+class TestSkippedAndUndone:
+    def test_what_a_person_did_is_undone(self, running: Coordinator) -> None:
+        """A step whose outcome a person gave is undone like any other."""
+        undone: list[str] = []
+
+        @agent(f"steps.undo-{next(_number)}")
+        def undo(order: Order) -> Order:
+            undone.append(order.trail[-1])
+            return order
+
+        broken = worked("charge", lambda order: {"amount": 1 // order.amount})
+        run = running.start(flow(compensate(broken, by=undo) >> wait_for("go", Approval)), order())
+        assert run.wait(timeout=20) == "parked"
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        running.skip(letter, {"order": "o", "trail": ["by hand"]})
+        run.cancel(compensate=True)
+        assert run.wait(timeout=20) == "cancelled"
+        assert undone == ["by hand"]
+        assert not _waits(running, run)
+
+
 class TestPause:
     def test_nothing_begins_while_it_is_held(self, live_coordinator: Coordinator) -> None:
         """A held run finishes what it has begun and begins nothing further; resumed, it goes on to its end."""
@@ -1158,6 +1334,30 @@ class TestPause:
         assert run.cancel() == "cancelled"
         gate.set()
         assert run.resume() == "cancelled"
+
+    def test_parked(self, running: Coordinator) -> None:
+        """A parked step that is replayed while its run is held begins when that goes on."""
+        broken = {"two"}
+        failing = worked("two", lambda order: {"amount": 1 // (0 if broken else 1)})
+        run = running.start(flow(worked("one") >> failing >> worked("three")), order())
+        assert run.wait(timeout=20) == "parked"
+        run.pause()
+        broken.clear()
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        letter.replay()
+        assert run.wait(timeout=0.2) == "paused"
+        assert [entry["step"] for entry in run.history() if entry["kind"] == "settled"] == ["1"]
+        assert run.resume() in {"running", "completed"}
+        assert run.result(timeout=20).trail == ["one", "two", "three"]
+
+    def test_cancelled_when_parked_and_held(self, coordinator: Coordinator) -> None:
+        """What was held in eager mode is gone with its run."""
+        run = coordinator.start(flow(worked("one", lambda order: {"amount": 1 // 0})), order())
+        run.pause()
+        for letter in coordinator.dead_letters(run=run.id):
+            letter.replay()
+        assert run.cancel() == "cancelled"
+        assert coordinator.engine.store.outstanding() == {}
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache, reduce
-from itertools import count
 from operator import rshift
 from typing import Any
 
@@ -17,65 +14,80 @@ from coordinator import Flow, choice, delay, each, go_on, parallel, repeat, when
 from coordinator import field as of
 from coordinator.agent import Agent
 from coordinator.condition import Condition
-from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, parts, positions
-from tests.flows.interpreter import Json
-from tests.flows.universe import GATHERS, ITEMS, JOINS, OPEN, SHUT, WORKS, Behaviour, Story, Work
-
-_numbers = count(1)
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A flow, its input (without an id), how its agents do, and what is mended before each replay."""
-
-    step: Step
-    given: Json
-    behaviours: dict[str, Behaviour]
-    mending: tuple[frozenset[str], ...]
-
-    def begun(self) -> tuple[Flow, Json, Story]:
-        """The flow under a name that no other has, and with it the input and the story of a run."""
-        name = f"s{next(_numbers)}"
-        flow = Flow(f"flows.{name}", self.step, input=Work)
-        items = [{**item, "id": f"{name}.{item['id']}"} for item in self.given["items"]]
-        given = Work.from_data({**self.given, "id": name, "items": items}).to_data()
-        return flow, given, Story(name, self.behaviours, dict(_limits(self.step, "")))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """As hypothesis shows it."""
-        printer.text(repr(self))
-
-    def __repr__(self) -> str:
-        odd = {place: found for place, found in self.behaviours.items() if found != Behaviour()}
-        return f"\nflow:   {written(self.step)}\ngiven:  {self.given}\nagents: {odd}\nmended: {self.mending}"
+from coordinator.fallback import Budget, Constant, budget, cached, constant
+from coordinator.step import (
+    Compensate,
+    Step,
+    compensate,
+    positions,
+)
+from coordinator.waiting import WaitFor, wait_for
+from tests.flows.interpreter import SHORT
+from tests.flows.scenario import Operation, Scenario, nested
+from tests.flows.universe import (
+    GATHERS,
+    ITEMS,
+    JOINS,
+    NOBODY,
+    OPEN,
+    SHUT,
+    WORKS,
+    Behaviour,
+    Item,
+    Work,
+)
 
 
-def _limits(step: Step, prefix: str) -> Iterator[tuple[str, int]]:
-    """The limit of each list of items, by its place."""
-    for path, part in positions(step, prefix):
-        inner: list[tuple[str, Step]] = []
-        match part:
-            case Flow(step=within):
-                inner = [("", within)]
-            case Parallel(branches=branches):
-                inner = [(f"{name}.", branch) for name, branch in branches]
-            case Choice(cases=cases, otherwise=otherwise):
-                inner = [(f"c{number}.", within) for number, (_, within) in enumerate(cases, 1)]
-                inner += [("c0.", otherwise)] if otherwise else []
-            case Repeat(step=within):
-                inner = [("r*.", within)]
-            case Each(step=within, limit=limit):
-                inner = [("i*.", within)]
-                if limit is not None:
-                    yield path, limit
-        for name, within in inner:
-            yield from _limits(within, f"{path}.{name}")
+def _or_undone(agents: list[Agent], by: list[Agent]) -> st.SearchStrategy[Step]:
+    undone: st.SearchStrategy[Step] = st.builds(compensate, st.sampled_from(agents), by=st.sampled_from(by))
+    return st.one_of(st.sampled_from(agents), st.sampled_from(agents), undone)
 
 
-_agents = st.sampled_from(WORKS)
-_joins = st.sampled_from(JOINS)
-_gathers = st.sampled_from(GATHERS)
-_items = st.sampled_from(ITEMS)
+_agents = _or_undone(WORKS, WORKS)
+_joins = _or_undone(JOINS, WORKS)
+_gathers = _or_undone(GATHERS, WORKS)
+_items = _or_undone(ITEMS, ITEMS)
+_nothing = constant(Work(id=NOBODY, n=3, items=[Item(id=NOBODY, n=1), Item(id=NOBODY, n=2)]))
+_no_item = constant(Item(id=NOBODY, n=3))
+
+
+def _longer(depth: int) -> timedelta:
+    """Longer than everything inside."""
+    return (depth + 2) * timedelta(minutes=10)
+
+
+@st.composite
+def _budgets(
+    draw: st.DrawFn,
+    depth: int,
+    inner: st.SearchStrategy[Step],
+    taken: st.SearchStrategy[Step],
+    nothing: Constant,
+    *,
+    by: tuple[str, ...] = ("n",),
+    warm: bool = False,
+) -> Step:
+    """A step within a budget. A short one has no other short wait within: that would be a race."""
+    step, instead = draw(inner), draw(st.one_of(taken, st.just(nothing)))
+    lengths = [
+        part.within if isinstance(part, Budget) else part.timeout
+        for _, part in nested(step, "")
+        if isinstance(part, (Budget, WaitFor))
+    ]
+    short = SHORT not in lengths and draw(st.booleans())
+    kept = bool(by) and (warm or draw(st.sampled_from([False, False, True])))
+    fallback = cached(*by, max_age=timedelta(hours=1), otherwise=instead) if kept else instead
+    return budget(step, within=SHORT if short else _longer(depth), fallback=fallback)
+
+
+@cache
+@st.composite
+def _waits(draw: st.DrawFn, depth: int) -> Step:
+    """A wait for a signal, whose payload goes on; or it is kept beside what was there, and both are joined."""
+    name, keep = draw(st.sampled_from("yz")), draw(st.sampled_from([None, "x"]))
+    length = draw(st.sampled_from([None, SHORT, _longer(depth)]))
+    waits = wait_for(name, Work, keep=keep, timeout=length, otherwise=_nothing if length else None)
+    return waits >> draw(_joins) if keep else waits
 
 
 @cache
@@ -103,7 +115,7 @@ def _conditions() -> st.SearchStrategy[Condition]:
 def works(depth: int) -> st.SearchStrategy[Step]:
     """Steps that accept a work and emit one."""
     if depth == 0:
-        return _agents.map(lambda found: found)
+        return _agents
     inner = works(depth - 1)
     return st.one_of(
         _agents,
@@ -114,6 +126,9 @@ def works(depth: int) -> st.SearchStrategy[Step]:
         st.builds(repeat, inner, until=_conditions(), at_most=st.integers(1, 3)),
         inner.map(lambda step: Flow("flows.inner", step, input=Work)),
         st.tuples(_delays, inner).map(_chained),
+        _budgets(depth, inner, inner, _nothing),
+        _budgets(depth, inner, _agents, _nothing),
+        _waits(depth),
     )
 
 
@@ -142,9 +157,10 @@ def _branches(draw: st.DrawFn, depth: int, *, nested: bool = True) -> Step:
 
 
 @cache
-def _joined(depth: int, of_join: st.SearchStrategy[Agent] = _joins) -> st.SearchStrategy[Step]:
+def _joined(depth: int, of_join: st.SearchStrategy[Step] = _joins) -> st.SearchStrategy[Step]:
     """What may follow branches: an agent that joins them, here or within a flow, a delay, or branches again."""
     within = _joins.map(lambda agent: Flow("flows.inner-join", agent >> WORKS[0]))
+    in_time = _budgets(depth, of_join, of_join, _nothing, by=())
     again = st.tuples(
         st.dictionaries(st.sampled_from("xyz"), of_join, min_size=1, max_size=2).map(
             lambda branches: parallel(**branches)
@@ -155,6 +171,7 @@ def _joined(depth: int, of_join: st.SearchStrategy[Agent] = _joins) -> st.Search
         of_join,
         of_join,
         within if of_join is _joins else of_join,
+        in_time,
         again,
         st.tuples(_delays, of_join).map(_chained),
     )
@@ -169,7 +186,8 @@ def _gathered(depth: int) -> st.SearchStrategy[Step]:
 @st.composite
 def _lists(draw: st.DrawFn, depth: int) -> Step:
     """Each of the items of a work, as an item or as a work."""
-    body = draw(st.lists(_items, max_size=2))
+    one = st.one_of(_items, _items, _budgets(-1, _items, _items, _no_item))
+    body = draw(st.lists(one, max_size=2))
     chained: list[Step] = [*body]
     shut = draw(st.booleans())
     if not shut or not body or draw(st.booleans()):
@@ -202,50 +220,63 @@ _good = st.one_of(
     st.builds(Behaviour, st.just("flaky"), st.integers(1, 2), _halves),
 )
 _bad = st.builds(Behaviour, st.sampled_from(["broken", "exhausted"]), st.just(0), _halves)
+_held = st.builds(Behaviour, st.just("held"), st.just(0), _halves)
 _given_items = st.lists(
     st.fixed_dictionaries({"id": st.sampled_from("abc"), "n": st.integers(0, 9)}), max_size=4
 )
 _given = st.fixed_dictionaries(
     {"n": st.integers(0, 9), "note": st.sampled_from([None, "", "noted"]), "items": _given_items}
 )
+_simple = st.sampled_from(["skip", "signal", "release", "pause", "resume"]).map(Operation)
+_ending = st.sampled_from(["cancel", "compensate", "compensate", "give-up"]).map(Operation)
+_amid = st.sampled_from(["signals", "signals", "pause", "cancel", "compensate"]).map(Operation)
+
+
+def _holdable(place: str) -> bool:
+    """Held agents keep a thread each: so none that run in a list of lists."""
+    return not place.endswith(".undo") and place.count("i*") < 2
+
+
+@st.composite
+def _behaviours(draw: st.DrawFn, places: list[str]) -> dict[str, Behaviour]:
+    """Few agents fail, most of those that something stands in for."""
+    watched = [place for place in places if ".b." in place]
+    undoing = [place for place in places if place.endswith(".undo")]
+    broken: set[str] = set()
+    for some in filter(None, (places, watched, undoing)):
+        some_places = st.sets(st.sampled_from(some), max_size=2)
+        broken |= draw(st.one_of(some_places, st.just(set[str]())))
+    holdable = [place for place in watched or places if _holdable(place)]
+    held = draw(st.sets(st.sampled_from(holdable), max_size=1)) if holdable else set()
+    drawn = {place: _held if place in held else _bad if place in broken else _good for place in places}
+    return {place: draw(how) for place, how in drawn.items()}
+
+
+@st.composite
+def _operations(draw: st.DrawFn, failing: list[str]) -> tuple[Operation, ...]:
+    mend = st.frozensets(st.sampled_from(failing)) if failing else st.just(frozenset[str]())
+    some = st.one_of(_simple, _simple, st.builds(Operation, st.just("mend"), mend))
+    ending = draw(st.one_of(st.none(), _ending))
+    return (*draw(st.lists(some, max_size=3)), *([ending] if ending else []))
 
 
 @st.composite
 def scenarios(draw: st.DrawFn, depth: int = 3) -> Scenario:
     """Flows with all that belongs to a run of them."""
-    led = draw(st.lists(works(depth - 1), max_size=2))
-    step = _chained([*led, draw(endings(depth))])
+    led = draw(st.lists(st.one_of(_agents, works(depth - 1)), max_size=2))
+    warm = draw(st.sampled_from([False, False, False, True]))
+    if warm:  # what was kept is found where the input is the same: at the start
+        led = [draw(_budgets(depth, works(1), _agents, _nothing, warm=True)), *led]
+    asked = [wait_for("w", Work)] if draw(st.sampled_from([False, False, True])) else []
+    step = _chained([*led, draw(endings(depth)), *asked])
     places = [place.path for place in Flow("flows.drawn", step, input=Work).places()]
-    some_places = st.sets(st.sampled_from(places), min_size=1, max_size=3)
-    broken = draw(st.one_of(some_places, some_places, st.just(set[str]())))
-    behaviours = {place: draw(_bad if place in broken else _good) for place in places}
+    behaviours = draw(_behaviours(places))
+    if warm:
+        for first in [place for place in places if place.startswith("1.b.")][:1]:
+            behaviours[first] = draw(_bad)
+    tops = [path for path, part in positions(step) if isinstance(part, (Agent, Compensate))]
+    amid = draw(st.one_of(st.none(), st.tuples(st.sampled_from(tops), _amid))) if tops else None
+    if amid:
+        behaviours[amid[0]] = Behaviour()
     failing = sorted(place for place, found in behaviours.items() if found.fails)
-    some = draw(st.frozensets(st.sampled_from(failing))) if len(failing) > 1 else frozenset()
-    mending = (*([some] if some else []), frozenset(failing))
-    return Scenario(step, draw(_given), behaviours, mending)
-
-
-def written(step: Step | None) -> str:
-    """The flow as somebody would write it."""
-    return "go_on" if step is None else " >> ".join(map(_written, parts(step)))
-
-
-def _written(part: Step) -> str:
-    shown = repr(part)
-    match part:
-        case Agent(name=name):
-            shown = name.removeprefix("flows.")
-        case Flow(step=inner):
-            shown = f"Flow({written(inner)})"
-        case Parallel(branches=branches):
-            shown = f"parallel({', '.join(f'{name}={written(branch)}' for name, branch in branches)})"
-        case Choice(cases=cases, otherwise=otherwise):
-            asked = ", ".join(f"when({condition}, {written(inner)})" for condition, inner in cases)
-            shown = f"choice({asked}, otherwise={written(otherwise)})"
-        case Each(field=name, step=inner, into=into, limit=limit):
-            shown = f"each({name!r}, {written(inner)}, into={into!r}, limit={limit})"
-        case Repeat(step=inner, until=until, at_most=most):
-            shown = f"repeat({written(inner)}, until={until}, at_most={most})"
-        case Delay(wait=wait):
-            shown = f"delay({wait})"
-    return shown
+    return Scenario(step, draw(_given), behaviours, draw(_operations(failing)), amid, warm)

@@ -1,70 +1,131 @@
 """What a flow means, in plain Python: no message, no store, no worker. The engine is judged by this.
 
-It walks the flow as it is written and says what must have happened once everything that can run has run. An item of an
-:func:`~coordinator.step.each` with a limit begins when the item ``limit`` places before it is done: a parked item keeps
-its turn, and the others go on.
+It remembers what has happened in a run, by path. :meth:`Interpreter.rest` walks the flow as it is written, again and again,
+until nothing further happens; the operations in between change what is remembered. Everything that can run has run then:
+an item of an :func:`~coordinator.step.each` with a limit begins when the item ``limit`` places before it is done.
+
+Time. Budgets and timeouts of at most ``SHORT`` are spent while somebody waits, longer ones never are. Without a clock each
+is spent when nothing else can be done, the shorter one first: so while a short one has not been, none within it is.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
 
 from coordinator.agent import Agent
+from coordinator.fallback import Budget, Cached, Constant, Fallback
 from coordinator.flow import Flow
-from coordinator.step import Choice, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.waiting import WaitFor
+from tests.flows.memory import Done, Json, Memory, plain, static
 
-Json = dict[str, Any]
 Work = Callable[[Agent, str, Json], Json]
-"""What an agent makes of an input at the step of that path. Raises :class:`Broken` where it fails for good."""
+"""What an agent makes of an input at the step of that path. Raises :class:`Broken`, or :class:`AtWork`."""
+SHORT = timedelta(milliseconds=150)
 
 
 class Broken(Exception):
     """The agent fails at this step, however often it is tried."""
 
 
-class _Parked(Exception):
-    """Nothing comes out of here before a replay."""
+class AtWork(Exception):
+    """The agent has begun, and does not come back before somebody lets it."""
 
 
-@dataclass
-class Outcome:
-    """What has become of a run.
-
-    ``result`` is JSON data, None unless completed; ``settled`` counts (path, agent, input, output), the last two as JSON
-    text; ``parked`` has (path, agent, contract of its input); ``effects`` counts (agent, key), where the key is without
-    what sets its places in the flow apart.
-    """
-
-    status: str = "completed"
-    result: Any = None
-    settled: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
-    parked: set[tuple[str, str, str]] = field(default_factory=set)
-    effects: Counter[tuple[str, str]] = field(default_factory=Counter)
+class _Stuck(Exception):
+    """Nothing comes out of here before something else happens."""
 
 
-def interpret(flow: Flow, given: Json, work: Work) -> Outcome:
-    """What becomes of a run of ``flow`` that is started with ``given``, where its agents do ``work``."""
-    interpreter = _Interpreter(work)
-    try:
-        interpreter.outcome.result = interpreter.sequence(flow.step, "", given)
-    except _Parked:
-        interpreter.outcome.status = "parked"
-    return interpreter.outcome
+class Seen(Protocol):
+    """What was seen of a run, where the meaning of its flow leaves a choice."""
+
+    def spent(self, path: str) -> bool:
+        """Whether a budget was spent although its step would have come: a short one, on a busy machine."""
+
+    def in_time(self, path: str) -> bool:
+        """Whether the outcome of that step came before what could take its place, where both could come at once."""
+
+    def cached(self, path: str) -> Json | None:
+        """Which earlier outcome the budget fell back to, if any: several may be the last, at the same time."""
 
 
-def plain(value: Any) -> str:
-    """JSON values as text, the same for the same values."""
-    return json.dumps(value, sort_keys=True)
+class Interpreter:
+    """One run of ``flow``, started with ``given``, where its agents do ``work``. ``kept`` are the outcomes that earlier runs
+    of it have left for those who fall back to them."""
 
+    def __init__(
+        self, flow: Flow, given: Json, work: Work, seen: Seen, *, clock: bool, kept: set[tuple[str, str]]
+    ) -> None:
+        self.flow, self.given, self.work, self.seen, self.clock = flow, given, work, seen, clock
+        self.memory = Memory(kept=set(kept))
+        self.undo: dict[str, Agent] = {}
+        self._certain = dict(kept)
+        self._dead = False  # nothing further begins here: what has begun comes too late
+        self._frozen = False  # a shorter budget around this is not spent yet
+        self._last = ""  # whose outcome it is that goes on here,
+        self._good = True  # and not a fallback
 
-class _Interpreter:
-    def __init__(self, work: Work) -> None:
-        self.work = work
-        self.outcome = Outcome()
+    # Operations
+
+    def replay(self, path: str) -> None:
+        self.memory.parked.pop(path, None)
+
+    def skip(self, path: str, made: Json) -> None:
+        agent, _ = self.memory.parked.pop(path)
+        self.memory.settled[path] = Done(agent, "", made, "skipped")
+
+    def signal(self, name: str, payload: Json) -> None:
+        """The first one that waits for it takes it; where nobody does, it is kept for who will."""
+        waiting = min((path for path, wanted in self.memory.waits.items() if wanted == name), default=None)
+        if waiting is None:
+            self.memory.signals[name] = payload
+        else:
+            self._take(waiting, payload)
+
+    def pause(self) -> None:
+        self.memory.paused = True
+
+    def resume(self) -> None:
+        self.memory.paused = False
+
+    def cancel(self, *, compensate: bool, order: Sequence[str]) -> None:
+        """``order`` is the one in which steps were settled: those side by side may have been in any."""
+        memory = self.memory
+        memory.cancelled, memory.compensated, memory.paused = True, compensate, False
+        self._dead = True
+        memory.parked.clear()
+        memory.waits.clear()
+        if compensate:
+            done = [path for path in self.undo if path in memory.settled and path in order]
+            memory.undoing.append(sorted(done, key=order.index, reverse=True))
+
+    def rest(self) -> Memory:
+        """Let everything happen that can, and say what has."""
+        before = -1
+        while before != (before := self.memory.size):
+            try:
+                self._dead, self._frozen = self.memory.cancelled, False
+                made = self.sequence(self.flow.step, "", self.given)
+                if not self.memory.cancelled:
+                    self.memory.result = made
+            except _Stuck:
+                pass
+            self._dead = False
+            for chain in self.memory.undoing:
+                self._undo(chain)
+        return self.memory
+
+    def _undo(self, chain: list[str]) -> None:
+        try:
+            for path in chain:
+                self.agent(self.undo[path], f"{path}.undo", self.memory.settled[path].made)
+        except _Stuck:
+            pass
+
+    # Steps
 
     def sequence(self, step: Step, prefix: str, value: Json) -> Json:
         for path, part in positions(step, prefix):
@@ -74,67 +135,66 @@ class _Interpreter:
     def part(self, part: Step, path: str, value: Json) -> Json:
         match part:
             case Agent():
-                value = self.agent(part, path, value)
+                return self.agent(part, path, value)
+            case Compensate(step=Agent() as agent, by=Agent() as undo):
+                self.undo[path] = undo
+                return self.agent(agent, path, value)
             case Flow():
-                value = self.sequence(part.step, f"{path}.", value)
-            case Parallel():
-                value = self.parallel(part, path, value)
-            case Choice():
-                value = self.choice(part, path, value)
-            case Each():
-                value = self.each(part, path, value)
-            case Repeat():
-                value = self.repeat(part, path, value)
+                return self.sequence(part.step, f"{path}.", value)
             case Delay():
-                pass
-            case _:
-                raise TypeError(part)
-        return value
+                return value
+        means: Callable[[Any, str, Json], Json] = getattr(self, type(part).__name__.lower())
+        return means(part, path, value)
 
     def agent(self, agent: Agent, path: str, value: Json) -> Json:
+        memory, begun = self.memory, path in self.memory.hand
+        if path in memory.settled:
+            self._last, self._good = path, True
+            return memory.settled[path].made
+        if path in memory.parked or path in memory.effects or ((self._dead or memory.paused) and not begun):
+            raise _Stuck
         read = agent.accepts.from_data(value)
         try:
-            output = self.work(agent, path, read.to_data())
+            made = self.work(agent, path, read.to_data())
+        except AtWork:
+            memory.hand.add(path)
+            raise _Stuck from None
         except Broken:
-            self.outcome.parked.add((path, agent.name, str(agent.accepts.ref())))
-            raise _Parked from None
-        self.outcome.settled[path, agent.name, plain(read.to_data()), plain(output)] += 1
-        self.outcome.effects[agent.name, agent.idempotency_key(read, "")] += 1
-        return output
+            memory.failed.add(path)
+            memory.parked[path] = (agent.name, str(agent.accepts.ref()))
+            raise _Stuck from None
+        memory.hand.discard(path)
+        memory.effects[path] = (agent.name, agent.idempotency_key(read, ""))
+        if memory.result is not None:  # the run has ended meanwhile
+            memory.late.add(path)
+            raise _Stuck
+        memory.settled[path] = Done(agent.name, plain(read.to_data()), made)
+        if memory.compensated and path in self.undo:  # it was still at work
+            memory.undoing.append([path])
+        self._last, self._good = path, True
+        return made
 
     def parallel(self, parallel: Parallel, path: str, value: Json) -> Json:
-        made = {}
-        for name, branch in parallel.branches:
-            try:
-                made[name] = self.sequence(branch, f"{path}.{name}.", value)
-            except _Parked:
-                continue
-        if len(made) < len(parallel.branches):
-            raise _Parked
-        return made
+        made = {
+            name: self._tried(branch, f"{path}.{name}.", value, self._frozen)
+            for name, branch in parallel.branches
+        }
+        return _all(made)
 
     def choice(self, choice: Choice, path: str, value: Json) -> Json:
         for number, (condition, step) in enumerate(choice.cases, 1):
             if condition.holds(value):
                 return self.sequence(step, f"{path}.c{number}.", value)
-        if choice.otherwise is None:
-            return value
-        return self.sequence(choice.otherwise, f"{path}.c0.", value)
+        return value if choice.otherwise is None else self.sequence(choice.otherwise, f"{path}.c0.", value)
 
     def each(self, each: Each, path: str, value: Json) -> Json:
         items = value[each.field]
-        made: dict[int, Json] = {}
+        made: dict[int, Json | None] = {}
         for number, item in enumerate(items):
             before = number - (each.limit or len(items))
-            if before >= 0 and before not in made:
-                continue  # its turn does not come before that one is done
-            try:
-                made[number] = self.sequence(each.step, f"{path}.i{number}.", item)
-            except _Parked:
-                continue
-        if len(made) < len(items):
-            raise _Parked
-        return {each.into: [made[number] for number in range(len(items))]}
+            waits = before >= 0 and made[before] is None  # its turn does not come before that one is done
+            made[number] = None if waits else self._tried(each.step, f"{path}.i{number}.", item, self._frozen)
+        return {each.into: list(_all(made).values())}
 
     def repeat(self, repeat: Repeat, path: str, value: Json) -> Json:
         for number in range(1, repeat.at_most + 1):
@@ -142,3 +202,123 @@ class _Interpreter:
             if repeat.until.holds(value):
                 break
         return value
+
+    def waitfor(self, wait: WaitFor, path: str, value: Json) -> Json:
+        memory = self.memory
+        if path not in memory.taken:
+            if self._dead:
+                raise _Stuck
+            if wait.name in memory.signals:
+                self._take(path, memory.signals.pop(wait.name))
+            elif wait.otherwise is not None and wait.timeout is not None and self._fires(wait.timeout):
+                self._take(path, self._told(path, "constant", wait.otherwise.payload.to_data()))
+            else:
+                memory.waits[path] = wait.name
+                raise _Stuck
+        found = memory.taken[path]
+        self._good = path not in memory.fallbacks
+        return found if wait.keep is None else {wait.keep: value, wait.name: found}
+
+    def budget(self, budget: Budget, path: str, value: Json) -> Json:
+        memory, short = self.memory, budget.within <= SHORT
+        if path in memory.taken:
+            return self._too_late(budget, path, value)
+        if path in memory.spent:
+            return self._overdue(budget, path, value)
+        made = self._tried(budget.step, f"{path}.b.", value, self._frozen or short)
+        hurried = self.clock and short and self.seen.spent(path)
+        if made is not None and not hurried:
+            if self._good and not self._dead:
+                memory.kept.add((self._key(budget.fallback, path, value), plain(made)))
+            self._take(path, made)
+        elif self._fires(budget.within) or (hurried and not self._dead):
+            if self.clock:
+                memory.loose.add(f"{path}.b.")
+            memory.spent.add(path)
+            self._take(path, self._stands_in(budget.fallback, path, value))
+            self._good = False
+        else:
+            raise _Stuck
+        return memory.taken[path]
+
+    def _overdue(self, budget: Budget, path: str, value: Json) -> Json:
+        """It is spent, and nothing could take its place then: now it is whoever comes first."""
+        made = self._tried(budget.step, f"{path}.b.", value, self._frozen)
+        last, good, instead = self._last, self._good, _otherwise(budget.fallback)
+        assert isinstance(instead, Step)
+        other = self._tried(instead, f"{path}.f.", value, self._frozen)
+        if made is None and other is None:
+            raise _Stuck
+        self.memory.loose |= {f"{path}.b.", f"{path}.f."}
+        first = made if other is None or (made is not None and self.seen.in_time(last)) else other
+        assert first is not None
+        self._good = good and first is made
+        if self._good and not self._dead:
+            self.memory.kept.add((self._key(budget.fallback, path, value), plain(first)))
+        self._take(path, first)
+        return first
+
+    def _stands_in(self, fallback: Fallback, path: str, value: Json) -> Json:
+        if isinstance(fallback, Cached):
+            key = self._key(fallback, path, value)
+            found = self.seen.cached(path)
+            if found is None and key in self._certain:
+                found = json.loads(self._certain[key])
+            if found is not None:
+                self.memory.relied.add((key, plain(found)))
+                return self._told(path, "cache", found)
+        instead = _otherwise(fallback)
+        if isinstance(instead, Constant):
+            return self._told(path, "constant", instead.payload.to_data())
+        return self.sequence(instead, f"{path}.f.", value)
+
+    def _too_late(self, budget: Budget, path: str, value: Json) -> Json:
+        """Something has come back from it: who is still at work comes late, and whoever has not begun does not."""
+        dead, self._dead = self._dead, True
+        for name, step in (("b", budget.step), ("f", _otherwise(budget.fallback))):
+            if isinstance(step, Step) and (name == "b" or path in self.memory.spent):
+                made = self._tried(step, f"{path}.{name}.", value, self._frozen)
+                if made not in (None, self.memory.taken[path]) and not self.memory.cancelled:
+                    self.memory.late.add(self._last)
+        self._dead = dead
+        return self.memory.taken[path]
+
+    def _take(self, path: str, value: Json) -> None:
+        """The place is taken: nothing in it waits any more."""
+        self.memory.taken[path] = value
+        self.memory.waits.pop(path, None)
+        for waiting in (self.memory.parked, self.memory.waits):
+            for one in [one for one in waiting if one.startswith((f"{path}.b.", f"{path}.f."))]:
+                if not one.endswith(".undo"):
+                    del waiting[one]
+
+    def _told(self, path: str, kind: str, value: Json) -> Json:
+        self.memory.fallbacks[path] = (kind, plain(value))
+        return value
+
+    def _fires(self, length: timedelta) -> bool:
+        return not (self._frozen or self._dead) and (not self.clock or length <= SHORT)
+
+    def _key(self, fallback: Fallback, path: str, value: Json) -> str:
+        by = fallback.by if isinstance(fallback, Cached) else ()
+        return plain([static(path), [value.get(name) for name in by]])
+
+    def _tried(self, step: Step, prefix: str, value: Json, frozen: bool) -> Json | None:
+        before, self._frozen = self._frozen, frozen
+        try:
+            return self.sequence(step, prefix, value)
+        except _Stuck:
+            return None
+        finally:
+            self._frozen = before
+
+
+def _otherwise(fallback: Fallback) -> Constant | Step:
+    return fallback.otherwise if isinstance(fallback, Cached) else fallback
+
+
+def _all(made: dict[Any, Json | None]) -> dict[Any, Json]:
+    found = {name: one for name, one in made.items() if one is not None}
+    if len(found) < len(made):
+        raise _Stuck
+    return found

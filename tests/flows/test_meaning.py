@@ -13,8 +13,9 @@ from config.settings import Settings
 from coordinator import Coordinator
 from coordinator.message import Message
 from coordinator.service import Service
-from tests.flows.generated import Scenario, scenarios
-from tests.flows.judging import idle, judge
+from tests.flows.generated import scenarios
+from tests.flows.judging import in_hand, judge
+from tests.flows.scenario import Scenario
 from tests.flows.universe import AGENTS
 
 FLOWS = int(os.environ.get("FLOWS", "300"))
@@ -82,7 +83,7 @@ def test_every_message_twice(stuttering: Coordinator, scenario: Scenario) -> Non
 @given(scenario=scenarios())
 def test_embedded(embedded: Coordinator, scenario: Scenario) -> None:
     """And with worker threads, where parallel steps are parallel, and waits are waited for."""
-    judge(embedded, scenario, timeout=_TIMEOUT, idle=idle)
+    judge(embedded, scenario, timeout=_TIMEOUT, idle=in_hand)
 
 
 def _drain(coordinator: Coordinator) -> None:

@@ -21,11 +21,16 @@ from pydantic import Field
 from contracts import Contract, Key
 from coordinator import Context, Permanent, Retry, Transient, agent
 from coordinator.agent import Agent
-from tests.flows.interpreter import Broken, Json, plain
+from tests.flows.interpreter import AtWork, Broken
+from tests.flows.memory import Json, plain, static
 
 ATTEMPTS = 3
 _RETRY = Retry(attempts=ATTEMPTS, backoff=timedelta(milliseconds=1), factor=1, jitter=0)
 _MOST_ITEMS = 4
+NOBODY = "absent"
+"""The id of what comes from nobody's input, such as a constant: it is no key."""
+WARM = "w"
+"""Ends the names of stories that leave outcomes for others. Those are no keys either, or they would be the others' too."""
 
 
 class Item(Contract, name="flows.item", version=1):
@@ -43,7 +48,7 @@ class Work(Contract, name="flows.work", version=1):
     items: list[Item] = Field(default_factory=list)
 
 
-_ABSENT = Work(id="absent", n=0)
+_ABSENT = Work(id=NOBODY, n=0)
 
 
 class Listed(Contract):
@@ -74,8 +79,9 @@ class Joined(Inner, name="flows.joined", version=1):
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How an agent does at one place of a flow: ``ok``, ``slow``, ``flaky`` (the first ``times`` attempts fail),
-    ``broken`` or ``exhausted`` (every attempt does, until mended). ``only``: for inputs whose n is odd, or even."""
+    """How an agent does at one place of a flow: ``ok``, ``slow``, ``flaky`` (the first ``times`` attempts fail), ``held``
+    (it does not come back before it is let go), ``broken`` or ``exhausted`` (every attempt fails, until mended). ``only``:
+    for inputs whose n is odd, or even."""
 
     kind: str = "ok"
     times: int = 0
@@ -91,19 +97,25 @@ class Behaviour:
 
 @dataclass
 class Story:
-    """How the agents do in one run: by place, with what is mended.
+    """How the agents do in one run: by place, with what is ``mended``, and who was ``let_go``. Without a clock nobody holds.
 
-    ``effects`` counts by agent and key. ``crowded`` has the lists of which more items than ``limits`` allows (by place)
-    were worked on at a time.
+    ``effects`` counts by path, agent and key. ``amid`` has what is done to the run while an agent is at work, by path.
+    ``crowded`` has the lists of which more items than ``limits`` allows (by place) were worked on at a time. ``hand`` has
+    who is held now.
     """
 
     name: str
     behaviours: dict[str, Behaviour]
     limits: dict[str, int] = field(default_factory=dict)
-    mended: frozenset[str] = frozenset()
-    effects: Counter[tuple[str, str]] = field(default_factory=Counter)
+    clock: bool = False
+    mended: set[str] = field(default_factory=set)
+    let_go: set[str] = field(default_factory=set)
+    amid: dict[str, Callable[[str], None]] = field(default_factory=dict)
+    effects: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     crowded: set[str] = field(default_factory=set)
+    hand: set[str] = field(default_factory=set)
     _working: Counter[str] = field(default_factory=Counter)
+    _gate: threading.Condition = field(default_factory=threading.Condition)
 
     @contextmanager
     def working(self, path: str) -> Iterator[None]:
@@ -125,32 +137,48 @@ class Story:
     def behaviour(self, path: str, data: Json) -> Behaviour:
         place = static(path)
         found = self.behaviours.get(place, Behaviour())
-        return Behaviour() if not found.applies(data) or (found.fails and place in self.mended) else found
+        well = (
+            not found.applies(data)
+            or (found.fails and place in self.mended)
+            or (found.kind == "held" and (place in self.let_go or not self.clock))
+        )
+        return Behaviour() if well else found
 
     def work(self, agent: Agent, path: str, data: Json) -> Json:
         """What the interpreter takes an agent for."""
-        if self.behaviour(path, data).fails:
+        behaviour = self.behaviour(path, data)
+        if behaviour.fails:
             raise Broken
+        if behaviour.kind == "held":
+            raise AtWork
         return made(agent.name, data, self.name)
+
+    def hold(self, path: str) -> None:
+        """Come back when somebody lets go."""
+        with self._gate:
+            self.hand.add(path)
+            let_go = self._gate.wait_for(lambda: static(path) in self.let_go, timeout=60)
+            self.hand.discard(path)
+        assert let_go, f"nobody has let {path} go"
+
+    def release(self, places: set[str]) -> None:
+        with self._gate:
+            self.let_go |= places
+            self._gate.notify_all()
 
 
 STORIES: dict[str, Story] = {}
 _lock = threading.Lock()
 
 
-def static(path: str) -> str:
-    """The place in the flow that a step of a run belongs to: ``4.i2.1`` is at ``4.i*.1``."""
-    words = path.split(".")
-    return ".".join(f"{word[0]}*" if word[0] in "ir" and word[1:].isdigit() else word for word in words)
-
-
 def made(name: str, data: Json, story: str) -> Json:
     """What the agent of that name makes of ``data``."""
     digest = hashlib.sha256(f"{name} {plain(data)}".encode()).hexdigest()
     number, kind = int(digest[:8], 16), name.removeprefix("flows.").rstrip("0123456789")
+    given = data.get("id", "")
+    own = given if given.split(".")[0] == story else story
     if kind in {"item", "shut"}:
-        return {"id": data["id"], "n": number % 10, "trace": digest[:8]}
-    own = story if kind in {"join", "gather"} else data["id"]
+        return {"id": own, "n": number % 10, "trace": digest[:8]}
     items = data["items"] if kind == "work" else _items(own, digest, number % _MOST_ITEMS)
     return {
         "id": own,
@@ -173,19 +201,26 @@ def _items(own: str, digest: str, count: int) -> list[Json]:
 def _agent(name: str, accepts: type[Contract], emits: type[Contract]) -> Agent:
     def run(payload: Any, context: Context) -> Any:
         story = STORIES[context.flow]
+        data = payload.to_data()
+        if story.behaviour(context.step, data).kind == "held":
+            story.hold(context.step)  # what stands in for it lets the next item begin
+            return emits.from_data(work(data, story, context))
         with story.working(context.step):
-            return emits.from_data(work(payload.to_data(), story, context))
+            return emits.from_data(work(data, story, context))
 
     def work(data: Json, story: Story, context: Context) -> Json:
         behaviour = story.behaviour(context.step, data)
         if behaviour.kind == "slow":
             time.sleep(0.003)
+        meanwhile = story.amid.pop(context.step, None)
+        if meanwhile:
+            meanwhile(context.run_id)
         if behaviour.kind == "broken":
             raise Permanent("broken")
         if behaviour.kind == "exhausted" or context.attempt <= behaviour.times:
             raise Transient("not now")
         with _lock:
-            story.effects[context.agent, context.idempotency_key] += 1
+            story.effects[context.step, context.agent, context.idempotency_key] += 1
         return made(name, data, story.name)
 
     run.__annotations__ = {"payload": accepts, "context": Context, "return": emits}
@@ -196,7 +231,8 @@ def _agent(name: str, accepts: type[Contract], emits: type[Contract]) -> Agent:
 def _key(payload: Any) -> str | None:
     """The id of a work or an item, or the first one within."""
     if isinstance(payload, (Work, Item)):
-        return None if payload is _ABSENT or payload.id == "absent" else payload.id
+        first = payload.id.split(".")[0]
+        return None if first == NOBODY or first.endswith(WARM) else payload.id
     parts = [getattr(payload, name) for name in type(payload).model_fields]
     flat = [one for part in parts for one in (part if isinstance(part, list) else [part])]
     return next(filter(None, map(_key, flat)), None)

@@ -11,13 +11,14 @@ from hypothesis import Phase, given, settings
 from coordinator import Coordinator
 from coordinator.embedded.worker import EmbeddedWorker
 from coordinator.service import Service
-from tests.flows.generated import Scenario, scenarios
-from tests.flows.judging import idle, judge
+from tests.flows.generated import scenarios
+from tests.flows.judging import in_hand, judge
+from tests.flows.scenario import Scenario
 from tests.flows.universe import AGENTS
 from tests.servers import Servers
 from tests.workers import open_installation
 
-FLOWS = int(os.environ.get("FLOWS", "300")) // 6
+FLOWS = int(os.environ.get("FLOWS", "300")) // 10
 """How many flows are run, beside those without servers."""
 _TIMEOUT = 30.0  # seconds
 
@@ -54,4 +55,4 @@ def serving(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @given(scenario=scenarios())
 def test_on_servers(serving: Coordinator, scenario: Scenario) -> None:
     """On real servers: the same status, result, steps, parked steps and effects as the interpreter says; after replays too."""
-    judge(serving, scenario, timeout=_TIMEOUT, idle=idle)
+    judge(serving, scenario, timeout=_TIMEOUT, idle=in_hand)

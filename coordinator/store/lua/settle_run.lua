@@ -33,7 +33,9 @@ if ARGV[7] ~= '1' then
     if not fact and status ~= 'running' and status ~= 'compensating' then return {'again', '', '', 'waiting'} end
   elseif settled or ended or fence < floor or stale then
     tell(ARGV[11])
-    return {'late', '', '', (settled or ended) and '' or 'fenced'}
+    if not settled and not ended then return {'late', '', '', 'fenced'} end
+    if redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. step) == 1 then redis.call('HINCRBY', run, 'open', -1) end
+    return {'late', '', '', ''}
   else
     redis.call('HSET', run, 's:' .. step, record, 'n:' .. step, ARGV[2])
     redis.call('HDEL', run, 'f:' .. step, 'r:' .. step, 'h:' .. step, 'd:' .. step)
@@ -80,18 +82,19 @@ end
 
 local mark = ''
 
--- Where the first to arrive is all there is: whether this is it. A fallback leaves its mark, and nothing in it is parked.
+-- Where the first to arrive is all there is: whether this is it. A fallback leaves its mark. Nothing in there is parked then.
 local function first(join)
   local place, text = 'j:' .. join.path .. '.one', schemas .. '\n' .. data
   if redis.call('HSETNX', run, place, text) == 1 then
     redis.call('PEXPIRE', run, ARGV[8])
     if ARGV[7] == '1' then tell(ARGV[4]) end
     redis.call('HDEL', run, 'w:' .. join.path)
-    if join.mark ~= '' then
-      redis.call('HSET', run, 'm:' .. join.path, join.mark)
-      local within = 'p:' .. join.path .. '.b.'
+    if join.mark ~= '' then redis.call('HSET', run, 'm:' .. join.path, join.mark) end
+    if tonumber(redis.call('HGET', run, 'parked') or '0') > 0 then
+      local step, instead = 'p:' .. join.path .. '.b.', 'p:' .. join.path .. '.f.'
       for _, field in ipairs(redis.call('HKEYS', run)) do
-        if string.sub(field, 1, #within) == within then
+        local start = string.sub(field, 1, #step)
+        if start == step or start == instead then
           redis.call('HDEL', run, field)
           redis.call('HINCRBY', run, 'parked', -1)
         end
@@ -187,6 +190,7 @@ elseif ARGV[6] == '1' then
   local fields = redis.call('HKEYS', run)
   for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
+    if kind == 'j:' then redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. field) end  -- it waited in a budget that was spent
     if kind == 'j:' or kind == 'f:' or kind == 'e:' or kind == 'm:' or kind == 'i:' or kind == 'r:' or kind == 'h:' or kind == 'd:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
   end
   redis.call('HSET', run, 'status', 'completed', 'result', schemas .. '\n' .. data)

@@ -5,12 +5,22 @@ local run, name = KEYS[1], ARGV[1]
 local status = redis.call('HGET', run, 'status')
 if status ~= 'running' and status ~= 'scheduled' then return {status or '', ''} end
 
+-- Whether a budget around a step that waits is spent, so that it waits no more
+local function over(scopes)
+  if type(scopes) ~= 'table' then return false end
+  for _, scope in ipairs(scopes) do
+    if redis.call('HEXISTS', run, 'j:' .. scope .. '.one') == 1 then return true end
+  end
+  return false
+end
+
 -- The first step that waits for this signal, by its path
 local path, follows
 for _, field in ipairs(redis.call('HKEYS', run)) do
   if string.sub(field, 1, 2) == 'w:' then
     local text = redis.call('HGET', run, field)
-    if cjson.decode(text).signal == name and (not path or field < path) then path, follows = field, text end
+    local wait = cjson.decode(text)
+    if wait.signal == name and (not path or field < path) and not over(wait.scopes) then path, follows = field, text end
   end
 end
 local known, owner = redis.call('HGET', run, 'g:' .. name), redis.call('HGET', run, 'o:' .. name)

@@ -1,0 +1,106 @@
+"""What has become of a run, as one sees it from outside."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from contracts import Contract
+from coordinator import Run
+from coordinator.store.store import Store
+from tests.flows.memory import Done, Json, plain
+from tests.flows.universe import WARM, Story
+
+_DONE = {"settled", "skipped"}
+_OPERATED = {"paused", "resumed", "cancelled", "given-up", "signalled", "refused", "skipped"}
+_KINDS = {"started", "retried", "parked", "replayed", "late", "fallback"} | _DONE | _OPERATED
+
+
+@dataclass
+class Observed:
+    """What has become of a run, by its record, its history, its letters and what its agents have done."""
+
+    status: str
+    result: Any
+    waits: dict[str, str]
+    marked: set[str]
+    parked: dict[str, tuple[str, str]]
+    effects: dict[str, tuple[str, str]]
+    settled: dict[str, Done] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+    late: set[str] = field(default_factory=set)
+    fallbacks: dict[str, tuple[str, str]] = field(default_factory=dict)
+    operated: Counter[str] = field(default_factory=Counter)
+    begun: set[str] = field(default_factory=set)
+    order: list[str] = field(default_factory=list)
+    ended: int | None = None
+
+    def spent(self, path: str) -> bool:
+        return path in self.fallbacks or any(one.startswith(f"{path}.f.") for one in self.begun)
+
+    def cached(self, path: str) -> Json | None:
+        kind, text = self.fallbacks.get(path, ("", ""))
+        found: Json | None = None if kind != "cache" else _parsed(text)
+        return found
+
+
+def observed(store: Store, run: Run, story: Story) -> Observed:
+    """What has become of ``run``. Asserts what holds at any time."""
+    assert not story.crowded, "more items at a time than the limit"
+    effects = Counter((agent, key) for _, agent, key in story.effects.elements())
+    assert not effects or max(effects.values()) == 1, "an effect was taken twice under one key"
+    history = run.history()
+    record = store.run(run.id)
+    assert record is not None
+    assert {entry["kind"] for entry in history} <= _KINDS
+    status = run.status()
+    seen = Observed(
+        status,
+        _data(run.result(0)) if status == "completed" else None,
+        {path: name for path, _, name in (wait.partition(" ") for wait in record.waits)},
+        set(record.parked),
+        {letter.step: (letter.agent, letter.contract) for letter in run.letters()},
+        {path: (agent, _own(key, story)) for path, agent, key in story.effects},
+    )
+    for entry in history:
+        kind, path = entry["kind"], entry.get("step", "")
+        seen.begun.add(path)
+        if kind in _OPERATED:
+            seen.operated[kind] += 1
+        if kind in _DONE:
+            assert path not in seen.settled, f"step {path} was settled twice"
+            read = plain(entry["input"]) if kind == "settled" else ""
+            seen.settled[path] = Done(entry["agent"], read, entry["output"], kind)
+            seen.order.append(path)
+        elif kind == "parked":
+            seen.failed.add(path)
+        elif kind == "late":
+            seen.late.add(path)
+        elif kind == "fallback":
+            seen.fallbacks[path] = (entry["fallback"].split()[0], plain(entry["output"]))
+        elif kind in {"cancelled", "given-up"}:
+            seen.ended = len(seen.order)
+    return seen
+
+
+def _own(key: str, story: Story) -> str:
+    """The key that the agent derived; none where it had to take that of the message."""
+    given, _, _ = key.partition("#")
+    first = given.split(".")[0]
+    return given if first == story.name and not first.endswith(WARM) else ""
+
+
+def _parsed(text: str) -> Json:
+    found: Json = json.loads(text)
+    return found
+
+
+def _data(value: Any) -> Any:
+    """A result as JSON data."""
+    if isinstance(value, Contract):
+        return value.to_data()
+    if isinstance(value, list):
+        return [_data(item) for item in value]
+    return {name: _data(item) for name, item in value.items()} if isinstance(value, dict) else value

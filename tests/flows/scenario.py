@@ -1,0 +1,135 @@
+"""Scenarios: a flow, how its agents do, and what is done to a run of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from coordinator import Flow
+from coordinator.agent import Agent
+from coordinator.fallback import Budget, Cached, Constant, Fallback
+from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, parts, positions
+from coordinator.waiting import WaitFor
+from tests.flows.memory import Json
+from tests.flows.universe import Behaviour, Story, Work
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What somebody does to a run: ``mend`` (then everything parked is replayed), ``skip``, ``signal``, ``release``,
+    ``pause``, ``resume``, ``cancel``, ``compensate`` (cancel, and undo) or ``give-up``. ``places`` are what is mended."""
+
+    kind: str
+    places: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A flow, its input (without an id), how its agents do, and what is done to the run: in the middle of a step (by its
+    path), and then each time that the run has come to rest. ``warm``: another run of the flow has left its outcomes."""
+
+    step: Step
+    given: Json
+    behaviours: dict[str, Behaviour]
+    operations: tuple[Operation, ...] = ()
+    amid: tuple[str, Operation] | None = None
+    warm: bool = False
+
+    def begun(self) -> Flow:
+        """The flow under a name that no other has."""
+        return Flow(f"flows.s{next(_numbers)}", self.step, input=Work)
+
+    def told(self, name: str, *, well: bool = False, clock: bool = False) -> tuple[Json, Story]:
+        """The input and the story of a run; ``well``: all agents do well."""
+        items = [{**item, "id": f"{name}.{item['id']}"} for item in self.given["items"]]
+        given = Work.from_data({**self.given, "id": name, "items": items}).to_data()
+        limits = {place: part.limit for place, part in nested(self.step, "") if isinstance(part, Each)}
+        known = {place: limit for place, limit in limits.items() if limit is not None}
+        return given, Story(name, {} if well else self.behaviours, known, clock)
+
+    def sole_signals(self) -> list[str]:
+        """The signals that one step alone waits for, one time after the other: it is clear who gets them."""
+        waits = [(place, part.name) for place, part in nested(self.step, "") if isinstance(part, WaitFor)]
+        names = Counter(name for _, name in waits)
+        return sorted({name for place, name in waits if names[name] == 1 and "i*" not in place})
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """As hypothesis shows it."""
+        printer.text(repr(self))
+
+    def __repr__(self) -> str:
+        odd = {place: found for place, found in self.behaviours.items() if found != Behaviour()}
+        done = [self.amid, *self.operations]
+        return f"\nflow:   {written(self.step)}\ngiven:  {self.given}\nagents: {odd}\ndone:   {done}\nwarm:   {self.warm}"
+
+
+def nested(step: Step, prefix: str) -> Iterator[tuple[str, Step]]:
+    """Every part of a flow, by its place."""
+    for path, part in positions(step, prefix):
+        yield path, part
+        inner: list[tuple[str, object]] = []
+        match part:
+            case Flow(step=within):
+                inner = [("", within)]
+            case Parallel(branches=branches):
+                inner = [(f"{name}.", branch) for name, branch in branches]
+            case Choice(cases=cases, otherwise=otherwise):
+                inner = [(f"c{number}.", within) for number, (_, within) in enumerate(cases, 1)]
+                inner.append(("c0.", otherwise))
+            case Repeat(step=within):
+                inner = [("r*.", within)]
+            case Each(step=within):
+                inner = [("i*.", within)]
+            case Budget(step=within, fallback=fallback):
+                inner = [("b.", within)]
+                inner.append(("f.", fallback.otherwise if isinstance(fallback, Cached) else fallback))
+        for name, one in inner:
+            if isinstance(one, Step):
+                yield from nested(one, f"{path}.{name}")
+
+
+def written(step: Step | None) -> str:
+    """The flow as somebody would write it."""
+    return "go_on" if step is None else " >> ".join(map(_written, parts(step)))
+
+
+def _written(part: Step) -> str:
+    shown = repr(part)
+    match part:
+        case Agent(name=name):
+            shown = name.removeprefix("flows.")
+        case Flow(step=inner):
+            shown = f"Flow({written(inner)})"
+        case Parallel(branches=branches):
+            shown = f"parallel({', '.join(f'{name}={written(branch)}' for name, branch in branches)})"
+        case Choice(cases=cases, otherwise=otherwise):
+            asked = ", ".join(f"when({condition}, {written(inner)})" for condition, inner in cases)
+            shown = f"choice({asked}, otherwise={written(otherwise)})"
+        case Each(field=name, step=inner, into=into, limit=limit):
+            shown = f"each({name!r}, {written(inner)}, into={into!r}, limit={limit})"
+        case Repeat(step=inner, until=until, at_most=most):
+            shown = f"repeat({written(inner)}, until={until}, at_most={most})"
+        case Delay(wait=wait):
+            shown = f"delay({wait})"
+        case Compensate(step=inner, by=by):
+            shown = f"compensate({written(inner)}, by={written(by)})"
+        case Budget(step=inner, within=within, fallback=fallback):
+            shown = f"budget({written(inner)}, within={within}, fallback={_stood_in(fallback)})"
+        case WaitFor(name=name, keep=keep, timeout=timeout):
+            shown = f"wait_for({name!r}, keep={keep!r}, timeout={timeout})"
+    return shown
+
+
+def _stood_in(fallback: Fallback) -> str:
+    if isinstance(fallback, Cached):
+        return f"cached({', '.join(fallback.by)}, otherwise={_stood_in(fallback.otherwise)})"
+    return (
+        f"constant(id={fallback.payload.to_data()['id']!r})"
+        if isinstance(fallback, Constant)
+        else written(fallback)
+    )
