@@ -13,6 +13,7 @@ from contracts.contract import ContractRef, valid_name
 from contracts.errors import InvalidInput, InvalidManifest
 from contracts.schema import Schema
 from contracts.text import printable
+from contracts.topic import matches
 
 _BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 _QUEUE = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}\Z")
@@ -78,6 +79,10 @@ class Manifest:
         """The versions that its code is written in: the first of each that it accepts or emits."""
         both = (*self.accepts.items(), *self.emits.items())
         return tuple(dict.fromkeys(ContractRef(name, versions[0]) for name, versions in both))
+
+    def hears(self, name: str) -> bool:
+        """Whether events of the contract ``name`` come to it."""
+        return any(matches(pattern, name) for pattern in self.subscribes)
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as JSON values; :meth:`from_json` reads it."""

@@ -27,6 +27,7 @@ from coordinator.agent import Agent
 from coordinator.canvas import TIMER
 from coordinator.current import Current, current
 from coordinator.deadletters import Desk, Letter, somebody
+from coordinator.drawing.trace import Trace
 from coordinator.eager import EagerPublisher
 from coordinator.editing import Editing
 from coordinator.embedded.servers import EmbeddedEngine
@@ -54,6 +55,7 @@ from coordinator.service import Service
 from coordinator.skipping import skip
 from coordinator.starting import Starter
 from coordinator.store.store import Place, Record, RunRecord, waits_for_somebody
+from coordinator.tracer import Tracer
 
 _POLLS_TO_DOUBLE = 10
 _SHORTEST_PAUSE = 0.001
@@ -229,6 +231,14 @@ class Coordinator:
         found = {source: entry for source, entry in pending.items() if entry.get("run") == run}
         return list((self.journal.history(run) | found).values())
 
+    def trace(self, number: str) -> Trace:
+        """The whole story of a correlation id (of what :meth:`emit` gave, or of a run) as a tree: who emitted what, who heard
+        it, what is still open or parked.
+
+        Raises :class:`~coordinator.errors.UnknownRun` where neither Redis nor the journal has it.
+        """
+        return self._tracer.trace(number)
+
     # Dead letters
 
     def dead_letters(self, **filters: Any) -> list[Letter]:
@@ -276,6 +286,11 @@ class Coordinator:
                 "name the module that declares it in COORDINATOR_AGENTS",
             )
         return agent
+
+    @property
+    def _tracer(self) -> Tracer:
+        loaded = {**self._loaded_agents(), **self.engine.agents}
+        return Tracer(self.engine.store, self.journal, self.history, loaded.values())
 
     # What is loaded
 
@@ -364,6 +379,12 @@ class Coordinator:
         for agent in agents:
             if agent.patterns:
                 self.engine.publisher.subscribe(agent.name, agent.intake)
+
+    def _loaded_agents(self) -> Mapping[str, Agent]:
+        try:
+            return self.flows.agents
+        except CoordinationError:
+            return {}
 
     def _loaded_flow(self, name: str) -> Flow | None:
         try:

@@ -52,6 +52,11 @@ class RawLetter:
         return Place(_name(run, 200), _name(flow, 120), _name(step, 1000))
 
     @property
+    def event(self) -> str:
+        """The id of the event that an agent was to hear; empty where it is a step of a flow."""
+        return _name(self.headers.get("parent_id"), 200) if self.headers.get("handoff_event") else ""
+
+    @property
     def attempt(self) -> int:
         """Which attempt it was, from 1; 0 where it does not say."""
         retries = self.headers.get("retries")
@@ -114,7 +119,7 @@ class Desk:
         row = self._edited(self._row(raw, failure))
         if row.run and row.step:
             place = Place(row.run, row.flow, row.step)
-            status = self._engine.store.park(place, failure.fields(), parked_entry(place, failure))
+            status = self._engine.store.park(place, failure.fields(), parked_entry(place, failure, raw.event))
             if status == "settled":
                 self._pass_on(row)
             if status != "parked":

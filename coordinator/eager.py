@@ -12,10 +12,10 @@ from celery.app.trace import build_tracer
 from celery.states import FAILURE
 
 from config.topology import Intake
+from contracts.topic import matches
 from coordinator.canvas import TIMER
 from coordinator.deadletters import RawLetter
 from coordinator.message import Message, addressed
-from coordinator.subscription import matches
 from coordinator.task import Parked, read_body
 
 

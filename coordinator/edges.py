@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from contracts.contract import Contract
 from contracts.deployment import Deployed
+from contracts.topic import matches
 from contracts.versions import parts
 from coordinator.agent import Agent
 from coordinator.loading import Catalogue
@@ -21,7 +22,7 @@ class Edges:
 
 
 def contracts_of(catalogue: Catalogue) -> tuple[type[Contract], ...]:
-    """The contracts that agents accept and emit, and those in their fields, by name and version."""
+    """The contracts that agents accept and emit, as events too, and those in their fields, by name and version."""
     found = {contract for agent in catalogue.agents.values() for contract in _all_of(agent)}
     return tuple(
         sorted(found, key=lambda contract: (contract.ref(), contract.__module__, contract.__qualname__))
@@ -33,16 +34,26 @@ def edges_of(catalogue: Catalogue, name: str, deployed: Sequence[Deployed] = ())
     producers = [
         f"whoever starts {flow.name}" for flow in catalogue.flows.values() if _has(flow.accepts, name)
     ]
-    producers += [_named(catalogue, agent) for agent in catalogue.agents.values() if _has(agent.emits, name)]
+    producers += [
+        _named(catalogue, agent)
+        for agent in catalogue.agents.values()
+        if any(_has(contract, name) for contract in (agent.emits, *agent.events))
+    ]
     consumers = [_named(catalogue, agent) for agent in catalogue.agents.values() if _has(agent.accepts, name)]
+    consumers += [
+        f"{agent.name} (hears {pattern})"
+        for agent in catalogue.agents.values()
+        for pattern in agent.patterns
+        if pattern != name and matches(pattern, name)
+    ]
     there = [build.manifest for build in deployed if build.manifest.agent not in catalogue.agents]
     producers += [f"{made.agent} (deployed)" for made in there if name in made.emits]
-    consumers += [f"{made.agent} (deployed)" for made in there if name in made.accepts]
+    consumers += [f"{made.agent} (deployed)" for made in there if name in made.accepts or made.hears(name)]
     return Edges(tuple(dict.fromkeys(producers)), tuple(dict.fromkeys(consumers)))
 
 
 def _all_of(agent: Agent) -> Iterator[type[Contract]]:
-    for contract in (agent.accepts, agent.emits):
+    for contract in (agent.accepts, agent.emits, *agent.events):
         yield contract
         yield from parts(contract)
 

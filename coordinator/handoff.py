@@ -580,7 +580,8 @@ class Handoff:
         run = delivery.run
         if run and delivery.step:
             place = Place(run, delivery.flow, delivery.step)
-            status = self._store.park(place, failure.fields(), parked_entry(place, failure))
+            event = str(delivery.headers.get("parent_id") or "") if "event" in delivery.kwargs else ""
+            status = self._store.park(place, failure.fields(), parked_entry(place, failure, event))
             if status != "parked":
                 return Done(f"{status} run={run} step={delivery.step}")
         return Park(failure)
@@ -751,8 +752,8 @@ def _event(event: Contract) -> tuple[str, Any]:
     return event.ref().uri, event.to_data()
 
 
-def parked_entry(place: Place, failure: Failure) -> dict[str, Any]:
-    """The history entry of a parked step."""
+def parked_entry(place: Place, failure: Failure, event: str = "") -> dict[str, Any]:
+    """The history entry of a parked step; ``event`` is the id of the event that it was to hear."""
     return Entry(
         "parked",
         place.run,
@@ -763,6 +764,7 @@ def parked_entry(place: Place, failure: Failure) -> dict[str, Any]:
         attempt=failure.attempt,
         message=failure.message,
         read=failure.contract,
+        event=event,
         input=failure.payload,
         worker=failure.worker,
         error=f"{failure.kind}: {failure.error}: {failure.text}",

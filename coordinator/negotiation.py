@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from contracts import strictjson
 from contracts.contract import Contract, ContractRef
 from contracts.migration import versioned
+from contracts.topic import matches
 from contracts.versions import Versions
 from coordinator.course import digest
 from coordinator.store.store import Manifest, Record, Store
-from coordinator.subscription import matches
 
 _log = logging.getLogger(__name__)
 

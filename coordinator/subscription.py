@@ -10,6 +10,7 @@ from typing import Any, get_args, get_origin
 
 from contracts.contract import Contract
 from contracts.event import Event
+from contracts.topic import matches
 from contracts.versions import meet
 from coordinator.agent import Agent
 from coordinator.condition import Condition
@@ -140,19 +141,6 @@ def gather(
             remedy="name the field that holds how many there are, or give a function",
         )
     return Gather(into, fields, until, within, partial)
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether a contract's name fits a pattern, by the rules of AMQP's topic exchanges."""
-    return _fits(pattern.split("."), name.split("."))
-
-
-def _fits(pattern: list[str], words: list[str]) -> bool:
-    if not pattern:
-        return not words
-    if pattern[0] == "#":
-        return any(_fits(pattern[1:], words[start:]) for start in range(len(words) + 1))
-    return bool(words) and pattern[0] in ("*", words[0]) and _fits(pattern[1:], words[1:])
 
 
 def _subscription(

@@ -33,6 +33,7 @@ def manifest(
     return Manifest(
         agent=agent, build=build, queue=agent, accepts=sides["accepts"], emits=sides["emits"],
         fingerprints={**marks, **more.get("fingerprints", {})}, schemas={**shown, **more.get("schemas", {})},
+        subscribes=more.get("subscribes", ()),
     )  # fmt: skip
 
 

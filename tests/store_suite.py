@@ -732,8 +732,9 @@ class TestSignals:
         store.start(FIRST, key="k", content="c", first="[]")
         store.start(OTHER, key="o", content="c", first="[]")
         assert store.wait(FIRST, "2", "go", self.FOLLOWS) is None
+        waiting = {**self.FOLLOWS, "scopes": []}
         for verdict in ("accepted", "again"):
-            assert store.signal(FIRST.run, "go", self.RECORD, entry("signalled")) == (verdict, self.FOLLOWS)
+            assert store.signal(FIRST.run, "go", self.RECORD, entry("signalled")) == (verdict, waiting)
         assert store.signal(OTHER.run, "go", self.RECORD, entry("signalled", OTHER.run)) == ("accepted", None)
         for _ in range(2):
             assert store.wait(OTHER, "2", "go", self.FOLLOWS) == self.RECORD

@@ -9,13 +9,14 @@ from contracts.compatibility import Difference, Verdict
 from contracts.deployment.builds import Build
 from contracts.manifest import Manifest
 
-Rule = Literal["emits", "accepts", "rolling", "outstanding", "rollback", "fingerprint"]
+Rule = Literal["emits", "accepts", "rolling", "outstanding", "rollback", "fingerprint", "subscribers"]
 """What is asked of an edge.
 
 ``emits``: a consumer reads what the new build writes. ``accepts``: the new build reads what a producer writes.
 ``rolling``: while several builds of one consumer are deployed, there is one version that all of them read.
 ``outstanding``: the new build reads what was sent and is not settled. ``rollback``: a consumer that went back to its
-previous build reads what the new build writes. ``fingerprint``: a version is the same on both sides.
+previous build reads what the new build writes. ``fingerprint``: a version is the same on both sides. ``subscribers``: there is one version for all
+agents that hear an event, which is sent once to all of them.
 """
 
 

@@ -5,12 +5,13 @@ Any producer of a contract may feed any consumer of it, since flows are composed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from contracts.deployment import problems
 from contracts.deployment.builds import Build, Deployed, Outstanding
 from contracts.deployment.decision import Decision, Edge, Problem, Rule
 from contracts.deployment.order import in_order
+from contracts.event import Event, Nothing
 from contracts.manifest import Manifest
 
 
@@ -64,8 +65,9 @@ class _Judge:
                 consumers.setdefault(build.manifest.agent, []).append(build)
         for builds in consumers.values():
             self._emits_to(name, builds)
-        if not consumers:
-            self.notes.append(f"nobody is deployed that reads {name}")
+        self._heard_together(name, consumers)
+        if not consumers and name != Nothing.ref().name:
+            self._note_ears(name)
         for build in self.previous:
             if name in build.manifest.accepts:
                 self._edge("rollback", name, self.new, build.manifest, build)
@@ -77,7 +79,10 @@ class _Judge:
         readers = [self.new, *(build.manifest for build in beside)]
         for build in producers:
             self._edge("accepts", name, build.manifest, self.new, build, readers, beside)
-        if not producers:
+        if self.new.hears(name):
+            for build in producers:
+                self._heard_with_others(name, build, readers)
+        if not producers and name != Event.ref().name:
             self.notes.append(f"nobody is deployed that writes {name}")
 
     def outstanding(self, found: Outstanding) -> None:
@@ -100,6 +105,45 @@ class _Judge:
             return
         for build in builds:
             self._edge("emits", name, self.new, build.manifest, build, readers)
+
+    def _heard_together(self, name: str, consumers: Mapping[str, Sequence[Deployed]]) -> None:
+        """An event is sent once: several agents that hear it need one version in common."""
+        hearing = {
+            agent: [build for build in builds if build.manifest.hears(name)]
+            for agent, builds in consumers.items()
+        }
+        builds = [build for some in hearing.values() for build in some]
+        if sum(map(bool, hearing.values())) < 2 or not self._each_reads(self.new, name, builds):
+            return
+        readers = [build.manifest for build in builds]
+        if negotiated(self.new.emits[name], _read(name, readers)) is None:
+            self.problems.append(problems.scattered(name, self.new, readers, builds[-1]))
+
+    def _heard_with_others(self, name: str, producer: Deployed, own: Sequence[Manifest]) -> None:
+        """The same for an event that the new build hears: together with the other agents that hear it."""
+        writes = producer.manifest.emits[name]
+        others = [
+            build for build in self.others if name in build.manifest.accepts and build.manifest.hears(name)
+        ]
+        readers = [*own, *(build.manifest for build in others)]
+        fine = negotiated(writes, _read(name, own)) is not None and self._each_reads(
+            producer.manifest, name, others
+        )
+        if others and fine and negotiated(writes, _read(name, readers)) is None:
+            self.problems.append(problems.scattered(name, producer.manifest, readers, producer))
+
+    def _each_reads(self, writer: Manifest, name: str, builds: Sequence[Deployed]) -> bool:
+        """Whether each agent, with all of its builds, reads something that the writer writes; else that is told already."""
+        agents = {build.manifest.agent for build in builds}
+        own = ([build.manifest for build in builds if build.manifest.agent == agent] for agent in agents)
+        return all(negotiated(writer.emits[name], _read(name, readers)) is not None for readers in own)
+
+    def _note_ears(self, name: str) -> None:
+        """Nobody reads it; but those that hear whatever fits a pattern may."""
+        ears = sorted({build.manifest.agent for build in self.others if build.manifest.hears(name)})
+        self.notes.extend(f"{ear} hears {name} by a pattern, and reads any version of it" for ear in ears)
+        if not ears:
+            self.notes.append(f"nobody is deployed that reads {name}")
 
     def _edge(
         self,

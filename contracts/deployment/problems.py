@@ -47,6 +47,20 @@ def apart(name: str, writer: Manifest, readers: Sequence[Manifest], beside: Sequ
     )  # fmt: skip
 
 
+def scattered(name: str, writer: Manifest, readers: Sequence[Manifest], other: Deployed) -> Problem:
+    """``readers``, builds of several agents, all hear the same event, and no version that is written is read by all."""
+    writes = writer.emits[name]
+    outsider = next((reader for reader in readers if writes[0] not in reader.accepts[name]), readers[-1])
+    said = (f"{Build.of(reader)} {_listed(name, reader.accepts[name])}" for reader in readers)
+    return _problem(
+        "subscribers", name, other, writes, other.manifest.accepts.get(name, readers[0].accepts[name]),
+        f"{Build.of(writer)} writes {_listed(name, writes)}, and an event is sent once, in a version that all who hear it "
+        f"read; there is none: {'; '.join(said)}",
+        f"let all of them read one version that {writer.agent} writes",
+        _compared(_written(writer, name), _read(outsider, name)),
+    )  # fmt: skip
+
+
 def unhandled(found: Outstanding, new: Manifest, known: Sequence[Deployed]) -> Problem:
     """The new build does not read what is still to be handled."""
     ref = found.contract

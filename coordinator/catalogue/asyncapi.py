@@ -17,7 +17,7 @@ from coordinator.catalogue.model import (
     Server,
     Version,
 )
-from coordinator.catalogue.traffic import BINDING, channels, identity, receives, refer, sends, starts
+from coordinator.catalogue.traffic import BINDING, channels, emits, identity, receives, refer, sends, starts
 
 Object = dict[str, Any]
 
@@ -42,7 +42,7 @@ def asyncapi(landscape: Landscape) -> Object:
         "defaultContentType": "application/json",
         "servers": {name: _server(server) for name, server in _named_servers(landscape)},
         "channels": channels(landscape),
-        "operations": {**receives(landscape), **starts(landscape), **senders},
+        "operations": {**receives(landscape), **starts(landscape), **senders, **emits(landscape)},
         "components": {"schemas": _schemas(landscape), "messages": _messages(landscape)},
         "x-agents": {agent.name: _agent(agent) for agent in landscape.agents},
         "x-contracts": {contract.name: _contract(contract) for contract in landscape.contracts},
@@ -131,6 +131,9 @@ def _contract(contract: ContractEntry) -> Object:
             {"agent": party.agent, "versions": list(party.versions), "within": str(party.within or "")}
             for party in contract.consumers
         ],
+        "emitters": [{"agent": party.agent, "versions": list(party.versions)} for party in contract.emitters],
+        "emitting": list(contract.emitting),
+        "hearers": [{"agent": hearing.agent, "pattern": hearing.pattern} for hearing in contract.hearers],
     }
 
 
@@ -147,6 +150,18 @@ def _agent(agent: AgentEntry) -> Object:
         "writes": list(agent.writes),
         "attempts": agent.attempts,
         "timeLimitSeconds": agent.time_limit,
+        "says": [str(ref) for ref in agent.says],
+        "hears": [
+            {
+                "pattern": hearing.pattern,
+                "contract": str(hearing.contract or ""),
+                "versions": list(hearing.versions),
+                "where": hearing.where,
+                "gathers": hearing.gathers,
+                "ordered": hearing.ordered,
+            }
+            for hearing in agent.hears
+        ],
     }
 
 

@@ -18,6 +18,7 @@ from contracts.versions import Versions, parts
 from coordinator.agent import Agent
 from coordinator.catalogue.course import course
 from coordinator.catalogue.fields import fields_of
+from coordinator.catalogue.hearing import emitters, emitting, hearers, hears, says
 from coordinator.catalogue.hiding import marked
 from coordinator.catalogue.model import (
     CHANGED,
@@ -57,10 +58,16 @@ def gather(catalogue: Catalogue, settings: Settings, published: Iterable[Entry] 
         agents=tuple(_agent(agent, flows, topology, reach) for agent in agents),
         flows=flows,
         queues=(
-            *(_queue(topology.queue(agent.name), agent.name) for agent in agents),
+            *(_queue(topology.queue(agent.name, agent.intake), agent.name) for agent in agents),
             _queue(topology.dead_letters, ""),
+            _queue(topology.unheard_events, "", "events that nobody hears"),
         ),
-        exchanges=tuple(map(_exchange, (topology.agents, topology.dead, topology.unroutable))),
+        exchanges=tuple(
+            map(
+                _exchange,
+                (topology.agents, topology.events, topology.dead, topology.unroutable, topology.unheard),
+            )
+        ),
         servers=servers(settings.broker_url),
     )
 
@@ -77,6 +84,8 @@ def _agent(agent: Agent, flows: tuple[FlowEntry, ...], topology: Topology, reach
         attempts=agent.retry.attempts,
         time_limit=None if agent.time_limit is None else agent.time_limit.total_seconds(),
         flows=tuple(flow.name for flow in flows if any(step.agent == agent.name for step in flow.steps)),
+        says=says(agent),
+        hears=hears(agent, reach),
     )
 
 
@@ -88,7 +97,7 @@ def _contracts(
     reach: Versions,
 ) -> tuple[ContractEntry, ...]:
     classes: dict[ContractRef, type[Contract]] = {}
-    used = [contract for agent in agents for contract in (agent.accepts, agent.emits)]
+    used = [contract for agent in agents for contract in (agent.accepts, agent.emits, *agent.events)]
     told = [contract for flow in loaded for contract in (flow.accepts, *flow.signals.values())]
     for contract in (*used, *told):
         for found in (contract, *parts(contract)):
@@ -97,7 +106,7 @@ def _contracts(
     for entry in published:
         entries[entry.ref.name].setdefault(entry.ref.version, entry)
     return tuple(
-        _contract(name, classes, entries.get(name, {}), agents, flows, reach)
+        _contract(name, classes, entries.get(name, {}), agents, loaded, flows, reach)
         for name in sorted({ref.name for ref in classes} | set(entries))
     )
 
@@ -107,6 +116,7 @@ def _contract(
     classes: Mapping[ContractRef, type[Contract]],
     entries: Mapping[int, Entry],
     agents: list[Agent],
+    known: list[Flow],
     flows: tuple[FlowEntry, ...],
     reach: Versions,
 ) -> ContractEntry:
@@ -130,6 +140,9 @@ def _contract(
         starts=tuple(flow.name for flow in flows if flow.accepts.name == name),
         ends=tuple(flow.name for flow in flows if any(name == end.contract.name for end in flow.results)),
         joins=tuple(flow.name for flow in flows if name in _joined(flow)),
+        emitters=emitters(name, agents, reach),
+        emitting=emitting(name, known),
+        hearers=hearers(name, agents, reach),
     )
 
 
@@ -191,10 +204,17 @@ def _joined(flow: FlowEntry) -> set[str]:
     return {step.accepts.name for step in flow.steps if any(giver.part for giver in step.givers)}
 
 
-def _queue(queue: Any, agent: str) -> QueueEntry:
+def _queue(queue: Any, agent: str, purpose: str = "dead letters") -> QueueEntry:
     arguments = dict(sorted((queue.queue_arguments or {}).items()))
+    steps = next((one.exchange for one in queue.bindings if one.routing_key == queue.name), queue.exchange)
     return QueueEntry(
-        queue.name, agent, queue.exchange.name, queue.routing_key, bool(queue.durable), arguments
+        queue.name,
+        agent,
+        steps.name,
+        queue.routing_key or queue.name if agent else queue.routing_key,
+        bool(queue.durable),
+        arguments,
+        purpose,
     )
 
 

@@ -33,6 +33,7 @@ def page(landscape: Landscape) -> str:
         tag("title", sayings.TITLE),
         Markup(f"\n<style>\n{style}</style>\n"),
     )
+    events = _events(landscape)
     main = tag(
         "main",
         _overview(landscape),
@@ -44,6 +45,7 @@ def page(landscape: Landscape) -> str:
             *map(_contract, landscape.contracts),
         ),
         _section("agents", "Agents", *map(_agent, landscape.agents)),
+        _section("events", "Events", tag("p", sayings.EVENTS, class_="quiet"), events) if events else None,
         _section("queues", "Queues", _queues(landscape)),
         _section("the-envelope", "The envelope", tag("p", sayings.ENVELOPE), _envelope()),
     )
@@ -56,12 +58,14 @@ def _section(identity: str, title: str, *children: Child) -> Markup:
 
 
 def _contents(landscape: Landscape) -> Markup:
+    none: list[str] = []
     parts: tuple[tuple[str, str, str, list[str]], ...] = (
         ("flows", "Flows", "flow", [flow.name for flow in landscape.flows]),
         ("contracts", "Contracts", "contract", [contract.name for contract in landscape.contracts]),
         ("agents", "Agents", "agent", [agent.name for agent in landscape.agents]),
-        ("queues", "Queues", "", []),
-        ("the-envelope", "The envelope", "", []),
+        *([("events", "Events", "", none)] if any(one.is_event for one in landscape.contracts) else []),
+        ("queues", "Queues", "", none),
+        ("the-envelope", "The envelope", "", none),
     )
     items = [tag("li", tag("a", "Overview", href="#overview"))]
     for anchor, title, kind, names in parts:
@@ -164,7 +168,8 @@ def _bounds(field: Field) -> Markup:
 def _agent(agent: AgentEntry) -> Markup:
     facts: list[tuple[str, Child]] = [
         ("accepts", join(link("contract", agent.accepts.name), f", {sayings.versions(agent.reads)}")),
-        ("emits", join(link("contract", agent.emits.name), f", {sayings.versions(agent.writes)}")),
+        ("emits", _emits(agent)),
+        ("hears", _hears(agent)),
         ("queue", tag("code", agent.queue)),
         ("effort", sayings.effort(agent)),
         ("flows", listed([link("flow", name) for name in agent.flows])),
@@ -177,6 +182,39 @@ def _agent(agent: AgentEntry) -> Markup:
         Markup("\n"),
         id=f"agent-{agent.name}",
     )
+
+
+def _emits(agent: AgentEntry) -> Markup | None:
+    """What it hands over, and the events that it emits."""
+    shown = [join(link("contract", ref.name, str(ref)), " as an event") for ref in agent.says]
+    if not sayings.only_speaks(agent):
+        shown.insert(0, join(link("contract", agent.emits.name), f", {sayings.versions(agent.writes)}"))
+    return join(*(tag("div", one) for one in shown)) if shown else None
+
+
+def _hears(agent: AgentEntry) -> Markup | None:
+    lines = [
+        tag(
+            "div",
+            link("contract", hearing.contract.name) if hearing.contract else tag("code", hearing.pattern),
+            tag("span", f", {sayings.hears(hearing)}", class_="quiet"),
+        )
+        for hearing in agent.hears
+    ]
+    return join(*lines) if lines else None
+
+
+def _events(landscape: Landscape) -> Markup | None:
+    rows: list[tuple[Child, ...]] = [
+        (
+            link("contract", contract.name),
+            _parties(sayings.speakers(contract)) or sayings.OUTSIDE,
+            _parties(sayings.ears(contract)) or sayings.NOBODY_HEARS,
+        )
+        for contract in landscape.contracts
+        if contract.is_event
+    ]
+    return table(("event", "emitted by", "heard by"), rows, "cards") if rows else None
 
 
 def _queues(landscape: Landscape) -> Markup | None:

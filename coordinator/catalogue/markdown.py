@@ -24,6 +24,7 @@ def markdown(landscape: Landscape) -> str:
     blocks += ["## Contracts", escaped(sayings.LEGEND)]
     blocks += [block for contract in landscape.contracts for block in _contract(contract)]
     blocks += ["## Agents", *(block for agent in landscape.agents for block in _agent(agent))]
+    blocks += _events(landscape)
     blocks += ["## Queues", *_queues(landscape)]
     blocks += ["## The envelope", escaped(sayings.ENVELOPE)]
     blocks.append(
@@ -107,12 +108,40 @@ def _agent(agent: AgentEntry) -> Iterator[str]:
     yield "\n".join(
         (
             f"- accepts: {_link('contract', agent.accepts.name)}, {sayings.versions(agent.reads)}",
-            f"- emits: {_link('contract', agent.emits.name)}, {sayings.versions(agent.writes)}",
+            f"- emits: {', '.join(_emits(agent)) or 'nothing'}",
+            *(
+                f"- hears: {_link('contract', one.contract.name) if one.contract else code(one.pattern)}, "
+                f"{escaped(sayings.hears(one))}"
+                for one in agent.hears
+            ),
             f"- queue: {code(agent.queue)}",
             f"- effort: {sayings.effort(agent)}",
             f"- flows: {_links('flow', agent.flows)}",
         )
     )
+
+
+def _emits(agent: AgentEntry) -> Iterator[str]:
+    """What it hands over, and the events that it emits."""
+    if not sayings.only_speaks(agent):
+        yield f"{_link('contract', agent.emits.name)}, {sayings.versions(agent.writes)}"
+    yield from (f"{_link('contract', ref.name, str(ref))} as an event" for ref in agent.says)
+
+
+def _events(landscape: Landscape) -> Iterator[str]:
+    rows = [
+        (
+            _link("contract", contract.name),
+            _parties(sayings.speakers(contract)) or sayings.OUTSIDE,
+            _parties(sayings.ears(contract)) or sayings.NOBODY_HEARS,
+        )
+        for contract in landscape.contracts
+        if contract.is_event
+    ]
+    if rows:
+        yield "## Events"
+        yield escaped(sayings.EVENTS)
+        yield table(("event", "emitted by", "heard by"), rows)
 
 
 def _queues(landscape: Landscape) -> Iterator[str]:

@@ -68,8 +68,23 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
+class Hearing:
+    """What an agent subscribes to: a contract's name, or a ``pattern`` of names. ``contract`` is what such an event is read
+    as, in ``versions``; both are empty for a pattern, by which any version is read. ``where`` (which of the events), and
+    ``gathers`` (how they are put into sets, and in which contract) are in words."""
+
+    agent: str
+    pattern: str
+    contract: ContractRef | None = None
+    versions: tuple[int, ...] = ()
+    where: str = ""
+    gathers: str = ""
+    ordered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ContractEntry:
-    """A contract. Versions are newest first; ``starts`` and ``ends`` are the flows that begin and end with it, and
+    """A contract, and who emits it as an event (``emitters``, and the flows ``emitting`` it) and hears that. Versions are newest first; ``starts`` and ``ends`` are the flows that begin and end with it, and
     ``joins`` those that put it together from branches."""
 
     name: str
@@ -82,6 +97,14 @@ class ContractEntry:
     starts: tuple[str, ...]
     ends: tuple[str, ...]
     joins: tuple[str, ...]
+    emitters: tuple[Party, ...] = ()
+    emitting: tuple[str, ...] = ()
+    hearers: tuple[Hearing, ...] = ()
+
+    @property
+    def is_event(self) -> bool:
+        """Whether there are events of it, as far as it is loaded."""
+        return bool(self.emitters or self.emitting or any(hearing.contract for hearing in self.hearers))
 
     @property
     def description(self) -> tuple[str, ...]:
@@ -91,7 +114,7 @@ class ContractEntry:
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:
-    """An agent. ``reads`` and ``writes`` are versions of what it accepts and emits, its own first. ``time_limit`` is in
+    """An agent. ``says`` are the events that it emits, and ``hears`` those that it subscribes to. ``reads`` and ``writes`` are versions of what it accepts and emits, its own first. ``time_limit`` is in
     seconds; None: unlimited."""
 
     name: str
@@ -104,6 +127,8 @@ class AgentEntry:
     attempts: int
     time_limit: float | None
     flows: tuple[str, ...]
+    says: tuple[ContractRef, ...] = ()
+    hears: tuple[Hearing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +188,8 @@ class ExchangeEntry:
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """A queue of the broker, bound to ``exchange`` by ``routing_key``. ``agent`` is empty for the dead-letter queue."""
+    """A queue of the broker, bound to ``exchange`` by ``routing_key``. ``agent`` is empty where it is for no agent; ``purpose`` then
+    says what is in it."""
 
     name: str
     agent: str
@@ -171,6 +197,7 @@ class QueueEntry:
     routing_key: str
     durable: bool
     arguments: dict[str, Any] = field(default_factory=dict)
+    purpose: str = "dead letters"
 
 
 @dataclass(frozen=True, slots=True)

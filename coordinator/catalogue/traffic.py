@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts.contract import ContractRef
+from contracts.topic import matches
 from coordinator.catalogue.marks import prose
 from coordinator.catalogue.model import AgentEntry, ExchangeEntry, Landscape, QueueEntry
 
 Object = dict[str, Any]
+
+_ABOUT = {
+    "direct": "Every step is sent over it, by queue.",
+    "topic": "Every event goes over it to those who subscribe, by the name of its contract.",
+}
 
 BINDING = "0.3.0"
 """The version of AsyncAPI's AMQP 0-9-1 bindings."""
@@ -28,7 +34,9 @@ def refer(*path: str) -> Object:
 def channels(landscape: Landscape) -> Object:
     """A channel for each queue, with the messages that may stand in it, and for each exchange."""
     accepted = {agent.name: _accepted(landscape, agent) for agent in landscape.agents}
-    accepted[""] = sorted({ref for refs in accepted.values() for ref in refs})  # the dead-letter queue
+    accepted[""] = sorted(
+        {ref for refs in accepted.values() for ref in refs}
+    )  # the queues that are no agent's
     queues = {queue.name: _queue(queue, accepted[queue.agent]) for queue in landscape.queues}
     exchanges = {exchange.name: _exchange(exchange, landscape) for exchange in landscape.exchanges}
     return {**queues, **exchanges}
@@ -37,12 +45,30 @@ def channels(landscape: Landscape) -> Object:
 def _accepted(landscape: Landscape, agent: AgentEntry) -> list[ContractRef]:
     """The versions that may stand in an agent's queue, of those that the document describes, oldest first."""
     described = {version.ref for contract in landscape.contracts for version in contract.versions}
-    wanted = [ContractRef(agent.accepts.name, version) for version in sorted(agent.reads)]
-    return [ref for ref in wanted if ref in described]
+    wanted = [] if agent.hears else [ContractRef(agent.accepts.name, version) for version in agent.reads]
+    if agent.flows:
+        wanted = [ContractRef(agent.accepts.name, version) for version in agent.reads]
+    for hearing in agent.hears:
+        if hearing.contract:
+            wanted += [ContractRef(hearing.contract.name, version) for version in hearing.versions]
+        else:
+            wanted += [
+                ref
+                for ref in described
+                if matches(hearing.pattern, ref.name) and ref.name != agent.accepts.name
+            ]
+    return sorted({ref for ref in wanted if ref in described})
+
+
+def _events(landscape: Landscape) -> list[ContractRef]:
+    """The versions of events, oldest first."""
+    return sorted(
+        version.ref for contract in landscape.contracts if contract.is_event for version in contract.versions
+    )
 
 
 def _queue(queue: QueueEntry, accepted: list[ContractRef]) -> Object:
-    about = f"The queue of agent {queue.agent}." if queue.agent else "Messages that could not go on."
+    about = f"The queue of agent {queue.agent}." if queue.agent else f"For {queue.purpose}."
     return {
         "address": queue.name,
         "description": prose(about),
@@ -66,10 +92,10 @@ def _queue(queue: QueueEntry, accepted: list[ContractRef]) -> Object:
 
 
 def _exchange(exchange: ExchangeEntry, landscape: Landscape) -> Object:
-    direct = exchange.kind == "direct"
+    direct, topic = exchange.kind == "direct", exchange.kind == "topic"
     made: Object = {
-        "address": "{queue}" if direct else None,
-        "description": "Every step is sent over it, by queue." if direct else "What cannot go on passes it.",
+        "address": "{queue}" if direct else "{contract}" if topic else None,
+        "description": _ABOUT.get(exchange.kind, "What cannot go on passes it."),
         "bindings": {
             "amqp": {
                 "is": "routingKey",
@@ -87,6 +113,11 @@ def _exchange(exchange: ExchangeEntry, landscape: Landscape) -> Object:
     if direct:
         queues = [queue.name for queue in landscape.queues if queue.agent]
         made["parameters"] = {"queue": {"description": "The queue of an agent.", "enum": queues}}
+    if topic:
+        events = _events(landscape)
+        names = list(dict.fromkeys(ref.name for ref in events))
+        made["parameters"] = {"contract": {"description": "The name of a contract.", "enum": names}}
+        made["messages"] = {identity(ref): refer("components", "messages", identity(ref)) for ref in events}
     return made
 
 
@@ -96,7 +127,7 @@ def receives(landscape: Landscape) -> Object:
         f"{agent.name}.receive": {
             "action": "receive",
             "channel": refer("channels", agent.queue),
-            "title": f"{agent.name} receives {agent.accepts.name}",
+            "title": f"{agent.name} receives {_received(agent)}",
             "description": prose("\n\n".join(agent.description)),
             "messages": [
                 refer("channels", agent.queue, "messages", identity(ref))
@@ -107,6 +138,12 @@ def receives(landscape: Landscape) -> Object:
         }
         for agent in landscape.agents
     }
+
+
+def _received(agent: AgentEntry) -> str:
+    """What comes to an agent, in words: names of contracts, and patterns of them."""
+    own = [agent.accepts.name] if agent.flows or not agent.hears else []
+    return ", ".join(dict.fromkeys([*own, *(hearing.pattern for hearing in agent.hears)]))
 
 
 def sends(landscape: Landscape) -> Object:
@@ -127,6 +164,29 @@ def sends(landscape: Landscape) -> Object:
                         name, _send(landscape, taker, f"{sender} sends", sender, sent)
                     )
                     operation["x-flows"] = sorted({*operation["x-flows"], flow.name})
+    return dict(sorted(made.items()))
+
+
+def emits(landscape: Landscape) -> Object:
+    """The events that agents and flows emit, to whoever subscribes."""
+    topic = next((exchange.name for exchange in landscape.exchanges if exchange.kind == "topic"), "")
+    made: dict[str, Object] = {}
+    for contract in landscape.contracts:
+        described = {version.ref for version in contract.versions}
+        speakers = [(party.agent, party.agent, party.versions) for party in contract.emitters]
+        every = tuple(version.ref.version for version in contract.versions)
+        speakers += [(f"the flow {flow}", "", every) for flow in contract.emitting]
+        for who, agent, versions in speakers:
+            refs = sorted({ContractRef(contract.name, version) for version in versions} & described)
+            made[f"{who.removeprefix('the flow ')}.emit.{contract.name}"] = {
+                "action": "send",
+                "channel": refer("channels", topic),
+                "title": f"{who} emits {contract.name}",
+                "messages": [refer("channels", topic, "messages", identity(ref)) for ref in refs],
+                "bindings": {"amqp": {"deliveryMode": 2, "bindingVersion": BINDING}},
+                "x-agent": agent,
+                "x-flows": [] if agent else [who.removeprefix("the flow ")],
+            }
     return dict(sorted(made.items()))
 
 

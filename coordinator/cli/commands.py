@@ -34,13 +34,15 @@ from coordinator.beat import Beat
 from coordinator.bootsteps import worker_engine
 from coordinator.cli import deployments
 from coordinator.cli.contracts import contracts
+from coordinator.cli.events import events
 from coordinator.cli.flows import flows
+from coordinator.cli.map import topology_map
 from coordinator.cli.mending import edit_letter, edit_step, skip_letter
-from coordinator.cli.opening import opened as _coordinator
-from coordinator.cli.opening import settings as _settings
 from coordinator.cli.output import bar, err, out, print_json, table
 from coordinator.cli.schedules import schedules
+from coordinator.cli.session import configured, opened
 from coordinator.cli.timeline import now_table, timeline
+from coordinator.cli.trace import print_trace, trace
 from coordinator.client import Coordinator, Run
 from coordinator.deadletters import Letter
 from coordinator.drawing.outline import Outline, outline
@@ -52,6 +54,7 @@ from coordinator.journal.journal import Journal
 from coordinator.loading import find_demo, load_modules
 from coordinator.preflight import examine
 from coordinator.service import Service
+from coordinator.store.store import STORY
 
 _UNFINISHED = 3
 _PULSE = 2.0  # seconds
@@ -86,6 +89,9 @@ def cli() -> None:
     \b
     coordinator demo payments                                        see it work, no server needed
     coordinator start payments.payment --input payments.jsonl        a run for each line
+    coordinator events emit NAME --payload '{...}'                   an event, to all who subscribe to it
+    coordinator trace ID                                             what became of it, and of all that it led to
+    coordinator map                                                  who is there, and what goes from whom to whom
     coordinator dead-letters list                                    what failed and waits
     coordinator dead-letters replay --flow payments.payment          go on where it failed
     """
@@ -94,6 +100,9 @@ def cli() -> None:
 cli.add_command(contracts)
 cli.add_command(flows)
 cli.add_command(schedules)
+cli.add_command(events)
+cli.add_command(trace)
+cli.add_command(topology_map)
 for _command in deployments.COMMANDS:
     contracts.add_command(_command)
 
@@ -133,7 +142,7 @@ def start(
     if (file is None) == (payload is None):
         raise click.UsageError("give either --input FILE or --payload JSON")
     at = _when(begins)
-    with _coordinator(quiet=True) as coordinator:
+    with opened(quiet=True) as coordinator:
         no_wait = no_wait or at is not None
         if no_wait:
             refuse_embedded(coordinator.settings, "--at" if at is not None else "--no-wait")
@@ -153,7 +162,7 @@ def runs() -> None:
 @_json
 def list_runs(limit: int, as_json: bool) -> None:
     """The newest runs."""
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing runs")
         begun = coordinator.journal.recent_runs(limit)
         records = coordinator.engine.store.runs([entry["run"] for entry in begun])
@@ -184,18 +193,24 @@ def show_run(run: str, as_json: bool) -> None:
     Each line has a bar from when the step began to when it ended, with dots before it for how long it waited; ``*`` marks
     what takes no time. The words of conditions and budgets are those of the flow as it is loaded here.
     """
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "showing a run")
         found = coordinator.run(run)
         story, doing = found.history(), found.current()
         if as_json:
             now = [{**one.to_json(), "says": one.words()} for one in doing]
             print_json({"run": run, "status": found.status(), **_due(found), "now": now, "history": story})
+        elif story and str(story[0].get("flow", "")).startswith(STORY):
+            print_trace(coordinator.trace(run))  # it has no flow along which it could be drawn
+            out.print(_told(found.status(), found))
         else:
             out.print(timeline(run, story, _drawn(coordinator, story), doing))
             if doing:
                 out.print(now_table(doing))
             out.print(_told(found.status(), found))
+            if any(entry.get("emitted") or entry.get("story") for entry in story):
+                hint = f"its events, and what came of them: coordinator trace {printable(run, 200)}"
+                out.print(hint, markup=False, soft_wrap=True)
 
 
 @runs.command("cancel")
@@ -204,7 +219,7 @@ def show_run(run: str, as_json: bool) -> None:
 @click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")
 def cancel_run(run: str, compensate: bool, by: str) -> None:
     """Cancel RUN: steps that run now finish, nothing further begins."""
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "cancelling a run")
         out.print(f"run {run}: {coordinator.run(run).cancel(by, compensate=compensate)}")
 
@@ -214,7 +229,7 @@ def cancel_run(run: str, compensate: bool, by: str) -> None:
 @click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")
 def give_up_run(run: str, by: str) -> None:
     """Abandon RUN, for example where a step is parked for good: undo what was done, and cancel it."""
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "giving up a run")
         out.print(f"run {run}: {coordinator.run(run).give_up(by)}")
 
@@ -226,7 +241,7 @@ def give_up_run(run: str, by: str) -> None:
 @click.option("--by", default="", metavar="WHO", help="Who sends it; it is in the run's history.")
 def signal_run(run: str, name: str, payload: str, by: str) -> None:
     """Send RUN the signal NAME, which it waits for or will wait for. Sending the same again changes nothing."""
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "sending a signal")
         found = coordinator.run(run)
         signals = found.flow.signals if found.flow else {}
@@ -246,7 +261,7 @@ def signal_run(run: str, name: str, payload: str, by: str) -> None:
 @click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")
 def pause_run(run: str, by: str) -> None:
     """Hold RUN: steps that run now finish, nothing further begins until it is resumed."""
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "pausing a run")
         out.print(f"run {run}: {coordinator.run(run).pause(by)}")
 
@@ -256,7 +271,7 @@ def pause_run(run: str, by: str) -> None:
 @click.option("--by", default="", metavar="WHO", help="Who does it; it is in the run's history.")
 def resume_run(run: str, by: str) -> None:
     """Let a held RUN go on. It does within seconds."""
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "resuming a run")
         out.print(f"run {run}: {coordinator.run(run).resume(by)}")
 
@@ -286,7 +301,7 @@ def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
 @_json
 def list_letters(everything: bool, as_json: bool, **filters: str) -> None:
     """What waits: why, where, since when."""
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing dead letters")
         letters = coordinator.dead_letters(state=None if everything else "waiting", **filters)
         if as_json:
@@ -300,7 +315,7 @@ def list_letters(everything: bool, as_json: bool, **filters: str) -> None:
 @_json
 def show_letter(letter: str, as_json: bool) -> None:
     """One dead letter: its error, its input with sensitive values masked, and what to do."""
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "showing a dead letter")
         found = coordinator.desk.letter(letter)
         if as_json:
@@ -327,7 +342,7 @@ def replay_letters(letters: tuple[str, ...], everything: bool, as_json: bool, **
     """Replay LETTERS by id, or those that a filter selects: each run goes on at the step that failed."""
     if not letters and not everything and not any(filters.values()):
         raise click.UsageError("name letters, give a filter such as --flow, or say --all")
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         refuse_embedded(coordinator.settings, "replaying dead letters")
         chosen = (
             [coordinator.desk.letter(letter) for letter in letters]
@@ -374,12 +389,12 @@ def agents(as_json: bool) -> None:
 @_json
 def check(as_json: bool) -> None:
     """Whether settings, modules and servers are in order. Exit status 1 where one is not."""
-    settings = _settings()
+    settings = configured()
     load_modules(settings.agents)
     if settings.embedded:
         _show(as_json, "check", ("what", "state"), [("servers", "none set: embedded in each process")])
         return
-    with _coordinator() as coordinator:
+    with opened() as coordinator:
         coordinator.engine.register(coordinator.flows.agents.values())
         rows = examine(coordinator.engine, coordinator.journal)
         _show(as_json, "check", ("what", "state"), rows)
@@ -425,7 +440,7 @@ def serve() -> None:
     Runs until it is told to stop (SIGTERM or Ctrl-C). Any number may run at once.
     """
     with _held_on_error():
-        settings = _settings()
+        settings = configured()
         refuse_embedded(settings, "the coordinator process")
         engine = Engine(settings)
         journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
@@ -459,7 +474,7 @@ def beat() -> None:
     declared it stays, and does nothing. `coordinator schedules list` shows what there is.
     """
     with _held_on_error():
-        settings = _settings()
+        settings = configured()
         refuse_embedded(settings, "beat")
         declared = load_modules(settings.agents).schedules.values()
     health = HealthFile(settings.health_file)
@@ -521,7 +536,7 @@ def demo(system: str, as_json: bool, **options: Any) -> None:
     given = {name: value for name, value in options.items() if value is not None}
     for name in given.keys() - inspect.signature(module.run).parameters.keys():
         raise click.UsageError(f"the demo of {system} has no --{'input' if name == 'file' else name}")
-    with _coordinator(quiet=True) as coordinator:
+    with opened(quiet=True) as coordinator:
         module.run(coordinator, as_json=as_json, **given)
 
 

@@ -80,6 +80,7 @@ def can_i_deploy(agent: str, file: Path | None, as_json: bool) -> None:
       outstanding   can the new build read what is queued, delayed or dead-lettered?
       rollback      can consumers still read it when they go back to their previous build?
       fingerprint   does a version mean the same on both sides?
+      subscribers   is there one version for all agents that hear an event?
 
     Where the answer is no it shows an instance that would break, and in which order to deploy.
 

@@ -10,8 +10,8 @@ import click
 
 from contracts import strictjson
 from contracts.errors import InvalidJson
-from coordinator.cli.opening import opened
 from coordinator.cli.output import out
+from coordinator.cli.session import opened
 from coordinator.embedded.servers import refuse_embedded
 
 _LARGEST = strictjson.DEFAULT_LIMITS.octets

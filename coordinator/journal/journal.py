@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -190,6 +190,13 @@ class Journal:
         query = select(func.count()).select_from(dead_letters).where(dead_letters.c.state == state)
         with self._begin() as connection:
             return int(connection.scalar(query) or 0)
+
+    def counted(self, state: str, *, by: Literal["agent", "contract"]) -> dict[str, int]:
+        """How many letters are in that state, by their agent or their ``contract/version``."""
+        column = dead_letters.c[by]
+        query = select(column, func.count()).where(dead_letters.c.state == state).group_by(column)
+        with self._begin() as connection:
+            return {str(name): int(count) for name, count in connection.execute(query)}
 
     def mark_replayed(self, letter: LetterRow) -> None:
         """The letter was published again; if it has been parked once more meanwhile, it goes on waiting."""

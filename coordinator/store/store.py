@@ -674,6 +674,17 @@ class Store:
                 counts[agent, ref] += int(count)
         return dict(counts)
 
+    def outstanding_of(self, run: str) -> dict[str, str] | None:
+        """The steps of a run that were sent and are not settled, with the agent of each; None where Redis knows no such
+        run."""
+        key, pattern = self.keys.outstanding(self.keys.shard(run)), _literally(f"{run}|") + "*"
+        with _usable():
+            if not self.redis.exists(self.keys.run(run)):
+                return None
+            found: Any = dict(self.redis.hscan_iter(key, match=pattern, count=5_000))
+        agents = ((field[len(run) + 1 :], text.split(" ")) for field, text in found.items())
+        return {step: words[1] if len(words) > 1 else "" for step, words in agents}
+
     def announce(self, manifest: Manifest, instance: str, ttl: timedelta) -> None:
         """Say that a worker is alive and what it reads and writes, for ``ttl``; none ends that. It is remembered for a
         day."""
@@ -717,6 +728,12 @@ class Store:
                 )
                 found.append({**one, "manifest": (_parsed(whole) if whole else None) or light})
         return found
+
+    def agents(self) -> list[str]:
+        """The agents that were seen in the last day or are recorded as deployed."""
+        with _usable():
+            found: Any = self.redis.zrange(self.keys.announced(), 0, -1)
+        return [str(agent) for agent in found]
 
     def deploy(self, agent: str, manifests: Sequence[Manifest]) -> None:
         """Tell producers which builds of an agent are deployed: those that come back when none is alive."""
@@ -940,6 +957,11 @@ def waits_for_somebody(step: str, reason: Mapping[str, Any]) -> bool:
     """Whether nothing but a person will end what is parked: no budget that it is in, other than as a fallback."""
     budgets: list[str] = reason.get("budgets", "").split()
     return not any(step.startswith(f"{path}.b.") for path in budgets)
+
+
+def _literally(text: str) -> str:
+    """A text as a pattern of Redis that fits nothing else."""
+    return "".join(f"\\{sign}" if sign in "*?[]^-\\" else sign for sign in text)
 
 
 def _announced(instance: str, text: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from coordinator.client import Coordinator
+from tests.eager.command import Command
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +25,9 @@ def anywhere(request: pytest.FixtureRequest) -> Coordinator:
     """A coordinator in eager mode, and one with worker threads: the same must hold on both."""
     found: Coordinator = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Runs commands in this process, of a coordinator that is there already."""
+    return Command(capsys, monkeypatch)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -184,3 +186,41 @@ def test_a_queue_with_a_bound(servers: Servers, tmp_path_factory: pytest.TempPat
             setters.start()
             wait_until(lambda: heard(*stories), description="all are archived", timeout=90)
             assert client.dead_letters() == []
+
+
+def test_the_global_view(installation: Installation) -> None:
+    """While a fleet is away, the map and the trace say who is missing, what waits where, and what has not been heard; as
+    programs read them."""
+    workers = {name: installation.worker(name, pool="threads", concurrency=2) for name in CREW}
+    workers["news.setter"].stop()
+    [story] = names(1)
+    with installation.client() as client:
+        [run] = emitted(client, [story])
+        wait_until(
+            lambda: newspaper.effects()[f"desk {story}"] == 1, description="the desk has ordered the parts"
+        )
+
+        def seen() -> Any:
+            """What the map says of the fleet that is away, once it has gone."""
+            atlas = asked("map", "--json")
+            [setter] = [agent for agent in atlas["agents"] if agent["agent"] == "news.setter"]
+            return (atlas, setter) if not setter["live"] and setter["depth"] == 3 else None
+
+        def asked(*arguments: str) -> Any:
+            done = installation.program(f"asked-{secrets.token_hex(3)}", *arguments, LOG_LEVEL="ERROR")
+            wait_until(lambda: done.status is not None, description=f"{arguments} has ended")
+            assert done.status == 0, done.log()
+            return json.loads(done.log())
+
+        atlas, setter = wait_until(seen, description="its queue has three events", timeout=60)
+        assert (setter["consumers"], setter["outstanding"]) == (0, 3)
+        assert any("no worker of news.setter is alive" in remark for remark in atlas["remarks"])
+        [desk] = [agent for agent in atlas["agents"] if agent["agent"] == "news.desk"]
+        assert (desk["live"], desk["consumers"], desk["depth"]) == (1, 1, 0)
+        trace = asked("trace", run.id, "--json")
+        assert trace["counts"]["open"] == 3
+        workers["news.setter"].start()
+        wait_until(lambda: run.status() == "completed", description="the story goes on", timeout=60)
+        wait_until(lambda: "open" not in client.trace(run.id).counts, description="all of it is told")
+        [whole] = [node for node in client.trace(run.id).nodes if node.kind == "set"]
+        assert (whole.state, whole.size) == ("settled", 3)

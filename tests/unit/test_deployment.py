@@ -450,3 +450,57 @@ def test_a_no_has_reasons_and_every_answer_an_order(
     for edge in decision.edges:
         assert edge.version in edge.writes
         assert edge.version in edge.reads
+
+
+# Events
+
+AUDIT = "payments.audit"
+HEARD = [SCORED]
+
+
+def audit(*accepts: int, **more: Any) -> Manifest:
+    """Another consumer, which hears the same event."""
+    return manifest(AUDIT, accepts={SCORED: accepts}, subscribes=HEARD, **more)
+
+
+def test_what_i_emit_to_all_who_hear_it_is_sent_once() -> None:
+    """Agents that hear one event need a version in common, where steps of a flow are each written for."""
+    known = [there(authorisation(1, subscribes=HEARD)), there(audit(2))]
+    problem = only(judge(fraud(2, 1), known, []))
+    assert (problem.rule, problem.writes) == ("subscribers", (2, 1))
+    assert "payments.audit" in problem.text
+    assert "payments.authorisation" in problem.text
+    assert judge(fraud(2, 1), [there(authorisation(1)), there(audit(2))], []).ok
+    assert judge(fraud(2, 1), [there(authorisation(1, subscribes=HEARD)), there(audit(2, 1))], []).ok
+
+
+@pytest.mark.parametrize("state", ["live", "recorded"])
+def test_what_i_hear_others_hear_too(state: State) -> None:
+    """A new subscriber must read a version that the emitter can write for the other subscribers as well."""
+    known = [there(fraud(2, 1)), there(authorisation(1, subscribes=HEARD), state)]
+    problem = only(judge(audit(2), known, []))
+    assert (problem.rule, problem.agent) == ("subscribers", FRAUD)
+    assert judge(audit(2, 1), known, []).ok
+    assert judge(manifest(AUDIT, accepts={SCORED: [2]}), known, []).ok  # it is no subscriber
+
+
+def test_a_subscriber_that_cannot_be_served_is_told_once() -> None:
+    """Where one of them reads nothing of it at all, that is the problem, and not that there is nothing in common."""
+    known = [there(authorisation(3, subscribes=HEARD)), there(audit(2))]
+    assert [problem.rule for problem in judge(fraud(2, 1), known, []).problems] == ["emits"]
+    assert [problem.rule for problem in judge(audit(3), [there(fraud(2, 1)), known[1]], []).problems] == [
+        "accepts"
+    ]
+
+
+def test_who_hears_by_a_pattern_reads_any_version() -> None:
+    """A pattern binds no version; that somebody hears it is noted."""
+    ear = manifest("payments.ear", accepts={"coordinator.event": [1]}, subscribes=["payments.*"])
+    decision = judge(fraud(7), [there(ear)], [])
+    assert decision.ok
+    assert f"payments.ear hears {SCORED} by a pattern, and reads any version of it" in decision.notes
+    assert not any("coordinator" in note for note in judge(ear, [there(fraud(7))], []).notes)
+    silent = manifest(
+        "payments.silent", accepts={"payments.submitted": [1]}, emits={"coordinator.nothing": [1]}
+    )
+    assert not any("coordinator" in note for note in judge(silent, [], []).notes)

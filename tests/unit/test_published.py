@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import Contract, ContractRef, media
+from contracts import Contract, ContractRef, Key, media
 from contracts.event import Event, Nothing
 from contracts.payments import FraudScored
 from contracts.publishing import decide
 from contracts.registry import Registry
 from contracts.versions import Versions
+from coordinator import agent, on
 from coordinator.edges import contracts_of, edges_of
 from coordinator.loading import Catalogue, load_modules
 
@@ -98,3 +99,28 @@ def test_a_score_keeps_its_level(data: dict[str, Any]) -> None:
     assert VERSIONS.write(FraudScored, back, 1) == older
     assert back["risk_score"] <= data["risk_score"]
     assert {**back, "risk_score": data["risk_score"]} == data
+
+
+def test_events_are_contracts_that_somebody_uses() -> None:
+    """What an agent emits as an event is found, with who emits it and who hears it, by a pattern too."""
+
+    class Rung(Contract, name="bell.rung", version=1):
+        bell: str = Key()
+
+    class Pulled(Contract, name="bell.pulled", version=1):
+        bell: str = Key()
+
+    @on(Pulled)
+    @agent("bell.ringer")
+    def ringer(pulled: Pulled) -> list[Rung]:
+        raise NotImplementedError
+
+    @on("bell.#")
+    @agent("bell.ear")
+    def ear(event: Event) -> None:
+        raise NotImplementedError
+
+    loaded = Catalogue({one.name: one for one in (ringer, ear)})
+    assert {"bell.rung", "bell.pulled"} <= {contract.ref().name for contract in contracts_of(loaded)}
+    edges = edges_of(loaded, "bell.rung")
+    assert (edges.producers, edges.consumers) == (("bell.ringer",), ("bell.ear (hears bell.#)",))

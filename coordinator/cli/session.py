@@ -1,4 +1,4 @@
-"""Opening: the coordinator of one command."""
+"""Session: the settings and the coordinator of one command."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from config.settings import Settings, load
 from coordinator.client import Coordinator
 
 
-def settings() -> Settings:
-    """The settings, with the log as they want it."""
-    found = load()
-    configure(found.log_level)
-    return found
+def configured() -> Settings:
+    """The settings, with the log as they say."""
+    settings = load()
+    configure(settings.log_level)
+    return settings
 
 
 @contextmanager
 def opened(*, quiet: bool = False) -> Iterator[Coordinator]:
     """A coordinator for one command. ``quiet``: what is parked is shown by the command, so the log need not say it."""
-    found = settings()
-    if quiet and found.log_level == "WARNING":
+    settings = configured()
+    if quiet and settings.log_level == "WARNING":
         configure("ERROR")
-    with Coordinator(found) as coordinator:
+    with Coordinator(settings) as coordinator:
         yield coordinator

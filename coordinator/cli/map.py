@@ -1,0 +1,74 @@
+"""`coordinator map`: the live topology."""
+
+from __future__ import annotations
+
+import time
+
+import click
+from rich.console import Group
+from rich.live import Live
+
+from coordinator.cli.output import out, print_json
+from coordinator.cli.session import opened
+from coordinator.client import Coordinator
+from coordinator.drawing.atlas import Atlas
+from coordinator.drawing.gazetteer import gazetteer
+from coordinator.drawing.rails import plain
+from coordinator.drawing.roads import roads
+from coordinator.survey import Surveyor
+
+_EVERY = 2.0  # seconds
+
+
+@click.command("map", short_help="The live topology: agents, events, queues, versions.")
+@click.option("--mermaid", "as_mermaid", is_flag=True, help="Print a Mermaid flowchart, for documents.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@click.option("--watch", is_flag=True, help="Draw it anew every two seconds, until Ctrl-C.")
+def topology_map(as_mermaid: bool, as_json: bool, watch: bool) -> None:
+    """The topology as it is now: which agents are there, which events go from whom to whom, and what waits where.
+
+    \b
+    live      workers of the agent that are alive
+    depth     messages that are ready in its queue; - where there is no queue
+    cons.     consumers of its queue
+    outst.    steps that were sent to it and are not settled: queued, delayed, running or parked
+    parked    dead letters of it that wait
+
+    Versions and subscriptions are those that workers announce, or else those that are recorded as deployed; flows, and
+    agents that nobody has announced, are those that COORDINATOR_AGENTS loads. With no servers set it is what is loaded.
+    """
+    if watch and (as_json or as_mermaid):
+        raise click.UsageError("--watch draws on a terminal: give it without --json and --mermaid")
+    with opened() as coordinator:
+        if watch:
+            _watched(coordinator)
+        elif as_json:
+            print_json(survey(coordinator).to_json())
+        elif as_mermaid:
+            out.print(roads(survey(coordinator)), markup=False, soft_wrap=True)
+        else:
+            out.print(_drawn(survey(coordinator)))
+
+
+def survey(coordinator: Coordinator) -> Atlas:
+    """The atlas, as a command sees it."""
+    asks = not coordinator.settings.embedded
+    return Surveyor(coordinator.engine, coordinator.journal, coordinator.flows, asks=asks).atlas()
+
+
+def _drawn(atlas: Atlas) -> Group:
+    lines = list(gazetteer(atlas, out.width))
+    for line in lines:
+        line.no_wrap = True
+        if out.options.ascii_only:
+            line.plain = plain(line.plain)
+    return Group(*lines)
+
+
+def _watched(coordinator: Coordinator) -> None:
+    with Live(
+        _drawn(survey(coordinator)), console=out, auto_refresh=False, vertical_overflow="visible"
+    ) as live:
+        while True:
+            time.sleep(_EVERY)
+            live.update(_drawn(survey(coordinator)), refresh=True)

@@ -1,0 +1,50 @@
+"""`coordinator trace`: a whole story as a tree."""
+
+from __future__ import annotations
+
+import click
+
+from coordinator.cli.output import STYLES, out, print_json
+from coordinator.cli.session import opened
+from coordinator.drawing.branches import branches, summary
+from coordinator.drawing.rails import plain
+from coordinator.drawing.trace import Trace
+from coordinator.embedded.servers import refuse_embedded
+
+
+@click.command("trace", short_help="A whole story as a tree: who emitted what, and what became of it.")
+@click.argument("correlation_id", metavar="CORRELATION-ID")
+@click.option("--all", "everything", is_flag=True, help="A line for everything, however many there are.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: a flat list of nodes with their parents.")
+def trace(correlation_id: str, everything: bool, as_json: bool) -> None:
+    """The story of CORRELATION-ID as a tree: who emitted what, who heard it, and what became of that.
+
+    The id is the one that emitting gave, or that of a run; a run that an event began is shown where it hangs in its story.
+
+    \b
+    settled, deduplicated   done; the outcome was known by its key
+    gathered                it is in a set that its agent waits for
+    passed over             its agent does not want it
+    open                    sent, and not done yet
+    parked                  it waits in the dead-letter queue; the reason stands below
+    unheard                 nobody subscribes to the event: coordinator events unheard
+
+    Many of one kind are one line with their counts; those that are not done stand below it. Times are milliseconds since
+    the story began.
+    """
+    with opened() as coordinator:
+        refuse_embedded(coordinator.settings, "tracing a story")
+        found = coordinator.trace(correlation_id)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        print_trace(found, everything=everything)
+
+
+def print_trace(found: Trace, *, everything: bool = False) -> None:
+    """Print a trace as a tree, with its counts beneath."""
+    for line in branches(found, out.width, STYLES, everything=everything):
+        if out.options.ascii_only:
+            line.plain = plain(line.plain)
+        out.print(line, soft_wrap=True)
+    out.print(summary(found), soft_wrap=True, markup=False)

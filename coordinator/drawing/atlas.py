@@ -1,0 +1,195 @@
+"""Atlas: the live topology as a plain value: agents with their queues, events with who emits and who hears them, flows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSpot:
+    """An agent.
+
+    live
+        How many of its workers are alive; ``builds`` are theirs, or else those that are recorded as deployed or were seen
+        last. ``known`` says from where: ``live``, ``deployed``, ``seen`` or ``loaded`` (only the code is here).
+    reads, writes
+        By contract name, the versions that all of these builds read, or that any of them can write.
+    subscribes
+        The names, or patterns of names, of the events that it hears.
+    depth, consumers
+        Of its queue: how many messages are ready in it, and who takes them; None where there is no such queue, or nobody
+        was asked (``asked``).
+    outstanding
+        How many steps were sent to it and are not settled. ``parked``: how many letters of it wait.
+    """
+
+    name: str
+    queue: str
+    known: str
+    live: int = 0
+    builds: tuple[str, ...] = ()
+    reads: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    writes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    subscribes: tuple[str, ...] = ()
+    depth: int | None = None
+    consumers: int | None = None
+    outstanding: int = 0
+    parked: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ear:
+    """An agent that hears an event, by which name or pattern, and which versions it reads (none: any)."""
+
+    agent: str
+    pattern: str
+    versions: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpot:
+    """The events of a contract. ``agents`` and ``flows`` emit them, as far as it is known; ``versions`` are those that they
+    can write. ``unheard`` is how many lie among those that nobody hears."""
+
+    contract: str
+    versions: tuple[int, ...] = ()
+    agents: tuple[str, ...] = ()
+    flows: tuple[str, ...] = ()
+    heard: tuple[Ear, ...] = ()
+    unheard: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """In a flow: ``giver`` (empty: its start) hands ``contract`` over to ``taker``."""
+
+    giver: str
+    taker: str
+    contract: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSpot:
+    """A flow that is loaded here."""
+
+    name: str
+    accepts: str
+    handovers: tuple[Handover, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpot:
+    """A queue that is no agent's: None where the broker has no such queue."""
+
+    name: str
+    purpose: str
+    depth: int | None
+    consumers: int | None
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """The topology, each part sorted by name. ``asked``: servers were asked; without it, only what is loaded is known."""
+
+    asked: bool
+    agents: tuple[AgentSpot, ...]
+    events: tuple[EventSpot, ...]
+    flows: tuple[FlowSpot, ...]
+    queues: tuple[QueueSpot, ...] = ()
+
+    def agent(self, name: str) -> AgentSpot | None:
+        """The agent of that name."""
+        return next((agent for agent in self.agents if agent.name == name), None)
+
+    def remarks(self) -> Iterator[str]:
+        """What somebody should look at, a line each."""
+        for agent in self.agents:
+            yield from self._of_agent(agent)
+        for event in self.events:
+            yield from self._of_event(event)
+        for queue in self.queues:
+            if queue.depth is None:
+                yield f"the broker has no queue {queue.name}: no coordinator process (coordinator serve) has run here"
+            elif not queue.consumers:
+                yield f"nobody takes what is in {queue.name}: no coordinator process (coordinator serve) is at work"
+
+    def _of_agent(self, agent: AgentSpot) -> Iterator[str]:
+        if not self.asked:
+            return
+        if not agent.live and (agent.subscribes or agent.outstanding or agent.depth):
+            hears = f", which subscribes to {', '.join(agent.subscribes)}" if agent.subscribes else ""
+            waits = f": {agent.outstanding} wait for it" if agent.outstanding else ""
+            yield f"no worker of {agent.name} is alive{hears}{waits}"
+        if agent.depth is None and agent.known != "loaded":
+            yield f"the broker has no queue {agent.queue} for {agent.name}"
+        if agent.depth is None and agent.known == "loaded" and agent.subscribes:
+            yield f"{agent.name} has no queue yet: events are not kept for it before its first worker has begun"
+
+    def _of_event(self, event: EventSpot) -> Iterator[str]:
+        lost = f"; {event.unheard} are kept (coordinator events unheard)" if event.unheard else ""
+        if not event.heard:
+            yield f"nobody hears {event.contract}{lost}"
+        elif event.unheard:
+            yield f"{event.unheard} events of {event.contract} were not heard: coordinator events replay {event.contract}"
+        for ear in event.heard:
+            if ear.versions and event.versions and not set(ear.versions) & set(event.versions):
+                reads, writes = (", ".join(map(str, some)) for some in (ear.versions, event.versions))
+                yield f"{ear.agent} reads {event.contract} {reads}, and those who emit it write {writes}"
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            "asked": self.asked,
+            "agents": [_agent(agent) for agent in self.agents],
+            "events": [event_json(event) for event in self.events],
+            "flows": [
+                {
+                    "flow": flow.name,
+                    "accepts": flow.accepts,
+                    "handovers": [
+                        {"from": one.giver, "to": one.taker, "contract": one.contract}
+                        for one in flow.handovers
+                    ],
+                }
+                for flow in self.flows
+            ],
+            "queues": [
+                {"queue": one.name, "for": one.purpose, "depth": one.depth, "consumers": one.consumers}
+                for one in self.queues
+            ],
+            "remarks": list(self.remarks()),
+        }
+
+
+def _agent(agent: AgentSpot) -> dict[str, Any]:
+    return {
+        "agent": agent.name,
+        "queue": agent.queue,
+        "known": agent.known,
+        "live": agent.live,
+        "builds": list(agent.builds),
+        "reads": {name: list(versions) for name, versions in sorted(agent.reads.items())},
+        "writes": {name: list(versions) for name, versions in sorted(agent.writes.items())},
+        "subscribes": list(agent.subscribes),
+        "depth": agent.depth,
+        "consumers": agent.consumers,
+        "outstanding": agent.outstanding,
+        "parked": agent.parked,
+    }
+
+
+def event_json(event: EventSpot) -> dict[str, Any]:
+    """The events of a contract, as JSON values."""
+    return {
+        "contract": event.contract,
+        "versions": list(event.versions),
+        "agents": list(event.agents),
+        "flows": list(event.flows),
+        "heard": [
+            {"agent": ear.agent, "pattern": ear.pattern, "versions": list(ear.versions)}
+            for ear in event.heard
+        ],
+        "unheard": event.unheard,
+    }

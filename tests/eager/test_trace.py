@@ -1,0 +1,212 @@
+"""`coordinator trace` and Coordinator.trace(): stories that really happened, in eager and in embedded mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts import Contract, Key
+from coordinator import Coordinator, Flow, agent, emit, parallel
+from coordinator.drawing.trace import Node, Trace
+from coordinator.errors import UnknownRun
+from coordinator.store.store import Place
+from tests.eager.command import Command
+from tests.eager.newsroom import Filed, Newsroom, Printed
+from tests.waiting import wait_until as _wait_until
+
+
+def wait_until(condition: Any, description: str) -> Any:
+    """Wait for something of the story, and give it."""
+    return _wait_until(condition, description=description)
+
+
+def of(trace: Trace, name: str, kind: str = "hearing") -> list[Node]:
+    return [node for node in trace.nodes if node.kind == kind and node.name.endswith(name)]
+
+
+def settled(coordinator: Coordinator, run: str) -> Trace:
+    """The trace, once nothing in it is open."""
+    found: Trace = wait_until(
+        lambda: trace if "open" not in (trace := coordinator.trace(run)).counts else None, "nothing is open"
+    )
+    return found
+
+
+def test_the_story_of_a_newsroom(anywhere: Coordinator, command: Command) -> None:
+    """Each event, each who heard it, who passed it over, what is parked, and the set: in one tree, under one id."""
+    room = Newsroom()
+    anywhere.work(room.agents)
+    room.broken.add("setter s/1")
+    story = anywhere.emit(Filed(story="s"))
+    assert story.wait(20) == "parked"
+    wait_until(lambda: room.effects["late-shift s/2"] == 1, description="the others go on")
+    trace = wait_until(
+        lambda: found if (found := anywhere.trace(story.id)).counts.get("gathered") == 2 else None,
+        description="two parts have come",
+    )
+    [parked] = [node for node in of(trace, ".setter") if node.state == "parked"]
+    assert "setter is broken" in parked.reason
+    assert parked.which == 'story="s" number=1 parts=3'
+    assert trace.nodes[parked.parent or 0].name == "news.ordered/1"
+    states = wait_until(
+        lambda: (
+            found
+            if "open" not in (found := [node.state for node in of(anywhere.trace(story.id), ".late-shift")])
+            else None
+        ),
+        description="the late shift has seen all of them",
+    )
+    assert sorted(states) == ["passed over", "passed over", "settled"]
+    assert trace.nodes[0].state == "parked"
+    room.broken.clear()
+    for letter in wait_until(story.letters, description="the letter is there"):
+        letter.replay()
+    wait_until(lambda: story.status() == "completed", description="the story goes on")
+    trace = settled(anywhere, story.id)
+    [whole] = of(trace, ".press", "set")
+    assert (whole.state, whole.size, whole.expected) == ("settled", 3, 3)
+    assert trace.nodes[of(trace, ".archive")[0].parent or 0].name == "news.printed/1"
+    [mended] = [node for node in of(trace, ".setter") if node.notes]
+    assert mended.notes[0].startswith("replayed by ")
+    status, out, err = command(anywhere, "trace", story.id)
+    assert (status, err) == (0, "")
+    assert "has a set" in out
+    assert "3 of 3 events have come" in out
+    assert max(map(len, out.splitlines())) <= 100
+    assert out.splitlines()[1].split() == ["story", "on:news.filed", "completed", "+0"]
+    assert command.json(anywhere, "trace", story.id)["counts"] == trace.counts
+    shown = command(anywhere, "runs", "show", story.id)[1]
+    assert out.strip().splitlines()[1:-1] == shown.strip().splitlines()[1:-2]
+
+
+def test_a_long_fan_out_is_folded(coordinator: Coordinator, command: Command) -> None:
+    """Forty parts are a few lines; with --all each has one."""
+    room = Newsroom()
+    coordinator.work(room.agents)
+    story = coordinator.emit(Filed(story="s", parts=40))
+    status, out, _ = command(coordinator, "trace", story.id)
+    assert status == 0
+    assert "38 settled" in out
+    assert len(out.splitlines()) < 25
+    assert len(command(coordinator, "trace", story.id, "--all")[1].splitlines()) > 200
+
+
+def test_the_events_of_a_flow(anywhere: Coordinator, command: Command) -> None:
+    """A run of a flow has its steps in its trace, and beneath each the events that it emitted and what they led to; also
+    where a step of the flow emits after a join."""
+
+    class Signed(Contract, name="news.signed", version=1):
+        a: Filed
+        b: Filed
+
+    class Extra(Contract, name="news.extra", version=1):
+        story: str = Key()
+
+    room = Newsroom()
+    anywhere.work(room.agents)
+
+    @agent(f"{room.name('file')}", events=(Extra,))
+    def file(filed: Filed, context: Any) -> Filed:
+        context.emit(Extra(story=filed.story))
+        return filed
+
+    @agent(room.name("check"))
+    def check(filed: Filed) -> Filed:
+        return filed
+
+    @agent(room.name("sign"))
+    def sign(signed: Signed) -> Printed:
+        return Printed(story=signed.a.story, text="signed")
+
+    flow = Flow(room.name("flow"), file >> emit() >> parallel(a=check, b=check) >> sign >> emit())
+    run = anywhere.start(flow, Filed(story="s"))
+    assert run.result(20)
+    wait_until(
+        lambda: room.effects["archive s"] >= 1 and room.effects["press s"] == 1, description="they hear it"
+    )
+    trace = settled(anywhere, run.id)
+    assert trace.nodes[0].kind == "run"
+    [filed] = of(trace, ".file", "step")
+    under = {node.name for node in trace.nodes if node.parent == trace.nodes.index(filed)}
+    assert under == {"news.filed/1", "news.extra/1"}
+    [extra] = of(trace, "news.extra/1", "event")
+    assert extra.state == "emitted"  # the ear hears whatever is news
+    assert of(trace, ".archive")
+    hint = command(anywhere, "runs", "show", run.id)[1]
+    assert f"coordinator trace {run.id}" in hint
+
+
+def test_who_never_came(coordinator: Coordinator) -> None:
+    """What nobody hears is told as unheard, at once and when it lies among the unheard events."""
+
+    class Shouted(Contract, name="news.shouted", version=1):
+        word: str = Key()
+
+    story = coordinator.emit(Shouted(word="echo"))
+    trace = coordinator.trace(story.id)
+    assert [node.state for node in trace.nodes if node.kind == "event"] == ["unheard"]
+    assert trace.counts == {"events": 1, "unheard": 1}
+
+
+def test_an_event_waits_for_a_worker(live_coordinator: Coordinator) -> None:
+    """While the worker of an agent is away, what it has to hear is open."""
+    room = Newsroom()
+    worker = live_coordinator.work([room.desk])
+    assert worker is not None
+    worker.stop()
+    story = live_coordinator.emit(Filed(story="s"))
+    [waits] = of(live_coordinator.trace(story.id), ".desk")
+    assert waits.state == "open"
+    worker.start()
+    wait_until(lambda: room.effects["desk s"] == 1, description="it is heard")
+    assert of(settled(live_coordinator, story.id), ".desk")[0].state == "settled"
+
+
+def test_runs_that_hang_together(anywhere: Coordinator) -> None:
+    """A run that an event began is in the trace of the story, and the story is the trace of the run."""
+    room = Newsroom()
+
+    @agent(room.name("check"))
+    def check(printed: Printed) -> Printed:
+        return printed
+
+    flow = Flow(room.name("flow"), check >> emit(), on=Printed)
+    anywhere.work([room.archive, *flow.agents().values()])
+    story = anywhere.emit(Printed(story="s", text="t"))
+    [began] = wait_until(
+        lambda: [one for one in story.history() if one["kind"] == "began"], "the run has begun"
+    )
+    run = anywhere.run(began["began"])
+    assert run.wait(20) == "completed"
+    for asked in (story.id, run.id):
+        trace = settled(anywhere, asked)
+        assert (trace.asked, trace.nodes[0].run) == (asked, story.id)
+        [found] = [node for node in trace.nodes if node.run == run.id and node.kind == "run"]
+        assert trace.nodes[found.parent or 0].name == room.name("flow.begin")
+        assert of(trace, ".check", "step")[0].state == "settled"
+    assert (
+        len(of(settled(anywhere, run.id), "news.printed/1", "event")) == 2
+    )  # the story's own, and the run's
+
+
+def test_an_unknown_id(coordinator: Coordinator, command: Command) -> None:
+    """An id that nobody knows is told in one line, whatever is in it."""
+    with pytest.raises(UnknownRun):
+        coordinator.trace("no*such?[run]\\")
+    status, out, err = command(coordinator, "trace", "no\x1b[31m")
+    assert (status, out) == (1, "")
+    assert "\x1b[31m" not in err
+    assert "there is no story" in err
+
+
+def test_outstanding_of_one_run(coordinator: Coordinator) -> None:
+    """What is outstanding of a run is its own alone, whatever its id looks like."""
+    store = coordinator.engine.store
+    for run in ("a*", "ab", "a*|b", "a\\"):
+        store.start(
+            Place(run, "f", ""), key="", content="c", first="[]", sends=[("1", f"x.{len(run)}", "c/1")]
+        )
+    assert store.outstanding_of("a*") == {"1": "x.2"}
+    assert store.outstanding_of("a\\") == {"1": "x.2"}
+    assert store.outstanding_of("none") is None
