@@ -31,23 +31,24 @@ class Fate(NamedTuple):
 
 def fate(entries: Sequence[Entry]) -> Fate:
     """What became of the step of these entries, which are in the order in which they were written."""
-    kinds = [kind_of(entry) for entry in entries]
-    ends = [number for number, kind in enumerate(kinds) if kind in _LAST]
-    told = ends[-1] if ends else max(len(entries) - 1, 0)
     if not entries:
         return Fate("open")
+    kinds = [kind_of(entry) for entry in entries]
+    ends = [number for number, kind in enumerate(kinds) if kind in _LAST]
+    told = ends[-1] if ends else len(entries) - 1
+    state, reason = kinds[told] if ends else "open", ""
+    if not ends and kinds[-1] in {"parked", "late"} and "parked" in kinds:
+        parked = max(number for number, kind in enumerate(kinds) if kind == "parked")
+        state, reason = "parked", text_of(entries[parked], "error", _SHOWN)
     entry = entries[told]
-    parked = next((one for one in reversed(entries) if kind_of(one) == "parked"), None)
-    state = kinds[told] if ends else "parked" if kinds[-1] in {"parked", "late"} and parked else "open"
-    took = entry.get("took_ms")
-    took = float(took) if isinstance(took, (int, float)) and not isinstance(took, bool) else None
-    ended = time_of(entry)
+    said = entry.get("took_ms")
+    took = float(said) if isinstance(said, (int, float)) and not isinstance(said, bool) else None
     attempts = [one["attempt"] for one in entries if type(one.get("attempt")) is int]
-    reason = text_of(parked, "error", _SHOWN) if state == "parked" and parked else ""
-    read = next((text_of(one, "read") for one in reversed(entries) if one.get("read")), "")
-    return Fate(
-        state, max(attempts, default=0), _before(ended, took), took, reason, _notes(kinds, entries), read
+    read = text_of(entry, "read") or next(
+        (text_of(one, "read") for one in reversed(entries) if one.get("read")), ""
     )
+    at = _before(time_of(entry), took)
+    return Fate(state, max(attempts, default=0), at, took, reason, _notes(kinds, entries), read)
 
 
 def kind_of(entry: Entry) -> str:

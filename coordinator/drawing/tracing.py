@@ -264,10 +264,22 @@ def _fields(value: Any) -> str:
     if isinstance(value.get("data"), Mapping) and isinstance(value.get("contract"), str):
         value = value["data"]  # an event of any contract
     words: list[str] = []
+    room = _WHICH
     for name, one in value.items():
         if isinstance(one, (str, int, float)):
-            word = f"{name[:40]}={json.dumps(one, ensure_ascii=False)}"
-            if len(word) > _LONGEST_WORD or sum(map(len, words)) + len(word) > _WHICH:
+            plain = type(one) is int or (
+                type(one) is str and one.isalnum()
+            )  # most are, and JSON takes its time
+            shown = (
+                f'"{one}"'
+                if plain and type(one) is str
+                else str(one)
+                if plain
+                else json.dumps(one, ensure_ascii=False)
+            )
+            word = f"{name[:40]}={shown}"
+            room -= len(word)
+            if len(word) > _LONGEST_WORD or room < 0:
                 break
             words.append(word)
     return " ".join(words)

@@ -8,8 +8,10 @@ import pytest
 
 from contracts import Contract, Key
 from coordinator import Coordinator, Flow, agent, emit, parallel
+from coordinator.deadletters import RawLetter
 from coordinator.drawing.trace import Node, Trace
 from coordinator.errors import UnknownRun
+from coordinator.message import Message
 from coordinator.store.store import Place
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom, Printed
@@ -46,6 +48,8 @@ def test_the_story_of_a_newsroom(anywhere: Coordinator, command: Command) -> Non
         description="two parts have come",
     )
     [parked] = [node for node in of(trace, ".setter") if node.state == "parked"]
+    [told] = [one for one in story.history() if one["kind"] == "parked" and one["agent"].endswith(".setter")]
+    assert told["event"] == trace.nodes[parked.parent or 0].message
     assert "setter is broken" in parked.reason
     assert parked.which == 'story="s" number=1 parts=3'
     assert trace.nodes[parked.parent or 0].name == "news.ordered/1"
@@ -203,10 +207,30 @@ def test_an_unknown_id(coordinator: Coordinator, command: Command) -> None:
 def test_outstanding_of_one_run(coordinator: Coordinator) -> None:
     """What is outstanding of a run is its own alone, whatever its id looks like."""
     store = coordinator.engine.store
-    for run in ("a*", "ab", "a*|b", "a\\"):
-        store.start(
-            Place(run, "f", ""), key="", content="c", first="[]", sends=[("1", f"x.{len(run)}", "c/1")]
-        )
-    assert store.outstanding_of("a*") == {"1": "x.2"}
-    assert store.outstanding_of("a\\") == {"1": "x.2"}
+    shard = store.keys.shard("a*")
+    others = [run for number in range(1000) if store.keys.shard(run := f"a{number}") == shard][:3]
+    for run in ("a*", "a\\", *others):
+        place, sends = Place(run, "f", ""), [(f"step of {run}", "x.agent", "c/1")]
+        store.start(place, key="", content="c", first="[]", sends=sends)
+    assert store.outstanding_of("a*") == {"step of a*": "x.agent"}
+    assert store.outstanding_of("a\\") == {"step of a\\": "x.agent"}
     assert store.outstanding_of("none") is None
+
+
+def test_what_the_broker_gives_up(coordinator: Coordinator) -> None:
+    """An event that the broker dead-letters, without the worker's word, is parked where it was to be heard."""
+    room = Newsroom()
+    coordinator.work([room.desk])
+    room.broken.add("desk s")
+    story = coordinator.emit(Filed(story="s"))
+    [letter] = story.letters()
+    event = Message.restored(letter.row.message)
+    coordinator.engine.store.cancel(story.id, {})  # it begins anew: nobody has written down why it failed
+    coordinator.engine.store.redis.delete(coordinator.engine.store.keys.run(story.id))
+    death = [{"reason": "delivery_limit", "queue": room.name("desk")}]
+    coordinator.desk.receive(
+        RawLetter({**event.headers, "x-death": death}, event.body.encode(), "application/json")
+    )
+    parked = [entry for entry in story.history() if entry["kind"] == "parked"][-1]
+    assert "DeliveryLimit" in parked["error"]
+    assert parked["event"] == story.history()[0]["emitted"][0]["id"]

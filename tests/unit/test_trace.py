@@ -75,9 +75,15 @@ def test_many_are_one_line() -> None:
         entry.update(kind="parked", error="error: Jam: the press is jammed")
         if number > 9:
             entry.update(kind="retried")
+    lost[9].update(kind="parked", error="error: Jam: the press is jammed", input={"n": "last"})
+    lost[0].update(kind="retried", input={"n": "first"})
     lines = drawn(trace_of(told))
+    assert [line for line in lines if "n=" in line][0].count(
+        "parked"
+    ) == 1  # those that wait for a person come first
+    assert not any('n="first"' in line for line in lines)
     assert f"      └ setter {TIMES} 40" in lines[6]
-    assert "28 settled, 2 open" in "".join(lines[6:8])
+    assert "28 settled, 3 open" in "".join(lines[6:8])
     assert sum("n=" in line for line in lines) == 8
     assert sum("is jammed" in line for line in lines) == 1
     assert any("… and 4 more" in line for line in lines)
@@ -143,8 +149,26 @@ def test_an_event_of_a_step_that_is_no_agent() -> None:
     told.entry("settled", "1", agent="shop.pay", emitted=[event])
     trace = trace_of(told, {heard("till", "2!"): "till"})
     assert (only(trace, "till").state, only(trace, "ear").state) == ("open", "passed over")
+    assert only(trace, "till").step == heard("till", "2!")
+    event["id"] = "made otherwise"  # then it is the only one that can be meant
+    trace = trace_of(told, {heard("till", "7!"): "till"})
+    assert (only(trace, "till").state, only(trace, "till").step) == ("open", heard("till", "7!"))
     assert trace.nodes[0].kind == "run"
     assert only(trace, "shop.pay").kind == "step"
+
+
+def test_one_of_several_events() -> None:
+    """Two steps of a flow emit for the same agent: each event has the hearing that is its own."""
+    told = Told(flow="shop.order")
+    for number in (1, 3):
+        emitted = [
+            {"contract": f"shop.paid/{number}", "id": message_id(RUN, f"{number + 1}!"), "heard": ["till"]}
+        ]
+        told.entry("settled", f"{number}", agent="shop.pay", emitted=emitted)
+    told.entry("parked", heard("till", "4!"), agent="till", error="error: Jam: no")
+    trace = trace_of(told, {heard("till", "4!"): "till"})
+    states = {trace.nodes[node.parent or 0].name: node.state for node in named(trace, "till")}
+    assert states == {"shop.paid/1": "passed over", "shop.paid/3": "parked"}
 
 
 def test_an_event_that_nobody_tells_of() -> None:
