@@ -14,6 +14,7 @@ from contracts.contract import Contract
 from contracts.envelope import run_id
 from coordinator.agent import Context
 from coordinator.flow import Flow
+from coordinator.handoff import emissions
 from coordinator.history import Entry, now
 from coordinator.message import Message
 from coordinator.passing import Passing
@@ -82,6 +83,7 @@ class OnEvent:
             wrote=str(payload.ref()),
             story=context.run_id,
             event=context.event,
+            emitted=emissions(run, first.onward),
             input=payload.redacted(),
         )
         found = engine.store.start(

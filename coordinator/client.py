@@ -44,7 +44,7 @@ from coordinator.errors import (
     UnknownRun,
 )
 from coordinator.flow import Flow
-from coordinator.handoff import compose, sent_otherwise
+from coordinator.handoff import compose, emissions, sent_otherwise
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue, load_modules
@@ -141,6 +141,7 @@ class Coordinator:
             now(),
             wrote=str(typed.ref()),
             sent=sent_otherwise(begun.onward.sent),
+            emitted=emissions(run, begun.onward),
             input=typed.redacted(),
             due=due.moment(begins).isoformat(timespec="milliseconds") if begins is not None else "",
         )

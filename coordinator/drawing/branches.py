@@ -15,6 +15,7 @@ from coordinator.drawing.trace import Node, Trace
 _STATE, _SINCE, _TOOK = 26, 8, 9  # columns
 _MOST_BENEATH = 3
 _LEAST_WHICH = 12
+_SECONDS, _DAYS = 99_999.5, 99_999_000  # from so many milliseconds on they are told in these
 _SHALLOW = 62  # columns that are not for rails
 TIMES = "\u00d7"
 """Stands before how many there are."""
@@ -111,14 +112,21 @@ def _colour(nodes: Sequence[Node], styles: Mapping[str, str]) -> str:
 
 def _since(nodes: Sequence[Node]) -> str:
     first = min((node.at_ms for node in nodes if node.at_ms is not None), default=None)
-    return ("" if first is None else f"+{first:.0f}").rjust(_SINCE)
+    return ("" if first is None else f"+{_figure(first, 0)}").rjust(_SINCE)
 
 
 def _took(nodes: Sequence[Node]) -> str:
     took = [node.took_ms for node in nodes if node.took_ms is not None]
     if not took:
         return ""
-    return f"{'≤ ' if len(took) > 1 else ''}{max(took):.1f}".rjust(_TOOK)
+    return f"{'≤ ' if len(took) > 1 else ''}{_figure(max(took), 1)}".rjust(_TOOK)
+
+
+def _figure(ms: float, digits: int) -> str:
+    """Milliseconds in at most seven cells: of a hundred seconds and more the seconds, of a day and more the days."""
+    if ms < _SECONDS:
+        return f"{ms:.{digits}f}"
+    return f"{ms / 1000:.0f}s" if ms < _DAYS else f"{min(ms / 86_400_000, 99_999):.0f}d"
 
 
 def _beneath(row: Row, styles: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -159,7 +159,7 @@ def _mark(made: Chronicle) -> None:
 def _places(run: str, step: str, number: int, emission: Emission) -> Iterator[str]:
     """Where an event was emitted: by the step itself, or by what follows it in its flow."""
     places = [emitting(step, number)]
-    head, _, last = step.rpartition(".")
+    head, _, last = step.rpartition(".") if step else ("", "", "0")  # a flow may begin with one
     if last.isdecimal() and len(last) < _LONGEST_NUMBER:
         before = f"{head}." if head else ""
         places += [f"{before}{int(last) + further}!" for further in range(1, _FURTHER)]

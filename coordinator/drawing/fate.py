@@ -14,6 +14,7 @@ GOOD = frozenset({"settled", "deduplicated", "gathered", "skipped", "fallback", 
 
 _LAST = frozenset({"settled", "deduplicated", "gathered", "skipped", "fallback"})
 _SHOWN = 300
+_LONGEST_MS = 1e12
 
 
 class Fate(NamedTuple):
@@ -41,8 +42,8 @@ def fate(entries: Sequence[Entry]) -> Fate:
         parked = max(number for number, kind in enumerate(kinds) if kind == "parked")
         state, reason = "parked", text_of(entries[parked], "error", _SHOWN)
     entry = entries[told]
-    said = entry.get("took_ms")
-    took = float(said) if isinstance(said, (int, float)) and not isinstance(said, bool) else None
+    said: Any = entry.get("took_ms")
+    took = float(said) if type(said) in (int, float) and 0 <= said <= _LONGEST_MS else None
     attempts = [one["attempt"] for one in entries if type(one.get("attempt")) is int]
     read = text_of(entry, "read") or next(
         (text_of(one, "read") for one in reversed(entries) if one.get("read")), ""
@@ -72,9 +73,12 @@ def time_of(entry: Entry) -> datetime | None:
 
 
 def _before(ended: datetime | None, took: float | None) -> datetime | None:
-    if ended is None or not took or not 0 < took < 1e9:
+    if ended is None or not took:
         return ended
-    return ended - timedelta(milliseconds=took)
+    try:
+        return ended - timedelta(milliseconds=took)
+    except OverflowError:  # it is told to have begun before there were years
+        return ended
 
 
 def _notes(kinds: Sequence[str], entries: Sequence[Entry]) -> tuple[str, ...]:

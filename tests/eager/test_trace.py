@@ -141,6 +141,30 @@ def test_the_events_of_a_flow(anywhere: Coordinator, command: Command) -> None:
     assert f"coordinator trace {run.id}" in hint
 
 
+def test_a_flow_that_begins_with_an_event(anywhere: Coordinator) -> None:
+    """What a flow emits before its first agent is told with its start: who hears it, and that nobody does."""
+    room = Newsroom()
+    anywhere.work([room.archive])
+
+    @agent(room.name("file"))
+    def file(printed: Printed) -> Printed:
+        return printed
+
+    @agent(room.name("keep"))
+    def keep(filed: Filed) -> Filed:
+        return filed
+
+    run = anywhere.start(Flow(room.name("flow"), emit() >> file, input=Printed), Printed(story="s", text="t"))
+    wait_until(lambda: room.effects["archive s"] == 1, description="it is heard")
+    trace = settled(anywhere, run.id)
+    [printed] = of(trace, "news.printed/1", "event")
+    assert (printed.parent, printed.state, printed.at_ms) == (0, "emitted", 0.0)
+    [archive] = of(trace, ".archive")
+    assert trace.nodes[archive.parent or 0] == printed
+    other = anywhere.start(Flow(room.name("other"), emit() >> keep, input=Filed), Filed(story="s"))
+    assert of(anywhere.trace(other.id), "news.filed/1", "event")[0].state == "unheard"
+
+
 def test_who_never_came(coordinator: Coordinator) -> None:
     """What nobody hears is told as unheard, at once and when it lies among the unheard events."""
 

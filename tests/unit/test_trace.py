@@ -78,9 +78,7 @@ def test_many_are_one_line() -> None:
     lost[9].update(kind="parked", error="error: Jam: the press is jammed", input={"n": "last"})
     lost[0].update(kind="retried", input={"n": "first"})
     lines = drawn(trace_of(told))
-    assert [line for line in lines if "n=" in line][0].count(
-        "parked"
-    ) == 1  # those that wait for a person come first
+    assert "parked" in next(line for line in lines if "n=" in line)  # those that wait for a person come first
     assert not any('n="first"' in line for line in lines)
     assert f"      └ setter {TIMES} 40" in lines[6]
     assert "28 settled, 3 open" in "".join(lines[6:8])
@@ -285,6 +283,19 @@ def test_a_long_story_takes_no_time() -> None:
     lines = drawn(trace_of(told, {}))
     assert time.process_time() - began < 6
     assert len(lines) < 10
+
+
+@pytest.mark.parametrize(
+    ("ms", "shown"),
+    [(0.04, "0.0"), (99_999.4, "99999.4"), (123_456.0, "123s"), (9e7, "90000s"), (9e8, "10d"), (1e12, "11574d"), (-1.0, ""), (1e300, "")],
+)  # fmt: skip
+def test_long_and_odd_times(ms: float, shown: str) -> None:
+    """What took long is told in seconds or days, and what cannot be is not told."""
+    told = Told()
+    told.hears("desk", told.emitted("news.filed/1", "desk"), took_ms=ms)
+    line = next(line for line in drawn(trace_of(told)) if "desk" in line)
+    assert line[91:].strip() == shown
+    assert len(line) <= 100
 
 
 def test_hostile_names() -> None:
