@@ -13,8 +13,8 @@ from contracts import strictjson
 from contracts.contract import Contract
 from contracts.envelope import run_id
 from coordinator.agent import Context
+from coordinator.composing import emissions
 from coordinator.flow import Flow
-from coordinator.handoff import emissions
 from coordinator.history import Entry, now
 from coordinator.message import Message
 from coordinator.passing import Passing

@@ -25,6 +25,7 @@ from contracts.versions import Versions
 from coordinator import due
 from coordinator.agent import Agent
 from coordinator.canvas import TIMER
+from coordinator.composing import compose, emissions, sent_otherwise
 from coordinator.current import Current, current
 from coordinator.deadletters import Desk, Letter, somebody
 from coordinator.drawing.trace import Trace
@@ -44,7 +45,6 @@ from coordinator.errors import (
     UnknownRun,
 )
 from coordinator.flow import Flow
-from coordinator.handoff import compose, emissions, sent_otherwise
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue, load_modules

@@ -17,8 +17,7 @@ from coordinator.canvas import EVENT
 from coordinator.edit import Edit, number_of, shown_as
 from coordinator.engine import Engine
 from coordinator.errors import RunCancelled, ServerError, UnknownLetter
-from coordinator.failure import REMEDIES, Failure, Kind
-from coordinator.handoff import parked_entry
+from coordinator.failure import REMEDIES, Failure, Kind, parked_entry
 from coordinator.history import Entry, now
 from coordinator.journal.edits import EditRow
 from coordinator.journal.journal import Journal, LetterRow

@@ -18,9 +18,9 @@ from coordinator.deadletters import Desk
 from coordinator.edit import Edit, number_of, superseded
 from coordinator.engine import Engine
 from coordinator.errors import Conflict, EditRefused
-from coordinator.handoff import turned
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal, LetterRow
+from coordinator.opener import turned
 from coordinator.store.store import Place, Record, RunRecord
 
 _REASONS = {

@@ -9,8 +9,8 @@ from datetime import datetime
 from contracts import strictjson
 from contracts.contract import Contract
 from coordinator import course
+from coordinator.composing import compose, emissions
 from coordinator.course import Go
-from coordinator.handoff import compose, emissions
 from coordinator.history import Entry, now
 from coordinator.message import Message, message
 from coordinator.passing import Onward, Passing

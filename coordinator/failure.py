@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from contracts.text import printable
+from coordinator.history import Entry
+from coordinator.store.store import Place
 
 Kind = Literal[
     "error",
@@ -76,3 +78,22 @@ class Failure:
 def said(error: BaseException) -> tuple[str, str]:
     """An exception as the name of its type and its text, fit to print."""
     return printable(type(error).__name__, 120), printable(error) or "(no text)"
+
+
+def parked_entry(place: Place, failure: Failure, event: str = "") -> dict[str, Any]:
+    """The history entry of a parked step; ``event`` is the id of the event that it was to hear."""
+    return Entry(
+        "parked",
+        place.run,
+        place.flow,
+        failure.at,
+        step=place.step,
+        agent=failure.agent,
+        attempt=failure.attempt,
+        message=failure.message,
+        read=failure.contract,
+        event=event,
+        input=failure.payload,
+        worker=failure.worker,
+        error=f"{failure.kind}: {failure.error}: {failure.text}",
+    ).fields()

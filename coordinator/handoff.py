@@ -11,32 +11,30 @@ import logging
 import time
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, NoReturn
 
 from config.settings import Settings
 from contracts import strictjson
 from contracts.contract import Contract, ContractRef
-from contracts.envelope import Envelope, message_id, trace_parent
 from contracts.errors import CoordinationError, InvalidData, InvalidInput
-from contracts.event import Event, Nothing
+from contracts.event import Nothing
 from contracts.strictjson import Limits
 from coordinator import course
 from coordinator.agent import Agent, Context
-from coordinator.course import Cursor, Value, digest
-from coordinator.edit import Edit, number_of, superseded
-from coordinator.errors import AgentError, Incomplete, ServerError
-from coordinator.failure import Failure, Kind, said
+from coordinator.composing import compose, emissions, sent_otherwise
+from coordinator.course import Value
+from coordinator.errors import AgentError, ServerError
+from coordinator.failure import Failure, Kind, parked_entry, said
 from coordinator.hearing import Hearing
 from coordinator.history import Entry, now
 from coordinator.history import Kind as EntryKind
-from coordinator.joined import upcast_parts
 from coordinator.lease import LeaseKeeper
 from coordinator.message import Delivery, Message, message
-from coordinator.negotiation import Negotiator, Written
+from coordinator.negotiation import Negotiator
+from coordinator.opener import Opened, Opener, Parking
 from coordinator.passing import Onward, Outgoing, Passing
 from coordinator.publisher import Publisher
-from coordinator.retry import Retry
 from coordinator.store.store import Claim, Place, Record, Settled, Store
 
 _log = logging.getLogger("coordinator.agents")
@@ -71,13 +69,12 @@ class Park:
 Outcome = Done | Later | Park
 
 
-class _Parking(Exception):
-    """Leaves the handoff from any depth with the reason to park."""
+class _Over(Exception):
+    """Leaves the handoff: there is nothing to do, or not now."""
 
-    def __init__(self, kind: Kind, error: BaseException) -> None:
-        super().__init__(kind, error)
-        self.kind = kind
-        self.error = error
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 class _TryLater(Exception):
@@ -87,28 +84,6 @@ class _TryLater(Exception):
         super().__init__(wait, error)
         self.wait = wait
         self.error = error
-
-
-@dataclass(slots=True)
-class _Opened:
-    """A delivery whose input is known to be good; ``came`` is the same as it came, where a person has edited it since."""
-
-    delivery: Delivery
-    came: Delivery
-    envelope: Envelope
-    payload: Contract
-    migrated: list[str]
-    place: Place
-    key: str
-    content: str
-    cursor: Cursor
-    retry: Retry
-    edit: int
-    supersedes: tuple[str, ...]
-    event: str = ""
-    """The contract's name where it was called by an event, and not by the step before it in a flow."""
-    emitted: list[Contract] = field(default_factory=list)
-    """What the agent emits while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,168 +123,48 @@ class Handoff:
         self._leases = leases
         self._passing = Passing(store, negotiator)
         self._versions = negotiator.versions
-        self._hearing = Hearing(agent, store, publisher, negotiator.versions)
         self._limits = Limits(octets=settings.max_message_bytes)
+        hearing = Hearing(agent, store, publisher, negotiator.versions)
+        self._opener = Opener(agent, store, hearing, negotiator.versions, self._limits)
 
     def __call__(self, delivery: Delivery) -> Outcome:
         """Handle one delivery."""
         opened = None
         try:
-            opened = self._open_edited(delivery)
-            heard = self._hear(opened)
-            if heard is not None:
-                return heard
+            opened = self._opener.open(delivery)
+            self._hear(opened)
             claim = self._claim(opened)
-            while (
-                claim.verdict == "edited"
-            ):  # a person has given the step another input since the message was made
-                opened = self._open(self._edited(delivery, claim.edit), delivery)
+            while claim.verdict == "edited":  # a person has given the step another input since it was sent
+                opened = self._opener.edited(delivery, claim.edit)
                 claim = self._claim(opened)
-            return self._work(opened, claim)
+            if claim.verdict == "granted":
+                with self._leases.keep(self.agent.name, opened.key, claim.fence):
+                    output, took_ms = self._run(opened, claim)
+                    closed = self._close(opened, claim, output, took_ms)
+                    settled = self._settle(opened, claim, closed)
+            else:
+                closed = self._known(opened, claim)
+                settled = self._settle_known(opened, claim, closed)
+            self._pass_on(opened, closed, settled)
+            return Done(self._summary(settled, claim, opened, closed))
+        except _Over as over:
+            return over.outcome
         except _TryLater as later:
             return self._retry(delivery, opened, later)
-        except _Parking as parking:
+        except Parking as parking:
             return self._park(delivery, opened, parking.kind, parking.error)
 
-    def _work(self, opened: _Opened, claim: Claim) -> Outcome:
-        """Everything that follows upon a good input, and what is known of it."""
-        if claim.verdict == "granted":
-            with self._leases.keep(self.agent.name, opened.key, claim.fence):
-                output, took_ms = self._run(opened, claim)
-                closed = self._close(opened, claim, output, took_ms)
-                settled = self._settle(opened, claim, closed)
-        elif claim.verdict in {"busy", "paused"}:
-            return self._wait_for(opened, claim)
-        elif claim.record is not None:
-            closed = self._known(opened, claim.record)
-            settled = self._settle_known(opened, claim, closed)
-        else:
-            return Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}")
-        if settled.fenced:
-            return self._come_back(opened)
-        self._pass_on(opened, closed, settled)
-        return Done(self._summary(settled, claim, opened, closed))
+    # 1. Open: coordinator/opener.py
 
-    # 1. Open
-
-    def _open_edited(self, delivery: Delivery) -> _Opened:
-        """The same, where a person has given the step another input because this one is none: with that."""
-        try:
-            return self._open(delivery)
-        except _Parking as parking:
-            place = Place(delivery.run, delivery.flow, delivery.step)
-            text = self._store.edit_of(place) if parking.kind == "invalid-input" and place.run else ""
-            if not text:
-                raise
-            edited = self._edited(delivery, text)
-            if edited is delivery:
-                raise
-            return self._open(edited, delivery)
-
-    def _edited(self, delivery: Delivery, text: str) -> Delivery:
-        """The delivery with the input that a person gave to the step, as its run has it."""
-        try:
-            envelope, edit = Envelope.decode(delivery.envelope, self._limits), Edit.parse(text)
-            if edit is None or number_of(delivery.kwargs) >= edit.number:
-                return delivery
-            envelope, kwargs = edit.applied(envelope, delivery.kwargs)
-        except InvalidInput as error:
-            raise _Parking("invalid-input", error) from error
-        return replace(delivery, envelope=envelope.encode(), kwargs=kwargs)
-
-    def _open(self, delivery: Delivery, came: Delivery | None = None) -> _Opened:
-        """Validate the envelope, validate and upcast its data, and derive the idempotency key. Invalid input parks."""
-        try:
-            envelope = Envelope.decode(delivery.envelope, self._limits)
-            if not delivery.flow or not delivery.step:
-                raise InvalidData("the message does not say to which step of which flow it belongs")
-            event = self._hearing.event(delivery)
-            payload, migrated = self._read(envelope, event)
-            key = self._key(payload, envelope, delivery)
-            cursor = course.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
-            retry = self._policy(delivery)
-            edit, before = number_of(delivery.kwargs), superseded(delivery.kwargs)
-        except InvalidInput as error:
-            raise _Parking("invalid-input", error) from error
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-            fault = InvalidData("the continuation of the message is malformed")
-            raise _Parking("invalid-input", fault) from error
-        content = envelope.original_digest or digest(envelope.data)
-        place = Place(envelope.correlation_id, delivery.flow, delivery.step)
-        return _Opened(
-            delivery,
-            came or delivery,
-            envelope,
-            payload,
-            migrated,
-            place,
-            key,
-            content,
-            cursor,
-            retry,
-            edit,
-            before,
-            event,
-        )
-
-    def _policy(self, delivery: Delivery) -> Retry:
-        """How failures are treated: as the flow of this run says at this step, or as the agent does."""
-        if "retry" not in delivery.kwargs:
-            return self.agent.retry
-        return Retry.from_json(delivery.kwargs["retry"])
-
-    def _read(self, envelope: Envelope, event: str) -> tuple[Contract, list[str]]:
-        """The data as this agent accepts it, and the migrations that it went through."""
-        accepts, ref, data = self._hearing.reads(event), envelope.contract, envelope.data
-        if accepts is Event and event:
-            return self._hearing.any(envelope), []
-        own = accepts.ref()
-        older = ref.name == own.name and ref.version < own.version
-        way = self._versions.way(accepts, ref.version, own.version) if older else ()
-        if envelope.join_schemas and way == ():  # a join has no writer: it is what its parts are
-            data = upcast_parts(accepts, envelope.join_schemas, data, self._versions)
-            ref = own if older else ref
-        return self._versions.read(accepts, ref, data), [str(step) for step in way or ()]
-
-    def _key(self, payload: Contract, envelope: Envelope, delivery: Delivery) -> str:
-        """The agent's key for this input; where it stands in the flow a second time, that is other work."""
-        if type(payload) is not self.agent.accepts:  # a part of a set, which has a key of its own
-            return envelope.idempotency_key
-        try:
-            key = self.agent.idempotency_key(payload, envelope.idempotency_key)
-        except Exception as error:
-            raise _Parking("error", error) from error
-        return turned(key, delivery.kwargs)
-
-    def _hear(self, opened: _Opened) -> Done | None:
-        """Of an event: whether the agent wants it, and whether it waits for others. None where there is something to do
-        now."""
-        if not opened.event:
-            return None
-        delivery, place = opened.delivery, opened.place
-        try:
-            heard = self._hearing.passes(opened.event, opened.payload, place)
-            heard = heard or self._hearing.takes_part(delivery, opened.payload, opened.envelope, place)
-            if heard or "gathered" not in delivery.kwargs:
-                return Done(heard) if heard else None
-            whole = self._hearing.whole(delivery, opened.payload, place)
-            if whole is None:
-                return Done(f"complete before run={place.run} step={place.step}")
-            opened.payload, given = whole
-            opened.key, opened.content = self.agent.idempotency_key(opened.payload, given), digest(given)
-        except (ServerError, _Parking):
-            raise
-        except Incomplete as error:
-            raise _Parking("incomplete", error) from error
-        except InvalidInput as error:
-            raise _Parking("invalid-input", error) from error
-        except Exception as error:  # of a predicate that the agent brings
-            raise _Parking("error", error) from error
-        return None
+    def _hear(self, opened: Opened) -> None:
+        """An event that the agent does not want, or that waits for others, is dealt with here."""
+        heard = self._opener.hear(opened)
+        if heard:
+            raise _Over(Done(heard))
 
     # 2. Claim
 
-    def _claim(self, opened: _Opened) -> Claim:
+    def _claim(self, opened: Opened) -> Claim:
         """Ask what is known of the step and of the key, and take the lease if it is free: one round trip."""
         claim = self._store.claim(
             opened.place,
@@ -323,7 +178,7 @@ class Handoff:
             supersedes=opened.supersedes,
         )
         if claim.verdict == "conflict":
-            raise _Parking(
+            raise Parking(
                 "conflict",
                 CoordinationError(
                     f"the idempotency key {opened.key!r} of {self.agent.name} was used with another content",
@@ -333,16 +188,20 @@ class Handoff:
             )
         if claim.verdict == "poison":
             limit = self._settings.crash_limit
-            raise _Parking(
+            raise Parking(
                 "poison", CoordinationError(f"the step lost its worker {limit} times", "it was not run again")
             )
         if claim.verdict == "granted" and opened.envelope.expired():  # an outcome is passed on
             self._store.release(self.agent.name, opened.key, fence=claim.fence)
             deadline = opened.envelope.expiry_time
-            raise _Parking("expired", InvalidInput(f"the deadline {deadline} has passed"))
+            raise Parking("expired", InvalidInput(f"the deadline {deadline} has passed"))
+        if claim.verdict in {"busy", "paused"}:
+            raise _Over(self._wait_for(opened, claim))
+        if claim.verdict not in {"granted", "edited"} and claim.record is None:
+            raise _Over(Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}"))
         return claim
 
-    def _wait_for(self, opened: _Opened, claim: Claim) -> Later:
+    def _wait_for(self, opened: Opened, claim: Claim) -> Later:
         """Somebody else runs this, or the run is held: look again soon, then ever later, at the latest when the lease would
         have ended."""
         delivery = opened.delivery
@@ -352,7 +211,7 @@ class Handoff:
         again = opened.came.again(attempt=delivery.attempt, looks=delivery.looks + 1)
         return Later(wait, again, claim.verdict)
 
-    def _known_of(self, opened: _Opened) -> dict[str, Any]:
+    def _known_of(self, opened: Opened) -> dict[str, Any]:
         """What there is to say of a message that is held: what an edit of its input has to know, and what people see."""
         return {
             "agent": self.agent.name,
@@ -368,13 +227,9 @@ class Handoff:
             "at": now(),
         }
 
-    def _come_back(self, opened: _Opened) -> Later:
-        """Another run took the key over: its outcome will be this step's as well, once it stands."""
-        return Later(_BUSY, opened.came.again(attempt=opened.delivery.attempt), "late")
-
     # 3. Run
 
-    def _run(self, opened: _Opened, claim: Claim) -> tuple[Any, float]:
+    def _run(self, opened: Opened, claim: Claim) -> tuple[Any, float]:
         """Call the agent's function. What it raises is retried or parked by the step's policy."""
         context = self._context(opened)
         began = time.perf_counter()
@@ -386,16 +241,16 @@ class Handoff:
             self._failed(opened, claim, error)
         return output, (time.perf_counter() - began) * 1000
 
-    def _failed(self, opened: _Opened, claim: Claim, error: BaseException) -> NoReturn:
+    def _failed(self, opened: Opened, claim: Claim, error: BaseException) -> NoReturn:
         self._store.release(self.agent.name, opened.key, fence=claim.fence)
         wait = opened.retry.wait(opened.delivery.attempt, error) if isinstance(error, Exception) else None
         if wait is None:
-            raise _Parking("error", error)
+            raise Parking("error", error)
         raise _TryLater(wait, error)
 
     # 4. Close
 
-    def _close(self, opened: _Opened, claim: Claim, output: Any, took_ms: float) -> _Closed:
+    def _close(self, opened: Opened, claim: Claim, output: Any, took_ms: float) -> _Closed:
         """Validate the output: exactly the contract that the agent declares, checked once more as it will be read."""
         try:
             output, events = self._returned(opened, output)
@@ -409,11 +264,11 @@ class Handoff:
             raise
         except Exception as error:
             self._store.release(self.agent.name, opened.key, fence=claim.fence)
-            raise _Parking("invalid-output", error) from error
+            raise Parking("invalid-output", error) from error
         keys = _keys(opened.place, events)
         return _Closed(record, onward, output.key(), output.redacted(), round(took_ms, 3), keys)
 
-    def _returned(self, opened: _Opened, returned: Any) -> tuple[Any, list[Any]]:
+    def _returned(self, opened: Opened, returned: Any) -> tuple[Any, list[Any]]:
         """The output, and the events that are emitted with it: those that it declares."""
         output, found = self.agent.outcome(returned)
         if type(output) is not self.agent.emits:
@@ -430,8 +285,10 @@ class Handoff:
             raise InvalidData(f"it emitted {len(events)} events, and {_MOST_EVENTS} are the most")
         return output, events
 
-    def _known(self, opened: _Opened, record: Record) -> _Closed:
+    def _known(self, opened: Opened, claim: Claim) -> _Closed:
         """An outcome that was recorded before: by this step, or by another under the same key."""
+        record = claim.record
+        assert record is not None
         output: Contract | None
         try:
             ref = ContractRef.from_uri(record.schema)
@@ -455,7 +312,7 @@ class Handoff:
         return events
 
     def _course(
-        self, opened: _Opened, record: Record, output: Contract | None, events: Sequence[Contract | None] = ()
+        self, opened: Opened, record: Record, output: Contract | None, events: Sequence[Contract | None] = ()
     ) -> Onward:
         """Where the output and the events go, each written in the newest version that every live consumer of it accepts."""
         place = opened.place
@@ -471,10 +328,10 @@ class Handoff:
 
     # 5. Settle
 
-    def _settle(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
+    def _settle(self, opened: Opened, claim: Claim, closed: _Closed) -> Settled:
         """Record the outcome, the history and the run's advance, if the lease still holds: one round trip."""
         entry = self._entry("settled", opened, closed)
-        return self._store.settle(
+        settled = self._store.settle(
             opened.place,
             agent=self.agent.name,
             key=opened.key,
@@ -486,30 +343,38 @@ class Handoff:
             onward=replace(closed.onward.advance(), undo=self._undo(opened)),
             edit=opened.edit,
         )
+        return self._stands(opened, settled)
 
-    def _settle_known(self, opened: _Opened, claim: Claim, closed: _Closed) -> Settled:
+    def _settle_known(self, opened: Opened, claim: Claim, closed: _Closed) -> Settled:
         onward = closed.onward.advance()
         if claim.verdict == "settled":
             onward = replace(onward, undo=self._undo(opened))
-            return self._store.follow(opened.place, record=closed.record, onward=onward)
-        entry = self._entry("deduplicated", opened, closed)
-        return self._store.settle_known(
-            opened.place,
-            fence=claim.fence,
-            record=closed.record,
-            entry=entry,
-            onward=onward,
-            edit=opened.edit,
-        )
+            settled = self._store.follow(opened.place, record=closed.record, onward=onward)
+        else:
+            settled = self._store.settle_known(
+                opened.place,
+                fence=claim.fence,
+                record=closed.record,
+                entry=self._entry("deduplicated", opened, closed),
+                onward=onward,
+                edit=opened.edit,
+            )
+        return self._stands(opened, settled)
 
-    def _undo(self, opened: _Opened) -> str:
+    def _stands(self, opened: Opened, settled: Settled) -> Settled:
+        """Where another run took the key over, its outcome will be this step's as well, once it stands."""
+        if settled.fenced:
+            raise _Over(Later(_BUSY, opened.came.again(attempt=opened.delivery.attempt), "late"))
+        return settled
+
+    def _undo(self, opened: Opened) -> str:
         """What undoes this step, if anything does."""
         undo = opened.delivery.kwargs.get("undo")
         return json.dumps({"step": opened.place.step, **undo}) if isinstance(undo, dict) else ""
 
     # 6. Pass on
 
-    def _pass_on(self, opened: _Opened, closed: _Closed, settled: Settled) -> None:
+    def _pass_on(self, opened: Opened, closed: _Closed, settled: Settled) -> None:
         """Publish what comes next, confirmed. Doing it again gives the same messages, and they count once."""
         if settled.verdict == "undo":
             record = closed.record
@@ -523,7 +388,7 @@ class Handoff:
         for wait, messages in now_or_later.items():
             self._publisher.publish(messages, delay=wait or None, exact=True)
 
-    def _next(self, opened: _Opened, closed: _Closed, out: Outgoing) -> Message:
+    def _next(self, opened: Opened, closed: _Closed, out: Outgoing) -> Message:
         return message(
             out.send,
             compose(
@@ -540,7 +405,7 @@ class Handoff:
 
     # What leaves the straight path
 
-    def _retry(self, delivery: Delivery, opened: _Opened | None, later: _TryLater) -> Later:
+    def _retry(self, delivery: Delivery, opened: Opened | None, later: _TryLater) -> Later:
         error, text = said(later.error)
         if opened is not None:
             entry = self._entry("retried", opened, None, error=f"{error}: {text}", wait=later.wait)
@@ -548,7 +413,7 @@ class Handoff:
         again = delivery.again(attempt=delivery.attempt + 1)
         return Later(later.wait, again, f"attempt {delivery.attempt} failed: {error}: {text}", later.error)
 
-    def _park(self, delivery: Delivery, opened: _Opened | None, kind: Kind, error: BaseException) -> Outcome:
+    def _park(self, delivery: Delivery, opened: Opened | None, kind: Kind, error: BaseException) -> Outcome:
         shown = opened.payload.redacted() if opened else None
         contract = str(opened.envelope.contract) if opened else ""
         return self.park(delivery, kind, *said(error), payload=shown, contract=contract)
@@ -589,16 +454,16 @@ class Handoff:
     def release_for(self, delivery: Delivery) -> None:
         """Give back the lease that a child process held when it died."""
         try:
-            opened = self._open_edited(delivery)
+            opened = self._opener.open(delivery)
             text = self._store.edit_of(opened.place)
-            opened = self._open(self._edited(delivery, text)) if text else opened
-        except _Parking:  # it got no further than this, so it held none
+            opened = self._opener.edited(delivery, text) if text else opened
+        except Parking:  # it got no further than this, so it held none
             return
         self._store.release(self.agent.name, opened.key, owner=delivery.owner)
 
     # Helpers
 
-    def _context(self, opened: _Opened) -> Context:
+    def _context(self, opened: Opened) -> Context:
         place = opened.place
         story = {"run": place.run, "step": place.step, "agent": self.agent.name}
         budgets = course.scopes(opened.cursor)
@@ -618,7 +483,7 @@ class Handoff:
             emit=lambda event: self._emit(opened, event),
         )
 
-    def _emit(self, opened: _Opened, event: Contract) -> None:
+    def _emit(self, opened: Opened, event: Contract) -> None:
         if type(event) not in self.agent.events:
             raise AgentError(
                 f"{self.agent.name} emits {type(event).__name__}, which it does not declare",
@@ -630,7 +495,7 @@ class Handoff:
     def _entry(
         self,
         kind: EntryKind,
-        opened: _Opened,
+        opened: Opened,
         closed: _Closed | None,
         error: str = "",
         wait: timedelta = timedelta(),
@@ -662,7 +527,7 @@ class Handoff:
             wait_ms=round(wait.total_seconds() * 1000),
         ).fields()
 
-    def _summary(self, settled: Settled, claim: Claim, opened: _Opened, closed: _Closed) -> str:
+    def _summary(self, settled: Settled, claim: Claim, opened: Opened, closed: _Closed) -> str:
         word = "deduplicated" if settled.verdict == "settled" and claim.verdict == "done" else settled.verdict
         return f"{word} {ContractRef.from_uri(closed.record.schema)} run={opened.place.run} step={opened.place.step}"
 
@@ -670,68 +535,6 @@ class Handoff:
 def _ended_by_signal(error: SystemExit) -> bool:
     """Whether the prefork pool's signal handler raised it, and not the agent: its code is ``-(256 - signal)``."""
     return isinstance(error.code, int) and -256 < error.code < 0
-
-
-def turned(key: str, kwargs: dict[str, Any]) -> str:
-    """The key of an agent at a place in a flow: where it stands there a second time, that is other work."""
-    turn = kwargs.get("turn")
-    return f"{key}#{turn}" if turn else key
-
-
-def compose(
-    *,
-    run: str,
-    step: str,
-    written: Written,
-    key: str | None,
-    source: str,
-    cause: Envelope | None = None,
-    join_schemas: str | None = None,
-    fallback: str = "",
-    deadline: datetime | None = None,
-) -> Envelope:
-    """Make the envelope that starts ``step`` of ``run``. Its id is derived from the two; all the rest it is given."""
-    number = message_id(run, step)
-    original = written.original
-    return Envelope(
-        id=number,
-        source=source,
-        type=ContractRef.from_uri(written.schema).name,
-        data_schema=written.schema,
-        subject=key,
-        time=datetime.now(UTC),
-        correlation_id=run,
-        causation_id=cause.id if cause else None,
-        idempotency_key=key or number,
-        expiry_time=cause.expiry_time if cause else deadline,
-        trace_parent=trace_parent(run, cause.id if cause else number),
-        trace_state=cause.trace_state if cause else None,
-        join_schemas=join_schemas,
-        fallback=fallback or None,
-        original_schema=original.schema if original else None,
-        original_digest=original.digest if original else None,
-        data=json.loads(written.data),
-    )
-
-
-def sent_otherwise(sent: dict[str, Written]) -> dict[str, str]:
-    """By step, the version that a message was written in, where it is not the one that its producer made."""
-    return {
-        step: str(ContractRef.from_uri(written.schema)) for step, written in sent.items() if written.original
-    }
-
-
-def emissions(run: str, onward: Onward) -> list[dict[str, Any]]:
-    """The events that are emitted, for the history: ``contract`` (``name/version``), message ``id``, and who is known to
-    hear it."""
-    return [
-        {
-            "contract": str(ContractRef.from_uri(onward.sent[step].schema)),
-            "id": message_id(run, step),
-            "heard": list(agents),
-        }
-        for step, agents in onward.heard.items()
-    ]
 
 
 def _keys(place: Place, events: Sequence[Contract | None]) -> dict[str, str | None]:
@@ -750,25 +553,6 @@ def _key(closed: _Closed, out: Outgoing) -> str | None:
 
 def _event(event: Contract) -> tuple[str, Any]:
     return event.ref().uri, event.to_data()
-
-
-def parked_entry(place: Place, failure: Failure, event: str = "") -> dict[str, Any]:
-    """The history entry of a parked step; ``event`` is the id of the event that it was to hear."""
-    return Entry(
-        "parked",
-        place.run,
-        place.flow,
-        failure.at,
-        step=place.step,
-        agent=failure.agent,
-        attempt=failure.attempt,
-        message=failure.message,
-        read=failure.contract,
-        event=event,
-        input=failure.payload,
-        worker=failure.worker,
-        error=f"{failure.kind}: {failure.error}: {failure.text}",
-    ).fields()
 
 
 class _StoryLogger(logging.LoggerAdapter[logging.Logger]):

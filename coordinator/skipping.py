@@ -13,9 +13,9 @@ from contracts.errors import CoordinationError
 from contracts.event import Nothing
 from contracts.strictjson import Limits
 from coordinator import course
+from coordinator.composing import compose, emissions
 from coordinator.course import Cursor, Go, Move, Value
 from coordinator.engine import Engine
-from coordinator.handoff import compose, emissions
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal, LetterRow
 from coordinator.message import message

@@ -10,9 +10,9 @@ from contracts import strictjson
 from contracts.contract import Contract
 from coordinator import course
 from coordinator.canvas import Sig, composed
+from coordinator.composing import compose
 from coordinator.course import Go, Value
 from coordinator.flow import Flow
-from coordinator.handoff import compose
 from coordinator.message import Message, message
 from coordinator.negotiation import Original, Written
 from coordinator.passing import Onward, Outgoing, Passing

@@ -13,8 +13,8 @@ from contracts.errors import InvalidData
 from contracts.strictjson import Limits
 from coordinator import course
 from coordinator.canvas import Sig
+from coordinator.composing import compose
 from coordinator.course import Arrival, Cursor, Value
-from coordinator.handoff import compose
 from coordinator.history import Entry, now
 from coordinator.message import Message, message
 from coordinator.passing import Outgoing, Passing
