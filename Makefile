@@ -12,12 +12,15 @@ UNIT_TESTS := $(or $(wildcard tests/unit tests/eager),tests/unit)
 INTEGRATION_TESTS := $(or $(wildcard tests/integration tests/chaos),tests/integration)
 
 ##@ Try it
-.PHONY: demo demo-rides
+.PHONY: demo demo-rides demo-media
 demo: $(VENV)/.runtime ## run the payments demo: no server, no settings
 	@$(BIN)/coordinator demo payments
 
 demo-rides: $(VENV)/.runtime ## run the rides demo: budgets while a fleet is down; no server, no settings (ARGS="--rate 15")
 	@$(BIN)/coordinator demo rides $(ARGS)
+
+demo-media: $(VENV)/.runtime ## run the media demo: a title for real with ffmpeg, then many at once (ARGS="--titles 200")
+	@$(BIN)/coordinator demo media $(ARGS)
 
 ##@ Run it with docker compose
 .PHONY: up demo-up status logs down
@@ -59,12 +62,15 @@ format: $(VENV)/.dev ## rewrite the code in the house style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 ##@ Measure it
-.PHONY: bench bench-rides
+.PHONY: bench bench-rides bench-media
 bench: $(VENV)/.dev ## what a handoff costs, beside bare Celery (ARGS="--help" for more)
 	@$(BIN)/python -m bench.handoff $(ARGS)
 
 bench-rides: $(VENV)/.dev ## rides on real servers while the ETA fleet is killed and slow: a table and a picture (ARGS="--help")
 	@$(BIN)/python -m bench.rides_outage $(ARGS)
+
+bench-media: $(VENV)/.dev ## many titles at once on real servers, a fleet gone for a while: tables and a picture (ARGS="--titles 10000")
+	@$(BIN)/python -m bench.media_load $(ARGS)
 
 ##@ Maintain it
 .PHONY: lock build clean help

@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import json
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -87,6 +88,7 @@ class Coordinator:
         self.settings = settings
         self.journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
         self._workers: list[EmbeddedWorker] = []
+        self._hosting = threading.RLock()
         self._service: Service | None = None
         self._catalogue: Catalogue | None = None
         self.engine = self._engine()
@@ -330,6 +332,10 @@ class Coordinator:
     def work(self, agents: Iterable[Agent]) -> EmbeddedWorker | None:
         """Embedded: have agents work here, from now on; gives the worker of those that are new, which can be stopped and
         started again. Eager: make them known. Otherwise workers do that."""
+        with self._hosting:  # who comes second finds them at work, or what it sends would reach nobody
+            return self._work(agents)
+
+    def _work(self, agents: Iterable[Agent]) -> EmbeddedWorker | None:
         new = self.engine.register(agents)
         if self.settings.embedded or self.settings.eager:
             for agent in new:  # who is here reads what its code reads, as long as this process lives

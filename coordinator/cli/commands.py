@@ -523,14 +523,23 @@ def health() -> None:
     type=click.Path(path_type=Path),
     help="A JSON Lines file of ride requests (rides: made).",
 )
+@click.option("--titles", type=click.IntRange(1, 100_000), help="How many titles at once (media: 50).")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    help="A new folder for the files (media: gone in the end).",
+)
 @_json
 def demo(system: str, as_json: bool, **options: Any) -> None:
-    """Show a reference SYSTEM at work: payments, or rides.
+    """Show a reference SYSTEM at work: payments, rides, or media.
 
     payments: a thousand payments, the ledger down for some; what is parked is replayed until every run has ended.
 
     rides: the ETA fleet is stopped for a while and comes back slow; dispatch goes on within its budgets. On servers it
     starts workers of its own, in a namespace of its own.
+
+    media: one title, transcoded for real where ffmpeg is installed, agent by agent; then many titles at once, every rendition
+    counted. On servers it starts fleets of its own, in a namespace of its own.
     """
     module = find_demo(system)
     given = {name: value for name, value in options.items() if value is not None}

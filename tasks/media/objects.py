@@ -48,6 +48,16 @@ def shelf_object(title: TitleTerms) -> str:
     return f"shelf/{upload_of(title)}.json"
 
 
+def title_of(key: str) -> str:
+    """The title that an object is of."""
+    return key.split("/")[1]
+
+
+def renditions_of(title_id: str) -> str:
+    """The folder of all renditions of a title, of whichever upload."""
+    return f"renditions/{title_id}"
+
+
 def packages_of(title_id: str) -> str:
     """The folder of all packages of a title, of whichever upload."""
     return f"packages/{title_id}"

@@ -7,11 +7,12 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Protocol
 
+from config.settings import RidesSettings
 from coordinator.client import Coordinator
 from coordinator.embedded.worker import EmbeddedWorker
 from coordinator.flow import Flow
+from tasks.programs import Programs, on_servers
 from tasks.rides import systems
-from tasks.rides.programs import Programs, on_servers
 
 
 class Stage(Protocol):
@@ -74,7 +75,8 @@ class ServerStage:
         self._programs.kill("eta")
 
     def start_eta(self, delay: timedelta | None = None) -> None:
-        self._programs.worker("eta", ["rides.eta"], delay)
+        settings = self.coordinator.settings.model_copy(update={"rides": RidesSettings(eta_delay=delay)})
+        self._programs.worker("eta", ["rides.eta"], settings=settings)
         self._programs.wait_ready()
 
 
@@ -92,7 +94,7 @@ def open_stage(coordinator: Coordinator, flow: Flow) -> Iterator[Stage]:
             systems.start_over()
         return
     with ExitStack() as stack:
-        settings = on_servers(coordinator.settings)
+        settings = on_servers(coordinator.settings, "rides")
         client = stack.enter_context(Coordinator(settings))
-        programs = stack.enter_context(Programs(client))
+        programs = stack.enter_context(Programs(client, ("rides.eta", "rides.matching")))
         yield ServerStage(client, programs, flow)

@@ -8,14 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from config.settings import MediaSettings
 from coordinator.cli import main
 from coordinator.client import Coordinator
+from tasks.media.drm import content_key
+from tasks.media.masterkey import read_master_key
+from tasks.media.systems import Systems
 from tasks.rides import systems
 from tasks.rides.demo import rush_hour
 from tasks.rides.flow import dispatching
 from tasks.rides.requests import make_requests, write_requests
 from tasks.rides.show import Plan, Show
 from tasks.rides.stage import open_stage
+from tests.unit.titles import title
 
 LONG = timedelta(minutes=1)
 
@@ -91,11 +96,71 @@ def test_the_demo_of_rides_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"ETA {phase}" in shown for phase in ("up", "stopped", "slow", "up again"))
 
 
+def test_the_demo_of_media(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One title goes all its way and is found by its words; of many at once every rendition is there, once."""
+    monkeypatch.setenv("COORDINATOR_MEDIA__TRANSCODER", "stand-in")
+    main(["demo", "media", "--json", "--titles", "5"])
+    figures = json.loads(capsys.readouterr().out)
+    one, load = figures["title"], figures["load"]
+    assert (one["status"], one["transcoder"], one["renditions"]) == ("completed", "stand-in", 16)
+    assert one["search"] == {"lighthouse": [one["title_id"]], "keeper sea": [one["title_id"]]}
+    assert [place["edge"] for place in one["locations"]] == ["edge-1", "edge-2"]
+    assert {
+        name: load[name] for name in ("titles", "renditions", "packaged", "copies", "indexed", "shelved")
+    } == {
+        "titles": 5,
+        "renditions": 80,
+        "packaged": 5,
+        "copies": 10,
+        "indexed": 5,
+        "shelved": 5,
+    }
+    assert (load["lost"], load["doubled"], load["dead_letters"], load["completed"]) == (0, 0, 0, 5)
+    assert 1 <= load["most_open"] <= 5
+    assert load["seconds"] > 0
+
+
+def test_the_demo_of_media_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """People are told that it was a stand-in, how far each agent is, where the title is and by which key, never the key; and
+    the files stay where they are asked for."""
+    monkeypatch.setenv("COORDINATOR_MEDIA__TRANSCODER", "stand-in")
+    kept = tmp_path / "kept"
+    main(["demo", "media", "--titles", "2", "--keep", str(kept)])
+    told = capsys.readouterr()
+    assert "STAND-IN" in told.err
+    assert "16/16" in told.err
+    assert "32 of 32" in " ".join(told.err.split())
+    assert "0 lost, 0 doubled, 0 dead letters" in told.out
+    assert "unheard, 18 gathered, 23 settled" in told.out
+    assert len([*(kept / "load" / "objects" / "renditions").rglob("*.mp4")]) == 2 * 10
+    at = Systems(MediaSettings(folder=str(kept / "title")))
+    [name] = [path.name for path in (kept / "title" / "objects" / "packages").iterdir()]
+    uploaded = title(name, source_sha256=at.store.describe("uploads/shared/source").sha256)
+    key = content_key(read_master_key(kept / "title" / "master.key"), uploaded)
+    assert key.key_id in told.out
+    for secret in (key.key, key.nonce_key):
+        assert secret.hex() not in told.out + told.err
+
+
+def test_no_demo_of_media_in_eager_mode(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In eager mode nothing is under way at the same time, and that is said."""
+    monkeypatch.setenv("COORDINATOR_EAGER", "true")
+    with pytest.raises(SystemExit):
+        main(["demo", "media"])
+    assert "unset COORDINATOR_EAGER" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["payments", "--rate", "3"], "the demo of payments has no --rate"),
-        (["shop"], "there are: payments, rides"),
+        (["shop"], "there are: media, payments, rides"),
+        (["media", "--titles", "0"], "1<=x<=100000"),
+        (["media", "--keep", "."], "the folder of --keep is not empty"),
         (["rides", "--input", "no-such-file"], "no-such-file"),
         (["rides", "--rate", "0"], "0.1<=x<=1000"),
     ],

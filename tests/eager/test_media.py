@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,19 @@ def test_a_title(studio: Coordinator) -> None:
         "media.release": 1,
         "media.shelf": 1,
     }
+
+
+def test_the_first_titles_of_many_threads(tmp_path: Path) -> None:
+    """Threads that emit the first events of a process at the same time: whoever comes second finds the agents at work, and no
+    event goes to nobody."""
+    settings = Settings(agents=("tasks.media",), media=media_settings(tmp_path / "media").media)
+    titles = [uploaded(settings, f"t-{number}") for number in range(6)]
+    with Coordinator(settings) as coordinator, ThreadPoolExecutor(len(titles)) as pool:
+        stories = list(pool.map(coordinator.emit, titles))
+        wait_until(
+            lambda: set(coordinator.statuses(stories)) == {"completed"}, description="all stories have ended"
+        )
+    assert systems(settings).shelved.tally().written == len(titles)
 
 
 def test_the_same_upload_twice(studio: Coordinator) -> None:

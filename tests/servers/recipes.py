@@ -63,6 +63,7 @@ def _rabbitmq(folder: Path, port: int, password: str) -> Recipe:
         "default_pass": password,
         "disk_free_limit.absolute": "50MB",
         "vm_memory_high_watermark.absolute": "2GB",
+        "raft.wal_max_size_bytes": "67108864",  # what quorum queues have in memory before they write it to segments
     }
     return Recipe(
         url=f"amqp://coordinator:{password}@127.0.0.1:{port}//",

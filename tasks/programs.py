@@ -6,52 +6,56 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable
-from datetime import timedelta
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from config.settings import RidesSettings, Settings, environment
+from config.settings import Settings, environment
 from contracts.errors import CoordinationError
 from contracts.text import printable
 from coordinator.client import Coordinator
 
-_THREADS: Final = 8
 _PATIENCE = 60.0  # seconds, until all consume
 _FAREWELL = 15.0  # seconds
+_LONGEST_NAMESPACE: Final = 28
 
 
-def on_servers(settings: Settings) -> Settings:
-    """The settings of a show: everything as it is, in a namespace of its own."""
-    namespace = f"{settings.namespace[:28]}-rides-demo".strip("-")
-    return settings.model_copy(update={"namespace": namespace, "agents": ("tasks.rides",)})
+def on_servers(settings: Settings, system: str) -> Settings:
+    """The settings of a show of a reference system: everything as it is, in a namespace of its own."""
+    namespace = f"{settings.namespace[:_LONGEST_NAMESPACE]}-{system}-demo".strip("-")
+    return settings.model_copy(update={"namespace": namespace, "agents": (f"tasks.{system}",)})
 
 
 class Programs:
-    """Processes of one installation. Leaving it ends them all."""
+    """Processes of the installation that ``client`` is one of. Leaving it ends them all.
 
-    def __init__(self, client: Coordinator) -> None:
+    Raises :class:`~contracts.errors.CoordinationError` where somebody works for one of ``agents`` already.
+    """
+
+    def __init__(self, client: Coordinator, agents: Iterable[str]) -> None:
         self._client = client
         topology = client.engine.topology
         self._timers = str(topology.timers.name)
-        agents = ("rides.eta", "rides.matching")
         if any(self._consumers(topology.queue_name(agent)) for agent in agents):
             raise CoordinationError(
                 f"somebody works in the namespace {client.settings.namespace} already",
                 "nothing was started",
                 "let the other show end, or set COORDINATOR_NAMESPACE to another name",
             )
-        self._folder = tempfile.TemporaryDirectory(prefix="coordinator-rides-", ignore_cleanup_errors=True)
+        self._folder = tempfile.TemporaryDirectory(prefix="coordinator-show-", ignore_cleanup_errors=True)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._queues: dict[str, list[str]] = {}
 
-    def worker(self, name: str, agents: Iterable[str], delay: timedelta | None = None) -> None:
-        """Start a worker of the agents, with ETA answering so much later, and return at once."""
+    def worker(
+        self, name: str, agents: Iterable[str], *, threads: int = 8, settings: Settings | None = None
+    ) -> None:
+        """Start a worker of the agents, with settings of its own where they are given, and return at once."""
         agents = list(agents)
-        settings = self._client.settings.model_copy(update={"rides": RidesSettings(eta_delay=delay)})
-        options = ["--pool", "threads", "--concurrency", str(_THREADS), "--name", name]
-        self._start(name, settings, "worker", *agents, *options)
+        options = ["--pool", "threads", "--concurrency", str(threads), "--name", name]
+        self._start(name, settings or self._client.settings, "worker", *agents, *options)
         self._queues[name] = [self._client.engine.topology.queue_name(agent) for agent in agents]
 
     def serve(self) -> None:
@@ -59,11 +63,26 @@ class Programs:
         self._start("serve", self._client.settings, "serve")
         self._queues["serve"] = [self._timers]
 
+    def clear(self, agents: Iterable[str]) -> None:
+        """Drop what waits for agents: whoever sent it has ended, with everything that it speaks of."""
+        with self._client.engine.app.connection_for_write() as connection:
+            for agent in agents:
+                with suppress(*connection.channel_errors), connection.channel() as channel:
+                    channel.queue_purge(self._client.engine.topology.queue_name(agent))
+
     def kill(self, name: str) -> None:
         """End a program at once, as a power failure does."""
         process = self._running.pop(name)
         process.kill()
         process.wait()
+
+    def stop(self, *names: str) -> None:
+        """Tell programs to stop: they finish what they have begun, for at most 15 seconds."""
+        _end([self._running.pop(name) for name in names])
+
+    def processes(self) -> dict[str, int]:
+        """The process ids of those that run, by name."""
+        return {name: process.pid for name, process in self._running.items() if process.poll() is None}
 
     def wait_ready(self) -> None:
         """Return when every program consumes from all its queues.
@@ -71,15 +90,15 @@ class Programs:
         Raises :class:`~contracts.errors.CoordinationError` where one has ended, or a minute has passed.
         """
         deadline = time.monotonic() + _PATIENCE
-        waiting = [(name, queue) for name in self._running for queue in self._queues[name]]
-        while waiting:
-            waiting = [(name, queue) for name, queue in waiting if not self._consumers(queue)]
-            for name in {name for name, _ in waiting}:
-                if self._running[name].poll() is not None or time.monotonic() > deadline:
+        wanted = Counter(queue for name in self._running for queue in self._queues[name])
+        while lacking := {queue for queue, count in wanted.items() if self._consumers(queue) < count}:
+            for name, process in self._running.items():
+                late = time.monotonic() > deadline and not lacking.isdisjoint(self._queues[name])
+                if process.poll() is not None or late:
                     raise CoordinationError(
                         f"the program {name} of the show does not work: {self._last_line(name)}",
-                        "no ride was started, or the show was broken off",
-                        "try it alone: coordinator worker rides.eta, or coordinator serve",
+                        "the show was not begun, or broken off",
+                        "try it alone: coordinator worker AGENT, or coordinator serve",
                     )
             time.sleep(0.05)
 
@@ -89,15 +108,7 @@ class Programs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in self._running.values():
-            process.terminate()
-        deadline = time.monotonic() + _FAREWELL
-        for process in self._running.values():
-            try:
-                process.wait(max(deadline - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _end(list(self._running.values()))
         self._folder.cleanup()
 
     def _start(self, name: str, settings: Settings, *arguments: str) -> None:
@@ -126,3 +137,15 @@ class Programs:
     def _last_line(self, name: str) -> str:
         lines = self._log(name).read_text("utf-8", "replace").strip().splitlines()
         return printable(lines[-1], 300) if lines else "it said nothing"
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + _FAREWELL
+    for process in processes:
+        try:
+            process.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,114 @@
+"""The demo: one title for real, agent by agent; then many at once, and every rendition counted."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+from config.settings import MediaSettings, Settings
+from contracts.errors import CoordinationError
+from coordinator.cli.output import out, print_json, table
+from coordinator.client import Coordinator
+from tasks.live import shown
+from tasks.media.load import Load
+from tasks.media.loadview import load_line, load_table
+from tasks.media.premiere import show_title
+from tasks.media.stage import open_stage
+from tasks.media.systems import systems
+from tasks.media.uploads import CLIP_SECONDS, invented
+
+TITLES: Final = 50
+
+
+def run(
+    coordinator: Coordinator, *, as_json: bool = False, titles: int = TITLES, keep: Path | None = None
+) -> None:
+    """Run the demo where the settings of ``coordinator`` say, and print what happened.
+
+    ``keep`` is a new folder for the files; by default they are gone in the end. Raises
+    :class:`~contracts.errors.CoordinationError` where it cannot be made, or the title does not come to its end.
+    """
+    settings = coordinator.settings
+    if settings.eager:
+        raise CoordinationError(
+            "the demo of media is about many titles at once, and in eager mode one ends before the next begins",
+            "nothing was started",
+            "unset COORDINATOR_EAGER",
+        )
+    with _folder(keep) as folder:
+        figures = {
+            "title": show_title(settings, folder / "title", as_json=as_json),
+            "load": _many_titles(settings, folder / "load", titles, as_json=as_json),
+        }
+    if as_json:
+        print_json(figures)
+    elif keep:
+        out.print(f"the files are in {keep}", markup=False, soft_wrap=True)
+
+
+def _many_titles(settings: Settings, folder: Path, titles: int, *, as_json: bool) -> dict[str, Any]:
+    media = light(settings.media, folder)
+    at = systems(settings.model_copy(update={"media": media}))
+    with open_stage(settings, media) as stage:
+        load = Load(stage, at, invented(at, CLIP_SECONDS), titles)
+        with load_line(load) as line, nullcontext() if as_json else shown(line):
+            load.play()
+        figures = load.figures()
+    if not as_json:
+        _print_load(figures)
+    return figures
+
+
+def light(media: MediaSettings, folder: Path) -> MediaSettings:
+    """Settings with which titles are as little work as they can be, for it is the pipeline that is looked at."""
+    return media.model_copy(
+        update={
+            "folder": str(folder),
+            "transcoder": "stand-in",
+            "stand_in_speed": 0.0,
+            "stand_in_size": 0.0005,
+            "durable": False,
+        }
+    )
+
+
+def _print_load(figures: dict[str, Any]) -> None:
+    out.print(load_table(figures))
+    memory = figures["peak_memory_mb"].items()
+    if memory:
+        out.print(table("peak memory", ("process", "MB"), [(name, f"{peak:.0f}") for name, peak in memory]))
+    else:
+        out.print("this system does not say how much memory a process has")
+    whole = figures["lost"] == figures["doubled"] == figures["dead_letters"] == 0
+    out.print(
+        f"{figures['lost']} lost, {figures['doubled']} doubled, {figures['dead_letters']} dead letters",
+        style="green" if whole else "bold red",
+    )
+
+
+@contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    """A folder for the files: the given one, which must be new or empty, or one that is gone in the end."""
+    if keep is not None:
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+            taken = any(keep.iterdir())
+        except OSError as error:
+            raise CoordinationError(
+                f"the folder of --keep cannot be made: {error.strerror}", "nothing was started"
+            ) from error
+        if taken:
+            raise CoordinationError(
+                "the folder of --keep is not empty", "nothing was started", "name a new folder"
+            )
+        yield keep.absolute()
+        return
+    made = Path(tempfile.mkdtemp(prefix="coordinator-media-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
