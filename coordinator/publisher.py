@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
@@ -24,10 +25,9 @@ _RETRY = {
     "interval_start": 0.1,
     "interval_step": 0.3,
     "interval_max": 1.5,
-    "retry_errors": (
-        MessageNacked,
-    ),  # kombu would connect anew for each, and a full queue is no broken connection
 }
+_ROOM_WITHIN = 3.0  # seconds, for which a full queue is waited for
+_ROOM_PAUSE = 0.1  # seconds; what has room again may have none a moment later
 _CONFIRM_TIMEOUT = 10.0  # seconds, after which the message is published anew on another connection
 
 
@@ -89,20 +89,38 @@ class BrokerPublisher:
         self._declare([self._topology.unheard_events, self._topology.queue(agent, intake)])
 
     def _send(self, producer: Any, exchange: str, message: Message) -> None:
-        producer.publish(
-            message.body,
-            exchange=exchange,
-            routing_key=message.event or self._topology.queue_name(message.agent),
-            content_type="application/json",
-            content_encoding="utf-8",
-            headers=message.headers,
-            correlation_id=message.id,
-            message_id=message.id,
-            delivery_mode=2,
-            confirm_timeout=_CONFIRM_TIMEOUT,
-            retry=True,
-            retry_policy=_RETRY,
-        )
+        """Send one message, and wait a little where its queue is full: who gave up at once would send all that belongs to it
+        once more, and the queue would fill with what it has had."""
+        deadline = time.monotonic() + _ROOM_WITHIN
+        while (nacked := self._sent(producer, exchange, message)) is not None:
+            if time.monotonic() > deadline:
+                raise nacked
+            time.sleep(_ROOM_PAUSE)
+
+    def _sent(self, producer: Any, exchange: str, message: Message) -> MessageNacked | None:
+        """Send one message; the error where the broker has no room for it. kombu would take that for a broken connection, or
+        send it again without a pause."""
+
+        def attempt() -> MessageNacked | None:
+            try:
+                producer.publish(
+                    message.body,
+                    exchange=exchange,
+                    routing_key=message.event or self._topology.queue_name(message.agent),
+                    content_type="application/json",
+                    content_encoding="utf-8",
+                    headers=message.headers,
+                    correlation_id=message.id,
+                    message_id=message.id,
+                    delivery_mode=2,
+                    confirm_timeout=_CONFIRM_TIMEOUT,
+                )
+            except MessageNacked as error:
+                return error
+            return None
+
+        nacked: MessageNacked | None = producer.connection.ensure(producer, attempt, **_RETRY)()
+        return nacked
 
     def _exchange(self, message: Message, delay: timedelta | None, exact: bool) -> str:
         events = bool(message.event)
