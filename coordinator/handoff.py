@@ -35,6 +35,7 @@ from coordinator.negotiation import Negotiator
 from coordinator.opener import Opened, Opener, Parking
 from coordinator.passing import Onward, Outgoing, Passing
 from coordinator.publisher import Publisher
+from coordinator.store.sets import Sets
 from coordinator.store.store import Claim, Place, Record, Settled, Store
 
 _log = logging.getLogger("coordinator.agents")
@@ -124,7 +125,7 @@ class Handoff:
         self._passing = Passing(store, negotiator)
         self._versions = negotiator.versions
         self._limits = Limits(octets=settings.max_message_bytes)
-        hearing = Hearing(agent, store, publisher, negotiator.versions)
+        hearing = Hearing(agent, store, publisher, negotiator.versions, Sets(store.redis, settings))
         self._opener = Opener(agent, store, hearing, negotiator.versions, self._limits)
 
     def __call__(self, delivery: Delivery) -> Outcome:
@@ -146,6 +147,7 @@ class Handoff:
                 closed = self._known(opened, claim)
                 settled = self._settle_known(opened, claim, closed)
             self._pass_on(opened, closed, settled)
+            self._opener.finish(opened)
             return Done(self._summary(settled, claim, opened, closed))
         except _Over as over:
             return over.outcome

@@ -20,6 +20,7 @@ from coordinator.errors import Incomplete
 from coordinator.history import Entry, now
 from coordinator.message import Delivery, Message
 from coordinator.publisher import Publisher
+from coordinator.store.sets import Gathered, Sets
 from coordinator.store.store import Advance, Place, Record, Store
 from coordinator.subscription import MOST_PARTS, Gather, Subscription
 
@@ -29,11 +30,14 @@ _log = logging.getLogger("coordinator.agents")
 class Hearing:
     """How one agent hears events. Safe for threads."""
 
-    def __init__(self, agent: Agent, store: Store, publisher: Publisher, versions: Versions) -> None:
+    def __init__(
+        self, agent: Agent, store: Store, publisher: Publisher, versions: Versions, sets: Sets
+    ) -> None:
         self._agent = agent
         self._store = store
         self._publisher = publisher
         self._versions = versions
+        self._sets = sets
 
     def event(self, delivery: Delivery) -> str:
         """The name of the event's contract; empty where the message is a step of a flow."""
@@ -84,28 +88,29 @@ class Hearing:
         step = _step(self._agent.name, key)
         number = envelope.idempotency_key
         record = Record(envelope.data_schema, strictjson.dumps(envelope.data))
-        verdict, count, first = self._store.gather(
+        added = self._sets.add(
             self._agent.name,
             key,
             number,
             record,
+            place,
             content=envelope.original_digest or digest(envelope.data),
             within=gather.within,
             most=MOST_PARTS,
         )
-        if verdict == "conflict":
+        if added.verdict == "conflict":
             raise InvalidData("an event of the same key and another content is in the set already")
-        if verdict == "full":
-            raise InvalidData(f"the set has {count} events already")
-        complete = gather.expected(part, count) or (
+        if added.verdict == "full":
+            raise InvalidData(f"the set has {added.count} events already")
+        complete = gather.expected(part, added.count) or (
             callable(gather.until) and self._complete(gather, key, part)
         )
         self._settle(delivery, part, envelope, place, step)
-        if first:
+        if added.first:
             self._publisher.publish([_whole(delivery, step, "timeout")], delay=gather.within, exact=True)
         if complete:
             self._publisher.publish([_whole(delivery, step, "complete")])
-        return f"gathered {count} run={place.run} step={place.step}"
+        return f"gathered {added.count} run={place.run} step={place.step}"
 
     def whole(self, delivery: Delivery, part: Contract, place: Place) -> tuple[Contract, str] | None:
         """The set that a message stands for, as what the agent accepts, and its key. None where its time is over and it
@@ -117,10 +122,10 @@ class Hearing:
         if gather is None:
             raise InvalidData("the message stands for a set of events, and the agent gathers none")
         key = _key(gather, part)
-        late = delivery.kwargs["gathered"] == "timeout"
-        if late and place.step in self._settled(place):
+        late, found = delivery.kwargs["gathered"] == "timeout", self._sets.get(self._agent.name, key)
+        if late and (found.finished or place.step in self._settled(place)):
             return None
-        parts = self._parts(key, type(part))
+        parts = self._read(found, type(part))
         if not parts or not (gather.complete(parts) or (late and gather.partial)):
             raise Incomplete(
                 f"{len(parts)} events of the set have come, and it is not complete",
@@ -129,13 +134,20 @@ class Hearing:
             )
         return self._agent.accepts.model_validate({gather.into: parts}), key
 
-    def _complete(self, gather: Gather, key: str, part: Contract) -> bool:
-        return gather.complete(self._parts(key, type(part)))
+    def finish(self, delivery: Delivery, key: str, place: Place) -> None:
+        """The set has its outcome, in the story of ``place``; in the others that it is of nothing waits for it any more."""
+        if "gathered" in delivery.kwargs and self._gather is not None:
+            stories = self._sets.get(self._agent.name, key).stories
+            others = (Place(run, flow, place.step) for run, flow in stories if run and run != place.run)
+            self._sets.finish(self._agent.name, key, others)
 
-    def _parts(self, key: str, contract: type[Contract]) -> Sequence[Contract]:
+    def _complete(self, gather: Gather, key: str, part: Contract) -> bool:
+        return gather.complete(self._read(self._sets.get(self._agent.name, key), type(part)))
+
+    def _read(self, found: Gathered, contract: type[Contract]) -> Sequence[Contract]:
         return [
             self._versions.read(contract, ContractRef.from_uri(record.schema), json.loads(record.data))
-            for record in self._store.gathered(self._agent.name, key)
+            for record in found.parts
         ]
 
     def _settled(self, place: Place) -> tuple[str, ...]:

@@ -51,6 +51,8 @@ class Opened:
     supersedes: tuple[str, ...]
     event: str = ""
     """The contract's name where it was called by an event, and not by the step before it in a flow."""
+    set_of: str = ""
+    """The key of the set of events that it is."""
     emitted: list[Contract] = field(default_factory=list)
     """What the agent emits while it runs."""
 
@@ -83,6 +85,11 @@ class Opener:
             if edited is delivery:
                 raise
             return self._open(edited, delivery)
+
+    def finish(self, opened: Opened) -> None:
+        """What was opened has its outcome, and what follows is on its way."""
+        if opened.set_of:
+            self._hearing.finish(opened.delivery, opened.set_of, opened.place)
 
     def edited(self, delivery: Delivery, text: str) -> Opened:
         """Open a delivery with the input that a person gave to its step since it was made, as its run has that."""
@@ -177,8 +184,9 @@ class Opener:
             whole = self._hearing.whole(delivery, opened.payload, place)
             if whole is None:
                 return f"complete before run={place.run} step={place.step}"
-            opened.payload, given = whole
-            opened.key, opened.content = self._agent.idempotency_key(opened.payload, given), digest(given)
+            opened.payload, opened.set_of = whole
+            opened.key = self._agent.idempotency_key(opened.payload, opened.set_of)
+            opened.content = digest(opened.set_of)
         except (ServerError, Parking):
             raise
         except Incomplete as error:

@@ -420,33 +420,6 @@ class Store:
         [[verdict, follows]] = self._do(call)
         return str(verdict), json.loads(follows) if follows else None
 
-    def gather(
-        self,
-        agent: str,
-        key: str,
-        part: str,
-        record: Record,
-        *,
-        content: str,
-        within: timedelta,
-        most: int,
-    ) -> tuple[str, int, bool]:
-        """Add a part to the set ``key`` of an agent; ``content`` names what it says, in whichever version. Gives ``added``, ``again``, ``conflict`` (it is there with another
-        content) or ``full``, how many parts there are, and whether this one began it."""
-        ttl = max(self._run_ttl, 2 * _ms(within))
-        call = Call(
-            "gather", [self.keys.gathered(agent, key)], [part, f"{content}\n{record.part()}", ttl, most]
-        )
-        [[verdict, count, first]] = self._do(call)
-        return str(verdict), int(count), first == "1"
-
-    def gathered(self, agent: str, key: str) -> list[Record]:
-        """The parts of a set, in the order of their names."""
-        with _usable():
-            fields: Any = self.redis.hgetall(self.keys.gathered(agent, key))
-        parts = (text for name, text in sorted(fields.items()) if name.startswith("p:"))
-        return [Record.parse(text.partition("\n")[2]) for text in parts]
-
     def pass_over(self, place: Place) -> None:
         """A step that was sent to somebody who does not want it is not outstanding any more."""
         keys = [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))]

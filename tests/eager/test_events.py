@@ -260,7 +260,8 @@ def test_a_wrong_event_is_refused(anywhere: Coordinator) -> None:
     """Two events of one set under one key with different content: the second is parked."""
     room = Newsroom()
     anywhere.work([room.press])
-    anywhere.emit(Set(story="s", number=1, parts=3, text="one"), idempotency_key="first")
+    first = anywhere.emit(Set(story="s", number=1, parts=3, text="one"), idempotency_key="first")
+    wait_until(lambda: kinds(first.history(), "gathered"))
     other = anywhere.emit(Set(story="s", number=1, parts=3, text="other"), idempotency_key="second")
     assert other.wait(20) == "parked"
     [letter] = wait_until(other.letters)
@@ -429,3 +430,17 @@ def test_skipping_what_hears_a_flow(anywhere: Coordinator, news: Newsroom) -> No
     [letter] = wait_until(run.letters)
     anywhere.skip(letter, {}, by="ann", why="no archive")
     assert run.status() == "running"
+
+
+def test_a_set_of_several_stories(anywhere: Coordinator) -> None:
+    """Events of several stories make one set: it is worked on once, in the story of the last, and nothing is open in the others."""
+    room = Newsroom()
+    anywhere.work([room.press, room.archive])
+    first = anywhere.emit(Set(story="s", number=0, parts=2, text="a"))
+    assert first.status() in {"running", "parked"}
+    last = anywhere.emit(Set(story="s", number=1, parts=2, text="b"))
+    wait_until(lambda: room.effects["archive s"] == 1)
+    assert room.seen["archive"][0][1] == last.id or anywhere.settings.eager
+    wait_until(lambda: last.status() == "completed")
+    wait_until(lambda: first.status() == "completed" or anywhere.settings.eager)
+    assert room.seen["press"] == [("s", 2)]

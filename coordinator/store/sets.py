@@ -1,0 +1,100 @@
+"""Sets: the events that an agent waits for, until they are complete. Each belongs to one agent, and to no story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from redis import Redis
+
+from config.settings import Settings
+from coordinator.store import scripts
+from coordinator.store.keys import Keys
+from coordinator.store.scripts import Call
+from coordinator.store.store import Place, Record
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a part: ``added``, ``again`` (it was there), ``conflict`` (it is there with another content) or ``full``;
+    how many parts there are, and whether this one began the set."""
+
+    verdict: str
+    count: int
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A set as it is: its parts in the order of their names, the stories that they came from, and whether it was worked on."""
+
+    parts: tuple[Record, ...]
+    stories: tuple[tuple[str, str], ...]
+    """As (run, flow)."""
+    finished: bool
+
+
+class Sets:
+    """The sets of one installation. Raises :class:`~coordinator.errors.ServerError` where Redis cannot be used."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._keys = Keys(settings.prefix, settings.shards)
+        self._run_ttl = int(settings.run_ttl / _MILLISECOND)
+        self._result_ttl = int(settings.result_ttl / _MILLISECOND)
+
+    def add(
+        self,
+        agent: str,
+        key: str,
+        part: str,
+        record: Record,
+        place: Place,
+        *,
+        content: str,
+        within: timedelta,
+        most: int,
+    ) -> Added:
+        """Add a part to the set ``key`` of an agent, at most ``most`` of them; ``content`` names what it says, in whichever
+        version; ``place`` is where it came from."""
+        ttl = max(self._run_ttl, int(2 * within / _MILLISECOND))
+        text = f"{content} {place.run} {place.flow}\n{record.part()}"
+        call = Call("gather", [self._keys.gathered(agent, key)], [part, text, ttl, most])
+        [[verdict, count, first]] = scripts.run(self._redis, call)
+        return Added(str(verdict), int(count), first == "1")
+
+    def get(self, agent: str, key: str) -> Gathered:
+        """A set; an empty one where there is none."""
+        try:
+            fields: Any = self._redis.hgetall(self._keys.gathered(agent, key))
+        except scripts.FAILURES as error:
+            raise scripts.unusable(error) from error
+        texts = [text.partition("\n") for name, text in sorted(fields.items()) if name.startswith("p:")]
+        return Gathered(
+            tuple(Record.parse(text) for _, _, text in texts),
+            tuple(dict.fromkeys(_story(head) for head, _, _ in texts)),
+            "finished" in fields,
+        )
+
+    def finish(self, agent: str, key: str, elsewhere: Iterable[Place]) -> None:
+        """A set was worked on: it is kept for a while, for messages that come again, and the steps that stand for it in other
+        stories are not outstanding any more."""
+        over = (
+            Call(
+                "pass_over",
+                [self._keys.run(place.run), self._keys.outstanding(self._keys.shard(place.run))],
+                [place.step, place.run],
+            )
+            for place in elsewhere
+        )
+        kept = Call("finish_set", [self._keys.gathered(agent, key)], [self._result_ttl])
+        scripts.run(self._redis, kept, *over)
+
+
+def _story(head: str) -> tuple[str, str]:
+    _, run, flow = (*head.split(" ", 2), "", "")[:3]
+    return run, flow
