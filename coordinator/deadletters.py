@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import getpass
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,12 @@ from coordinator.journal.journal import Journal, LetterRow
 from coordinator.message import Message, addressed, rewritten
 from coordinator.store.store import Place
 from coordinator.task import read_body, read_message
+
+_OUTCOME = frozenset({"settled", "deduplicated", "skipped", "fallback"})
+"""The kinds of entries that say that a step has its outcome."""
+
+_PASSED_ON = "handoff_passed_on"
+"""The header of a message that was sent once more because its step was settled: that is done once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,7 @@ class Desk:
         raw = self._addressed(raw)
         failure = self._recorded(raw) or self._diagnosed(raw)
         row = self._edited(self._row(raw, failure))
+        self._journal.add_letter(row)  # first: whatever settles its step from now on finds it
         if row.run and row.step:
             place = Place(row.run, row.flow, row.step)
             status = self._engine.store.park(place, failure.fields(), parked_entry(place, failure, raw.event))
@@ -125,14 +133,30 @@ class Desk:
                 row = replace(
                     row, state="cancelled" if status in {"cancelled", "compensating"} else "settled"
                 )
-        self._journal.add_letter(row)
+                self._journal.mark(row.id, row.state)
         return row
+
+    def close(self, entries: Iterable[dict[str, Any]]) -> None:
+        """Letters that wait for an outcome which their step has by now, as these entries of the history tell, wait no more:
+        an old copy of its message may have been parked after the step was sent on its way again."""
+        had = [entry for entry in entries if entry.get("step") and entry.get("kind") in _OUTCOME]
+        steps = {(entry.get("run", ""), entry["step"]) for entry in had}
+        if not steps:
+            return
+        budgets = {
+            (entry.get("run", ""), f"{entry['step']}.b.") for entry in had if entry["kind"] == "fallback"
+        }
+        for row in self._journal.waiting({run for run, _ in steps}):
+            if (row.run, row.step) in steps or any(
+                row.run == run and row.step.startswith(within) for run, within in budgets
+            ):
+                self._journal.mark(row.id, "settled")
 
     def _pass_on(self, row: LetterRow) -> None:
         """Its step is settled, but perhaps nobody lived to publish what follows: send it once more, to find that out."""
-        known = self._journal.letter(row.id)
-        if "body" in row.message and (known is None or known.state != "settled"):
-            self._engine.publisher.publish([Message.restored(row.message).replayed(row.replays)])
+        if "body" in row.message and not row.message["headers"].get(_PASSED_ON):
+            again = Message.restored(row.message).replayed(row.replays)
+            self._engine.publisher.publish([replace(again, headers={**again.headers, _PASSED_ON: 1})])
 
     def edits(self, number: str) -> list[EditRow]:
         """The edits of a letter, oldest first."""

@@ -91,7 +91,9 @@ class Service:
         for shard in range(self._engine.settings.shards):
             while entries := self._engine.store.history(shard):
                 prefix = f"{self._engine.settings.prefix}{shard}/"
-                self._journal.record((prefix + number, json.loads(text)) for number, text in entries)
+                read = [(prefix + number, json.loads(text)) for number, text in entries]
+                self._journal.record(read)
+                self._desk.close(entry for _, entry in read)
                 self._engine.store.forget_history(shard, [number for number, _ in entries])
 
     def sweep(self) -> None:

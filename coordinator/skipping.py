@@ -88,7 +88,7 @@ def skip(
             join_schemas=out.parts, fallback=out.fallback,
         )  # fmt: skip
         engine.publisher.publish([message(out.send, sent)], delay=out.wait or None, exact=True)
-    journal.mark_settled(row.id)
+    journal.mark(row.id, "settled")
     journal.act("skip", who=by, run=row.run, letter=row.id, note=why)
 
 

@@ -177,6 +177,12 @@ class Journal:
         with self._begin() as connection:
             return [_letter(found) for found in connection.execute(query).mappings()]
 
+    def waiting(self, runs: set[str]) -> list[LetterRow]:
+        """The letters of these runs that wait."""
+        query = select(dead_letters).where(dead_letters.c.state == "waiting", dead_letters.c.run.in_(runs))
+        with self._begin() as connection:
+            return [_letter(found) for found in connection.execute(query).mappings()]
+
     def letter(self, number: str) -> LetterRow | None:
         """The letter of that id."""
         with self._begin() as connection:
@@ -204,12 +210,10 @@ class Journal:
         with self._begin() as connection:
             connection.execute(update(dead_letters).where(same).values(state="replayed"))
 
-    def mark_settled(self, letter: str) -> None:
-        """The letter's step has its outcome by another way."""
+    def mark(self, letter: str, state: str) -> None:
+        """Put a letter into another state."""
         with self._begin() as connection:
-            connection.execute(
-                update(dead_letters).where(dead_letters.c.id == letter).values(state="settled")
-            )
+            connection.execute(update(dead_letters).where(dead_letters.c.id == letter).values(state=state))
 
     def count_replay(self, letter: str) -> int:
         """Count one more replay of a letter, and give the count."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from contracts import Contract, Key, Sensitive
-from coordinator import Context, Flow, Permanent, Retry, agent, parallel
+from coordinator import Context, Flow, Permanent, Retry, agent, budget, constant, parallel
 
 SECRET = "correct horse battery staple"
 
@@ -53,6 +53,8 @@ class Shop:
             "chain in header": Flow("shop.chain-in-header", parallel(left=a >> b, right=c) >> pair),
             "nested": Flow("shop.nested", parallel(left=a >> parallel(up=b, down=c), right=d) >> nested),
         }
+        spare = budget(b, within=timedelta(milliseconds=300), fallback=constant(thing()))
+        self.guarded = Flow("shop.guarded", a >> spare >> c)
 
     def work(self, name: str, order: str, path: str) -> Thing:
         if gate := self.gates.get(name):

@@ -2,14 +2,17 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from coordinator import Coordinator
 from coordinator.client import Run
-from coordinator.deadletters import Letter
+from coordinator.deadletters import Letter, RawLetter
 from coordinator.errors import RunParked, UnknownLetter
+from coordinator.message import Message
 from tests.eager.shop import Shop, thing
 from tests.waiting import wait_until
 
@@ -160,3 +163,51 @@ def test_letters_are_found(anywhere: Coordinator) -> None:
     assert letter.remedy
     with pytest.raises(UnknownLetter):
         anywhere.desk.letter("nonsense")
+
+
+def _comes_late(coordinator: Coordinator, letter: Letter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As soon as something is published, an old copy of the letter's message is dead-lettered once more."""
+    publisher = coordinator.engine.publisher
+    publish = publisher.publish
+    row = letter.row
+
+    def beside(messages: Iterable[Message], **options: Any) -> None:
+        monkeypatch.setattr(publisher, "publish", publish)
+        copy = Message.restored(row.message)
+        coordinator.desk.receive(RawLetter({**copy.headers}, copy.body.encode(), "application/json"))
+        publish(messages, **options)
+
+    monkeypatch.setattr(publisher, "publish", beside)
+
+
+def test_an_old_copy_is_parked_after_the_replay(
+    live_coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A letter that comes back although its step is under way waits no more once the step has its outcome."""
+    shop = Shop()
+    shop.broken = {"b"}
+    run = live_coordinator.start(shop.flows["chain"], thing())
+    letter = parked(run, shop, 1)
+    shop.broken.clear()
+    _comes_late(live_coordinator, letter, monkeypatch)
+    letter.replay()
+    wait_until(lambda: run.status() == "completed", description="the step is done")
+    wait_until(lambda: not run.letters(), description="the letter waits no more")
+    again = live_coordinator.desk.letter(letter.id)
+    assert (again.state, again.times) == ("settled", 2)
+    assert shop.effects == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_letter_in_a_budget_that_was_spent(live_coordinator: Coordinator) -> None:
+    """What waits within a budget waits no more once the fallback has taken its place."""
+    shop = Shop()
+    shop.broken = {"b"}
+    run = live_coordinator.start(shop.guarded, thing())
+    run.result(TIMEOUT)
+    [row] = wait_until(
+        lambda: live_coordinator.dead_letters(run=run.id, state=None), description="the step was parked"
+    )
+    wait_until(
+        lambda: live_coordinator.desk.letter(row.id).state == "settled",
+        description="it is known that something took its place",
+    )
