@@ -9,7 +9,7 @@ from typing import Any
 from contracts.contract import ContractRef
 from contracts.envelope import Envelope, message_id, trace_parent
 from coordinator.negotiation import Written
-from coordinator.passing import Onward
+from coordinator.passing import Onward, emission
 
 
 def compose(
@@ -56,13 +56,5 @@ def sent_otherwise(sent: dict[str, Written]) -> dict[str, str]:
 
 
 def emissions(run: str, onward: Onward) -> list[dict[str, Any]]:
-    """The events that are emitted, for the history: ``contract`` (``name/version``), message ``id``, and who is known to
-    hear it."""
-    return [
-        {
-            "contract": str(ContractRef.from_uri(onward.sent[step].schema)),
-            "id": message_id(run, step),
-            "heard": list(agents),
-        }
-        for step, agents in onward.heard.items()
-    ]
+    """The events that are emitted, for the history."""
+    return [emission(run, step, onward.sent[step].schema, agents) for step, agents in onward.heard.items()]

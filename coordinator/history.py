@@ -42,7 +42,8 @@ class Entry:
         that of before, as far as it is known, and ``output`` that from now on; ``error`` is why),
         ``cancelled``, ``given-up`` (cancelled, and what was done is undone), ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
         what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
-        ``fallback`` (a budget was spent, and its fallback took the step's place); ``emitted`` (an event began the story);
+        ``fallback`` (a budget was spent, and its fallback took the step's place); ``emitted`` (an event began the story, or a flow
+        emitted one after a join, a wait or a fallback, where there is no step to tell it);
         ``gathered`` (an event is in a set that its agent waits for); ``began`` (an event has started a flow).
     at
         When it was written, UTC, ISO 8601.
@@ -63,7 +64,7 @@ class Entry:
         branches were joined, which of them: ``eta: constant``; of a list: ``2 of 9 items``.
     event, emitted
         The message id of the event that the agent heard; and the events that were emitted: ``contract``, ``id``, and the
-        agents that were known to hear it then (``heard``).
+        agents that were known to hear it then (``heard``); its place in the flow (``step``) where the run tells it.
     story, began
         The story that an event belongs to which started this run; and the run that it started.
     into

@@ -13,9 +13,11 @@ from datetime import timedelta
 from typing import Any
 
 from contracts.contract import Contract, ContractRef
+from contracts.envelope import message_id
 from coordinator import course
 from coordinator.canvas import EVENT, TIMER, Send
 from coordinator.course import Arrival, Await, End, Go, Hold, Move, Value
+from coordinator.history import Entry, now
 from coordinator.negotiation import Negotiator, Written
 from coordinator.store.store import Advance, Place, Record, Settled, Store
 
@@ -186,6 +188,7 @@ class Passing:
             heard = self._heard(moves)
             sends = tuple(sent for go in goes for sent in _named(go.send, _schema(go), heard))
             self._store.follow(place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False))
+            self._tell(place, [go for go in goes if go.send.agent == EVENT], heard)
         for move in moves:
             if isinstance(move, Go):
                 written = Written(_schema(move), course.text(move.value.data))
@@ -203,6 +206,17 @@ class Passing:
             else:
                 self._end(place, move)
         return found
+
+    def _tell(self, place: Place, events: list[Go], heard: Mapping[str, tuple[str, ...]]) -> None:
+        """Events that no step has emitted, for they come out of a join, a wait or a fallback, are told of by the run."""
+        if events:
+            emitted = [
+                emission(place.run, go.send.step, _schema(go), heard[go.send.step]) | {"step": go.send.step}
+                for go in events
+            ]
+            self._store.note(
+                place.run, Entry("emitted", place.run, place.flow, now(), emitted=emitted).fields()
+            )
 
     def _note_delay(self, place: Place, go: Go) -> None:
         if go.wait and go.send.agent != TIMER:
@@ -226,6 +240,12 @@ class Passing:
         """Who hears the events among these, as far as it is known."""
         events = [move.send for move in moves if isinstance(move, Go) and move.send.agent == EVENT]
         return {send.step: self._negotiator.subscribers(send.signature["kwargs"]["event"]) for send in events}
+
+
+def emission(run: str, step: str, schema: str, agents: Iterable[str]) -> dict[str, Any]:
+    """An event for the history: ``contract`` (``name/version``), message ``id``, and the agents that are known to hear it."""
+    ref = ContractRef.from_uri(schema)
+    return {"contract": str(ref), "id": message_id(run, step), "heard": list(agents)}
 
 
 def _plain(value: Value, schema: str = "") -> Written | None:

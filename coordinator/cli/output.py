@@ -9,8 +9,11 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from contracts.text import escaped_json, printable
 
@@ -31,14 +34,29 @@ def print_json(value: Any) -> None:
     out.print(escaped_json(text), markup=False, soft_wrap=True)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A table of texts; a word that is a status is coloured."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
-    for column in columns:
-        made.add_column(column, overflow="fold")
-    for row in rows:
-        made.add_row(*(styled(cell) for cell in row))
-    return made
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Padding:
+    """A table of texts; a word that is a status is coloured. No word is broken where the terminal has room for it."""
+    made = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    made.collapse_padding, made.show_edge = True, False
+    cells = [[Text.from_markup(styled(cell)) for cell in row] for row in rows]
+    headed = [[Text(heading), *(row[at] for row in cells)] for at, heading in enumerate(columns)]
+    for heading, width in zip(columns, _widths(headed, out.width - 2 * (len(columns) - 1)), strict=True):
+        made.add_column(heading, overflow="fold", width=width)
+    for row in cells:
+        made.add_row(*row)
+    return Padding(made, (0, 0, 1, 0))
+
+
+def _widths(columns: Sequence[Sequence[Text]], room: int) -> list[int | None]:
+    """How wide each column is to be: as much as its longest word, and of what is left in proportion to what it lacks. None
+    where all have room enough, or too little for that."""
+    measured = [[Measurement.get(out, out.options, cell) for cell in cells] for cells in columns]
+    least = [max(cell.minimum for cell in cells) for cells in measured]
+    most = [max(cell.maximum for cell in cells) for cells in measured]
+    left, lacking = room - sum(least), sum(most) - sum(least)
+    if left < 0 or lacking <= left:
+        return [None] * len(columns)
+    return [low + left * (high - low) // lacking for low, high in zip(least, most, strict=True)]
 
 
 def styled(cell: object) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from coordinator.cli.output import STYLES, out, table
@@ -40,7 +39,7 @@ def awaited(story: Sequence[dict[str, Any]], doing: Sequence[Current]) -> Iterat
             yield {"kind": "waiting", "step": one.step, "at": at, "signal": one.signal, "wrote": one.contract}
 
 
-def now_table(doing: Sequence[Current]) -> Table:
+def now_table(doing: Sequence[Current]) -> RenderableType:
     """What a run does now, as a table."""
     now = datetime.now(UTC)
     rows = [(one.step, one.agent, one.words(now), _ago(one.since, now)) for one in doing]

@@ -133,7 +133,9 @@ def _emissions(entry: Entry) -> Iterator[Emission]:
             named = one.get("heard")
             agents = named[:_MOST_NAMED] if isinstance(named, list) else ()
             shown = tuple(dict.fromkeys(agent for agent in agents if isinstance(agent, str)))
-            yield Emission(one["id"][:200], text_of(one, "contract", 200), shown, entry)
+            place = text_of(one, "step")
+            mark = heard("", place)[1:] if place else ""
+            yield Emission(one["id"][:200], text_of(one, "contract", 200), shown, entry, mark)
 
 
 def _mark(made: Chronicle) -> None:

@@ -110,7 +110,7 @@ class Ffmpeg:
             if program is None:
                 raise FileNotFoundError
             return subprocess.Popen(  # noqa: S603 - a list of arguments, all of them ours
-                [program, "-nostdin", "-hide_banner", "-loglevel", "error", *arguments],
+                [*_tied(), program, "-nostdin", "-hide_banner", "-loglevel", "error", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -127,6 +127,12 @@ class Ffmpeg:
             raise TranscodingFailed(
                 f"ffmpeg could not be started: {error.strerror}", "the rendition is not there"
             ) from error
+
+
+def _tied() -> list[str]:
+    """What makes a program end with the worker that called it, even one that is killed; nothing where the system has none."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
 def _last_words(stream: IO[bytes], until: float) -> str:

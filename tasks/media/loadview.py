@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from coordinator.cli.output import table
@@ -16,7 +15,7 @@ from tasks.media.fleets import AGENTS
 from tasks.media.load import Load
 
 
-def load_table(figures: dict[str, Any]) -> Table:
+def load_table(figures: dict[str, Any]) -> RenderableType:
     """Figures of a load as a table."""
     rows = [
         ("titles", f"{figures['titles']}, of which {figures['most_open']} under way at once"),

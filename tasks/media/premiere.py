@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from config.settings import Settings
@@ -76,7 +75,7 @@ def _told(stage: Stage, uploads: Uploads, *, as_json: bool) -> Run:
     return story
 
 
-def tale_table(chapters: Sequence[Chapter], seconds: float) -> Table:
+def tale_table(chapters: Sequence[Chapter], seconds: float) -> RenderableType:
     """A story as a table: what each agent has done, and when."""
     made = table(f"one title, {seconds:.0f} s", (), ())
     made.add_column("agent")

@@ -55,6 +55,7 @@ class Store:
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder
         self._durable = durable
+        self._swept = False
 
     def put(self, key: str, chunks: bytes | Iterable[bytes]) -> Stored:
         """Write an object. ``written`` is False where it is there already, with the same content.
@@ -72,7 +73,11 @@ class Store:
 
     @contextmanager
     def draft(self) -> Iterator[Path]:
-        """A path for a program to write to, gone after the block. :meth:`adopt` makes an object of what is there."""
+        """A path for a program to write to, gone after the block. :meth:`adopt` makes an object of what is there. The first one
+        of a process sees to what was left by others, see :meth:`sweep`."""
+        if not self._swept:
+            self._swept = True
+            self.sweep()
         with _reaching():
             partial = self.folder / _PARTIAL
             if not partial.is_dir():

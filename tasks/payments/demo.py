@@ -177,7 +177,7 @@ def _until_ended(scene: _Scene) -> None:
         scene.look()
 
 
-def _parked_table(letters: list[Letter]) -> Table:
+def _parked_table(letters: list[Letter]) -> RenderableType:
     groups = Counter((letter.agent, letter.kind, letter.error, letter.text) for letter in letters)
     rows = [(str(count), *group) for group, count in groups.most_common(8)]
     return table(

@@ -104,7 +104,7 @@ def _print(figures: dict[str, Any], found: Requests) -> None:
         out.print(f"{len(found.refused)} lines are no ride request: {lines}{more}", style="yellow")
 
 
-def latency_table(figures: dict[str, Any]) -> Table:
+def latency_table(figures: dict[str, Any]) -> RenderableType:
     """Figures of a show: by phase, the latency of each agent and of the whole, and how often what stood in for whom."""
     phases = [figures["phases"][phase] for phase in PHASES]
     budgets = figures["budgets_ms"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from contracts import Contract, Key
-from coordinator import Coordinator, Flow, agent, emit, parallel
+from coordinator import Coordinator, Flow, Permanent, Retry, agent, budget, constant, emit, parallel, wait_for
 from coordinator.deadletters import RawLetter
 from coordinator.drawing.trace import Node, Trace
 from coordinator.errors import UnknownRun
@@ -163,6 +164,36 @@ def test_a_flow_that_begins_with_an_event(anywhere: Coordinator) -> None:
     assert trace.nodes[archive.parent or 0] == printed
     other = anywhere.start(Flow(room.name("other"), emit() >> keep, input=Filed), Filed(story="s"))
     assert of(anywhere.trace(other.id), "news.filed/1", "event")[0].state == "unheard"
+
+
+def test_an_event_after_a_wait_and_after_a_fallback(anywhere: Coordinator) -> None:
+    """What a flow emits where no step tells it is told by the run, once, with who hears it, and that nobody does."""
+    room = Newsroom()
+    anywhere.work([room.desk])
+
+    @agent(room.name("file"), retry=Retry(attempts=1))
+    def file(filed: Filed) -> Filed:
+        raise Permanent("it is lost")
+
+    spare = budget(file, within=timedelta(milliseconds=100), fallback=constant(Filed(story="spare")))
+    waits = wait_for("go", Filed)
+    told = {}
+    for name, body in (("waits", waits >> emit()), ("spare", spare >> emit())):
+        run = anywhere.start(Flow(room.name(name), body, input=Filed), Filed(story="s"))
+        if name == "waits":
+            run.signal("go", Filed(story="waits"))
+        wait_until(
+            lambda: room.effects[f"desk {name}"] == 1,  # noqa: B023 - it is waited for here
+            description="the desk hears it",
+        )
+        trace = settled(anywhere, run.id)
+        [filed] = of(trace, "news.filed/1", "event")
+        [desk] = of(trace, ".desk")
+        assert trace.nodes[desk.parent or 0] == filed
+        [entry] = [entry for entry in run.history() if entry["kind"] == "emitted"]
+        [emitted] = entry["emitted"]
+        told[name] = (filed.parent, filed.state, emitted["heard"])
+    assert told == dict.fromkeys(("waits", "spare"), (0, "emitted", [room.name("desk")]))
 
 
 def test_who_never_came(coordinator: Coordinator) -> None:

@@ -121,6 +121,23 @@ def test_sweep(store: Store) -> None:
     assert store.get("a") == b"x"
 
 
+def test_the_first_draft_sweeps(store: Store) -> None:
+    """A process that begins to write removes what a dead one left, once."""
+    store.put("a", b"x")
+
+    def left() -> None:
+        (path := store.folder / ".partial" / "old").write_bytes(b"x")
+        os.utime(path, (time.time() - 90_000,) * 2)
+
+    left()
+    other = Store(store.folder)
+    other.put("b", b"x")
+    assert drafts(store) == []
+    left()
+    other.put("c", b"x")
+    assert drafts(store) == ["old"]
+
+
 @pytest.mark.parametrize(
     "key",
     ["", "/", "/a", "a/", "a//b", "..", "../a", "a/../b", "a/..", "./a", ".partial/a", "a/.b", "a\\b", "a\0", "a\n", "a b",

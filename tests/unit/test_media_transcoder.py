@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -206,6 +207,21 @@ def alive(pid: int) -> bool:
         return False
     state = Path(f"/proc/{pid}/stat")
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of the death of its parent")
+def test_a_killed_worker_takes_its_ffmpeg_along(program: Program, tmp_path: Path) -> None:
+    """An ffmpeg does not outlive the worker that called it, even one that is killed."""
+    note = tmp_path / "pid"
+    program(f"Path({str(note)!r}).write_text(str(os.getpid()))\ntime.sleep(600)")
+    call = (
+        "import sys; from pathlib import Path; from tasks.media.ffmpeg import Ffmpeg; "
+        "Ffmpeg(sys.argv[1]).run([], Path(sys.argv[2]))"
+    )
+    with subprocess.Popen([sys.executable, "-c", call, tmp_path / "ffmpeg", tmp_path / "out"]) as worker:
+        wait_until(lambda: note.is_file() and note.read_text(), description="ffmpeg runs")
+        worker.kill()
+    wait_until(lambda: not alive(int(note.read_text())), description="ffmpeg is gone too")
 
 
 def test_not_installed(tmp_path: Path, program: Program) -> None:
