@@ -17,6 +17,7 @@ from tasks.media.load import Load
 from tests.servers import Servers
 
 EVERY = 2.0  # seconds
+SERVERS = ("RabbitMQ", "Redis", "PostgreSQL")
 _MEGABYTE = 2**20
 
 
@@ -47,11 +48,8 @@ class Sampler:
         self.processor: dict[tuple[str, int], float] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="samples", daemon=True)
-        self._server_processes = {
-            "RabbitMQ": _listening(self.servers.broker_url),
-            "Redis": _listening(self.servers.redis_url),
-            "PostgreSQL": _listening(self.servers.postgres_url),
-        }
+        urls = (self.servers.broker_url, self.servers.redis_url, self.servers.postgres_url)
+        self._server_processes = {name: _listening(url) for name, url in zip(SERVERS, urls, strict=True)}
 
     def __enter__(self) -> Sampler:
         self._thread.start()
