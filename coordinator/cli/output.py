@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.padding import Padding
@@ -34,14 +34,25 @@ def print_json(value: Any) -> None:
     out.print(escaped_json(text), markup=False, soft_wrap=True)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Padding:
-    """A table of texts; a word that is a status is coloured. No word is broken where the terminal has room for it."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()
+) -> Padding:
+    """A table of texts; a word that is a status is coloured. No word is broken where the terminal has room for it. ``right``
+    are the columns that are flush right."""
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        show_header=any(columns),
+    )
     made.collapse_padding, made.show_edge = True, False
-    cells = [[Text.from_markup(styled(cell)) for cell in row] for row in rows]
+    cells = [[_text(cell) for cell in row] for row in rows]
     headed = [[Text(heading), *(row[at] for row in cells)] for at, heading in enumerate(columns)]
     for heading, width in zip(columns, _widths(headed, out.width - 2 * (len(columns) - 1)), strict=True):
-        made.add_column(heading, overflow="fold", width=width)
+        justify: JustifyMethod = "right" if heading in right else "left"
+        made.add_column(heading, overflow="fold", width=width, justify=justify)
     for row in cells:
         made.add_row(*row)
     return Padding(made, (0, 0, 1, 0))
@@ -57,6 +68,10 @@ def _widths(columns: Sequence[Sequence[Text]], room: int) -> list[int | None]:
     if left < 0 or lacking <= left:
         return [None] * len(columns)
     return [low + left * (high - low) // lacking for low, high in zip(least, most, strict=True)]
+
+
+def _text(cell: object) -> Text:
+    return cell if isinstance(cell, Text) else Text.from_markup(styled(cell))
 
 
 def styled(cell: object) -> str:

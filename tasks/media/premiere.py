@@ -77,27 +77,22 @@ def _told(stage: Stage, uploads: Uploads, *, as_json: bool) -> Run:
 
 def tale_table(chapters: Sequence[Chapter], seconds: float) -> RenderableType:
     """A story as a table: what each agent has done, and when."""
-    made = table(f"one title, {seconds:.0f} s", (), ())
-    made.add_column("agent")
-    made.add_column("")
-    made.add_column("done", justify="right")
-    made.add_column("")
-    made.add_column("after", justify="right")
-    made.add_column("work", justify="right")
+    rows = []
     for chapter in chapters:
-        wanted = chapter.wanted or "?"
         complete = chapter.done == chapter.wanted
         style = "green" if complete else "cyan" if chapter.done else "dim"
         width = round(20 * chapter.done / chapter.wanted) if chapter.wanted else 0
-        made.add_row(
+        row = (
             Text(chapter.agent, style=style),
             Text(chapter.what, style=style),
-            f"{chapter.done}/{wanted}",
+            f"{chapter.done}/{chapter.wanted or '?'}",
             Text("█" * width + "·" * (20 - width), style=style),
             f"{chapter.at:.2f} s" if chapter.at is not None else "",
             f"{chapter.took:.2f} s" if chapter.done else "",
         )
-    return made
+        rows.append(row)
+    columns = ("agent", "", "done", "", "after", "work")
+    return table(f"one title, {seconds:.0f} s", columns, rows, right={"done", "after", "work"})
 
 
 def _title_figures(

@@ -42,10 +42,10 @@ def test_a_renamed_field_is_seen_at_a_glance(diff: Any) -> None:
     for word in (
         "old.json -> new.json: incompatible",
         "/risk_score",
-        "required   nothing  ",
+        "required nothing ",
         'witness: {"risk_level":""}',
     ):
-        assert word in out
+        assert word in " ".join(out.split())
 
 
 def test_the_list_of_commands_fits(
