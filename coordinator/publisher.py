@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 from amqp.exceptions import MessageNacked, PreconditionFailed
 from celery import Celery
@@ -19,6 +20,7 @@ from contracts.text import printable
 from coordinator.canvas import EVENT
 from coordinator.errors import ServerError
 from coordinator.message import Message
+from coordinator.pipeline import Parcel, Pipeline
 
 _RETRY = {
     "max_retries": 5,
@@ -28,6 +30,7 @@ _RETRY = {
 }
 _ROOM_WITHIN = 3.0  # seconds, for which a full queue is waited for
 _ROOM_PAUSE = 0.1  # seconds; what has room again may have none a moment later
+_TOGETHER = 100  # messages
 _CONFIRM_TIMEOUT = 10.0  # seconds, after which the message is published anew on another connection
 
 
@@ -59,6 +62,7 @@ class BrokerPublisher:
         self._app = app
         self._topology = topology
         self._declared: set[str] = set()
+        self._pipelines: WeakKeyDictionary[Any, Pipeline] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
     def publish(
@@ -68,8 +72,15 @@ class BrokerPublisher:
         errors = self._errors
         try:
             with self._app.producer_pool.acquire(block=True) as producer:
-                for message in messages:
-                    self._send(producer, self._exchange(message, delay, exact), message)
+                parcels = [
+                    self._parcel(message, self._exchange(message, delay, exact)) for message in messages
+                ]
+                if len(parcels) > 1 and self._together(producer, parcels):
+                    for first in range(0, len(parcels), _TOGETHER):
+                        self._send(producer, parcels[first : first + _TOGETHER], self._sent_together)
+                else:
+                    for parcel in parcels:
+                        self._send(producer, [parcel], self._sent)
         except errors as error:
             self._declared.clear()  # perhaps the broker has lost what was declared
             raise _unusable(error) from error
@@ -88,39 +99,62 @@ class BrokerPublisher:
     def subscribe(self, agent: str, intake: Intake) -> None:
         self._declare([self._topology.unheard_events, self._topology.queue(agent, intake)])
 
-    def _send(self, producer: Any, exchange: str, message: Message) -> None:
-        """Send one message, and wait a little where its queue is full: who gave up at once would send all that belongs to it
-        once more, and the queue would fill with what it has had."""
+    def _parcel(self, message: Message, exchange: str) -> Parcel:
+        return Parcel(exchange, message.event or self._topology.queue_name(message.agent), message)
+
+    def _together(self, producer: Any, parcels: list[Parcel]) -> bool:
+        """Whether they may be on their way at once. Not where one may come to a queue with a bound: more would get in than it
+        has room for, and of several events for an agent that hears them in order, one that was refused would be the last."""
+        limits = self._topology.limits
+        bounded = limits and any(parcel.message.event or parcel.message.agent in limits for parcel in parcels)
+        return not bounded and Pipeline.possible(producer.channel)
+
+    def _send(
+        self, producer: Any, parcels: list[Parcel], sent: Callable[[Any, list[Parcel]], list[Parcel]]
+    ) -> None:
+        """Send messages, and wait a little where a queue is full: who gave up at once would send all that belongs to it once
+        more, and the queue would fill with what it has had."""
         deadline = time.monotonic() + _ROOM_WITHIN
-        while (nacked := self._sent(producer, exchange, message)) is not None:
+
+        def attempt() -> list[Parcel]:
+            return sent(producer, parcels)
+
+        while parcels := producer.connection.ensure(producer, attempt, **_RETRY)():
             if time.monotonic() > deadline:
-                raise nacked
+                raise MessageNacked
             time.sleep(_ROOM_PAUSE)
 
-    def _sent(self, producer: Any, exchange: str, message: Message) -> MessageNacked | None:
-        """Send one message; the error where the broker has no room for it. kombu would take that for a broken connection, or
-        send it again without a pause."""
+    def _sent(self, producer: Any, parcels: list[Parcel]) -> list[Parcel]:
+        """Send one message; gives it back where the broker has no room for it. kombu would take that for a broken connection,
+        or send it again without a pause."""
+        [(exchange, routing_key, message)] = parcels
+        try:
+            producer.publish(
+                message.body,
+                exchange=exchange,
+                routing_key=routing_key,
+                content_type="application/json",
+                content_encoding="utf-8",
+                headers=message.headers,
+                correlation_id=message.id,
+                message_id=message.id,
+                delivery_mode=2,
+                confirm_timeout=_CONFIRM_TIMEOUT,
+            )
+        except MessageNacked:
+            return parcels
+        return []
 
-        def attempt() -> MessageNacked | None:
-            try:
-                producer.publish(
-                    message.body,
-                    exchange=exchange,
-                    routing_key=message.event or self._topology.queue_name(message.agent),
-                    content_type="application/json",
-                    content_encoding="utf-8",
-                    headers=message.headers,
-                    correlation_id=message.id,
-                    message_id=message.id,
-                    delivery_mode=2,
-                    confirm_timeout=_CONFIRM_TIMEOUT,
-                )
-            except MessageNacked as error:
-                return error
-            return None
-
-        nacked: MessageNacked | None = producer.connection.ensure(producer, attempt, **_RETRY)()
-        return nacked
+    def _sent_together(self, producer: Any, parcels: list[Parcel]) -> list[Parcel]:
+        """Send several; gives those back that the broker has no room for. After an error all are sent again on another
+        connection: a message that comes twice counts once."""
+        connection = producer.channel.connection
+        pipeline = self._pipelines.pop(producer, None)
+        if pipeline is None or pipeline.connection is not connection:
+            pipeline = Pipeline(connection)
+        refused = pipeline.send(parcels, _CONFIRM_TIMEOUT)
+        self._pipelines[producer] = pipeline  # it works
+        return refused
 
     def _exchange(self, message: Message, delay: timedelta | None, exact: bool) -> str:
         events = bool(message.event)

@@ -24,7 +24,7 @@ class Broker:
         self.refusals = refusals
         self.taken: list[str] = []
         self.attempts = 0
-        self.connection = self
+        self.connection = self.channel = self
         self.connection_errors = self.channel_errors = self.recoverable_connection_errors = (ConnectionError,)
         self.producer_pool = SimpleNamespace(acquire=lambda block: nullcontext(self))
 
