@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, JustifyMethod
+from rich.console import Console, Group, JustifyMethod
 from rich.markup import escape
 from rich.measure import Measurement
 from rich.padding import Padding
@@ -40,9 +40,6 @@ def table(
     """A table of texts; a word that is a status is coloured. No word is broken where the terminal has room for it. ``right``
     are the columns that are flush right."""
     made = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
         show_header=any(columns),
@@ -55,7 +52,7 @@ def table(
         made.add_column(heading, overflow="fold", width=width, justify=justify)
     for row in cells:
         made.add_row(*row)
-    return Padding(made, (0, 0, 1, 0))
+    return Padding(Group(Text(title, style="bold"), made) if title else made, (0, 0, 1, 0))
 
 
 def _widths(columns: Sequence[Sequence[Text]], room: int) -> list[int | None]:
