@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from coordinator.errors import ServerError
-from coordinator.store.store import Store
+from coordinator.store.announcements import Announcements
 
 _log = logging.getLogger(__name__)
 _PER_LIFE = 3
@@ -18,14 +18,18 @@ _PER_LIFE = 3
 class Announcer:
     """Announces ``manifests`` (JSON values, one for each agent) of one worker, from a thread of its own.
 
-    ``store`` must be this object's alone: a pool that forks while the thread has a connection in hand would give its
+    ``announcements`` must be this object's alone: a pool that forks while the thread has a connection in hand would give its
     children a locked one. What is announced holds for ``life``; a worker that dies is believed alive for that long.
     """
 
     def __init__(
-        self, store: Store, manifests: Sequence[dict[str, Any]], instance: str, life: timedelta
+        self,
+        announcements: Announcements,
+        manifests: Sequence[dict[str, Any]],
+        instance: str,
+        life: timedelta,
     ) -> None:
-        self._store = store
+        self._announcements = announcements
         self._manifests = list(manifests)
         self._instance = instance
         self._life = life
@@ -57,7 +61,7 @@ class Announcer:
     def stop(self) -> None:
         """Fall silent for good."""
         self.silence()
-        self._store.redis.close()
+        self._announcements.close()
 
     def _repeat(self) -> None:
         while not self._stop.wait((self._life / _PER_LIFE).total_seconds()):
@@ -68,4 +72,4 @@ class Announcer:
 
     def _announce(self, life: timedelta) -> None:
         for manifest in self._manifests:
-            self._store.announce(manifest, self._instance, life)
+            self._announcements.announce(manifest, self._instance, life)

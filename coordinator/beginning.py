@@ -20,7 +20,7 @@ from coordinator.message import Message
 from coordinator.passing import Passing
 from coordinator.starting import Starter, remaining, restored
 from coordinator.store.later import Later
-from coordinator.store.store import Place
+from coordinator.store.record import Place
 
 if TYPE_CHECKING:
     from coordinator.engine import Engine
@@ -44,14 +44,14 @@ class Beginner:
         sent = [message for one in begun for message in self._made(one.run, one.flow, one.first)]
         if begun:
             self._publish(sent)
-            self._engine.store.published(*(one.run for one in begun))
+            self._engine.runs.published(*(one.run for one in begun))
         return len(begun)
 
     def publish(self, run: str, first: str) -> None:
         """Publish what was kept of one run."""
-        record = self._engine.store.run(run)
+        record = self._engine.runs.get(run)
         self._publish(self._made(run, record.flow if record else "", first))
-        self._engine.store.published(run)
+        self._engine.runs.published(run)
 
     def _made(self, run: str, flow: str, first: str) -> list[tuple[Message, timedelta]]:
         return restored(first) + remaining(first, Place(run, flow, ""), self._passing)
@@ -86,7 +86,7 @@ class OnEvent:
             emitted=emissions(run, first.onward),
             input=payload.redacted(),
         )
-        found = engine.store.start(
+        found = engine.runs.start(
             Place(run, flow.name, ""),
             key=context.idempotency_key,
             content=hashlib.sha256(strictjson.canonical(data).encode()).hexdigest(),

@@ -28,7 +28,8 @@ from coordinator.hold import until_ready
 from coordinator.loading import load_modules
 from coordinator.negotiation import FRESH
 from coordinator.preflight import examine
-from coordinator.store.store import Store, connect
+from coordinator.store.announcements import Announcements
+from coordinator.store.server import connect
 
 _log = logging.getLogger(__name__)
 _BEAT = 5.0  # seconds
@@ -93,7 +94,7 @@ class _Preflight(bootsteps.StartStopStep):
         try:
             if self._announcer is None:
                 manifests = [engine.manifest(agent).to_json() for agent in agents]
-                own = Store(connect(engine.settings.redis_url or ""), engine.settings)
+                own = Announcements(connect(engine.settings.redis_url or ""), engine.settings)
                 self._announcer = Announcer(own, manifests, f"{worker}|{os.getpid()}", engine.settings.lease)
             gate = Gate(engine, agents)
             self._admit(gate, worker)

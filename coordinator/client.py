@@ -55,7 +55,8 @@ from coordinator.published import PublishedRuns
 from coordinator.service import Service
 from coordinator.skipping import skip
 from coordinator.starting import Starter
-from coordinator.store.store import Place, Record, RunRecord, waits_for_somebody
+from coordinator.store.record import Place, Record
+from coordinator.store.run_record import RunRecord, waits_for_somebody
 from coordinator.tracer import Tracer
 
 _POLLS_TO_DOUBLE = 10
@@ -93,7 +94,7 @@ class Coordinator:
         self._catalogue: Catalogue | None = None
         self.engine = self._engine()
         self.desk = Desk(self.engine, self.journal)
-        self._published = PublishedRuns(self.engine.store)
+        self._published = PublishedRuns(self.engine.runs)
         self._serve()
         atexit.register(self.close)
 
@@ -147,7 +148,7 @@ class Coordinator:
             input=typed.redacted(),
             due=due.moment(begins).isoformat(timespec="milliseconds") if begins is not None else "",
         )
-        found = self.engine.store.start(
+        found = self.engine.runs.start(
             place,
             key=key or "",
             content=content,
@@ -159,7 +160,7 @@ class Coordinator:
         if found in {"scheduled", "waiting"}:
             return Run(run, self, flow, created=found == "scheduled")
         messages = list(zip(begun.messages, begun.waits, strict=True))
-        if not begun.whole and self.engine.store.run(run) is not None:
+        if not begun.whole and self.engine.runs.get(run) is not None:
             messages += starter.rest(begun, place)
         if found == "created" or (found == "unpublished" and run not in self._published) or not begun.whole:
             for sent, wait in messages:
@@ -193,7 +194,7 @@ class Coordinator:
         ).hexdigest()
         expiry = datetime.now(UTC) + deadline if deadline else None
         emission = Emitter(Passing(self.engine.store, self.engine.negotiator)).emission(event, run, expiry)
-        found = self.engine.store.start(
+        found = self.engine.runs.start(
             Place(run, story, ""),
             key=key or "",
             content=content,
@@ -208,7 +209,7 @@ class Coordinator:
 
     def run(self, number: str) -> Run:
         """The run of that id. Raises :class:`~coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""
-        record = self.engine.store.run(number)
+        record = self.engine.runs.get(number)
         name = record.flow if record else ""
         if record is None:
             story = self.history(number)
@@ -221,7 +222,7 @@ class Coordinator:
 
     def statuses(self, runs: Sequence[Run]) -> list[Status]:
         """The statuses of many runs, in one round trip."""
-        return [_status(record) for record in self.engine.store.runs([run.id for run in runs])]
+        return [_status(record) for record in self.engine.runs.several([run.id for run in runs])]
 
     def history(self, run: str) -> list[dict[str, Any]]:
         """What happened to a run, oldest first: what is in the journal, and what is still on its way there."""
@@ -229,7 +230,7 @@ class Coordinator:
         prefix = f"{self.settings.prefix}{shard}/"
         pending = {
             prefix + number: json.loads(text)
-            for number, text in self.engine.store.history(shard, count=100_000)
+            for number, text in self.engine.entries.oldest(shard, count=100_000)
         }
         found = {source: entry for source, entry in pending.items() if entry.get("run") == run}
         return list((self.journal.history(run) | found).values())
@@ -293,7 +294,7 @@ class Coordinator:
     @property
     def _tracer(self) -> Tracer:
         loaded = {**self._loaded_agents(), **self.engine.agents}
-        return Tracer(self.engine.store, self.journal, self.history, loaded.values())
+        return Tracer(self.engine.runs, self.engine.outstanding, self.journal, self.history, loaded.values())
 
     # What is loaded
 
@@ -339,7 +340,7 @@ class Coordinator:
         new = self.engine.register(agents)
         if self.settings.embedded or self.settings.eager:
             for agent in new:  # who is here reads what its code reads, as long as this process lives
-                self.engine.store.announce(self.engine.manifest(agent).to_json(), "here", _FOREVER)
+                self.engine.announcements.announce(self.engine.manifest(agent).to_json(), "here", _FOREVER)
         if self.settings.eager:
             self._subscribe(new)
         if not new or not self.settings.embedded or self.settings.eager:
@@ -416,11 +417,11 @@ class Run:
 
     def status(self) -> Status:
         """``scheduled``, ``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``."""
-        return _status(self._coordinator.engine.store.run(self.id))
+        return _status(self._coordinator.engine.runs.get(self.id))
 
     def due(self) -> datetime | None:
         """When it begins, or was to begin, in UTC; None where it began at once, or has ended and is forgotten."""
-        record = self._coordinator.engine.store.run(self.id)
+        record = self._coordinator.engine.runs.get(self.id)
         return datetime.fromtimestamp(record.due, UTC) if record and record.due is not None else None
 
     def current(self) -> list[Current]:
@@ -429,9 +430,9 @@ class Run:
 
         It is put together from Redis and the history, which are not read in one moment: a step may be just done.
         """
-        store = self._coordinator.engine.store
-        sent = store.sent(self.id)  # first: what is settled meanwhile is left out
-        record = store.run(self.id)
+        engine = self._coordinator.engine
+        sent = engine.outstanding.sent(self.id)  # first: what is settled meanwhile is left out
+        record = engine.runs.get(self.id)
         return current(record, sent, self.history()) if record else []
 
     def wait(self, timeout: float | None = None) -> Status:
@@ -481,10 +482,10 @@ class Run:
 
     def _end(self, kind: Literal["cancelled", "given-up"], by: str, compensate: bool) -> Status:
         engine = self._coordinator.engine
-        record = engine.store.run(self.id)
+        record = engine.runs.get(self.id)
         flow = record.flow if record else ""
         entry = Entry(kind, self.id, flow, now(), by=by)
-        status, undo = engine.store.cancel(self.id, entry.fields(), compensate=compensate)
+        status, undo = engine.runs.cancel(self.id, entry.fields(), compensate=compensate)
         if status in {"cancelled", "compensating"}:
             self._coordinator.journal.mark_run(self.id, "cancelled")
         if undo:
@@ -509,7 +510,7 @@ class Run:
         :class:`~coordinator.errors.UnknownRun`.
         """
         coordinator, shown = self._coordinator, printable(step, 120)
-        record = coordinator.engine.store.run(self.id)
+        record = coordinator.engine.runs.get(self.id)
         if record is None:
             raise UnknownRun(f"run {self.id} is not alive", "nothing was edited")
         if step in record.parked:
@@ -538,7 +539,7 @@ class Run:
         :class:`~coordinator.errors.SignalRefused`, and records it, where the flow waits for no such signal or for another
         contract, or another payload came before; :class:`~coordinator.errors.UnknownRun` where the run has ended.
         """
-        engine, record = self._coordinator.engine, self._coordinator.engine.store.run(self.id)
+        engine, record = self._coordinator.engine, self._coordinator.engine.runs.get(self.id)
         flow = record.flow if record else ""
         ref = payload.ref()
         self._refuse_signal(name, payload, flow, by)
@@ -546,7 +547,7 @@ class Run:
             "signalled", self.id, flow, now(), step=name, wrote=str(ref), input=payload.redacted(), by=by
         )
         text = Record(ref.uri, strictjson.dumps(payload.to_data()))
-        verdict, follows = engine.store.signal(self.id, name, text, entry.fields())
+        verdict, follows = engine.runs.signal(self.id, name, text, entry.fields())
         if verdict == "conflict":
             raise self._refused_signal(name, payload, flow, by, f"another {name!r} came before")
         if verdict not in {"accepted", "again"}:
@@ -588,10 +589,10 @@ class Run:
         return SignalRefused(why, f"run {self.id} goes on waiting", "send the signal that the flow declares")
 
     def _held(self, kind: Literal["paused", "resumed"], by: str) -> Status:
-        store = self._coordinator.engine.store
-        record = store.run(self.id)
+        runs = self._coordinator.engine.runs
+        record = runs.get(self.id)
         entry = Entry(kind, self.id, record.flow if record else "", now(), by=by)
-        store.pause(self.id, entry.fields(), resume=kind == "resumed")
+        runs.pause(self.id, entry.fields(), resume=kind == "resumed")
         if kind == "resumed":
             self._look_again()
         return self.status()
@@ -604,7 +605,7 @@ class Run:
     def _await(self, timeout: float | None, ready: Callable[[RunRecord | None], bool]) -> RunRecord | None:
         began = time.monotonic()
         while True:
-            record = self._coordinator.engine.store.run(self.id)
+            record = self._coordinator.engine.runs.get(self.id)
             waited = time.monotonic() - began
             if ready(record) or (timeout is not None and waited >= timeout):
                 return record

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from contracts.contract import ContractRef
 from contracts.text import printable
 from coordinator.drawing.outline import duration
-from coordinator.store.store import RunRecord
+from coordinator.store.run_record import RunRecord
 
 State = Literal["queued", "running", "retrying", "waiting", "parked", "delayed", "held"]
 Sent = Mapping[str, tuple[float, str, str]]
@@ -68,7 +68,7 @@ class Current:
 
 
 def current(record: RunRecord, sent: Sent, story: Sequence[Mapping[str, Any]]) -> list[Current]:
-    """What a run is doing: ``sent`` has its steps that are not settled (:meth:`Store.sent`), ``story`` its history."""
+    """What a run is doing: ``sent`` has its steps that are not settled (:meth:`Outstanding.sent`), ``story`` its history."""
     if record.status in _IDLE:
         return []
     return sorted(_all(record, sent, story), key=lambda one: _order(one.step))

@@ -23,7 +23,7 @@ from coordinator.history import Entry, now
 from coordinator.journal.edits import EditRow
 from coordinator.journal.journal import Journal, LetterRow
 from coordinator.message import Message, addressed, rewritten
-from coordinator.store.store import Place
+from coordinator.store.record import Place
 from coordinator.task import read_body, read_message
 
 _OUTCOME = frozenset({"settled", "deduplicated", "skipped", "fallback"})
@@ -240,7 +240,7 @@ class Desk:
         entry = Entry(
             "replayed", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=who
         )
-        status = self._engine.store.unpark(place, entry.fields())
+        status = self._engine.runs.unpark(place, entry.fields())
         if status == "cancelled" or (status == "compensating" and not row.step.endswith(".undo")):
             self._journal.mark_run(row.run, "cancelled")
             raise RunCancelled(
@@ -263,7 +263,7 @@ class Desk:
         place = raw.place
         if not place.run or not place.step:
             return None
-        run = self._engine.store.run(place.run)
+        run = self._engine.runs.get(place.run)
         reason = run.parked.get(place.step) if run else None
         return Failure(**reason) if reason and reason.get("message") in (raw.id, raw.digest) else None
 

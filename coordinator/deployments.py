@@ -16,21 +16,26 @@ from contracts.text import printable
 from coordinator.errors import UnknownDeployment
 from coordinator.journal.deployments import DeploymentRow
 from coordinator.journal.journal import Journal
-from coordinator.store import store
-from coordinator.store.store import connect
+from coordinator.store.announcements import Announcements
+from coordinator.store.outstanding import Outstanding as Steps
+from coordinator.store.server import connect
 
 _AGAIN = 3
 _LONGEST_NAME = 200
 
 
-class Store(Protocol):
-    """What is needed of :class:`coordinator.store.store.Store`."""
+class Announced(Protocol):
+    """What is needed of :class:`~coordinator.store.announcements.Announcements`."""
 
     def live(self) -> list[dict[str, Any]]: ...
 
-    def outstanding(self) -> dict[tuple[str, str], int]: ...
-
     def deploy(self, agent: str, manifests: Sequence[dict[str, Any]]) -> None: ...
+
+
+class Counted(Protocol):
+    """What is needed of :class:`~coordinator.store.outstanding.Outstanding`."""
+
+    def counts(self) -> dict[tuple[str, str], int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,14 @@ class Deployments:
     Every method raises :class:`~coordinator.errors.ServerError` where journal or store cannot be used.
     """
 
-    def __init__(self, journal: Journal, store: Store) -> None:
+    def __init__(self, journal: Journal, announced: Announced, counted: Counted) -> None:
         self._journal = journal
-        self._store = store
+        self._announced = announced
+        self._counted = counted
 
     def known(self) -> Known:
         """The builds that are live, recorded, or the previous ones of their agents."""
-        live, unreadable = _live(self._store.live())
+        live, unreadable = _live(self._announced.live())
         found = {_key(row.manifest): _deployed(row) for row in self._journal.deployments(withdrawn=False)}
         for key, build in live.items():
             since = found[key].since if key in found and found[key].state == "recorded" else ""
@@ -66,7 +72,7 @@ class Deployments:
     def outstanding(self, agent: str) -> list[Outstanding]:
         """What ``agent`` has still to handle, by contract version. Letters that are no envelopes are not in it: what no
         build can read stops none."""
-        counts = {ref: count for (name, ref), count in self._store.outstanding().items() if name == agent}
+        counts = {ref: count for (name, ref), count in self._counted.counts().items() if name == agent}
         dead = {ref: count for ref, count in self._journal.dead_lettered(agent).items() if ref}
         return [
             Outstanding(agent, reference(ref), max(counts.get(ref, 0), dead.get(ref, 0)), dead.get(ref, 0))
@@ -140,7 +146,7 @@ class Deployments:
         """Give the store its copy, once more where somebody recorded or withdrew at the same time."""
         rows = self._recorded(agent)
         for _ in range(_AGAIN):
-            self._store.deploy(agent, [row.manifest.to_json() for row in rows])
+            self._announced.deploy(agent, [row.manifest.to_json() for row in rows])
             told, rows = rows, self._recorded(agent)
             if rows == told:
                 return
@@ -152,7 +158,7 @@ def open_deployments(settings: Settings) -> Iterator[Deployments]:
     journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
     redis = connect(settings.redis_url or "")
     try:
-        yield Deployments(journal, store.Store(redis, settings))
+        yield Deployments(journal, Announcements(redis, settings), Steps(redis, settings))
     finally:
         redis.close()
         journal.close()

@@ -21,7 +21,8 @@ from coordinator.errors import Conflict, EditRefused
 from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal, LetterRow
 from coordinator.opener import turned
-from coordinator.store.store import Place, Record, RunRecord
+from coordinator.store.record import Place, Record
+from coordinator.store.run_record import RunRecord
 
 _REASONS = {
     "settled": "it has its outcome",
@@ -96,7 +97,7 @@ class Editing:
 
     def _refuse_ended(self, place: Place) -> None:
         """Raise where the step, or its run, has ended: people are to hear of that first."""
-        run = self._engine.store.run(place.run)
+        run = self._engine.runs.get(place.run)
         if run is not None and place.step in run.settled:
             raise _refused(place, "settled")
         if run is not None and run.status in {"completed", "cancelled"}:
@@ -171,7 +172,7 @@ class Editing:
             error=self._why, read=str(ContractRef.from_uri(current.schema)) if current else contract,
             wrote=str(payload.ref()), input=shown, output=payload.redacted(),
         )  # fmt: skip
-        verdict = self._engine.store.edit(
+        verdict = self._engine.runs.edit(
             place,
             edit.to_json(),
             before=current.number if current else 0,

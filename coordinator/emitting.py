@@ -14,7 +14,8 @@ from coordinator.course import Go
 from coordinator.history import Entry, now
 from coordinator.message import Message, message
 from coordinator.passing import Onward, Passing
-from coordinator.store.store import STORY, Record
+from coordinator.store.record import Record
+from coordinator.store.run_record import STORY
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,18 @@ from coordinator.negotiation import Negotiator
 from coordinator.opening import Opening
 from coordinator.passing import Passing
 from coordinator.publisher import BrokerPublisher, Publisher
-from coordinator.store.store import Store, connect
+from coordinator.store.announcements import Announcements
+from coordinator.store.entries import Entries
+from coordinator.store.outstanding import Outstanding
+from coordinator.store.runs import Runs
+from coordinator.store.server import Server, connect
+from coordinator.store.store import Store
 from coordinator.task import agent_consumer, task_class
 from coordinator.timers import Timers
 
 
 class Engine:
-    """Settings, Celery app, store and publisher of one process. Opens no connection until it is used."""
+    """Settings, Celery app, publisher, and what there is in Redis, of one process. Opens no connection until it is used."""
 
     def __init__(
         self,
@@ -51,12 +56,18 @@ class Engine:
         self.app = app or create_app(settings, {agent.name: agent.intake for agent in agents})
         self.app.conf.worker_consumer = "coordinator.task:Consumer"
         self.app.amqp.Consumer = agent_consumer(self.topology)
-        self.store = Store(redis if redis is not None else connect(settings.redis_url or ""), settings)
+        redis = redis if redis is not None else connect(settings.redis_url or "")
+        self.store = Store(redis, settings)
+        self.runs = Runs(redis, settings)
+        self.outstanding = Outstanding(redis, settings)
+        self.entries = Entries(redis, settings)
+        self.announcements = Announcements(redis, settings)
+        self.server = Server(redis)
         self.publisher: Publisher = publisher or BrokerPublisher(self.app, self.topology)
         self.leases = LeaseKeeper(self.store, settings.lease)
         self.registry = open_registry(Path(settings.contracts_folder))
         self.versions = Versions(lookup=self.registry.known)
-        self.negotiator = Negotiator(self.store, self.versions)
+        self.negotiator = Negotiator(self.announcements, self.versions)
         self.agents: dict[str, Agent] = {}
         self.register(agents)
 

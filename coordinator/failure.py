@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from contracts.text import printable
 from coordinator.history import Entry
-from coordinator.store.store import Place
+from coordinator.store.record import Place
 
 Kind = Literal[
     "error",

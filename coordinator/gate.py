@@ -83,7 +83,7 @@ class Gate:
 
     def _live(self) -> list[Deployed]:
         found = []
-        for one in self._engine.store.live():
+        for one in self._engine.announcements.live():
             try:
                 found.append(Deployed(Manifest.from_json(one["manifest"]), "live"))
             except InvalidManifest as error:
@@ -96,7 +96,7 @@ class Gate:
         names = {agent.name for agent in self._agents}
         return [
             Outstanding(agent, reference(ref), count, 0)
-            for (agent, ref), count in sorted(self._engine.store.outstanding().items())
+            for (agent, ref), count in sorted(self._engine.outstanding.counts().items())
             if agent in names
         ]
 

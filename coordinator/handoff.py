@@ -35,8 +35,11 @@ from coordinator.negotiation import Negotiator
 from coordinator.opener import Opened, Opener, Parking
 from coordinator.passing import Onward, Outgoing, Passing
 from coordinator.publisher import Publisher
+from coordinator.store.claim import Claim
+from coordinator.store.record import Place, Record
 from coordinator.store.sets import Sets
-from coordinator.store.store import Claim, Place, Record, Settled, Store
+from coordinator.store.settlement import Settled
+from coordinator.store.store import Store
 
 _log = logging.getLogger("coordinator.agents")
 _BUSY = timedelta(milliseconds=50)

@@ -20,8 +20,10 @@ from coordinator.errors import Incomplete
 from coordinator.history import Entry, now
 from coordinator.message import Delivery, Message
 from coordinator.publisher import Publisher
+from coordinator.store.record import Place, Record
 from coordinator.store.sets import Gathered, Sets
-from coordinator.store.store import Advance, Place, Record, Store
+from coordinator.store.settlement import Advance
+from coordinator.store.store import Store
 from coordinator.subscription import MOST_PARTS, Gather, Subscription
 
 _log = logging.getLogger("coordinator.agents")
@@ -123,7 +125,7 @@ class Hearing:
             raise InvalidData("the message stands for a set of events, and the agent gathers none")
         key = _key(gather, part)
         late, found = delivery.kwargs["gathered"] == "timeout", self._sets.get(self._agent.name, key)
-        if late and (found.finished or place.step in self._settled(place)):
+        if late and (found.finished or self._store.settled(place)):
             return None
         parts = self._read(found, type(part))
         if not parts or not (gather.complete(parts) or (late and gather.partial)):
@@ -149,10 +151,6 @@ class Hearing:
             self._versions.read(contract, ContractRef.from_uri(record.schema), json.loads(record.data))
             for record in found.parts
         ]
-
-    def _settled(self, place: Place) -> tuple[str, ...]:
-        run = self._store.run(place.run)
-        return run.settled if run else ()
 
     def _settle(
         self, delivery: Delivery, part: Contract, envelope: Envelope, place: Place, step: str

@@ -15,7 +15,8 @@ from contracts.migration import versioned
 from contracts.topic import matches
 from contracts.versions import Versions
 from coordinator.course import digest
-from coordinator.store.store import Manifest, Record, Store
+from coordinator.store.announcements import Announcements, Manifest
+from coordinator.store.record import Record
 
 _log = logging.getLogger(__name__)
 
@@ -47,9 +48,11 @@ class Written:
 class Negotiator:
     """Writes for the consumers that there are. Safe for threads."""
 
-    def __init__(self, store: Store, versions: Versions, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, announcements: Announcements, versions: Versions, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.versions = versions
-        self._store = store
+        self._announcements = announcements
         self._clock = clock
         self._seen: dict[str, tuple[float, list[dict[str, frozenset[int]]]]] = {}
         self._heard: tuple[float, dict[str, tuple[str, ...]]] = (-FRESH, {})
@@ -116,7 +119,7 @@ class Negotiator:
             asked, heard = self._heard
         if self._clock() - asked < FRESH:
             return heard
-        asked, heard = self._clock(), self._store.subscriptions()
+        asked, heard = self._clock(), self._announcements.subscriptions()
         with self._lock:
             self._heard = (asked, heard)
         return heard
@@ -127,7 +130,7 @@ class Negotiator:
         if self._clock() - asked < FRESH:
             return builds
         asked = self._clock()
-        builds = [_accepted(manifest) for manifest in self._store.consumers(agent)]
+        builds = [_accepted(manifest) for manifest in self._announcements.consumers(agent)]
         with self._lock:
             self._seen[agent] = (asked, builds)
         return builds

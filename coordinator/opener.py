@@ -21,7 +21,8 @@ from coordinator.hearing import Hearing
 from coordinator.joined import upcast_parts
 from coordinator.message import Delivery
 from coordinator.retry import Retry
-from coordinator.store.store import Place, Store
+from coordinator.store.record import Place
+from coordinator.store.store import Store
 
 
 class Parking(Exception):

@@ -19,7 +19,9 @@ from coordinator.canvas import EVENT, TIMER, Send
 from coordinator.course import Arrival, Await, End, Go, Hold, Move, Value
 from coordinator.history import Entry, now
 from coordinator.negotiation import Negotiator, Written
-from coordinator.store.store import Advance, Place, Record, Settled, Store
+from coordinator.store.record import Place, Record
+from coordinator.store.settlement import Advance, Settled
+from coordinator.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def examine(engine: Engine, journal: Journal | None = None) -> list[tuple[str, s
     Gives pairs of what was looked at and what it is. Raises :class:`ServerError`, in one line with cause and remedy,
     for the first that cannot be reached, is too old, evicts data, or has a queue with other arguments.
     """
-    redis = engine.store.ping()
+    redis = engine.server.version()
     _refuse_old(redis, "COORDINATOR_REDIS_URL")
     _refuse_eviction(engine)
     broker = engine.broker_version()
@@ -57,7 +57,7 @@ def _refuse_old(server: str, setting: str) -> None:
 
 
 def _refuse_eviction(engine: Engine) -> None:
-    policy, durable = engine.store.durability()
+    policy, durable = engine.server.durability()
     if policy not in {"noeviction", ""}:
         raise ServerError(
             f"Redis may evict what it holds (maxmemory-policy {printable(policy, 40)})",

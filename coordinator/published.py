@@ -9,7 +9,7 @@ import logging
 import threading
 
 from coordinator.errors import ServerError
-from coordinator.store.store import Store
+from coordinator.store.runs import Runs
 
 _PAUSE = 0.2
 _log = logging.getLogger(__name__)
@@ -18,8 +18,8 @@ _log = logging.getLogger(__name__)
 class PublishedRuns:
     """The runs that the store still has to hear of. Safe for threads; its own thread lives while there are any."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, live: Runs) -> None:
+        self._live = live
         self._runs: list[str] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -61,6 +61,6 @@ class PublishedRuns:
         if not runs:
             return
         try:
-            self._store.published(*runs)
+            self._live.published(*runs)
         except ServerError as error:  # they are published once more, which changes nothing
             _log.warning("%d published runs could not be marked: %s", len(runs), error)

@@ -89,21 +89,21 @@ class Service:
     def drain_history(self) -> None:
         """Move the history from Redis into the journal: written and committed first, then dropped."""
         for shard in range(self._engine.settings.shards):
-            while entries := self._engine.store.history(shard):
+            while entries := self._engine.entries.oldest(shard):
                 prefix = f"{self._engine.settings.prefix}{shard}/"
                 read = [(prefix + number, json.loads(text)) for number, text in entries]
                 self._journal.record(read)
                 self._desk.close(entry for _, entry in read)
-                self._engine.store.forget_history(shard, [number for number, _ in entries])
+                self._engine.entries.forget(shard, [number for number, _ in entries])
 
     def sweep(self) -> None:
         """Publish the first messages of runs that were accepted and not published: their starter died in between."""
-        for run, first in self._engine.store.unpublished(older_than=self._engine.settings.unpublished_after):
+        for run, first in self._engine.runs.unpublished(older_than=self._engine.settings.unpublished_after):
             self._beginner.publish(run, first)
             _log.warning("run=%s was accepted but not published: published now", run)
         if time.monotonic() - self._touched > _TOUCH_EVERY:
-            self._engine.store.touch({row.run for row in self._journal.letters() if row.run})
-            Deployments(self._journal, self._engine.store).remind()
+            self._engine.runs.touch({row.run for row in self._journal.letters() if row.run})
+            Deployments(self._journal, self._engine.announcements, self._engine.outstanding).remind()
             self._touched = time.monotonic()
 
     def begin(self) -> None:

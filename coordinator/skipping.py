@@ -20,7 +20,7 @@ from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal, LetterRow
 from coordinator.message import message
 from coordinator.passing import Passing
-from coordinator.store.store import Place, Record
+from coordinator.store.record import Place, Record
 from coordinator.task import read_body
 
 _ABOVE_ALL = 2**53

@@ -16,7 +16,8 @@ from coordinator.flow import Flow
 from coordinator.message import Message, message
 from coordinator.negotiation import Original, Written
 from coordinator.passing import Onward, Outgoing, Passing
-from coordinator.store.store import Place, Record, Settled
+from coordinator.store.record import Place, Record
+from coordinator.store.settlement import Settled
 
 _MILLISECOND = timedelta(milliseconds=1)
 

@@ -82,7 +82,7 @@ class Surveyor:
         agents = self._agents()
         outstanding: Counter[str] = Counter()
         if self._asks:
-            for (agent, _), count in self._engine.store.outstanding().items():
+            for (agent, _), count in self._engine.outstanding.counts().items():
                 outstanding[agent] += count
         parked = self._journal.counted("waiting", by="agent") if self._asks else {}
         unheard = self._unheard() if self._asks else {}
@@ -133,12 +133,12 @@ class Surveyor:
         loaded = {**self._catalogue.agents, **self._engine.agents}
         for name, agent in loaded.items():
             found[name] = _Agent("loaded", [self._engine.manifest(agent).to_json()])
-        for name in self._engine.store.agents() if self._asks else ():
+        for name in self._engine.announcements.agents() if self._asks else ():
             if not valid_name(name):
                 continue
-            said = self._engine.store.announcements(name)
+            said = self._engine.announcements.of(name)
             alive = [one["manifest"] for one in said if one["live"]]
-            deployed = [] if alive else self._engine.store.deployed(name)
+            deployed = [] if alive else self._engine.announcements.deployed(name)
             builds = alive or deployed or [one["manifest"] for one in said]
             if builds:
                 found[name] = _Agent(

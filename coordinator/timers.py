@@ -19,7 +19,8 @@ from coordinator.history import Entry, now
 from coordinator.message import Message, message
 from coordinator.passing import Outgoing, Passing
 from coordinator.publisher import Publisher
-from coordinator.store.store import Place, Store
+from coordinator.store.record import Place
+from coordinator.store.store import Store
 from coordinator.task import read_body
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,9 @@ from coordinator.drawing.trace import Trace
 from coordinator.drawing.tracing import Known, traced
 from coordinator.errors import UnknownRun
 from coordinator.journal.journal import Journal
-from coordinator.store.store import RunRecord, Store
+from coordinator.store.outstanding import Outstanding
+from coordinator.store.run_record import RunRecord
+from coordinator.store.runs import Runs
 
 _MOST_RUNS = 500
 _HIGHEST = 50
@@ -25,9 +27,15 @@ class Tracer:
     """Makes traces. Raises :class:`~coordinator.errors.ServerError` where Redis or the journal cannot be used."""
 
     def __init__(
-        self, store: Store, journal: Journal, history: History, agents: Iterable[Agent] = ()
+        self,
+        runs: Runs,
+        outstanding: Outstanding,
+        journal: Journal,
+        history: History,
+        agents: Iterable[Agent] = (),
     ) -> None:
-        self._store = store
+        self._runs = runs
+        self._outstanding = outstanding
         self._journal = journal
         self._history = history
         self._expects = {
@@ -58,7 +66,7 @@ class Tracer:
             runs[run] = found
             begun = (one for some in found.begun.values() for one in some)
             todo |= {one: None for one in begun if one not in runs}
-        statuses = zip(runs, self._store.runs(list(runs)), strict=True)
+        statuses = zip(runs, self._runs.several(list(runs)), strict=True)
         letters = (row.id for run in runs for row in self._journal.letters(state="unheard", run=run))
         return traced(
             number, root, runs,
@@ -76,7 +84,7 @@ class Tracer:
         Whoever is outstanding no more has done its work by then, or does not want it: so the history is read once more.
         """
         before = chronicle(run, entries)
-        outstanding = self._store.outstanding_of(run)
+        outstanding = self._outstanding.agents_of(run)
         if outstanding is None:
             return before, set()
         after = chronicle(run, self._history(run), outstanding)

@@ -14,6 +14,7 @@ from coordinator.message import Delivery, Message
 from coordinator.negotiation import Negotiator
 from coordinator.passing import Passing
 from coordinator.starting import Starter
+from coordinator.store.announcements import Announcements
 from coordinator.store.store import Store
 from coordinator.task import delivered, read_body
 from tests.store_suite import make_settings
@@ -48,8 +49,9 @@ def start(
     with FakeStrictRedis(
         server=FakeServer(server_type="redis", version=(7,)), decode_responses=True
     ) as redis:
-        store = Store(redis, make_settings(shards=1))
-        starter = Starter(Passing(store, Negotiator(store, Versions())))
+        settings = make_settings(shards=1)
+        store = Store(redis, settings)
+        starter = Starter(Passing(store, Negotiator(Announcements(redis, settings), Versions())))
         return list(starter.first(flow, payload, run, expiry).messages)
 
 

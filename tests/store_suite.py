@@ -12,9 +12,16 @@ from config.settings import Settings
 from coordinator.course import Join
 from coordinator.errors import Conflict, ServerError
 from coordinator.store import scripts
+from coordinator.store.announcements import Announcements
+from coordinator.store.claim import Claim
+from coordinator.store.entries import Entries
 from coordinator.store.later import Begun, Later
+from coordinator.store.outstanding import Outstanding
+from coordinator.store.record import Place, Record
+from coordinator.store.runs import Runs
 from coordinator.store.scripts import Call
-from coordinator.store.store import Advance, Claim, Place, Record, Settled, Store
+from coordinator.store.settlement import Advance, Settled
+from coordinator.store.store import Store
 from coordinator.store.ticked import Progress, Ticked
 from tests.waiting import wait_until
 
@@ -83,8 +90,8 @@ def take_over(store: Store, place: Place = FIRST, *, key: str = "k", epoch: int 
 
 def told(store: Store, run: str = FIRST.run) -> list[str]:
     """The kinds of the run's history entries, in order."""
-    entries = [json.loads(text) for _, text in store.history(store.keys.shard(run))]
-    return [entry["kind"] for entry in entries if entry["run"] == run]
+    kept = [json.loads(text) for _, text in entries(store).oldest(store.keys.shard(run))]
+    return [entry["kind"] for entry in kept if entry["run"] == run]
 
 
 def _above(fence: int, store: Store) -> Claim | None:
@@ -95,6 +102,23 @@ def _above(fence: int, store: Store) -> Claim | None:
 
 def entry(kind: str, run: str = FIRST.run) -> dict[str, str]:
     return {"run": run, "kind": kind}
+
+
+def runs(store: Store) -> Runs:
+    """The runs beside a store; and so on."""
+    return Runs(store.redis, store._settings)
+
+
+def outstanding(store: Store) -> Outstanding:
+    return Outstanding(store.redis, store._settings)
+
+
+def entries(store: Store) -> Entries:
+    return Entries(store.redis, store._settings)
+
+
+def announcements(store: Store) -> Announcements:
+    return Announcements(store.redis, store._settings)
 
 
 def begin(store: Store) -> list[Begun]:
@@ -159,9 +183,9 @@ class TestClaim:
     @pytest.mark.parametrize("status", ["completed", "cancelled"])
     def test_ended_run_gives_the_lease_back(self, store: Store, status: str) -> None:
         """A step of a run that has ended is not run, and leaves its key to others."""
-        store.start(FIRST, key="", content="c", first="[]")
+        runs(store).start(FIRST, key="", content="c", first="[]")
         if status == "cancelled":
-            store.cancel(FIRST.run, entry("cancelled"))
+            runs(store).cancel(FIRST.run, entry("cancelled"))
         else:
             settle(store, claim(store, key="last").fence, key="last", ends=True)
         assert claim(store, Place(FIRST.run, FIRST.flow, "2")).verdict == status
@@ -223,7 +247,7 @@ class TestEdits:
     def edit(
         self, store: Store, number: int = 1, *, where: Any = "parked", place: Place = FIRST, **more: Any
     ) -> str:
-        return store.edit(
+        return runs(store).edit(
             place,
             {"number": number, "by": "ann"},
             before=more.pop("before", number - 1),
@@ -258,12 +282,12 @@ class TestEdits:
         store.release(AGENT, "k", fence=fence)
         store.park(FIRST, {"kind": "error"}, None)
         assert self.edit(store, where="held") == "gone"
-        store.unpark(FIRST, entry("replayed"))
+        runs(store).unpark(FIRST, entry("replayed"))
         assert self.edit(store) == "gone"
         fence = claim(store).fence
         settle(store, fence)
         assert self.edit(store) == "settled"
-        store.cancel(FIRST.run, entry("cancelled"))
+        runs(store).cancel(FIRST.run, entry("cancelled"))
         assert self.edit(store) == "cancelled"
 
     def test_a_copy_that_runs(self, store: Store) -> None:
@@ -281,7 +305,9 @@ class TestEdits:
         assert self.edit(store) == "edited"
         assert self.edit(store) == "edited"
         assert (
-            store.edit(FIRST, {"number": 1, "by": "bob"}, before=0, entry={}, sent="a b/1", where="parked")
+            runs(store).edit(
+                FIRST, {"number": 1, "by": "bob"}, before=0, entry={}, sent="a b/1", where="parked"
+            )
             == "changed"
         )
         assert self.edit(store, 2) == "edited"
@@ -289,19 +315,19 @@ class TestEdits:
 
     def test_held_with_its_run(self, store: Store) -> None:
         """A step that does not begin because its run is paused can be edited, until the run is resumed."""
-        store.start(FIRST, key="", content="c", first="[]")
+        runs(store).start(FIRST, key="", content="c", first="[]")
         store.stopped(FIRST, {"agent": AGENT})
-        assert store.run(FIRST.run).held == {}  # type: ignore[union-attr]
-        store.pause(FIRST.run, entry("paused"))
+        assert runs(store).get(FIRST.run).held == {}  # type: ignore[union-attr]
+        runs(store).pause(FIRST.run, entry("paused"))
         assert self.edit(store, where="held") == "gone"
         assert claim(store).verdict == "paused"
         store.stopped(FIRST, {"agent": AGENT})
         store.stopped(FIRST, {"agent": "other"})
-        assert store.run(FIRST.run).held == {"1": {"agent": AGENT}}  # type: ignore[union-attr]
+        assert runs(store).get(FIRST.run).held == {"1": {"agent": AGENT}}  # type: ignore[union-attr]
         assert self.edit(store, where="held") == "edited"
         assert claim(store).verdict == "paused"
-        store.pause(FIRST.run, entry("resumed"), resume=True)
-        assert store.run(FIRST.run).held == {}  # type: ignore[union-attr]
+        runs(store).pause(FIRST.run, entry("resumed"), resume=True)
+        assert runs(store).get(FIRST.run).held == {}  # type: ignore[union-attr]
         assert claim(store).verdict == "edited"
         assert self.edit(store, 2, where="held") == "gone"
 
@@ -421,18 +447,18 @@ class TestSettle:
             onward=Advance(),
         )
         assert settled.verdict == "settled"
-        record = store.run(OTHER.run)
+        record = runs(store).get(OTHER.run)
         assert record is not None
         assert (record.status, record.result) == ("completed", ONE)
         assert told(store, OTHER.run) == ["deduplicated"]
 
     def test_cancelled_run_goes_no_further(self, store: Store) -> None:
         """A step that finishes after its run was cancelled is recorded, and nothing follows."""
-        store.start(FIRST, key="", content="c", first="[]")
+        runs(store).start(FIRST, key="", content="c", first="[]")
         fence = claim(store).fence
-        store.cancel(FIRST.run, entry("cancelled"))
+        runs(store).cancel(FIRST.run, entry("cancelled"))
         assert settle(store, fence, ends=True).verdict == "cancelled"
-        record = store.run(FIRST.run)
+        record = runs(store).get(FIRST.run)
         assert record is not None
         assert (record.status, record.result) == ("cancelled", None)
         assert told(store) == ["cancelled", "settled"]
@@ -442,7 +468,7 @@ class TestSettle:
         fence = claim(store).fence
         settle(store, fence, ends=True)
         assert settle(store, fence, record=TWO, ends=True) == Settled("late")
-        record = store.run(FIRST.run)
+        record = runs(store).get(FIRST.run)
         assert record is not None
         assert record.result == ONE
 
@@ -502,31 +528,31 @@ class TestJoin:
 class TestStart:
     def test_first_messages_are_kept_until_published(self, store: Store) -> None:
         """A run that was accepted is listed with its first messages until they are published."""
-        assert store.start(FIRST, key="k", content="c", first="[1]") == "created"
-        assert store.start(FIRST, key="k", content="c", first="[1]") == "unpublished"
-        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == [(FIRST.run, "[1]")]
-        assert list(store.unpublished(older_than=timedelta(hours=1))) == []
-        store.published(FIRST.run)
-        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == []
-        assert store.start(FIRST, key="k", content="c", first="[1]") == "existing"
+        assert runs(store).start(FIRST, key="k", content="c", first="[1]") == "created"
+        assert runs(store).start(FIRST, key="k", content="c", first="[1]") == "unpublished"
+        assert list(runs(store).unpublished(older_than=timedelta(seconds=-1))) == [(FIRST.run, "[1]")]
+        assert list(runs(store).unpublished(older_than=timedelta(hours=1))) == []
+        runs(store).published(FIRST.run)
+        assert list(runs(store).unpublished(older_than=timedelta(seconds=-1))) == []
+        assert runs(store).start(FIRST, key="k", content="c", first="[1]") == "existing"
 
     def test_other_content_conflicts(self, store: Store) -> None:
         """A run does not start a second time with another input."""
-        store.start(FIRST, key="k", content="c", first="[]")
+        runs(store).start(FIRST, key="k", content="c", first="[]")
         with pytest.raises(Conflict, match="another input"):
-            store.start(FIRST, key="k", content="other", first="[]")
+            runs(store).start(FIRST, key="k", content="other", first="[]")
 
     def test_cancelled_run_is_not_published(self, store: Store) -> None:
         """A run that is cancelled before its first messages went out stays unpublished."""
-        store.start(FIRST, key="k", content="c", first="[1]")
-        assert store.cancel(FIRST.run, entry("cancelled")) == ("cancelled", [])
-        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == []
+        runs(store).start(FIRST, key="k", content="c", first="[1]")
+        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("cancelled", [])
+        assert list(runs(store).unpublished(older_than=timedelta(seconds=-1))) == []
 
     def test_run_that_was_lost_is_taken_up(self, store: Store) -> None:
         """A message of a run that Redis does not know brings the run back."""
-        assert store.run(FIRST.run) is None
+        assert runs(store).get(FIRST.run) is None
         assert claim(store).verdict == "granted"
-        record = store.run(FIRST.run)
+        record = runs(store).get(FIRST.run)
         assert record is not None
         assert (record.status, record.flow) == ("running", "shop.order")
 
@@ -538,11 +564,11 @@ class TestPark:
         """A parked step shows in its run, with the reason, until it is on its way again."""
         claim(store)
         assert store.park(FIRST, self.REASON, entry("parked")) == "parked"
-        record = store.run(FIRST.run)
+        record = runs(store).get(FIRST.run)
         assert record is not None
         assert (record.status, record.parked) == ("parked", {"1": self.REASON})
-        assert store.unpark(FIRST, entry("replayed")) == "running"
-        record = store.run(FIRST.run)
+        assert runs(store).unpark(FIRST, entry("replayed")) == "running"
+        record = runs(store).get(FIRST.run)
         assert record is not None
         assert (record.status, record.parked) == ("running", {})
         assert told(store) == ["parked", "replayed"]
@@ -557,7 +583,7 @@ class TestPark:
         """What is settled, and what belongs to an ended run, is not parked."""
         settle(store, claim(store).fence)
         assert store.park(FIRST, self.REASON, entry("parked")) == "settled"
-        store.cancel(FIRST.run, entry("cancelled"))
+        runs(store).cancel(FIRST.run, entry("cancelled"))
         assert store.park(Place(FIRST.run, "shop.order", "2"), self.REASON, None) == "cancelled"
         assert "parked" not in told(store)
 
@@ -566,16 +592,16 @@ class TestPark:
         fence = claim(store).fence
         store.park(FIRST, self.REASON, entry("parked"))
         settle(store, fence)
-        record = store.run(FIRST.run)
+        record = runs(store).get(FIRST.run)
         assert record is not None
         assert (record.status, record.settled) == ("running", ("1",))
 
     def test_ended_run_is_not_cancelled(self, store: Store) -> None:
         """A completed run stays completed, and a run that nobody knows is not made by cancelling it."""
         settle(store, claim(store).fence, ends=True)
-        assert store.cancel(FIRST.run, entry("cancelled")) == ("completed", [])
-        assert store.cancel("unknown", entry("cancelled", "unknown")) == ("", [])
-        assert store.run("unknown") is None
+        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("completed", [])
+        assert runs(store).cancel("unknown", entry("cancelled", "unknown")) == ("", [])
+        assert runs(store).get("unknown") is None
 
 
 class TestOutstanding:
@@ -585,41 +611,41 @@ class TestOutstanding:
 
     def test_counted_until_settled(self, store: Store) -> None:
         """A step counts from when it is sent until it is settled; then what follows it counts."""
-        store.start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
-        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        runs(store).start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
+        assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
         settle(store, claim(store).fence)
-        assert store.outstanding() == {("shop.ship", "shop.priced/1"): 1}
+        assert outstanding(store).counts() == {("shop.ship", "shop.priced/1"): 1}
         settle(store, claim(store, FIRST_END, key="k2").fence, FIRST_END, key="k2", ends=True)
-        assert store.outstanding() == {}
+        assert outstanding(store).counts() == {}
 
     def test_parked_and_replayed(self, store: Store) -> None:
         """A parked step goes on counting: its message may come back."""
-        store.start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
+        runs(store).start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
         claim(store)
         store.park(FIRST, {"kind": "error"}, entry("parked"))
-        store.unpark(FIRST, entry("replayed"))
-        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        runs(store).unpark(FIRST, entry("replayed"))
+        assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
 
     def test_again(self, store: Store) -> None:
         """What is sent once more counts once, and not at all once it is settled."""
         settle(store, claim(store).fence)
         store.follow(FIRST, record=ONE, onward=Advance(sends=NEXT))
-        assert store.outstanding() == {("shop.ship", "shop.priced/1"): 1}
+        assert outstanding(store).counts() == {("shop.ship", "shop.priced/1"): 1}
         settle(store, claim(store, FIRST_END, key="k2").fence, FIRST_END, key="k2", ends=True)
         store.follow(FIRST, record=ONE, onward=Advance(sends=NEXT))
-        assert store.outstanding() == {}
+        assert outstanding(store).counts() == {}
 
     def test_join_counts_when_it_is_complete(self, store: Store) -> None:
         """A part counts for whoever is next while it waits for the others, and what follows counts when all have arrived."""
         both = {("shop.ship", "shop.priced/1"): 1}
         for branch, before in (("a", {}), ("b", both)):
             place = Place(FIRST.run, FIRST.flow, f"1.{branch}.1")
-            assert store.outstanding() == before
+            assert outstanding(store).counts() == before
             settle(
                 store, claim(store, place, key=branch).fence, place, key=branch,
                 joins=(Join("1", ("a", "b"), branch),),
             )  # fmt: skip
-        assert store.outstanding() == {("shop.ship", "shop.priced/1"): 1}
+        assert outstanding(store).counts() == {("shop.ship", "shop.priced/1"): 1}
 
     def test_parts_of_other_versions(self, store: Store) -> None:
         """A message of a join counts for the contract of each of its parts, until it is settled."""
@@ -630,9 +656,9 @@ class TestOutstanding:
                 store, claim(store, place, key=branch).fence, place, key=branch, record=record,
                 joins=(Join("1", ("a", "b"), branch),),
             )  # fmt: skip
-            assert store.outstanding()["shop.ship", "shop.priced/7"] == 1
+            assert outstanding(store).counts()["shop.ship", "shop.priced/7"] == 1
         settle(store, claim(store, FIRST_END, key="k2").fence, FIRST_END, key="k2", ends=True)
-        assert store.outstanding() == {}
+        assert outstanding(store).counts() == {}
 
     def test_part_differs_from_the_outcome(self, store: Store) -> None:
         """A part is joined as it was written for the join; the outcome stays what it was."""
@@ -649,17 +675,17 @@ class TestOutstanding:
     def test_cancelled(self, store: Store) -> None:
         """Of a cancelled run nothing is outstanding; others go on counting."""
         for place in (FIRST, OTHER):
-            store.start(place, key=place.run, content="c", first="[]", sends=self.SENT)
-        store.cancel(FIRST.run, entry("cancelled"))
-        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+            runs(store).start(place, key=place.run, content="c", first="[]", sends=self.SENT)
+        runs(store).cancel(FIRST.run, entry("cancelled"))
+        assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
 
     def test_forgotten_with_its_run(self, store: Store) -> None:
         """What is older than a run can live is dropped."""
-        store.start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
+        runs(store).start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
         shard = store.keys.outstanding(store.keys.shard(FIRST.run))
         [field] = store.redis.hkeys(shard)
         store.redis.hset(shard, field, "1 shop.price shop.order/1")
-        assert store.outstanding() == {}
+        assert outstanding(store).counts() == {}
         assert store.redis.hlen(shard) == 0
 
 
@@ -679,22 +705,22 @@ class TestCompensating:
         """Cancelling gives what undoes the settled steps, with their outcomes, each time that it is asked."""
         self.settle(store, FIRST, "k")
         for _ in range(2):
-            status, undo = store.cancel(FIRST.run, entry("cancelled"), compensate=True)
+            status, undo = runs(store).cancel(FIRST.run, entry("cancelled"), compensate=True)
             assert status == "compensating"
             assert [(one["step"], one["agent"], one["data"]) for one in undo] == [
                 ("1", "shop.unprice", {"price": 1})
             ]
-        assert store.cancel(FIRST.run, entry("cancelled")) == ("compensating", [])
+        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("compensating", [])
         assert told(store).count("cancelled") == 1
 
     def test_only_undoing_goes_on(self, store: Store) -> None:
         """While it is compensating, only what undoes steps runs; the last of it ends the run, once."""
         self.settle(store, FIRST, "k")
-        store.cancel(FIRST.run, entry("cancelled"), compensate=True)
+        runs(store).cancel(FIRST.run, entry("cancelled"), compensate=True)
         assert claim(store, FIRST_END, key="k2").verdict == "compensating"
         undo = Place(FIRST.run, FIRST.flow, "1.undo")
         assert settle(store, claim(store, undo, key="u").fence, undo, key="u", ends=True).verdict == "settled"
-        record = store.run(FIRST.run)
+        record = runs(store).get(FIRST.run)
         assert record is not None
         assert record.status == "cancelled"
 
@@ -702,7 +728,7 @@ class TestCompensating:
         """A step that settles after that is to be undone, and is found again by a redelivery until it is."""
         fence = claim(store, FIRST_END, key="k2").fence
         self.settle(store, FIRST, "k")
-        store.cancel(FIRST.run, entry("cancelled"), compensate=True)
+        runs(store).cancel(FIRST.run, entry("cancelled"), compensate=True)
         told = {"run": FIRST.run, "kind": "settled"}
         late = store.settle(
             FIRST_END, agent=AGENT, key="k2", content="c", fence=fence, record=TWO, entry=told, late=told,
@@ -716,7 +742,7 @@ class TestCompensating:
         for number, step in enumerate(("1.undo", "2.undo")):
             undo = Place(FIRST.run, FIRST.flow, step)
             settle(store, claim(store, undo, key=step).fence, undo, key=step, ends=True)
-            record = store.run(FIRST.run)
+            record = runs(store).get(FIRST.run)
             assert record is not None
             assert record.status == ("compensating" if number == 0 else "cancelled")
 
@@ -729,30 +755,33 @@ class TestSignals:
 
     def test_either_order(self, store: Store) -> None:
         """Whoever comes second finds the other, and finds it again."""
-        store.start(FIRST, key="k", content="c", first="[]")
-        store.start(OTHER, key="o", content="c", first="[]")
+        runs(store).start(FIRST, key="k", content="c", first="[]")
+        runs(store).start(OTHER, key="o", content="c", first="[]")
         assert store.wait(FIRST, "2", "go", self.FOLLOWS) is None
         waiting = {**self.FOLLOWS, "scopes": []}
         for verdict in ("accepted", "again"):
-            assert store.signal(FIRST.run, "go", self.RECORD, entry("signalled")) == (verdict, waiting)
-        assert store.signal(OTHER.run, "go", self.RECORD, entry("signalled", OTHER.run)) == ("accepted", None)
+            assert runs(store).signal(FIRST.run, "go", self.RECORD, entry("signalled")) == (verdict, waiting)
+        assert runs(store).signal(OTHER.run, "go", self.RECORD, entry("signalled", OTHER.run)) == (
+            "accepted",
+            None,
+        )
         for _ in range(2):
             assert store.wait(OTHER, "2", "go", self.FOLLOWS) == self.RECORD
 
     def test_conflict_and_ends(self, store: Store) -> None:
         """Another payload before the first was used is a conflict; a run that has ended, or never was, takes none."""
-        store.start(FIRST, key="k", content="c", first="[]")
-        store.signal(FIRST.run, "go", self.RECORD, entry("signalled"))
+        runs(store).start(FIRST, key="k", content="c", first="[]")
+        runs(store).signal(FIRST.run, "go", self.RECORD, entry("signalled"))
         other = Record(self.RECORD.schema, '{"no":1}')
-        assert store.signal(FIRST.run, "go", other, entry("signalled")) == ("conflict", None)
-        store.cancel(FIRST.run, entry("cancelled"))
-        assert store.signal(FIRST.run, "go", self.RECORD, entry("signalled")) == ("cancelled", None)
-        assert store.signal("nobody", "go", self.RECORD, entry("signalled", "nobody")) == ("", None)
+        assert runs(store).signal(FIRST.run, "go", other, entry("signalled")) == ("conflict", None)
+        runs(store).cancel(FIRST.run, entry("cancelled"))
+        assert runs(store).signal(FIRST.run, "go", self.RECORD, entry("signalled")) == ("cancelled", None)
+        assert runs(store).signal("nobody", "go", self.RECORD, entry("signalled", "nobody")) == ("", None)
 
     def test_one_wait_each(self, store: Store) -> None:
         """A signal belongs to one wait: a further wait of that name waits for a further signal."""
-        store.start(FIRST, key="k", content="c", first="[]")
-        store.signal(FIRST.run, "go", self.RECORD, entry("signalled"))
+        runs(store).start(FIRST, key="k", content="c", first="[]")
+        runs(store).signal(FIRST.run, "go", self.RECORD, entry("signalled"))
         assert store.wait(FIRST, "2", "go", self.FOLLOWS) == self.RECORD
         assert store.wait(FIRST, "5", "go", {**self.FOLLOWS, "path": "5"}) is None
 
@@ -763,7 +792,7 @@ class TestLater:
     SENT = (("1", "shop.price", "shop.order/1"),)
 
     def later(self, store: Store, due: Any = LONG, place: Place = FIRST) -> str:
-        return store.start(
+        return runs(store).start(
             place,
             key="k",
             content="c",
@@ -782,16 +811,16 @@ class TestLater:
         """It is scheduled, and again it is the same; nothing of it is to be published before its time, by whoever asks."""
         assert self.later(store) == "scheduled"
         assert self.later(store) == "waiting"
-        assert store.start(FIRST, key="k", content="c", first="[1]") == "waiting"
+        assert runs(store).start(FIRST, key="k", content="c", first="[1]") == "waiting"
         assert begin(store) == []
-        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == []
-        found = store.run(FIRST.run)
+        assert list(runs(store).unpublished(older_than=timedelta(seconds=-1))) == []
+        found = runs(store).get(FIRST.run)
         assert found is not None
         assert found.status == "scheduled"
         assert found.due is not None
         assert 3590 < found.due - found.started < 3610
         with pytest.raises(Conflict):
-            store.start(FIRST, key="k", content="other", first="[1]", due=LONG)
+            runs(store).start(FIRST, key="k", content="other", first="[1]", due=LONG)
 
     def test_begins_once(self, store: Store) -> None:
         """When its time has come one process gets it; until that has published it, it is one that is unpublished."""
@@ -799,7 +828,7 @@ class TestLater:
         self.come(store)
         assert begin(store) == [(FIRST.run, "shop.order", "[1]")]
         assert begin(store) == []
-        assert list(store.unpublished(older_than=timedelta(seconds=-1))) == [(FIRST.run, "[1]")]
+        assert list(runs(store).unpublished(older_than=timedelta(seconds=-1))) == [(FIRST.run, "[1]")]
         assert told(store) == ["started", "begun"]
         assert self.later(store) == "unpublished"
         assert claim(store).verdict == "granted"
@@ -809,7 +838,7 @@ class TestLater:
         self.later(store)
         store.redis.zadd(store.keys.scheduled(store.keys.shard(FIRST.run)), {FIRST.run: 1})
         assert begin(store) == []
-        found = store.run(FIRST.run)
+        found = runs(store).get(FIRST.run)
         assert found is not None
         assert found.status == "scheduled"
 
@@ -837,31 +866,31 @@ class TestLater:
         longest = timedelta(days=300)
         self.later(short, longest)
         self.later(short, LONG, OTHER)
-        short.start(Place("now", "f", ""), key="n", content="c", first="[]", sends=self.SENT)
-        short.signal(FIRST.run, "go", ONE, entry("signalled"))
+        runs(short).start(Place("now", "f", ""), key="n", content="c", first="[]", sends=self.SENT)
+        runs(short).signal(FIRST.run, "go", ONE, entry("signalled"))
         needed = int(longest / timedelta(milliseconds=1))
         for key in (short.keys.run(FIRST.run), short.keys.scheduled(0), short.keys.later(0)):
             assert needed < short.redis.pttl(key) <= needed + 60_000, key
-        assert short.outstanding() == {("shop.price", "shop.order/1"): 3}
+        assert outstanding(short).counts() == {("shop.price", "shop.order/1"): 3}
 
     def test_counts_as_outstanding(self, store: Store) -> None:
         """What it will send counts from when it is accepted until it is settled, and once."""
         self.later(store)
-        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
         self.come(store)
         begin(store)
-        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
         settle(store, claim(store).fence, ends=True)
-        assert store.outstanding() == {}
+        assert outstanding(store).counts() == {}
 
     @pytest.mark.parametrize("compensate", [False, True])
     def test_cancelled(self, store: Store, compensate: bool) -> None:
         """A run that is cancelled before its time never begins, and nothing of it is outstanding."""
         self.later(store)
         self.later(store, place=OTHER)
-        assert store.cancel(FIRST.run, entry("cancelled"), compensate=compensate) == ("cancelled", [])
+        assert runs(store).cancel(FIRST.run, entry("cancelled"), compensate=compensate) == ("cancelled", [])
         assert store.redis.zscore(store.keys.scheduled(store.keys.shard(FIRST.run)), FIRST.run) is None
-        assert store.outstanding() == {("shop.price", "shop.order/1"): 1}
+        assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
         self.come(store)
         assert begin(store) == []
         assert store.redis.zscore(store.keys.scheduled(store.keys.shard(FIRST.run)), FIRST.run) is None
@@ -870,7 +899,7 @@ class TestLater:
     def test_signal_comes_before(self, store: Store) -> None:
         """A signal that comes before a run begins is there when it waits for it."""
         self.later(store)
-        assert store.signal(FIRST.run, "go", ONE, entry("signalled")) == ("accepted", None)
+        assert runs(store).signal(FIRST.run, "go", ONE, entry("signalled")) == ("accepted", None)
         self.come(store)
         begin(store)
         assert store.wait(FIRST, "2", "go", {"signal": "go"}) == ONE
@@ -878,8 +907,8 @@ class TestLater:
     def test_cannot_be_paused(self, store: Store) -> None:
         """A run that has not begun is not paused: whoever wants it not to begin cancels it."""
         self.later(store)
-        assert store.pause(FIRST.run, entry("paused")) == "scheduled"
-        found = store.run(FIRST.run)
+        assert runs(store).pause(FIRST.run, entry("paused")) == "scheduled"
+        found = runs(store).get(FIRST.run)
         assert found is not None
         assert not found.paused
 
@@ -932,40 +961,40 @@ class TestTimeToLive:
             ),
             lambda: store.follow(Place("gone", "f", "1.a.1"), record=ONE, onward=Advance(join, NEXT)),
             lambda: store.park(Place("unknown", "f", "1"), {"kind": "error"}, entry("parked", "unknown")),
-            lambda: store.unpark(Place("nowhere", "f", "1"), entry("replayed", "nowhere")),
-            lambda: store.start(FIRST, key="k", content="c", first="[]", sends=NEXT),
-            lambda: store.announce({"agent": AGENT}, "w", timedelta(seconds=5)),
-            lambda: store.deploy(AGENT, [{"agent": AGENT}]),
+            lambda: runs(store).unpark(Place("nowhere", "f", "1"), entry("replayed", "nowhere")),
+            lambda: runs(store).start(FIRST, key="k", content="c", first="[]", sends=NEXT),
+            lambda: announcements(store).announce({"agent": AGENT}, "w", timedelta(seconds=5)),
+            lambda: announcements(store).deploy(AGENT, [{"agent": AGENT}]),
             lambda: store.note(FIRST.run, entry("started")),
-            lambda: store.published(FIRST.run),
+            lambda: runs(store).published(FIRST.run),
             lambda: fences.append(claim(store, step).fence),
             lambda: store.renew([(AGENT, "k", fences[-1])]),
             lambda: store.release(AGENT, "k", owner=f"w|{step.run}"),
             lambda: fences.append(take_over(store, step).fence),
-            lambda: store.pause(FIRST.run, entry("paused")),
-            lambda: store.pause(FIRST.run, entry("resumed"), resume=True),
+            lambda: runs(store).pause(FIRST.run, entry("paused")),
+            lambda: runs(store).pause(FIRST.run, entry("resumed"), resume=True),
             lambda: store.hold(FIRST, "3", {4: {"sku": "s"}}),
             lambda: store.keep("k", ONE, 1000),
             lambda: store.park(step, {"kind": "error"}, entry("parked")),
-            lambda: store.unpark(step, entry("replayed")),
+            lambda: runs(store).unpark(step, entry("replayed")),
             lambda: store.release(AGENT, "k", fence=fences[-1]),
             lambda: fences.append(claim(store, step).fence),
             lambda: settle(store, fences[-1], step, joins=join),
             lambda: settle(store, fences[0], step, joins=join),
             lambda: settle(store, claim(store, OTHER, key="o").fence, OTHER, key="o", ends=True),
-            lambda: store.cancel(FIRST.run, entry("cancelled")),
-            lambda: store.start(
+            lambda: runs(store).cancel(FIRST.run, entry("cancelled")),
+            lambda: runs(store).start(
                 Place("later", "f", ""), key="k", content="c", first="[]", sends=NEXT, due=LONG
             ),
-            lambda: store.signal("later", "go", ONE, entry("signalled", "later")),
+            lambda: runs(store).signal("later", "go", ONE, entry("signalled", "later")),
             lambda: Ticked(store.redis, store._settings).meet("a", datetime.now(UTC)),
             lambda: Ticked(store.redis, store._settings).done("a", datetime.now(UTC) + LONG, "r"),
             lambda: store.redis.hset(store.keys.run("later"), "due", 1),
             lambda: store.redis.zadd(store.keys.scheduled(store.keys.shard("later")), {"later": 1}),
             lambda: begin(store),
             lambda: store.wait(Place("waiting", "f", "1"), "2", "go", {"signal": "go"}),
-            lambda: store.signal(step.run, "go", ONE, entry("signalled")),
-            lambda: store.touch([FIRST.run, OTHER.run]),
+            lambda: runs(store).signal(step.run, "go", ONE, entry("signalled")),
+            lambda: runs(store).touch([FIRST.run, OTHER.run]),
         ]
         for number, operation in enumerate(operations):
             operation()
@@ -1020,7 +1049,7 @@ class TestServer:
         with pytest.raises(ServerError, match="Redis cannot be used"):
             claim(store)
         with pytest.raises(ServerError, match="Redis cannot be used"):
-            store.run(FIRST.run)
+            runs(store).get(FIRST.run)
 
     def test_history_is_forgotten_on_demand(self, store: Store) -> None:
         """History is given in order, and dropped when it is elsewhere."""
@@ -1028,5 +1057,5 @@ class TestServer:
             store.note(FIRST.run, entry(kind))
         shard = store.keys.shard(FIRST.run)
         assert told(store) == ["started", "parked"]
-        store.forget_history(shard, [store.history(shard)[0][0]])
+        entries(store).forget(shard, [entries(store).oldest(shard)[0][0]])
         assert told(store) == ["parked"]

@@ -54,7 +54,7 @@ from coordinator.journal.journal import Journal
 from coordinator.loading import find_demo, load_modules
 from coordinator.preflight import examine
 from coordinator.service import Service
-from coordinator.store.store import STORY
+from coordinator.store.run_record import STORY
 
 _UNFINISHED = 3
 _PULSE = 2.0  # seconds
@@ -165,7 +165,7 @@ def list_runs(limit: int, as_json: bool) -> None:
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing runs")
         begun = coordinator.journal.recent_runs(limit)
-        records = coordinator.engine.store.runs([entry["run"] for entry in begun])
+        records = coordinator.engine.runs.several([entry["run"] for entry in begun])
         rows = [
             (
                 entry["run"],

@@ -11,7 +11,7 @@ from config.settings import load
 from coordinator.cli.output import out, print_json, table
 from coordinator.loading import load_modules
 from coordinator.schedule import Schedule
-from coordinator.store.store import connect
+from coordinator.store.server import connect
 from coordinator.store.ticked import Progress, Ticked
 
 

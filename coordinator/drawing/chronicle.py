@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from contracts.envelope import message_id
 from coordinator.course import emitting, heard
 from coordinator.drawing.fate import Entry, kind_of, text_of
-from coordinator.store.store import STORY
+from coordinator.store.run_record import STORY
 
 _ENDED = frozenset({"cancelled", "given-up"})
 _MOST_NAMED = 1_000

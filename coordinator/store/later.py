@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 from redis import Redis
 
 from config.settings import Settings
 from coordinator.history import Entry, now
-from coordinator.store import scripts
+from coordinator.store import clock, scripts
 from coordinator.store.keys import Keys
 from coordinator.store.scripts import Call
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Begun(NamedTuple):
@@ -35,11 +31,11 @@ class Later:
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
         self._keys = Keys(settings.prefix, settings.shards)
-        self._ttl = int(settings.run_ttl / _MILLISECOND)
+        self._ttl = clock.ms(settings.run_ttl)
 
     def begin(self, *, limit: int = 20) -> list[Begun]:
         """Begin runs whose time has come, at most ``limit`` of each shard. They run from now on, and count as accepted and
-        not published until :meth:`Store.published`."""
+        not published until :meth:`~coordinator.store.runs.Runs.published`."""
         due = self._due(limit)
         replies = (
             scripts.run(self._redis, *(self._call(run, flow) for run, flow in due.items())) if due else []
@@ -50,7 +46,7 @@ class Later:
 
     def _due(self, limit: int) -> Mapping[str, str]:
         """The runs whose time has come, with their flows."""
-        try:
+        with scripts.usable():
             seconds, micros = self._redis.time()
             pipeline: Any = self._redis.pipeline(transaction=False)
             for shard in range(self._keys.shards):
@@ -62,8 +58,6 @@ class Later:
             for run in runs:
                 pipeline.hget(self._keys.run(run), "flow")
             return dict(zip(runs, map(str, pipeline.execute()), strict=True))
-        except scripts.FAILURES as error:
-            raise scripts.unusable(error) from error
 
     def _call(self, run: str, flow: str) -> Call:
         shard = self._keys.shard(run)
@@ -75,5 +69,5 @@ class Later:
             self._keys.outstanding(shard),
             self._keys.history(shard),
         ]
-        entry = json.dumps(Entry("begun", run, flow, now()).fields(), ensure_ascii=False)
+        entry = scripts.as_json(Entry("begun", run, flow, now()).fields())
         return Call("begin", keys, [run, self._ttl, self._ttl, entry])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
@@ -56,6 +57,17 @@ def run(redis: Redis, *calls: Call) -> list[Any]:
     return replies
 
 
+class usable:  # noqa: N801 - reads as a statement
+    """``with usable():`` around commands: what the client raises becomes a :class:`ServerError`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, FAILURES):
+            raise unusable(error) from error
+
+
 def unusable(error: Exception) -> ServerError:
     """The error for a Redis that cannot be used."""
     return ServerError(
@@ -63,6 +75,11 @@ def unusable(error: Exception) -> ServerError:
         "nothing was recorded; the message will be tried again",
         "check COORDINATOR_REDIS_URL, and that the server is up and has memory left",
     )
+
+
+def as_json(value: Any) -> str:
+    """A value as the scripts and the history have it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _send(redis: Redis, calls: Sequence[Call]) -> list[Any]:

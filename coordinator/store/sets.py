@@ -10,12 +10,10 @@ from typing import Any
 from redis import Redis
 
 from config.settings import Settings
-from coordinator.store import scripts
+from coordinator.store import clock, scripts
 from coordinator.store.keys import Keys
+from coordinator.store.record import Place, Record
 from coordinator.store.scripts import Call
-from coordinator.store.store import Place, Record
-
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +42,8 @@ class Sets:
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
         self._keys = Keys(settings.prefix, settings.shards)
-        self._run_ttl = int(settings.run_ttl / _MILLISECOND)
-        self._result_ttl = int(settings.result_ttl / _MILLISECOND)
+        self._run_ttl = clock.ms(settings.run_ttl)
+        self._result_ttl = clock.ms(settings.result_ttl)
 
     def add(
         self,
@@ -61,7 +59,7 @@ class Sets:
     ) -> Added:
         """Add a part to the set ``key`` of an agent, at most ``most`` of them; ``content`` names what it says, in whichever
         version; ``place`` is where it came from."""
-        ttl = max(self._run_ttl, int(2 * within / _MILLISECOND))
+        ttl = max(self._run_ttl, clock.ms(2 * within))
         text = f"{content} {place.run} {place.flow}\n{record.part()}"
         call = Call("gather", [self._keys.gathered(agent, key)], [part, text, ttl, most])
         [[verdict, count, first]] = scripts.run(self._redis, call)
@@ -69,10 +67,8 @@ class Sets:
 
     def get(self, agent: str, key: str) -> Gathered:
         """A set; an empty one where there is none."""
-        try:
+        with scripts.usable():
             fields: Any = self._redis.hgetall(self._keys.gathered(agent, key))
-        except scripts.FAILURES as error:
-            raise scripts.unusable(error) from error
         texts = [text.partition("\n") for name, text in sorted(fields.items()) if name.startswith("p:")]
         return Gathered(
             tuple(Record.parse(text) for _, _, text in texts),

@@ -37,15 +37,13 @@ class Ticked:
 
     def read(self, names: Sequence[str]) -> tuple[datetime, list[Progress]]:
         """What time it is, and how far each of these schedules has come."""
-        try:
+        with scripts.usable():
             pipeline: Any = self._redis.pipeline(transaction=False)
             for name in names:
                 pipeline.hgetall(self._keys.schedule(name))
                 pipeline.pexpire(self._keys.schedule(name), _ms(_KEPT))
             found = pipeline.execute()[::2] if names else []
             seconds, micros = self._redis.time()
-        except scripts.FAILURES as error:
-            raise scripts.unusable(error) from error
         now = _EPOCH + timedelta(seconds=int(seconds), microseconds=int(micros))
         return now, [
             Progress(_time(one.get("until")), _time(one.get("last")), one.get("run", "")) for one in found

@@ -70,8 +70,8 @@ class Plant:
         names = [self.installation.queue_name(agent) for agent in shop.AGENTS]
         with engine.app.connection_for_read() as connection:
             queued = [depth(connection, name)[0] for name in (*names, engine.topology.dead_letters.name)]
-        store, shards = engine.store, range(engine.settings.shards)
-        return not any(queued) and not any(store.history(shard, count=1) for shard in shards)
+        entries, shards = engine.entries, range(engine.settings.shards)
+        return not any(queued) and not any(entries.oldest(shard, count=1) for shard in shards)
 
 
 class Load:

@@ -16,7 +16,9 @@ from contracts.manifest import Manifest
 from coordinator.cli import deployments, main
 from coordinator.history import now
 from coordinator.journal.journal import Journal, LetterRow
-from coordinator.store.store import Place, Store
+from coordinator.store.announcements import Announcements
+from coordinator.store.record import Place
+from coordinator.store.runs import Runs
 from tests.builds import manifest
 
 SCORED = "payments.fraud-scored"
@@ -36,7 +38,8 @@ class Bench:
         self.folder = folder
         self.server = FakeServer(server_type="redis", version=(7,))
         self.settings = load()
-        self.store = Store(self.redis(), self.settings)
+        self.runs = Runs(self.redis(), self.settings)
+        self.said = Announcements(self.redis(), self.settings)
         self.journal = Journal(self.settings.journal_url or "")
         self._capsys = capsys
 
@@ -64,7 +67,7 @@ class Bench:
     def send(self, agent: str, ref: str, number: int, dead: bool = False) -> None:
         """A step that was sent and is not settled, dead-lettered or not."""
         place = Place(f"run-{number}", "shop.flow", "1")
-        self.store.start(place, key=str(number), content="c", first="f", sends=[("1", agent, ref)])
+        self.runs.start(place, key=str(number), content="c", first="f", sends=[("1", agent, ref)])
         if dead:
             values: dict[str, Any] = dict.fromkeys(LetterRow.__slots__, "")
             values |= {
@@ -185,7 +188,7 @@ def test_a_consumer_that_would_break(bench: Bench) -> None:
 
 def test_edges_and_what_is_outstanding_are_tables(bench: Bench) -> None:
     """A downcast is shown as one, and letters apart from what is on its way."""
-    bench.store.announce(OLD.to_json(), "host-1", timedelta(minutes=1))
+    bench.said.announce(OLD.to_json(), "host-1", timedelta(minutes=1))
     for number in range(3):
         bench.send(FRAUD, "payments.submitted/1", number, dead=number == 0)
     status, out, _ = bench.asked(BOTH)
@@ -236,7 +239,7 @@ def test_for_programs(bench: Bench) -> None:
 def test_a_live_worker_counts_as_a_recorded_one(bench: Bench) -> None:
     """Two workers of a build that nobody recorded are one build."""
     for worker in ("host-1", "host-2"):
-        bench.store.announce(OLD.to_json(), worker, timedelta(minutes=1))
+        bench.said.announce(OLD.to_json(), worker, timedelta(minutes=1))
     status, out, _ = bench.asked(SCORES, "--json")
     assert status == 1
     assert [problem["state"] for problem in json.loads(out)["problems"]] == ["live"]
@@ -256,7 +259,7 @@ def test_a_consumer_can_go_back(bench: Bench) -> None:
 
 def test_a_live_worker_that_announces_something_else(bench: Bench) -> None:
     """What it reads is not known, so nothing is decided; the list names it."""
-    bench.store.announce({"agent": AUTHORISATION, "accepts": "all"}, "host-1", timedelta(minutes=1))
+    bench.said.announce({"agent": AUTHORISATION, "accepts": "all"}, "host-1", timedelta(minutes=1))
     status, out, err = bench.asked(BOTH)
     assert (status, out) == (1, "")
     assert "host-1" in err
@@ -277,7 +280,7 @@ def test_recording_tells_producers_and_is_said_once(bench: Bench) -> None:
     assert "was recorded already" in bench.run(*arguments)[1]
     [row] = bench.journal.deployments()
     assert (row.manifest, row.recorded_by) == (OLD, "ann")
-    assert bench.store.deployed(AUTHORISATION) == [OLD.to_json()]
+    assert bench.said.deployed(AUTHORISATION) == [OLD.to_json()]
 
 
 def test_recording_from_the_loaded_code(bench: Bench) -> None:
@@ -294,7 +297,7 @@ def test_withdrawing_the_only_build(bench: Bench) -> None:
     status, out, _ = bench.run("withdraw", AUTHORISATION, "--by", "bob")
     assert status == 0
     assert f"{OLD.build}: withdrawn" in out
-    assert bench.store.deployed(AUTHORISATION) == []
+    assert bench.said.deployed(AUTHORISATION) == []
     previous = bench.journal.previous(AUTHORISATION)
     assert previous is not None
     assert previous.withdrawn_by == "bob"
@@ -309,16 +312,16 @@ def test_withdrawing_one_of_several(bench: Bench) -> None:
     assert OLD.build in err
     assert NEW.build in err
     assert bench.run("withdraw", AUTHORISATION, "--build", OLD.build)[0] == 0
-    assert bench.store.deployed(AUTHORISATION) == [NEW.to_json()]
+    assert bench.said.deployed(AUTHORISATION) == [NEW.to_json()]
 
 
 def test_withdrawing_what_is_not_there(bench: Bench) -> None:
     """Typed, and the producers' copy is put right even so."""
-    bench.store.deploy(AUTHORISATION, [OLD.to_json()])
+    bench.said.deploy(AUTHORISATION, [OLD.to_json()])
     status, _, err = bench.run("withdraw", AUTHORISATION, "--build", OLD.build)
     assert status == 1
     assert "is recorded as deployed" in err
-    assert bench.store.deployed(AUTHORISATION) == []
+    assert bench.said.deployed(AUTHORISATION) == []
     assert bench.run("withdraw", "payments.nobody")[0] == 1
 
 
@@ -328,7 +331,7 @@ def test_the_list_of_deployments(bench: Bench) -> None:
         bench.run("record-deployment", build.agent, "--manifest", bench.file(build))
     bench.run("withdraw", AUTHORISATION, "--build", OLD.build)
     for worker in ("host-1", "host-2"):
-        bench.store.announce(NEW.to_json(), worker, timedelta(minutes=1))
+        bench.said.announce(NEW.to_json(), worker, timedelta(minutes=1))
     status, out, _ = bench.run("deployments", "--json")
     found = {row["build"]: row for row in json.loads(out)}
     assert status == 0

@@ -132,10 +132,10 @@ def test_whoever_is_away_is_told(live_coordinator: Coordinator) -> None:
     """A subscriber whose workers have gone is known as it was seen last, with what waits for it."""
     room = Newsroom()
     live_coordinator.work([room.desk])
-    store = live_coordinator.engine.store
+    said = live_coordinator.engine.announcements
     manifest = live_coordinator.engine.manifest(room.setter).to_json()
-    store.announce(manifest, "gone", timedelta())
-    store.announce({**manifest, "agent": "\x1b[31m", "accepts": 3}, "odd", timedelta(hours=1))
+    said.announce(manifest, "gone", timedelta())
+    said.announce({**manifest, "agent": "\x1b[31m", "accepts": 3}, "odd", timedelta(hours=1))
     found = atlas(live_coordinator)
     setter = found.agent(room.name("setter"))
     assert setter is not None
@@ -277,7 +277,7 @@ def test_what_is_cancelled_is_not_replayed(live_coordinator: Coordinator, comman
     """An event of a story that was cancelled is refused by name; the exit status says so."""
     story = live_coordinator.emit(Shouted(word="one"))
     wait_until(lambda: live_coordinator.dead_letters(state="unheard"))
-    record = live_coordinator.engine.store.run(story.id)
+    record = live_coordinator.engine.runs.get(story.id)
     assert record is not None
     if story.cancel() != "cancelled":
         pytest.skip("a story of which nothing is open has ended")

@@ -117,14 +117,14 @@ def _publish_the_first(coordinator: Coordinator) -> None:
 def test_written_for_all_who_hear(reading: tuple[Coordinator, list[Noted]]) -> None:
     """An event goes out once, in the newest version that every live subscriber reads; who reads a newer one upcasts it."""
     coordinator, read = reading
-    store = coordinator.engine.store
+    said = coordinator.engine.announcements
     older = {
         "agent": "news.older", "queue": "news.older", "build": "b1",
         "accepts": {"news.noted": [1]}, "emits": {}, "subscribes": ["news.*"],
     }  # fmt: skip
     coordinator.engine.negotiator.forget()
     coordinator.emit(Noted(note="a", title="new", words="for all"))
-    store.announce(older, "elsewhere", _FOREVER)
+    said.announce(older, "elsewhere", _FOREVER)
     coordinator.engine.negotiator.forget()
     story = coordinator.emit(Noted(note="b", title="old", words="for some"))
     wait_until(lambda: len(read) == 2, description="both are read")

@@ -132,7 +132,7 @@ def test_the_first_time_stands(live_coordinator: Coordinator, name: str) -> None
     for at in (timedelta(seconds=-1), timedelta(hours=1), None, datetime.now(UTC) + _LATER):
         again = live_coordinator.start(FLOWS[name], _order("o-1", "a", "b"), at=at)
         assert (again.id, again.created, again.status(), again.due()) == (first.id, False, "scheduled", due)
-    record = live_coordinator.engine.store.run(first.id)
+    record = live_coordinator.engine.runs.get(first.id)
     assert record is not None
     assert record.waits == ()
     with pytest.raises(Conflict):
@@ -162,7 +162,7 @@ def test_cancelled_before(live_coordinator: Coordinator) -> None:
     other = live_coordinator.start(FLOWS["one step"], _order("o-2"), at=_SOON)
     assert other.wait(20) == "completed"
     assert _story(run) == ["started", "cancelled"]
-    assert live_coordinator.engine.store.outstanding() == {}
+    assert live_coordinator.engine.outstanding.counts() == {}
 
 
 def test_wrong_input_is_told_now(anywhere: Coordinator) -> None:
@@ -188,7 +188,7 @@ def test_eager_does_not_wait(coordinator: Coordinator) -> None:
 def test_what_it_will_send_is_outstanding(live_coordinator: Coordinator) -> None:
     """The gate and can-i-deploy count what a scheduled run will send: it is written in a version of today."""
     live_coordinator.start(FLOWS["branches"], _order("o-1"), at=_LATER)
-    assert live_coordinator.engine.store.outstanding() == {("later.take", "later.order/1"): 2}
+    assert live_coordinator.engine.outstanding.counts() == {("later.take", "later.order/1"): 2}
 
 
 def test_a_deadline_counts_from_then(live_coordinator: Coordinator) -> None:
@@ -202,8 +202,8 @@ def test_it_is_published_once(live_coordinator: Coordinator) -> None:
     """Once it has begun nothing of it waits to be published."""
     run = live_coordinator.start(FLOWS["one step"], _order("o-1"), at=_SOON)
     assert run.wait(20) == "completed"
-    store = live_coordinator.engine.store
-    wait_until(lambda: not list(store.unpublished(older_than=-LONG)), description="it is marked", timeout=5)
+    runs = live_coordinator.engine.runs
+    wait_until(lambda: not list(runs.unpublished(older_than=-LONG)), description="it is marked", timeout=5)
 
 
 def test_published_twice_it_takes_effect_once(live_coordinator: Coordinator) -> None:

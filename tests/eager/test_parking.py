@@ -137,9 +137,9 @@ def test_starting_a_parked_run_again_changes_nothing(anywhere: Coordinator) -> N
     shop.broken = {"b"}
     run = anywhere.start(shop.flows["chain"], thing())
     parked(run, shop, 1)
-    store = anywhere.engine.store
+    runs = anywhere.engine.runs
     wait_until(
-        lambda: not list(store.unpublished(older_than=timedelta(seconds=-1))),
+        lambda: not list(runs.unpublished(older_than=timedelta(seconds=-1))),
         description="the store knows that the run's first message was published",
     )
     shop.broken.clear()

@@ -21,7 +21,7 @@ from coordinator.passing import Passing
 from coordinator.service import Service
 from coordinator.starting import Starter
 from coordinator.store.later import Later
-from coordinator.store.store import Place
+from coordinator.store.record import Place
 from tests.waiting import wait_until
 
 
@@ -119,9 +119,9 @@ def test_an_unpublished_run_keeps_its_budgets(
     payload = Thing()
     begun = Starter(Passing(engine.store, engine.negotiator)).first(made, payload, "run-1")
     place = Place("run-1", made.name, "")
-    engine.store.start(place, key="k", content="c", first=begun.stored(), sends=begun.named())
-    found = engine.store.unpublished
-    monkeypatch.setattr(engine.store, "unpublished", lambda **_: found(older_than=timedelta(seconds=-1)))
+    engine.runs.start(place, key="k", content="c", first=begun.stored(), sends=begun.named())
+    found = engine.runs.unpublished
+    monkeypatch.setattr(engine.runs, "unpublished", lambda **_: found(older_than=timedelta(seconds=-1)))
     published: list[tuple[str, timedelta | None]] = []
 
     def publish(messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False) -> None:
@@ -150,7 +150,7 @@ def test_what_a_dead_process_left_begins_whole(
     begun = Starter(Passing(engine.store, engine.negotiator)).first(made, payload, "run-1")
     place = Place("run-1", made.name, "")
     due = timedelta(milliseconds=1) if later else None
-    engine.store.start(
+    engine.runs.start(
         place,
         key="k",
         content="c",
@@ -167,8 +167,8 @@ def test_what_a_dead_process_left_begins_whole(
         published.extend(str(message.headers["handoff_step"]) for message in messages)
 
     monkeypatch.setattr(engine.publisher, "publish", publish)
-    found = engine.store.unpublished
-    monkeypatch.setattr(engine.store, "unpublished", lambda **_: found(older_than=timedelta(seconds=-1)))
+    found = engine.runs.unpublished
+    monkeypatch.setattr(engine.runs, "unpublished", lambda **_: found(older_than=timedelta(seconds=-1)))
     Service(engine, journal).sweep()
     assert published == ["1.i0.1"]
     assert engine.store.held(place, "1", 1) == {}

@@ -520,7 +520,7 @@ class TestBudget:
         def nothing() -> bool:
             for letter in running.dead_letters(run=run.id):  # some come late
                 letter.replay()
-            return running.engine.store.outstanding() == {}
+            return running.engine.outstanding.counts() == {}
 
         wait_until(nothing, description="nothing is outstanding")
 
@@ -549,7 +549,7 @@ class TestSignals:
 
     def until_it_waits(self, running: Coordinator, run: Run) -> None:
         def waits() -> bool:
-            record = running.engine.store.run(run.id)
+            record = running.engine.runs.get(run.id)
             return record is not None and record.waits == ("2 approval",)
 
         wait_until(waits, description="the run waits")
@@ -699,7 +699,7 @@ class TestSignals:
 
 
 def _waits(running: Coordinator, run: Run) -> bool:
-    record = running.engine.store.run(run.id)
+    record = running.engine.runs.get(run.id)
     return record is not None and bool(record.waits)
 
 
@@ -751,7 +751,7 @@ class TestCompensation:
             if entry["kind"] == "settled" and entry["step"].endswith(".undo")
         ]
         assert (paths[0], paths[-1]) == ("5.undo", "1.undo")
-        assert running.engine.store.outstanding() == {}
+        assert running.engine.outstanding.counts() == {}
         with pytest.raises(RunCancelled):
             run.result()
         assert run.give_up() == "cancelled"
@@ -784,7 +784,7 @@ class TestCompensation:
         assert run.wait(timeout=20) == "parked"
         run.give_up()
         wait_until(lambda: run.status() == "parked", description="undoing is parked")
-        assert [what for _, what in running.engine.store.outstanding()] == ["steps.order/1"]
+        assert [what for _, what in running.engine.outstanding.counts()] == ["steps.order/1"]
         broken.clear()
         [letter] = wait_until(
             lambda: [one for one in running.dead_letters(run=run.id) if one.row.step == "5.undo"],
@@ -1147,7 +1147,7 @@ class TestEditing:
         with pytest.raises(EditRefused, match="neither parked nor held"):
             run.edit("1", {"order": "o", "amount": 1})
         gate.set()
-        record = live_coordinator.engine.store.run
+        record = live_coordinator.engine.runs.get
         wait_until(lambda: "2" in record(run.id).held, description="it is held")  # type: ignore[union-attr]
         run.edit("2", {"order": "o-held", "amount": 2, "trail": []}, by="ann", why="first")
         run.edit("2", {"order": "o-held", "amount": 3, "trail": []}, by="bob", why="second")
@@ -1361,7 +1361,7 @@ class TestPause:
         for letter in coordinator.dead_letters(run=run.id):
             letter.replay()
         assert run.cancel() == "cancelled"
-        assert coordinator.engine.store.outstanding() == {}
+        assert coordinator.engine.outstanding.counts() == {}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from coordinator.deadletters import RawLetter
 from coordinator.drawing.trace import Node, Trace
 from coordinator.errors import UnknownRun
 from coordinator.message import Message
-from coordinator.store.store import Place
+from coordinator.store.record import Place
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom, Printed
 from tests.waiting import wait_until as _wait_until
@@ -261,15 +261,16 @@ def test_an_unknown_id(coordinator: Coordinator, command: Command) -> None:
 
 def test_outstanding_of_one_run(coordinator: Coordinator) -> None:
     """What is outstanding of a run is its own alone, whatever its id looks like."""
-    store = coordinator.engine.store
+    engine = coordinator.engine
+    store = engine.store
     shard = store.keys.shard("a*")
     others = [run for number in range(1000) if store.keys.shard(run := f"a{number}") == shard][:3]
     for run in ("a*", "a\\", *others):
         place, sends = Place(run, "f", ""), [(f"step of {run}", "x.agent", "c/1")]
-        store.start(place, key="", content="c", first="[]", sends=sends)
-    assert store.outstanding_of("a*") == {"step of a*": "x.agent"}
-    assert store.outstanding_of("a\\") == {"step of a\\": "x.agent"}
-    assert store.outstanding_of("none") is None
+        engine.runs.start(place, key="", content="c", first="[]", sends=sends)
+    assert engine.outstanding.agents_of("a*") == {"step of a*": "x.agent"}
+    assert engine.outstanding.agents_of("a\\") == {"step of a\\": "x.agent"}
+    assert engine.outstanding.agents_of("none") is None
 
 
 def test_what_the_broker_gives_up(coordinator: Coordinator) -> None:
@@ -280,7 +281,7 @@ def test_what_the_broker_gives_up(coordinator: Coordinator) -> None:
     story = coordinator.emit(Filed(story="s"))
     [letter] = story.letters()
     event = Message.restored(letter.row.message)
-    coordinator.engine.store.cancel(story.id, {})  # it begins anew: nobody has written down why it failed
+    coordinator.engine.runs.cancel(story.id, {})  # it begins anew: nobody has written down why it failed
     coordinator.engine.store.redis.delete(coordinator.engine.store.keys.run(story.id))
     death = [{"reason": "delivery_limit", "queue": room.name("desk")}]
     coordinator.desk.receive(

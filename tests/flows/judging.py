@@ -261,7 +261,7 @@ class _Trial:
         assert self.meaning.memory.status in _ENDED
         self.replay_taken()
         until = time.monotonic() + self.timeout
-        while outstanding := self.coordinator.engine.store.outstanding():
+        while outstanding := self.coordinator.engine.outstanding.counts():
             assert time.monotonic() < until, f"{outstanding} is outstanding though the run has ended"
             time.sleep(0.002)
 
@@ -273,7 +273,7 @@ class _Trial:
         until = time.monotonic() + self.timeout
         while True:
             self.meaning.memory = deepcopy(before)
-            self.seen = observed(self.coordinator.engine.store, self.run, self.story)
+            self.seen = observed(self.coordinator.engine.runs, self.run, self.story)
             said = self.meaning.rest()
             late = time.monotonic() >= until
             if late or (self.idle() <= len(self.story.hand) and not self.different(said, self.seen)):
@@ -283,7 +283,7 @@ class _Trial:
         assert not self.different(said, self.seen), self.different(said, self.seen)
         assert said.relied <= said.kept, "a fallback was never anybody's outcome"
         waiting = Counter(said.parked.values())
-        outstanding = self.coordinator.engine.store.outstanding()
+        outstanding = self.coordinator.engine.outstanding.counts()
         assert waiting <= Counter(outstanding)  # and what waits at a join
 
     def different(self, said: Memory, seen: Observed) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from contracts import Contract
 from coordinator import Run
-from coordinator.store.store import Store
+from coordinator.store.runs import Runs
 from tests.flows.memory import Done, Json, plain
 from tests.flows.universe import WARM, Story
 
@@ -46,13 +46,13 @@ class Observed:
         return found
 
 
-def observed(store: Store, run: Run, story: Story) -> Observed:
+def observed(runs: Runs, run: Run, story: Story) -> Observed:
     """What has become of ``run``. Asserts what holds at any time."""
     assert not story.crowded, "more items at a time than the limit"
     effects = Counter((agent, key) for _, agent, key in story.effects.elements())
     assert not effects or max(effects.values()) == 1, "an effect was taken twice under one key"
     history = run.history()
-    record = store.run(run.id)
+    record = runs.get(run.id)
     assert record is not None
     assert {entry["kind"] for entry in history} <= _KINDS
     status = run.status()

@@ -67,7 +67,7 @@ class Bench:
 
     def effects(self, run: Run) -> dict[str, int]:
         """How often each agent of a run's flow has taken effect for it."""
-        record = self.client.engine.store.run(run.id)
+        record = self.client.engine.runs.get(run.id)
         assert record is not None
         assert run.flow is not None
         return {
@@ -89,7 +89,7 @@ class Bench:
         """Wait until steps of a run are settled."""
 
         def done() -> bool:
-            record = self.client.engine.store.run(run.id)
+            record = self.client.engine.runs.get(run.id)
             return record is not None and set(steps) <= set(record.settled)
 
         wait_until(done, description=f"steps {steps} are settled\n{self.worker.last_words()}")

@@ -16,7 +16,7 @@ from coordinator.deadletters import Letter
 from coordinator.errors import Conflict, EditRefused, ServerError
 from coordinator.flow import Flow
 from coordinator.message import Message
-from coordinator.store.store import Place
+from coordinator.store.record import Place
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order
 from tests.waiting import wait_until
@@ -314,14 +314,14 @@ class TestPaused:
         run.pause()
         bench.mend(order)
         wait_until(
-            lambda: "2" in (bench.client.engine.store.run(run.id) or _none()).held, description="it is held"
+            lambda: "2" in (bench.client.engine.runs.get(run.id) or _none()).held, description="it is held"
         )
         return run, order
 
     def test_a_held_step(self, bench: Bench) -> None:
         """It begins with the edited input when the run is resumed; old copies of its message, then and later, do too."""
         run, order = self.held(bench)
-        held = bench.client.engine.store.run(run.id).held["2"]  # type: ignore[union-attr]
+        held = bench.client.engine.runs.get(run.id).held["2"]  # type: ignore[union-attr]
         assert (held["agent"], held["payload"]["order"]) == ("shop.two", order)
         run.edit("2", edited(order), by="ann", why="in time")
         assert run.status() == "paused"
@@ -353,7 +353,7 @@ class TestPaused:
         bench.wait_flag(order, "patient.began")
         run.pause()
         bench.client.engine.publisher.publish([message])
-        record = bench.client.engine.store.run
+        record = bench.client.engine.runs.get
         wait_until(lambda: "1" in (record(run.id) or _none()).held, description="the copy is held")
         with pytest.raises(EditRefused, match="it runs now"):
             run.edit("1", edited(order))

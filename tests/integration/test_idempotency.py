@@ -19,7 +19,8 @@ from coordinator.errors import Conflict
 from coordinator.flow import Flow
 from coordinator.journal.journal import Journal
 from coordinator.service import Service
-from coordinator.store.store import Advance, Place, Record
+from coordinator.store.record import Place, Record
+from coordinator.store.settlement import Advance
 from tests.integration import shop
 from tests.integration.bench import Bench, first_messages, new_order
 from tests.waiting import wait_until
@@ -162,9 +163,9 @@ def test_an_accepted_run_that_nobody_published_is_published(bench: Bench) -> Non
     first = json.dumps(
         [message.stored() for message in first_messages(shop.header, run_id, {"order": order})]
     )
-    bench.client.engine.store.start(Place(run_id, "shop.header", ""), key=order, content="x", first=first)
+    bench.client.engine.runs.start(Place(run_id, "shop.header", ""), key=order, content="x", first=first)
     bench.completed(bench.client.run(run_id))
-    assert not list(bench.client.engine.store.unpublished(older_than=timedelta()))
+    assert not list(bench.client.engine.runs.unpublished(older_than=timedelta()))
 
 
 def test_two_coordinator_processes_share_the_work(bench: Bench) -> None:

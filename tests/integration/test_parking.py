@@ -18,7 +18,8 @@ from coordinator.errors import RunParked
 from coordinator.flow import Flow
 from coordinator.message import Message
 from coordinator.step import retrying
-from coordinator.store.store import Advance, Place, Record
+from coordinator.store.record import Place, Record
+from coordinator.store.settlement import Advance
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order, open_bench
 from tests.servers import Servers

@@ -108,9 +108,10 @@ def test_a_deploy_in_between(bench: Bench) -> None:
     """What was written in an older version before a deploy counts as outstanding, and is upcast when its time has come."""
     order = new_order()
     bench.mend(order)
-    store, journal = bench.client.engine.store, bench.client.journal
+    engine, journal = bench.client.engine, bench.client.journal
+    store = engine.store
     run = bench.client.start(shop.chain, {"order": order}, at=timedelta(seconds=2))
-    outstanding = Deployments(journal, store).outstanding("shop.one")
+    outstanding = Deployments(journal, engine.announcements, engine.outstanding).outstanding("shop.one")
     assert [(left.contract.name, left.contract.version, left.other) for left in outstanding] == [
         ("shop.item", 2, 1)
     ]
@@ -192,7 +193,7 @@ def _nights(bench: Bench) -> dict[datetime, str]:
     """The runs of the schedule by their time, as its key names it."""
     begun = [entry for _, entry in bench.client.journal.since(0) if entry["kind"] == "started"]
     runs = [entry["run"] for entry in begun if entry["flow"] == nights.nightly.name]
-    records = bench.client.engine.store.runs(runs)
+    records = bench.client.engine.runs.several(runs)
     found = [
         (datetime.fromisoformat(record.key.partition("@")[2]), record.id)
         for record in records

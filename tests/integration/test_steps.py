@@ -55,7 +55,7 @@ def test_every_step(installation: Installation, locating: Worker) -> None:
                 done = run.result(timeout=60)
                 assert done == steps.Receipt(cents=700, trail=[*packed, located]), installation.logs()[-5000:]
         wait_until(
-            lambda: ("basket.locate", "basket.basket/1") in client.engine.store.outstanding(),
+            lambda: ("basket.locate", "basket.basket/1") in client.engine.outstanding.counts(),
             description="what the stopped worker has not done is still there",
         )
         assert client.dead_letters() == []
@@ -66,8 +66,8 @@ def test_every_step(installation: Installation, locating: Worker) -> None:
 
 def _late(runs: list[Run]) -> bool:
     """Whether the worker that came back has found every step closed."""
-    store = runs[0]._coordinator.engine.store
-    return ("basket.locate", "basket.basket/1") not in store.outstanding()
+    counts = runs[0]._coordinator.engine.outstanding.counts()
+    return ("basket.locate", "basket.basket/1") not in counts
 
 
 def test_last_good_outcome(installation: Installation, locating: Worker) -> None:

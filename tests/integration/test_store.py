@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from coordinator.store.store import Store, connect
+from coordinator.store.server import Server, connect
+from coordinator.store.store import Store
 from tests.servers import Servers
 from tests.store_suite import (
     TestClaim,
@@ -60,9 +61,9 @@ def store(redis_server: Redis, namespace: str) -> Store:
 
 def test_version(store: Store) -> None:
     """The server says its name and version."""
-    assert re.fullmatch(r"Redis \d+\.\d+\S*", store.ping())
+    assert re.fullmatch(r"Redis \d+\.\d+\S*", Server(store.redis).version())
 
 
 def test_durability(store: Store) -> None:
     """The server says that it evicts nothing and is append-only, as the tests' own one is."""
-    assert store.durability() == ("noeviction", True)
+    assert Server(store.redis).durability() == ("noeviction", True)

@@ -16,7 +16,8 @@ from redis import Redis
 
 from coordinator.client import Coordinator
 from coordinator.errors import ServerError
-from coordinator.store.store import Store, connect
+from coordinator.store.server import connect
+from coordinator.store.store import Store
 from tasks.payments.flow import payment
 from tasks.payments.ledger import Ledger
 from tests.servers import Servers

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from coordinator.current import Current, current
-from coordinator.store.store import RunRecord
+from coordinator.store.run_record import RunRecord
 
 NOW = datetime.now(UTC)
 SENT = (NOW - timedelta(seconds=60)).timestamp()

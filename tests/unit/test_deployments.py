@@ -30,7 +30,7 @@ class Told:
     def live(self) -> list[dict[str, Any]]:
         return self.announced
 
-    def outstanding(self) -> dict[tuple[str, str], int]:
+    def counts(self) -> dict[tuple[str, str], int]:
         return self.sent
 
     def deploy(self, agent: str, manifests: Sequence[dict[str, Any]]) -> None:
@@ -54,7 +54,7 @@ def test_recording_at_the_same_time_loses_no_build(journal: Journal) -> None:
     """What another records between reading the journal and telling the store is told as well."""
     store = Told()
     store.meanwhile = lambda: journal.record_deployment(NEW, "bob")
-    Deployments(journal, store).record(OLD, "ann")
+    Deployments(journal, store, store).record(OLD, "ann")
     assert store.copy == [OLD.to_json(), NEW.to_json()]
 
 
@@ -62,7 +62,7 @@ def test_live_recorded_and_previous_are_one_list(journal: Journal) -> None:
     """A build is there once, live before anything else, with the number of its workers and since when it is recorded."""
     store = Told()
     store.announced = [_announced(NEW, "one"), _announced(NEW, "two")]
-    desk = Deployments(journal, store)
+    desk = Deployments(journal, store, store)
     for build in (OLD, NEW):
         desk.record(build, "ann")
     desk.withdraw("shop.price", OLD.build, "ann")
@@ -77,7 +77,7 @@ def test_live_recorded_and_previous_are_one_list(journal: Journal) -> None:
 def test_withdrawn_and_still_running_is_live(journal: Journal) -> None:
     """A worker that nobody stopped reads on, whatever the journal says."""
     store = Told()
-    desk = Deployments(journal, store)
+    desk = Deployments(journal, store, store)
     desk.record(OLD, "ann")
     desk.withdraw("shop.price", by="ann")
     store.announced = [_announced(OLD, "one")]
@@ -92,7 +92,7 @@ def test_two_manifests_under_one_name_are_two_builds(journal: Journal) -> None:
         _announced(manifest("shop.price", accepts={"shop.order": [version]}, build="v1"), str(version))
         for version in (1, 2)
     ]
-    assert len(Deployments(journal, store).known().builds) == 2
+    assert len(Deployments(journal, store, store).known().builds) == 2
 
 
 def test_a_letter_that_the_store_has_forgotten_is_still_outstanding(journal: Journal) -> None:
@@ -105,7 +105,7 @@ def test_a_letter_that_the_store_has_forgotten_is_still_outstanding(journal: Jou
     values |= {"agent": "shop.price", "state": "waiting"}
     for number, ref in enumerate(["shop.order/1", "shop.order/2", ""]):
         journal.add_letter(LetterRow(**{**values, "id": str(number), "contract": ref}))
-    found = Deployments(journal, store).outstanding("shop.price")
+    found = Deployments(journal, store, store).outstanding("shop.price")
     assert [(str(left.contract), left.total, left.dead_lettered, left.other) for left in found] == [
         ("shop.order/1", 1, 1, 0),
         ("shop.order/2", 4, 1, 3),
@@ -117,7 +117,7 @@ def test_what_a_live_worker_says_must_be_known(journal: Journal, said: Any) -> N
     """Nothing is decided beside a worker of which nobody knows what it reads."""
     store = Told()
     store.announced = [{"instance": "one\x1b[2J", "until": 0, "manifest": said}]
-    desk = Deployments(journal, store)
+    desk = Deployments(journal, store, store)
     assert len(desk.known().unreadable) == 1
     with pytest.raises(InvalidManifest, match="announces no manifest") as caught:
         desk.judge(NEW, [])

@@ -24,7 +24,10 @@ from coordinator.message import Message
 from coordinator.negotiation import Negotiator
 from coordinator.retry import Retry
 from coordinator.store import scripts
-from coordinator.store.store import Place, Store
+from coordinator.store.announcements import Announcements
+from coordinator.store.record import Place
+from coordinator.store.runs import Runs
+from coordinator.store.store import Store
 from tests.deliveries import RecordingPublisher, deliver, start
 from tests.store_suite import make_settings
 
@@ -168,8 +171,9 @@ class Workers(RuleBasedStateMachine):
             self.redis.script_load(scripts._source(script)[0])
         self.settings = make_settings(lease=timedelta(hours=1), crash_limit=100, shards=1)
         self.store = Store(self.redis, self.settings)
+        self.runs = runs = Runs(self.redis, self.settings)
         for run, flow in RUNS.items():
-            self.store.start(Place(run, flow.name, ""), key=run, content="c", first="[]")
+            runs.start(Place(run, flow.name, ""), key=run, content="c", first="[]")
         self.leases = LeaseKeeper(self.store, self.settings.lease)
         self.published: list[Message] = []
         self.pending = [sent for run, flow in RUNS.items() for sent in start(flow, Work(work=KEY), run)]
@@ -180,8 +184,16 @@ class Workers(RuleBasedStateMachine):
     def handoff(self, gate: Gate) -> Handoff:
         publisher = RecordingPublisher(gate.wait)
         publisher.messages = self.published
-        store = Store(SteppedRedis(self.redis, gate), self.settings)  # type: ignore[arg-type]
-        return Handoff(make, self.settings, store, publisher, self.leases, Negotiator(store, Versions()))
+        stepped: Any = SteppedRedis(self.redis, gate)
+        store = Store(stepped, self.settings)
+        return Handoff(
+            make,
+            self.settings,
+            store,
+            publisher,
+            self.leases,
+            Negotiator(Announcements(stepped, self.settings), Versions()),
+        )
 
     # What may happen
 
@@ -235,7 +247,7 @@ class Workers(RuleBasedStateMachine):
     @precondition(lambda self: not self.cancelled and self.working)
     @rule()
     def cancel(self) -> None:
-        self.cancelled = self.store.cancel("c", {"run": "c", "kind": "cancelled"})[0] == "cancelled"
+        self.cancelled = self.runs.cancel("c", {"run": "c", "kind": "cancelled"})[0] == "cancelled"
 
     # What holds
 

@@ -21,7 +21,7 @@ from coordinator.agent import Agent, agent
 from coordinator.engine import Engine
 from coordinator.errors import ContractsRefused, ServerError
 from coordinator.gate import Gate, Refusals
-from coordinator.store.store import Place
+from coordinator.store.record import Place
 from tests.store_suite import make_settings
 
 LIFE = timedelta(seconds=60)
@@ -95,11 +95,11 @@ class Town:
 
     def alive(self, who: Agent, instance: str = "w") -> None:
         engine = self.engine(who)
-        engine.store.announce(engine.manifest(who).to_json(), instance, LIFE)
+        engine.announcements.announce(engine.manifest(who).to_json(), instance, LIFE)
 
     def waits(self, ref: str, who: str = "gate.authorisation") -> None:
         place = Place("run-1", "f", "")
-        self.engine().store.start(place, key="k", content="c", first="[]", sends=[("1", who, ref)])
+        self.engine().runs.start(place, key="k", content="c", first="[]", sends=[("1", who, ref)])
 
 
 FRAUD = made("gate.fraud", Paid, Scored)
@@ -186,7 +186,7 @@ class TestExamining:
 
     def test_broken_announcement(self, town: Town, caplog: pytest.LogCaptureFixture) -> None:
         """A worker that announces no manifest is passed over, and said."""
-        town.engine().store.announce({"agent": "gate.other"}, "w\x1b", LIFE)
+        town.engine().announcements.announce({"agent": "gate.other"}, "w\x1b", LIFE)
         assert town.examine(FRAUD) == Refusals()
         assert "announces no manifest" in caplog.text
         assert "\x1b" not in caplog.text
@@ -283,7 +283,7 @@ class TestWorker:
         step = self.step(town, tmp_path, FRAUD_CARELESS, contracts_enforced=False)
         step._enter([FRAUD_CARELESS], "w@1")
         assert "begins in spite of this" in caplog.text
-        [(_, text)] = step.engine.store.history(0)
+        [(_, text)] = step.engine.entries.oldest(0)
         entry = json.loads(text)
         assert (entry["kind"], entry["agent"], entry["worker"]) == ("overridden", "gate.fraud", "w@1")
         assert "risk_level" in entry["error"]

@@ -24,7 +24,13 @@ from coordinator.message import Delivery, Message
 from coordinator.negotiation import Negotiator
 from coordinator.retry import Retry
 from coordinator.step import parallel
-from coordinator.store.store import Claim, Place, Store
+from coordinator.store.announcements import Announcements
+from coordinator.store.claim import Claim
+from coordinator.store.entries import Entries
+from coordinator.store.outstanding import Outstanding
+from coordinator.store.record import Place
+from coordinator.store.runs import Runs
+from coordinator.store.store import Store
 from tests.deliveries import RecordingPublisher, deliver, start
 from tests.store_suite import make_settings
 
@@ -80,9 +86,11 @@ class Shop:
         )
         self.settings = make_settings(shards=1)
         self.store = Store(self.redis, self.settings)
+        self.runs = Runs(self.redis, self.settings)
+        self.announcements = Announcements(self.redis, self.settings)
         self.publisher = RecordingPublisher()
         self.leases = LeaseKeeper(self.store, self.settings.lease)
-        self.negotiator = Negotiator(self.store, Versions())
+        self.negotiator = Negotiator(self.announcements, Versions())
         self.negotiator.versions.know(OldPriced)
         self.payloads: list[Any] = []
         self.contexts: list[Context] = []
@@ -112,15 +120,15 @@ class Shop:
     def older_reader(self, name: str, *, ended: bool = False) -> None:
         """A consumer of an agent lives that reads the first version only, or ends."""
         life = timedelta(seconds=0 if ended else 30)
-        self.store.announce({"agent": name, "accepts": {"test.priced": [1]}}, "old", life)
+        self.announcements.announce({"agent": name, "accepts": {"test.priced": [1]}}, "old", life)
         if ended:
-            self.store.announce(
+            self.announcements.announce(
                 {"agent": name, "accepts": {"test.priced": [2, 1]}}, "new", timedelta(seconds=30)
             )
         self.negotiator.forget()
 
     def history(self) -> list[dict[str, Any]]:
-        return [json.loads(text) for _, text in self.store.history(0)]
+        return [json.loads(text) for _, text in Entries(self.redis, self.settings).oldest(0)]
 
     def told(self) -> list[str]:
         return [entry["kind"] for entry in self.history()]
@@ -130,7 +138,7 @@ class Shop:
         return self.store.claim(place, agent=which.name, key=key, content=content, owner="other", epoch=0)
 
     def record(self, run: str = "run-1") -> Any:
-        return self.store.run(run)
+        return self.runs.get(run)
 
 
 @pytest.fixture
@@ -228,7 +236,7 @@ class TestStraightPath:
         assert envelope.original_schema == Priced.ref().uri
         assert shop.history()[0]["wrote"] == "test.priced/2"
         assert shop.history()[0]["sent"] == {"2": "test.priced/1"}
-        assert shop.store.outstanding() == {("test.take", "test.priced/1"): 1}
+        assert Outstanding(shop.redis, shop.settings).counts() == {("test.take", "test.priced/1"): 1}
         shop.answer = lambda priced, context: priced
         shop.handle(take, shop.publisher.messages[0])
         assert shop.payloads[-1] == Priced(order="o-1", cents=100)
@@ -768,7 +776,7 @@ class TestOnce:
         [sent] = start(Flow("f", price >> after), ORDER)
 
         def cancelling(order: Order, context: Context) -> Priced:
-            shop.store.cancel("run-1", {"kind": "cancelled"})
+            shop.runs.cancel("run-1", {"kind": "cancelled"})
             return Priced(order="o-1", cents=1)
 
         shop.answer = cancelling

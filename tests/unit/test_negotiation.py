@@ -19,7 +19,9 @@ from contracts.versions import Versions, known
 from coordinator.announcer import Announcer
 from coordinator.course import digest
 from coordinator.negotiation import FRESH, Negotiator
-from coordinator.store.store import Record, Store
+from coordinator.store.announcements import Announcements
+from coordinator.store.keys import Keys
+from coordinator.store.record import Record
 from tests.store_suite import make_settings
 
 LIFE = timedelta(seconds=5)
@@ -80,19 +82,22 @@ class Side:
 
     def __init__(self) -> None:
         redis = FakeStrictRedis(server=FakeServer(server_type="redis", version=(7,)), decode_responses=True)
-        self.store = Store(redis, make_settings(shards=1))
+        settings = make_settings(shards=1)
+        self.said = Announcements(redis, settings)
+        self.keys = Keys(settings.prefix, settings.shards)
+        self.redis = redis
         self.clock = Clock()
-        self.negotiator = Negotiator(self.store, Versions([known(V1), known(V2)]), self.clock)
+        self.negotiator = Negotiator(self.said, Versions([known(V1), known(V2)]), self.clock)
 
     def announce(
         self, *versions: int, instance: str = "a", agent: str = "test.taker", life: timedelta = LIFE
     ) -> None:
         manifest = {"agent": agent, "accepts": {"test.score": list(versions)}}
-        self.store.announce(manifest, instance, life)
+        self.said.announce(manifest, instance, life)
         self.clock.now += FRESH
 
     def deploy(self, *builds: list[int]) -> None:
-        self.store.deploy(
+        self.said.deploy(
             "test.taker",
             [{"agent": "test.taker", "accepts": {"test.score": versions}} for versions in builds],
         )
@@ -105,7 +110,7 @@ class Side:
 def side() -> Iterator[Side]:
     made = Side()
     yield made
-    made.store.redis.close()
+    made.redis.close()
 
 
 class TestChoice:
@@ -170,7 +175,7 @@ class TestChoice:
 
     def test_single_version_asks_nobody(self, side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
         """A contract with one version costs no question."""
-        monkeypatch.setattr(side.store, "consumers", lambda agent: pytest.fail("it was asked"))
+        monkeypatch.setattr(side.said, "consumers", lambda agent: pytest.fail("it was asked"))
         assert side.negotiator.version(V1, ["test.taker"]) == 1
 
     @given(builds=st.lists(st.sets(st.integers(1, 3), min_size=1), min_size=1, max_size=4))
@@ -224,30 +229,30 @@ class TestAnnouncer:
     def test_alive_until_the_goodbye(self, side: Side) -> None:
         """A worker is known from its start to its end, and remembered as one that may come back."""
         manifest = {"agent": "test.taker", "accepts": {"test.score": [2]}}
-        announcer = Announcer(side.store, [manifest], "w1", LIFE)
+        announcer = Announcer(side.said, [manifest], "w1", LIFE)
         announcer.start()
-        [alive] = side.store.live()
+        [alive] = side.said.live()
         assert (alive["instance"], alive["manifest"], alive["live"]) == ("w1", manifest, True)
         announcer.stop()
-        assert side.store.live() == []
-        assert side.store.consumers("test.taker") == [manifest]
+        assert side.said.live() == []
+        assert side.said.consumers("test.taker") == [manifest]
 
     def test_nothing_said_no_goodbye(self, side: Side) -> None:
         """A worker that never began is not one that was seen, and one that fell silent can begin again."""
-        announcer = Announcer(side.store, [{"agent": "test.taker"}], "w1", LIFE)
+        announcer = Announcer(side.said, [{"agent": "test.taker"}], "w1", LIFE)
         announcer.silence()
-        assert side.store.consumers("test.taker") == []
+        assert side.said.consumers("test.taker") == []
         announcer.start()
         announcer.silence()
-        assert side.store.live() == []
+        assert side.said.live() == []
         announcer.start()
-        assert len(side.store.live()) == 1
+        assert len(side.said.live()) == 1
         announcer.stop()
 
     def test_keeps_announcing(self, side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
         """As long as it lives it says so again, before what it said has ended."""
         heard: list[int] = []
-        said = side.store.announce
+        said = side.said.announce
         again = threading.Event()
 
         def announce(manifest: dict[str, Any], instance: str, ttl: timedelta) -> None:
@@ -256,8 +261,8 @@ class TestAnnouncer:
             if len(heard) >= 3:
                 again.set()
 
-        monkeypatch.setattr(side.store, "announce", announce)
-        announcer = Announcer(side.store, [{"agent": "test.taker"}], "w1", timedelta(milliseconds=30))
+        monkeypatch.setattr(side.said, "announce", announce)
+        announcer = Announcer(side.said, [{"agent": "test.taker"}], "w1", timedelta(milliseconds=30))
         announcer.start()
         assert again.wait(5)
         announcer.stop()
@@ -273,10 +278,10 @@ class TestMalformed:
     def test_an_announcement_that_is_none(self, side: Side, said: str) -> None:
         """It is forgotten, and what others announce holds."""
         side.announce(1)
-        side.store.redis.hset(side.store.keys.consumers("test.taker"), "odd", said)
+        side.redis.hset(side.keys.consumers("test.taker"), "odd", said)
         assert side.version() == 1
-        assert [one["instance"] for one in side.store.live()] == ["a"]
-        assert not side.store.redis.hexists(side.store.keys.consumers("test.taker"), "odd")
+        assert [one["instance"] for one in side.said.live()] == ["a"]
+        assert not side.redis.hexists(side.keys.consumers("test.taker"), "odd")
 
     @pytest.mark.parametrize(
         "manifest",
@@ -293,14 +298,14 @@ class TestMalformed:
         """A producer goes by the others; whoever looks at the live workers sees that this one says nothing."""
         side.announce(1)
         said = f'{{"instance": "odd", "until": 99999999999999, "manifest": {manifest}}}'
-        side.store.redis.hset(side.store.keys.consumers("test.taker"), "odd", said)
+        side.redis.hset(side.keys.consumers("test.taker"), "odd", said)
         assert side.version() == 1
-        assert {one["instance"] for one in side.store.live()} == {"a", "odd"}
+        assert {one["instance"] for one in side.said.live()} == {"a", "odd"}
 
     @pytest.mark.parametrize("said", ["{", "{}", "1", "[1]"])
     def test_deployments_that_are_none(self, side: Side, said: str) -> None:
         """They count as not recorded."""
-        side.store.redis.set(side.store.keys.deployed("test.taker"), said)
+        side.redis.set(side.keys.deployed("test.taker"), said)
         assert side.version() == 3
 
 
@@ -309,4 +314,4 @@ def test_one_that_goes_hides_no_other(side: Side) -> None:
     side.announce(1, instance="stays")
     side.announce(1, instance="goes")
     side.announce(1, instance="goes", life=timedelta())
-    assert [one["instance"] for one in side.store.live()] == ["stays"]
+    assert [one["instance"] for one in side.said.live()] == ["stays"]

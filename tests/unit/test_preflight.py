@@ -31,13 +31,13 @@ SERVERS = [
 
 
 @dataclass
-class FakeStore:
-    version: str
+class FakeServer:
+    name: str
     policy: str
     durable: bool
 
-    def ping(self) -> str:
-        return self.version
+    def version(self) -> str:
+        return self.name
 
     def durability(self) -> tuple[str, bool]:
         return self.policy, self.durable
@@ -77,7 +77,7 @@ class FakeEngine:
         **found: str,
     ) -> None:
         self.found = {**GOOD, **found}
-        self.store = FakeStore(self.found["redis"], policy, durable)
+        self.server = FakeServer(self.found["redis"], policy, durable)
         self.publisher = FakePublisher(queues)
         self.agents: dict[str, Any] = {
             name: SimpleNamespace(name=name, intake=Intake()) for name in ("shop.one", "shop.two")

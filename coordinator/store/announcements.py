@@ -1,0 +1,160 @@
+"""Announcements: who is alive and what it reads, writes and hears; and which builds are deployed. Producers go by it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from redis import Redis
+
+from config.settings import Settings
+from contracts.text import printable
+from coordinator.store import clock, scripts
+from coordinator.store.keys import Keys
+
+_log = logging.getLogger(__name__)
+
+Manifest = dict[str, Any]
+"""What a build of an agent reads and writes, as JSON values. See contracts/manifest.py."""
+
+_ANNOUNCED = ("agent", "build", "queue", "accepts", "emits", "subscribes")
+"""What producers need of a manifest, again and again; the rest of it is kept beside."""
+
+_REMEMBERED = 86_400_000  # milliseconds
+
+
+class Announcements:
+    """The announcements of one installation. Raises :class:`~coordinator.errors.ServerError` where Redis cannot be used."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._keys = Keys(settings.prefix, settings.shards)
+        self._run_ttl = clock.ms(settings.run_ttl)
+
+    def announce(self, manifest: Manifest, instance: str, ttl: timedelta) -> None:
+        """Say that a worker is alive and what it reads and writes, for ``ttl``; none ends that. It is remembered for a
+        day."""
+        agent, until = str(manifest["agent"]), clock.now() + clock.ms(ttl)
+        light = {name: manifest[name] for name in _ANNOUNCED if name in manifest}
+        said = json.dumps({"instance": instance, "until": until, "manifest": light})
+        whole = self._keys.build(agent, str(manifest.get("build", "")))
+        with scripts.usable():
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.set(whole, json.dumps(manifest), px=_REMEMBERED)
+            pipeline.hset(self._keys.consumers(agent), instance, said)
+            pipeline.pexpire(self._keys.consumers(agent), _REMEMBERED)
+            pipeline.zadd(self._keys.announced(), {agent: until}, gt=True)  # one that goes hides no other
+            pipeline.pexpire(self._keys.announced(), _REMEMBERED)
+            pipeline.execute()
+
+    def of(self, agent: str) -> list[dict[str, Any]]:
+        """The workers of an agent that were alive in the last day, as ``{"instance", "until" (ms), "manifest", "live"}``.
+
+        The manifest has no schemas; :meth:`live` gives it whole.
+        """
+        with scripts.usable():
+            found: Any = self._redis.hgetall(self._keys.consumers(agent))
+            said = {instance: _announced(instance, text) for instance, text in found.items()}
+            gone = [instance for instance, one in said.items() if one["until"] < clock.now() - _REMEMBERED]
+            if gone:
+                self._redis.hdel(self._keys.consumers(agent), *gone)
+        return [
+            {**one, "live": one["until"] > clock.now()}
+            for instance, one in said.items()
+            if instance not in gone
+        ]
+
+    def live(self) -> list[dict[str, Any]]:
+        """The workers of all agents that are alive, as :meth:`of` gives them, with their whole manifests."""
+        found = []
+        with scripts.usable():
+            agents: Any = self._redis.zrangebyscore(self._keys.announced(), clock.now(), "+inf")
+            for one in (one for agent in agents for one in self.of(agent) if one["live"]):
+                light = one["manifest"]
+                whole: Any = self._redis.get(
+                    self._keys.build(str(light.get("agent")), str(light.get("build", "")))
+                )
+                found.append({**one, "manifest": (_parsed(whole) if whole else None) or light})
+        return found
+
+    def agents(self) -> list[str]:
+        """The agents that were seen in the last day or are recorded as deployed."""
+        with scripts.usable():
+            found: Any = self._redis.zrange(self._keys.announced(), 0, -1)
+        return [str(agent) for agent in found]
+
+    def consumers(self, agent: str) -> list[Manifest]:
+        """Who reads what is sent to an agent: the workers alive; else the builds deployed; else the workers seen last."""
+        seen = self.of(agent)
+        alive = [one["manifest"] for one in seen if one["live"]]
+        return alive or self.deployed(agent) or [one["manifest"] for one in seen]
+
+    def subscriptions(self) -> dict[str, tuple[str, ...]]:
+        """The names and patterns of events that each agent hears, as far as it was seen in the last day or is recorded as
+        deployed: two round trips."""
+        with scripts.usable():
+            agents: Any = self._redis.zrange(self._keys.announced(), 0, -1)
+            pipeline = self._redis.pipeline(transaction=False)
+            for agent in agents:
+                pipeline.hvals(self._keys.consumers(agent))
+                pipeline.get(self._keys.deployed(agent))
+            replies: list[Any] = pipeline.execute()
+        found = {}
+        for agent, said, deployed in zip(agents, replies[::2], replies[1::2], strict=True):
+            builds = [_announced("", text)["manifest"] for text in said]
+            listed = _parsed(deployed) if deployed else None
+            builds += (
+                [build for build in listed if isinstance(build, dict)] if isinstance(listed, list) else []
+            )
+            patterns = dict.fromkeys(text for build in builds for text in _texts(build.get("subscribes")))
+            if patterns:
+                found[str(agent)] = tuple(patterns)
+        return found
+
+    def deploy(self, agent: str, manifests: Sequence[Manifest]) -> None:
+        """Tell producers which builds of an agent are deployed: those that come back when none is alive."""
+        with scripts.usable():
+            pipeline = self._redis.pipeline(transaction=False)
+            pipeline.set(self._keys.deployed(agent), json.dumps(list(manifests)), px=self._run_ttl)
+            pipeline.zadd(
+                self._keys.announced(), {agent: 0}, nx=True
+            )  # so that it is found though it never lived
+            pipeline.pexpire(self._keys.announced(), _REMEMBERED)
+            pipeline.execute()
+
+    def deployed(self, agent: str) -> list[Manifest]:
+        """The builds of an agent that are recorded as deployed."""
+        with scripts.usable():
+            text: Any = self._redis.get(self._keys.deployed(agent))
+        builds = _parsed(text) if text else None
+        return [build for build in builds if isinstance(build, dict)] if isinstance(builds, list) else []
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._redis.close()
+
+
+def _announced(instance: str, text: str) -> dict[str, Any]:
+    """What a worker said. One that does not say until when it lives is gone; one without a manifest has an empty one."""
+    parsed = _parsed(text)
+    said = parsed if isinstance(parsed, dict) else {}
+    until, manifest = said.get("until"), said.get("manifest")
+    if type(until) is not int:
+        _log.warning("what the worker %s announces cannot be read: it is forgotten", printable(instance, 120))
+        until = 0
+    return {"instance": instance, "until": until, "manifest": manifest if isinstance(manifest, dict) else {}}
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _parsed(text: str) -> Any:
+    """JSON text that somebody put there; None where it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

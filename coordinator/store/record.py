@@ -1,0 +1,43 @@
+"""Record: an outcome as it is kept, and the step of a run that it is of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+Entry = dict[str, Any]
+"""A history entry: JSON values, redacted. See coordinator/history.py."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step of a run."""
+
+    run: str
+    flow: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An outcome as it is kept: the URI of its contract version, and its data as JSON text.
+
+    For a join, ``schema`` has ``branch=uri`` for each part, joined by spaces. ``events`` are those that were emitted with
+    it, as JSON text: a list of (URI, data).
+    """
+
+    schema: str
+    data: str
+    events: str = ""
+
+    def text(self) -> str:
+        return f"{self.schema}\n{self.data}\n{self.events}" if self.events else self.part()
+
+    def part(self) -> str:
+        """Without the events: what goes on."""
+        return f"{self.schema}\n{self.data}"
+
+    @classmethod
+    def parse(cls, text: str) -> Record:
+        schema, _, rest = text.partition("\n")
+        return cls(schema, *rest.split("\n", 1))

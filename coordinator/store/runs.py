@@ -1,0 +1,200 @@
+"""Runs: the live runs, from their start to their end, as whoever starts, watches and steers them has them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, cast
+
+from redis import Redis
+
+from config.settings import Settings
+from coordinator.errors import Conflict
+from coordinator.store import clock, scripts
+from coordinator.store.keys import Keys
+from coordinator.store.record import Entry, Place, Record
+from coordinator.store.run_record import RunRecord
+from coordinator.store.scripts import Call, as_json
+from coordinator.store.settlement import named
+
+
+class Runs:
+    """The runs of one installation. Raises :class:`~coordinator.errors.ServerError` where Redis cannot be used."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._keys = Keys(settings.prefix, settings.shards)
+        self._run_ttl = clock.ms(settings.run_ttl)
+        self._result_ttl = clock.ms(settings.result_ttl)
+
+    def start(
+        self,
+        place: Place,
+        *,
+        key: str,
+        content: str,
+        first: str,
+        entry: Entry | None = None,
+        sends: Iterable[tuple[str, str, str]] = (),
+        due: datetime | timedelta | None = None,
+    ) -> Literal["created", "scheduled", "unpublished", "existing", "waiting"]:
+        """Accept a run, with its ``first`` messages until they are published, and the history entry of that.
+
+        ``sends`` names those messages as (step, agent, ``contract/version``). With ``due``, a moment or how long from
+        now, that is to come by Redis' clock, the run is ``scheduled``, and ``waiting`` when it is asked for again: nothing
+        of it is to be published before :class:`~coordinator.store.later.Later` begins it.
+
+        Raises :class:`Conflict` where the run exists with another content.
+        """
+        shard = self._keys.shard(place.run)
+        keys = [
+            self._keys.run(place.run),
+            self._keys.starting(shard),
+            self._keys.history(shard),
+            self._keys.outstanding(shard),
+            self._keys.scheduled(shard),
+            self._keys.later(shard),
+        ]
+        told = as_json(entry) if entry else ""
+        arguments: list[str | int] = [
+            content, place.flow, key, first, place.run, clock.now(), self._run_ttl, told, _due(due), *named(sends),
+        ]  # fmt: skip
+        verdict, unpublished = self._do(Call("start", keys, arguments))
+        if verdict == "conflict":
+            raise Conflict(
+                f"a run of {place.flow} was started under the key {key!r} with another input",
+                "that run stands and this input was not taken",
+                "use another idempotency key for other work",
+            )
+        if verdict in {"created", "scheduled", "waiting"}:
+            return cast('Literal["created", "scheduled", "waiting"]', verdict)
+        return "unpublished" if unpublished == "1" else "existing"
+
+    def published(self, *runs: str) -> None:
+        """The first messages of ``runs`` are in the broker's hands."""
+        keys = ((run, [self._keys.run(run), self._keys.starting(self._keys.shard(run))]) for run in runs)
+        scripts.run(self._redis, *(Call("published", both, [run]) for run, both in keys))
+
+    def unpublished(self, *, older_than: timedelta, limit: int = 100) -> Iterator[tuple[str, str]]:
+        """Runs that were accepted but whose first messages were not published, as (run, first messages)."""
+        latest = clock.now() - clock.ms(older_than)
+        for shard in range(self._keys.shards):
+            with scripts.usable():
+                runs: Any = self._redis.zrangebyscore(
+                    self._keys.starting(shard), 0, latest, start=0, num=limit
+                )
+                for run in runs:
+                    first = self._redis.hget(self._keys.run(run), "first")
+                    if first:
+                        yield run, str(first)
+                    else:
+                        self._redis.zrem(self._keys.starting(shard), run)
+
+    def get(self, run: str) -> RunRecord | None:
+        """A run, or None where Redis knows none of that id."""
+        return self.several([run])[0]
+
+    def several(self, runs: Sequence[str]) -> list[RunRecord | None]:
+        """Several runs, in one round trip."""
+        with scripts.usable():
+            pipeline = self._redis.pipeline(transaction=False)
+            for run in runs:
+                pipeline.hgetall(self._keys.run(run))
+            found: list[dict[str, str]] = pipeline.execute()
+        return [
+            RunRecord.read(run, fields) if fields else None for run, fields in zip(runs, found, strict=True)
+        ]
+
+    def touch(self, runs: Iterable[str]) -> None:
+        """Keep live runs from expiring: those that wait for a person."""
+        with scripts.usable():
+            pipeline = self._redis.pipeline(transaction=False)
+            for run in runs:
+                pipeline.pexpire(self._keys.run(run), self._run_ttl)
+            pipeline.execute()
+
+    def signal(self, run: str, name: str, record: Record, entry: Entry) -> tuple[str, dict[str, Any] | None]:
+        """A signal for a run. Gives what became of it (``accepted``, ``again``, ``conflict``, the status of a run that has
+        ended, or nothing where Redis knows no such run), and what follows the step that waits for it, if one does."""
+        keys = [self._keys.run(run), self._keys.history(self._keys.shard(run))]
+        call = Call("signal", keys, [name, record.text(), as_json(entry), self._run_ttl, self._run_ttl])
+        verdict, follows = self._do(call)
+        return str(verdict), json.loads(follows) if follows else None
+
+    def pause(self, run: str, entry: Entry, *, resume: bool = False) -> str:
+        """Hold a run, or let it go on. Gives its status, empty where Redis knows no such run."""
+        keys = [self._keys.run(run), self._keys.history(self._keys.shard(run))]
+        call = Call("pause", keys, ["0" if resume else "1", as_json(entry), self._run_ttl, self._run_ttl])
+        return str(self._do(call))
+
+    def cancel(self, run: str, entry: Entry, *, compensate: bool = False) -> tuple[str, list[dict[str, Any]]]:
+        """Cancel a run that has not ended. Gives its status after that, empty where Redis knows no such run.
+
+        With ``compensate`` also what undoes its steps, in the order in which they were settled: for each ``step``,
+        ``agent``, ``accepts``, and the outcome's ``schema`` and ``data``. There is nothing where the status is not
+        ``compensating``.
+        """
+        shard = self._keys.shard(run)
+        keys = [
+            self._keys.run(run),
+            self._keys.history(shard),
+            self._keys.starting(shard),
+            self._keys.outstanding(shard),
+            self._keys.scheduled(shard),
+            self._keys.later(shard),
+        ]
+        arguments: list[str | int] = [
+            as_json(entry),
+            self._result_ttl,
+            self._run_ttl,
+            run,
+            "1" if compensate else "",
+        ]
+        status, *texts = self._do(Call("cancel", keys, arguments))
+        undo = [json.loads(text) for text in texts]
+        for one in undo:
+            with scripts.usable():
+                outcome: Any = self._redis.hget(self._keys.run(run), f"s:{one['step']}")
+            record = Record.parse(outcome)
+            one |= {"schema": record.schema, "data": json.loads(record.data)}
+        return str(status), undo
+
+    def unpark(self, place: Place, entry: Entry) -> str:
+        """A parked step is on its way again. Gives the run's status, empty where Redis knows no such run."""
+        keys = [self._keys.run(place.run), self._keys.history(self._keys.shard(place.run))]
+        return str(self._do(Call("unpark", keys, [place.step, as_json(entry), self._run_ttl, self._run_ttl])))
+
+    def edit(
+        self,
+        place: Place,
+        edit: dict[str, Any],
+        *,
+        before: int,
+        entry: Entry,
+        sent: str,
+        where: Literal["parked", "held"],
+        scopes: Sequence[str] = (),
+    ) -> str:
+        """Give a step that is parked, or held with its run, another input: JSON values, with their ``number``, in place of those
+        with the number ``before`` (0: those of its message). ``sent`` is ``agent contract/version``.
+
+        Gives ``edited``, or why it was not: ``settled``, ``closed``, ``running``, ``gone``, ``changed``, or the run's status.
+        """
+        shard = self._keys.shard(place.run)
+        keys = [self._keys.run(place.run), self._keys.history(shard), self._keys.outstanding(shard)]
+        arguments: list[str | int] = [
+            place.step, as_json(edit), before, as_json(entry), place.flow, clock.now(), self._run_ttl, self._run_ttl, place.run,
+            sent, where, *scopes,
+        ]  # fmt: skip
+        return str(self._do(Call("edit", keys, arguments)))
+
+    def _do(self, call: Call) -> Any:
+        return scripts.run(self._redis, call)[0]
+
+
+def _due(due: datetime | timedelta | None) -> str:
+    if isinstance(due, timedelta):
+        return f"+{max(clock.ms(due), 0)}"
+    return str(math.ceil(due.timestamp() * 1000)) if due else ""  # never before

@@ -1,0 +1,65 @@
+"""Settlement: what settling a step moves, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from coordinator.course import Join
+from coordinator.store.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """How a settlement moves the run on.
+
+    ``joins`` it arrives at, innermost first, with ``part`` (None: the record itself); ``sends``, once those are complete,
+    as (step, agent, ``contract/version``). ``ends``: then the run ends; by default where nothing is sent.
+    """
+
+    joins: tuple[Join, ...] = ()
+    sends: tuple[tuple[str, str, str], ...] = ()
+    part: Record | None = None
+    ends: bool | None = None
+    undo: str = ""
+    """What undoes the step, as JSON, where anything does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of a settlement.
+
+    ``verdict`` is ``settled``, ``undo`` (its run is being compensated: this step is to be undone too), ``again`` (it was
+    settled before, and this finds what follows), ``late`` (another outcome stands, or is about to: ``fenced`` says that
+    another holder of the key shut this one out, and that the step itself has no outcome yet) or ``cancelled``. ``waiting`` says that a join still waits for other branches, the one at
+    ``level`` (from 1) of those that it arrived at; ``joined`` is the join's data when all are complete, and ``mark`` says
+    which fallback it is, if it is one.
+    """
+
+    verdict: str
+    fenced: bool = False
+    waiting: bool = False
+    joined: Record | None = None
+    level: int = 0
+    mark: str = ""
+
+    @classmethod
+    def read(cls, reply: list[str]) -> Settled:
+        """What the script says."""
+        verdict, data, schemas, complete, *level = reply
+        joined = Record(schemas, data) if data else None
+        return cls(
+            verdict,
+            fenced=complete == "fenced",
+            waiting=complete == "waiting",
+            joined=joined,
+            level=int(level[0]) if level else 0,
+            mark=level[1] if len(level) > 1 else "",
+        )
+
+
+def named(sends: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """What is sent, as the scripts take it: of each its step, and ``agent contract/version``."""
+    for step, agent, ref in sends:
+        yield step
+        yield f"{agent} {ref}"
