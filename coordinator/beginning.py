@@ -49,7 +49,7 @@ class Beginner:
 
     def publish(self, run: str, first: str) -> None:
         """Publish what was kept of one run."""
-        record = self._engine.runs.get(run)
+        record = self._engine.runs.state(run)
         self._publish(self._made(run, record.flow if record else "", first))
         self._engine.runs.published(run)
 

@@ -56,7 +56,7 @@ from coordinator.service import Service
 from coordinator.skipping import skip
 from coordinator.starting import Starter
 from coordinator.store.record import Place, Record
-from coordinator.store.run_record import RunRecord, waits_for_somebody
+from coordinator.store.run_record import RunState, waits_for_somebody
 from coordinator.tracer import Tracer
 
 _POLLS_TO_DOUBLE = 10
@@ -160,7 +160,7 @@ class Coordinator:
         if found in {"scheduled", "waiting"}:
             return Run(run, self, flow, created=found == "scheduled")
         messages = list(zip(begun.messages, begun.waits, strict=True))
-        if not begun.whole and self.engine.runs.get(run) is not None:
+        if not begun.whole and self.engine.runs.state(run) is not None:
             messages += starter.rest(begun, place)
         if found == "created" or (found == "unpublished" and run not in self._published) or not begun.whole:
             for sent, wait in messages:
@@ -209,7 +209,7 @@ class Coordinator:
 
     def run(self, number: str) -> Run:
         """The run of that id. Raises :class:`~coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""
-        record = self.engine.runs.get(number)
+        record = self.engine.runs.state(number)
         name = record.flow if record else ""
         if record is None:
             story = self.history(number)
@@ -222,7 +222,7 @@ class Coordinator:
 
     def statuses(self, runs: Sequence[Run]) -> list[Status]:
         """The statuses of many runs, in one round trip."""
-        return [_status(record) for record in self.engine.runs.several([run.id for run in runs])]
+        return [_status(record) for record in self.engine.runs.states([run.id for run in runs])]
 
     def history(self, run: str) -> list[dict[str, Any]]:
         """What happened to a run, oldest first: what is in the journal, and what is still on its way there."""
@@ -417,11 +417,11 @@ class Run:
 
     def status(self) -> Status:
         """``scheduled``, ``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``."""
-        return _status(self._coordinator.engine.runs.get(self.id))
+        return _status(self._coordinator.engine.runs.state(self.id))
 
     def due(self) -> datetime | None:
         """When it begins, or was to begin, in UTC; None where it began at once, or has ended and is forgotten."""
-        record = self._coordinator.engine.runs.get(self.id)
+        record = self._coordinator.engine.runs.state(self.id)
         return datetime.fromtimestamp(record.due, UTC) if record and record.due is not None else None
 
     def current(self) -> list[Current]:
@@ -452,12 +452,13 @@ class Run:
             raise _parked(record)
         if status == "cancelled":
             raise RunCancelled(f"run {self.id} was cancelled", "it has no result")
-        if status in _GOING or record is None or record.result is None:
+        engine = self._coordinator.engine
+        result = engine.runs.result(self.id) if status == "completed" else None
+        if result is None:
             raise RunTimeout(
                 f"run {self.id} has not ended within {timeout} s", "it goes on", "ask again later"
             )
-        versions = self._coordinator.engine.versions
-        return _typed(self.flow, record.result.schema, json.loads(record.result.data), versions)
+        return _typed(self.flow, result.schema, json.loads(result.data), engine.versions)
 
     def history(self) -> list[dict[str, Any]]:
         """What happened to the run, oldest first. See :class:`coordinator.history.Entry` for the fields."""
@@ -482,7 +483,7 @@ class Run:
 
     def _end(self, kind: Literal["cancelled", "given-up"], by: str, compensate: bool) -> Status:
         engine = self._coordinator.engine
-        record = engine.runs.get(self.id)
+        record = engine.runs.state(self.id)
         flow = record.flow if record else ""
         entry = Entry(kind, self.id, flow, now(), by=by)
         status, undo = engine.runs.cancel(self.id, entry.fields(), compensate=compensate)
@@ -539,7 +540,7 @@ class Run:
         :class:`~coordinator.errors.SignalRefused`, and records it, where the flow waits for no such signal or for another
         contract, or another payload came before; :class:`~coordinator.errors.UnknownRun` where the run has ended.
         """
-        engine, record = self._coordinator.engine, self._coordinator.engine.runs.get(self.id)
+        engine, record = self._coordinator.engine, self._coordinator.engine.runs.state(self.id)
         flow = record.flow if record else ""
         ref = payload.ref()
         self._refuse_signal(name, payload, flow, by)
@@ -590,7 +591,7 @@ class Run:
 
     def _held(self, kind: Literal["paused", "resumed"], by: str) -> Status:
         runs = self._coordinator.engine.runs
-        record = runs.get(self.id)
+        record = runs.state(self.id)
         entry = Entry(kind, self.id, record.flow if record else "", now(), by=by)
         runs.pause(self.id, entry.fields(), resume=kind == "resumed")
         if kind == "resumed":
@@ -602,10 +603,10 @@ class Run:
         if isinstance(self._coordinator.engine.publisher, EagerPublisher):
             self._coordinator.engine.publisher.again()
 
-    def _await(self, timeout: float | None, ready: Callable[[RunRecord | None], bool]) -> RunRecord | None:
+    def _await(self, timeout: float | None, ready: Callable[[RunState | None], bool]) -> RunState | None:
         began = time.monotonic()
         while True:
-            record = self._coordinator.engine.runs.get(self.id)
+            record = self._coordinator.engine.runs.state(self.id)
             waited = time.monotonic() - began
             if ready(record) or (timeout is not None and waited >= timeout):
                 return record
@@ -664,14 +665,14 @@ def _key(key: Any) -> str | None:
     return key
 
 
-def _status(record: RunRecord | None) -> Status:
+def _status(record: RunState | None) -> Status:
     status: Any = record.status if record else "completed"
     if record is not None and record.paused and status == "running":
         return "paused"
     return status if status in get_args(Status) else "running"
 
 
-def _parked(record: RunRecord) -> RunParked:
+def _parked(record: RunState) -> RunParked:
     step, reason = min(
         (step, reason) for step, reason in record.parked.items() if waits_for_somebody(step, reason)
     )

@@ -263,8 +263,7 @@ class Desk:
         place = raw.place
         if not place.run or not place.step:
             return None
-        run = self._engine.runs.get(place.run)
-        reason = run.parked.get(place.step) if run else None
+        reason = self._engine.runs.parked(place)
         return Failure(**reason) if reason and reason.get("message") in (raw.id, raw.digest) else None
 
     def _diagnosed(self, raw: RawLetter) -> Failure:

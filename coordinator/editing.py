@@ -97,9 +97,9 @@ class Editing:
 
     def _refuse_ended(self, place: Place) -> None:
         """Raise where the step, or its run, has ended: people are to hear of that first."""
-        run = self._engine.runs.get(place.run)
-        if run is not None and place.step in run.settled:
+        if self._engine.store.settled(place):
             raise _refused(place, "settled")
+        run = self._engine.runs.state(place.run)
         if run is not None and run.status in {"completed", "cancelled"}:
             raise _refused(place, run.status)
 

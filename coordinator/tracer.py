@@ -14,7 +14,7 @@ from coordinator.drawing.tracing import Known, traced
 from coordinator.errors import UnknownRun
 from coordinator.journal.journal import Journal
 from coordinator.store.outstanding import Outstanding
-from coordinator.store.run_record import RunRecord
+from coordinator.store.run_record import RunState
 from coordinator.store.runs import Runs
 
 _MOST_RUNS = 500
@@ -66,7 +66,7 @@ class Tracer:
             runs[run] = found
             begun = (one for some in found.begun.values() for one in some)
             todo |= {one: None for one in begun if one not in runs}
-        statuses = zip(runs, self._runs.several(list(runs)), strict=True)
+        statuses = zip(runs, self._runs.states(list(runs)), strict=True)
         letters = (row.id for run in runs for row in self._journal.letters(state="unheard", run=run))
         return traced(
             number, root, runs,
@@ -111,7 +111,7 @@ class Tracer:
         return number, story
 
 
-def _status(record: RunRecord | None, found: Chronicle) -> str:
+def _status(record: RunState | None, found: Chronicle) -> str:
     """As far as it is known: Redis forgets what has ended."""
     if record is None:
         return "cancelled" if found.cancelled else "ended"

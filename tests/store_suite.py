@@ -18,6 +18,7 @@ from coordinator.store.entries import Entries
 from coordinator.store.later import Begun, Later
 from coordinator.store.outstanding import Outstanding
 from coordinator.store.record import Place, Record
+from coordinator.store.run_record import RunRecord, RunState
 from coordinator.store.runs import Runs
 from coordinator.store.scripts import Call
 from coordinator.store.settlement import Advance, Settled
@@ -449,7 +450,7 @@ class TestSettle:
         assert settled.verdict == "settled"
         record = runs(store).get(OTHER.run)
         assert record is not None
-        assert (record.status, record.result) == ("completed", ONE)
+        assert (record.status, runs(store).result(record.id)) == ("completed", ONE)
         assert told(store, OTHER.run) == ["deduplicated"]
 
     def test_cancelled_run_goes_no_further(self, store: Store) -> None:
@@ -460,7 +461,7 @@ class TestSettle:
         assert settle(store, fence, ends=True).verdict == "cancelled"
         record = runs(store).get(FIRST.run)
         assert record is not None
-        assert (record.status, record.result) == ("cancelled", None)
+        assert (record.status, runs(store).result(record.id)) == ("cancelled", None)
         assert told(store) == ["cancelled", "settled"]
 
     def test_ended_run_keeps_its_result(self, store: Store) -> None:
@@ -470,7 +471,7 @@ class TestSettle:
         assert settle(store, fence, record=TWO, ends=True) == Settled("late")
         record = runs(store).get(FIRST.run)
         assert record is not None
-        assert record.result == ONE
+        assert runs(store).result(record.id) == ONE
 
 
 class TestJoin:
@@ -602,6 +603,102 @@ class TestPark:
         assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("completed", [])
         assert runs(store).cancel("unknown", entry("cancelled", "unknown")) == ("", [])
         assert runs(store).get("unknown") is None
+
+
+class Read:
+    """A Redis that counts the characters that it is asked for."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self.characters = 0
+
+    def pipeline(self, **options: Any) -> Any:
+        pipeline: Any = self._redis.pipeline(**options)
+        execute = pipeline.execute
+
+        def counted(**options: Any) -> Any:
+            replies = execute(**options)
+            self.characters += len(str(replies))
+            return replies
+
+        pipeline.execute = counted
+        return pipeline
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._redis, name)
+
+
+class TestLooking:
+    """What is read of a run, by whoever asks how it is."""
+
+    LONG = Record("urn:contract:shop.priced:1", json.dumps({"price": "9" * 10_000}))
+
+    def _both(self, store: Store) -> tuple[RunState | None, RunRecord | None]:
+        """How the run stands, and what it does, which says that too."""
+        state, record = runs(store).state(FIRST.run), runs(store).get(FIRST.run)
+        assert (state is None) == (record is None)
+        for name in RunState.__slots__ if state else ():
+            assert getattr(state, name) == getattr(record, name)
+        return state, record
+
+    def test_outcomes_are_not_read(self, store: Store) -> None:
+        """Whoever asks how a run stands, or what it does, is not sent what its steps have made."""
+        settle(store, claim(store).fence, record=self.LONG)
+        store.park(FIRST_END, {"kind": "error", "text": "no"}, entry("parked"))
+        counting = Read(store.redis)
+        own: Any = counting
+        seen = Runs(own, store._settings)
+        for found in (seen.state(FIRST.run), seen.get(FIRST.run)):
+            assert found is not None
+            assert (found.status, set(found.parked)) == ("parked", {"2"})
+        assert counting.characters < 1000
+
+    def test_everything_else_is(self, store: Store) -> None:
+        """How a run stands is the same from its few fields as from all of it: new, parked, within a budget, and ended."""
+        assert self._both(store) == (None, None)
+        runs(store).start(FIRST, key="k", content="c", first="[]")
+        claim(store)
+        state, record = self._both(store)
+        assert state is not None
+        assert record is not None
+        assert (state.status, state.key, record.settled, set(record.began)) == ("running", "k", (), {"1"})
+        inner = Place(FIRST.run, FIRST.flow, "3.b.1")
+        store.park(inner, {"kind": "error", "budgets": "3"}, None)
+        state, _ = self._both(store)
+        assert state is not None
+        assert (state.status, set(state.parked)) == ("running", {"3.b.1"})
+        runs(store).pause(FIRST.run, entry("paused"))
+        store.park(FIRST, {"kind": "error"}, None)
+        state, _ = self._both(store)
+        assert state is not None
+        assert (state.status, state.paused) == ("parked", True)
+        runs(store).cancel(FIRST.run, entry("cancelled"))
+        state, _ = self._both(store)
+        assert state is not None
+        assert (state.status, state.parked) == ("cancelled", {})
+
+    def test_a_run_that_is_known_by_little(self, store: Store) -> None:
+        """A run of which nothing is left but that a step is delayed counts as running."""
+        store.delayed(FIRST, LONG)
+        state, record = self._both(store)
+        assert state is not None
+        assert record is not None
+        assert (state.status, set(record.delayed)) == ("running", {"1"})
+
+    def test_why_it_is_parked(self, store: Store) -> None:
+        """The reason is there for as long as the step is parked."""
+        assert runs(store).parked(FIRST) is None
+        store.park(FIRST, {"kind": "error"}, None)
+        assert runs(store).parked(FIRST) == {"kind": "error"}
+
+    def test_several(self, store: Store) -> None:
+        """Several runs are told of in the order in which they were asked for, those that nobody knows as none."""
+        runs(store).start(FIRST, key="k", content="c", first="[]")
+        store.park(OTHER, {"kind": "error"}, None)
+        asked = [OTHER.run, "unknown", FIRST.run, OTHER.run]
+        found = [one and one.status for one in runs(store).states(asked)]
+        assert found == ["parked", None, "running", "parked"]
+        assert runs(store).states([]) == []
 
 
 class TestOutstanding:

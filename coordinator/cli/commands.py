@@ -165,7 +165,7 @@ def list_runs(limit: int, as_json: bool) -> None:
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing runs")
         begun = coordinator.journal.recent_runs(limit)
-        records = coordinator.engine.runs.several([entry["run"] for entry in begun])
+        records = coordinator.engine.runs.states([entry["run"] for entry in begun])
         rows = [
             (
                 entry["run"],

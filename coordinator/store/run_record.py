@@ -1,22 +1,20 @@
-"""RunRecord: a live run as Redis knows it."""
+"""RunRecord: a live run as Redis knows it, and how it stands, which is less of it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
-
-from coordinator.store.record import Record
+from typing import Any, Self
 
 STORY = "on:"
 """Begins what stands for a flow where an event has begun a run: ``on:media.title-uploaded``."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A live run as Redis knows it. ``parked`` has the reasons by step. A run of which all of them are in budgets that are
-    not spent yet is still running: it goes on by itself. ``paused``: nothing further begins."""
+class RunState:
+    """How a live run stands. ``parked`` has the reasons by step. A run of which all of them are in budgets that are not spent
+    yet is still running: it goes on by itself. ``paused``: nothing further begins."""
 
     id: str
     flow: str
@@ -24,13 +22,23 @@ class RunRecord:
     status: str
     started: float
     parked: dict[str, dict[str, Any]]
-    settled: tuple[str, ...]
-    result: Record | None
     paused: bool = False
-    waits: tuple[str, ...] = ()
-    """The signals that it waits for, as ``path name``."""
     due: float | None = None
     """When it begins, or was to begin, where that was not at once: seconds since 1970."""
+
+    @classmethod
+    def read(cls, run: str, fields: Mapping[str, str]) -> Self:
+        """A run by the fields of its hash."""
+        return cls(**_state(run, fields))
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord(RunState):
+    """A live run with what its steps do, and without what they have made."""
+
+    settled: tuple[str, ...] = ()
+    waits: tuple[str, ...] = ()
+    """The signals that it waits for, as ``path name``."""
     held: dict[str, dict[str, Any]] = field(default_factory=dict)
     """The steps that do not begin while it is paused, with what is known of their messages (:meth:`Store.stopped`)."""
     began: dict[str, float] = field(default_factory=dict)
@@ -43,41 +51,24 @@ class RunRecord:
     """The paths of the budgets from which something has come back."""
 
     @classmethod
-    def read(cls, run: str, fields: Mapping[str, str]) -> RunRecord:
-        """A run by the fields of its hash."""
-        parked = {name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("p:")}
-        flow, status = fields.get("flow", ""), fields.get("status", "running")
-        story = flow.startswith(STORY)
-        waits = any(
-            waits_for_somebody(step, reason) and (story or "@" not in step) for step, reason in parked.items()
+    def read(cls, run: str, fields: Mapping[str, str]) -> Self:
+        """A run by the fields of its hash; of outcomes the names are enough."""
+        state, awaited = _state(run, fields), _values(fields, "w:")
+        spent = tuple(name[2:-4] for name in fields if name.startswith("j:") and name.endswith(".one"))
+        waits = (
+            f"{path} {follows['signal']}"
+            for path, follows in awaited.items()
+            if state["status"] == "running" and not set(spent) & set(follows.get("scopes") or ())
         )
-        if story and status == "running" and not waits and int(fields.get("open", 1)) <= 0:
-            status = "completed"
-        waiting = {name: json.loads(text) for name, text in fields.items() if name.startswith("w:")}
         return cls(
-            id=run,
-            flow=flow,
-            key=fields.get("key", ""),
-            status="parked" if status in {"running", "compensating"} and waits else status,
-            started=float(fields.get("started", 0)) / 1000,
-            parked=parked,
+            **state,
             settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),
-            result=Record.parse(fields["result"]) if "result" in fields else None,
-            paused="paused" in fields,
-            waits=tuple(
-                sorted(
-                    f"{name[2:]} {follows['signal']}"
-                    for name, follows in waiting.items()
-                    if status == "running"
-                    and not any(f"j:{path}.one" in fields for path in follows.get("scopes") or ())
-                )
-            ),
-            due=float(fields["due"]) / 1000 if "due" in fields else None,
-            held={name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("h:")},
+            waits=tuple(sorted(waits)),
+            held=_values(fields, "h:"),
             began=_times(fields, "r:"),
             delayed=_times(fields, "d:"),
-            awaited={name[2:]: json.loads(text) for name, text in fields.items() if name.startswith("w:")},
-            spent=tuple(name[2:-4] for name in fields if name.startswith("j:") and name.endswith(".one")),
+            awaited=awaited,
+            spent=spent,
         )
 
 
@@ -85,6 +76,31 @@ def waits_for_somebody(step: str, reason: Mapping[str, Any]) -> bool:
     """Whether nothing but a person will end what is parked: no budget that it is in, other than as a fallback."""
     budgets: list[str] = reason.get("budgets", "").split()
     return not any(step.startswith(f"{path}.b.") for path in budgets)
+
+
+def _state(run: str, fields: Mapping[str, str]) -> dict[str, Any]:
+    """The values of a :class:`RunState`."""
+    parked, flow, status = _values(fields, "p:"), fields.get("flow", ""), fields.get("status", "running")
+    story = flow.startswith(STORY)
+    waits = any(
+        waits_for_somebody(step, reason) and (story or "@" not in step) for step, reason in parked.items()
+    )
+    if story and status == "running" and not waits and int(fields.get("open", 1)) <= 0:
+        status = "completed"
+    return {
+        "id": run,
+        "flow": flow,
+        "key": fields.get("key", ""),
+        "status": "parked" if status in {"running", "compensating"} and waits else status,
+        "started": float(fields.get("started", 0)) / 1000,
+        "parked": parked,
+        "paused": "paused" in fields,
+        "due": float(fields["due"]) / 1000 if "due" in fields else None,
+    }
+
+
+def _values(fields: Mapping[str, str], kind: str) -> dict[str, dict[str, Any]]:
+    return {name[2:]: json.loads(text) for name, text in fields.items() if name.startswith(kind)}
 
 
 def _times(fields: Mapping[str, str], kind: str) -> dict[str, float]:

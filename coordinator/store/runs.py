@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
@@ -15,9 +15,11 @@ from coordinator.errors import Conflict
 from coordinator.store import clock, scripts
 from coordinator.store.keys import Keys
 from coordinator.store.record import Entry, Place, Record
-from coordinator.store.run_record import RunRecord
+from coordinator.store.run_record import RunRecord, RunState
 from coordinator.store.scripts import Call, as_json
 from coordinator.store.settlement import named
+
+_STANDING = ("flow", "key", "status", "started", "paused", "due", "open", "parked")
 
 
 class Runs:
@@ -92,20 +94,39 @@ class Runs:
                     else:
                         self._redis.zrem(self._keys.starting(shard), run)
 
-    def get(self, run: str) -> RunRecord | None:
-        """A run, or None where Redis knows none of that id."""
-        return self.several([run])[0]
+    def state(self, run: str) -> RunState | None:
+        """How a run stands, or None where Redis knows none of that id."""
+        return self.states([run])[0]
 
-    def several(self, runs: Sequence[str]) -> list[RunRecord | None]:
-        """Several runs, in one round trip."""
+    def states(self, runs: Sequence[str]) -> list[RunState | None]:
+        """How several runs stand, in one round trip; two where something is parked. Little is read, whatever the runs have
+        made so far: it may be asked often."""
         with scripts.usable():
             pipeline = self._redis.pipeline(transaction=False)
             for run in runs:
-                pipeline.hgetall(self._keys.run(run))
-            found: list[dict[str, str]] = pipeline.execute()
-        return [
-            RunRecord.read(run, fields) if fields else None for run, fields in zip(runs, found, strict=True)
-        ]
+                pipeline.hmget(self._keys.run(run), _STANDING)
+            read = [dict(zip(_STANDING, values, strict=True)) for values in pipeline.execute()]
+        found = {run: _present(values) for run, values in zip(runs, read, strict=True)}
+        unclear = [run for run in found if "status" not in found[run] or int(found[run].get("parked", 0)) > 0]
+        found |= zip(unclear, self._look(unclear), strict=True)
+        return [RunState.read(run, found[run]) if found[run] else None for run in runs]
+
+    def get(self, run: str) -> RunRecord | None:
+        """What a run does, or None where Redis knows none of that id."""
+        [fields] = self._look([run], "1")
+        return RunRecord.read(run, fields) if fields else None
+
+    def result(self, run: str) -> Record | None:
+        """The outcome of a run that is completed; None where it is not, or is forgotten."""
+        with scripts.usable():
+            text: Any = self._redis.hget(self._keys.run(run), "result")
+        return Record.parse(text) if text else None
+
+    def parked(self, place: Place) -> dict[str, Any] | None:
+        """Why a step is parked; None where it is not."""
+        with scripts.usable():
+            text: Any = self._redis.hget(self._keys.run(place.run), f"p:{place.step}")
+        return dict(json.loads(text)) if text else None
 
     def touch(self, runs: Iterable[str]) -> None:
         """Keep live runs from expiring: those that wait for a person."""
@@ -190,8 +211,16 @@ class Runs:
         ]  # fmt: skip
         return str(self._do(Call("edit", keys, arguments)))
 
+    def _look(self, runs: Sequence[str], whole: str = "") -> list[dict[str, str]]:
+        replies = scripts.run(self._redis, *(Call("look", [self._keys.run(run)], [whole]) for run in runs))
+        return [dict(zip(reply[::2], reply[1::2], strict=True)) for reply in replies]
+
     def _do(self, call: Call) -> Any:
         return scripts.run(self._redis, call)[0]
+
+
+def _present(values: Mapping[str, str | None]) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _due(due: datetime | timedelta | None) -> str:

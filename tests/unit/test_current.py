@@ -16,7 +16,7 @@ SENT = (NOW - timedelta(seconds=60)).timestamp()
 
 def record(**fields: Any) -> RunRecord:
     values = {"status": "running", "parked": {}, "settled": ()}
-    return RunRecord(id="r", flow="f", key="", started=SENT, result=None, **{**values, **fields})
+    return RunRecord(id="r", flow="f", key="", started=SENT, **{**values, **fields})
 
 
 def ago(seconds: float) -> datetime:
