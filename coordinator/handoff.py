@@ -151,6 +151,7 @@ class Handoff:
                 settled = self._settle_known(opened, claim, closed)
             self._pass_on(opened, closed, settled)
             self._opener.finish(opened)
+            self._let_go(opened, claim, closed, settled)
             return Done(self._summary(settled, claim, opened, closed))
         except _Over as over:
             return over.outcome
@@ -392,6 +393,12 @@ class Handoff:
             now_or_later.setdefault(out.wait, []).append(self._next(opened, closed, out))
         for wait, messages in now_or_later.items():
             self._publisher.publish(messages, delay=wait or None, exact=True)
+
+    def _let_go(self, opened: Opened, claim: Claim, closed: _Closed, settled: Settled) -> None:
+        """An outcome that its key has, and that nothing undoes, needs no copy in the run any more."""
+        kept = settled.kept or claim.verdict == "done"
+        if settled.verdict in {"settled", "again"} and kept and not self._undo(opened):
+            self._store.let_go(opened.place, claim.fence, closed.record)
 
     def _next(self, opened: Opened, closed: _Closed, out: Outgoing) -> Message:
         return message(

@@ -474,6 +474,87 @@ class TestSettle:
         assert runs(store).result(record.id) == ONE
 
 
+class TestLettingGo:
+    """A run keeps no copy of an outcome that its idempotency key has, once what follows is on its way."""
+
+    LONG = Record("urn:contract:shop.priced:1", json.dumps({"price": "9" * 1000}), json.dumps([]))
+
+    def _let_go(self, store: Store, fence: int, record: Record = LONG, place: Place = FIRST) -> list[str]:
+        """What the run has of the step after another claim."""
+        store.let_go(place, fence, record)
+        claim(store, Place("run-9", "shop.order", "1"), key="another")
+        return [str(text) for text in store.redis.hmget(store.keys.run(place.run), "s:1", "n:1")]
+
+    def test_only_its_digest_is_left(self, store: Store) -> None:
+        """What is left says that the step is settled, by which settlement, and what to find under the key."""
+        fence = claim(store).fence
+        assert settle(store, fence, record=self.LONG).kept
+        assert self._let_go(store, fence) == ["", f"{fence} {self.LONG.digest()}"]
+        record = runs(store).get(FIRST.run)
+        assert record is not None
+        assert record.settled == ("1",)
+        assert store.settled(FIRST)
+
+    def test_message_that_comes_again(self, store: Store) -> None:
+        """It finds the outcome under the key; where the key has forgotten it, or has another, that the step is settled."""
+        fence = claim(store).fence
+        settle(store, fence, record=self.LONG)
+        self._let_go(store, fence)
+        assert claim(store) == Claim("settled", record=self.LONG)
+        assert claim(store, content="another") == Claim("settled")
+        store.redis.hset(store.keys.outcome(AGENT, "k"), "record", TWO.text())
+        assert claim(store) == Claim("settled")
+        store.redis.delete(store.keys.outcome(AGENT, "k"))
+        assert claim(store) == Claim("settled")
+        assert claim(store, OTHER).verdict == "granted"  # and nobody holds the key
+
+    def test_same_settlement_once_more(self, store: Store) -> None:
+        """It is known as the same; another outcome, or that of another lease, is late, as before."""
+        fence = claim(store).fence
+        first = settle(store, fence, record=self.LONG)
+        self._let_go(store, fence)
+        again = settle(store, fence, record=self.LONG)
+        assert (first.verdict, again.verdict) == ("settled", "again")
+        assert told(store) == ["settled"]
+        assert settle(store, fence, record=TWO) == Settled("late")
+        assert settle(store, fence + 1, record=self.LONG) == Settled("late")
+        assert told(store) == ["settled", "late", "late"]
+
+    def test_what_does_not_stand_is_not_let_go(self, store: Store) -> None:
+        """The outcome of another lease stays as it is, a short one too, and a run that has expired is not made anew."""
+        fence = claim(store).fence
+        settle(store, fence, record=self.LONG)
+        assert self._let_go(store, fence - 1) == [self.LONG.text(), str(fence)]
+        assert self._let_go(store, fence, ONE) == [self.LONG.text(), str(fence)]
+        store.redis.delete(store.keys.run(FIRST.run))
+        assert self._let_go(store, fence) == ["None", "None"]
+        assert not store.redis.exists(store.keys.run(FIRST.run))
+
+    def test_late_is_not_kept(self, store: Store) -> None:
+        """Whoever comes late is not told that its outcome stands."""
+        frozen = claim(store).fence
+        fence = take_over(store, OTHER).fence
+        settle(store, fence, OTHER, record=self.LONG)
+        assert not settle(store, frozen, record=TWO).kept
+
+    def test_what_was_let_go_is_no_other_keys_outcome(self, store: Store) -> None:
+        """Whoever takes over another key that the step was claimed under does not take this outcome for that key's."""
+        claim(store, key="old")
+        fence = claim(store).fence
+        settle(store, fence, record=self.LONG)
+        self._let_go(store, fence)
+        fall_silent(store, "old")
+        assert claim(store, OTHER, key="old").verdict == "granted"
+
+    def test_what_came_before(self, store: Store) -> None:
+        """A run that was settled before outcomes were let go goes on: it has them whole."""
+        fence = claim(store).fence
+        settle(store, fence, record=self.LONG)
+        store.redis.delete(store.keys.outcome(AGENT, "k"))
+        assert claim(store) == Claim("settled", record=self.LONG)
+        assert settle(store, fence, record=self.LONG).verdict == "again"
+
+
 class TestJoin:
     BRANCHES = ("a", "b")
 

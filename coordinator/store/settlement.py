@@ -33,7 +33,7 @@ class Settled:
     settled before, and this finds what follows), ``late`` (another outcome stands, or is about to: ``fenced`` says that
     another holder of the key shut this one out, and that the step itself has no outcome yet) or ``cancelled``. ``waiting`` says that a join still waits for other branches, the one at
     ``level`` (from 1) of those that it arrived at; ``joined`` is the join's data when all are complete, and ``mark`` says
-    which fallback it is, if it is one.
+    which fallback it is, if it is one. ``kept`` says that this outcome stands, at its idempotency key as well.
     """
 
     verdict: str
@@ -42,9 +42,10 @@ class Settled:
     joined: Record | None = None
     level: int = 0
     mark: str = ""
+    kept: bool = False
 
     @classmethod
-    def read(cls, reply: list[str]) -> Settled:
+    def read(cls, reply: list[str], *, kept: bool = False) -> Settled:
         """What the script says."""
         verdict, data, schemas, complete, *level = reply
         joined = Record(schemas, data) if data else None
@@ -55,6 +56,7 @@ class Settled:
             joined=joined,
             level=int(level[0]) if level else 0,
             mark=level[1] if len(level) > 1 else "",
+            kept=kept and verdict in {"settled", "again"},
         )
 
 

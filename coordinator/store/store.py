@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any, cast
@@ -27,11 +28,20 @@ from coordinator.store.scripts import Call, as_json
 from coordinator.store.settlement import Advance, Settled, named
 
 _LOOK_AGAIN = timedelta(seconds=2)
+_MOST_GONE = 1000
+_GONE_AT_ONCE = 50
+
+
+_LET_GO = "#"
+"""Begins what a run has left of an outcome that it has let go."""
 
 
 class Store:
     """The store of one installation. Raises :class:`~coordinator.errors.ServerError` from every method when Redis cannot be
     used."""
+
+    worth_letting_go = 100
+    """From how many characters on runs let outcomes go: what is left of one is about as long as a short one."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self.redis = redis
@@ -41,6 +51,7 @@ class Store:
         self._result_ttl = clock.ms(settings.result_ttl)
         self._outcome_ttl = clock.ms(settings.outcome_ttl)
         self._lease = clock.ms(settings.lease)
+        self._gone: deque[Call] = deque(maxlen=_MOST_GONE)
 
     def claim(
         self,
@@ -63,7 +74,7 @@ class Store:
         """
         outcome = self.keys.outcome(agent, key)
         here, token = f"{place.run}|{place.step}", uuid.uuid4().hex
-        (status, settled), (verdict, number, holders, record, before) = self._do(
+        (status, settled), (verdict, number, holders, record, before), *_ = self._do(
             Call(
                 "claim_run",
                 [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))],
@@ -84,6 +95,7 @@ class Store:
                     " ".join(supersedes),
                 ],
             ),
+            *self._let_go_by_now(),
         )
         claim = Claim(
             verdict,
@@ -99,6 +111,9 @@ class Store:
             self.release(agent, key, fence=claim.fence)
         if status == "edited":
             return Claim("edited", edit=settled)
+        if settled.startswith(_LET_GO):  # everything that follows is on its way; the key may have it still
+            known = claim.record
+            return Claim(status, record=known if known and settled == _LET_GO + known.digest() else None)
         held = _LOOK_AGAIN if status == "paused" else timedelta()
         return Claim(status, record=Record.parse(settled) if settled else None, wait=held)
 
@@ -141,7 +156,7 @@ class Store:
     ) -> Settled:
         """Record the outcome, the history and the run's advance: one round trip. First settler wins; an outcome of another
         input than that of the newest edit is late."""
-        _, settled = self._do(
+        kept, settled = self._do(
             Call(
                 "settle_outcome",
                 [self.keys.outcome(agent, key)],
@@ -149,7 +164,22 @@ class Store:
             ),
             self._settle_run(place, fence, record, entry, late, onward, again=False, edit=edit),
         )
-        return Settled.read(settled)
+        return Settled.read(settled, kept=kept == "settled")
+
+    def let_go(self, place: Place, fence: int, record: Record) -> None:
+        """The run needs the outcome of a step no more, because its idempotency key has it, and everything that follows is in
+        the broker's hands: from then on it only knows which it was. It is told with the next claim, and if this process dies
+        before, it keeps the outcome."""
+        if len(record.data) + len(record.events) >= self.worth_letting_go:
+            arguments: list[str | int] = [place.step, fence, record.digest()]
+            self._gone.append(Call("let_go", [self.keys.run(place.run)], arguments))
+
+    def _let_go_by_now(self) -> Iterator[Call]:
+        for _ in range(_GONE_AT_ONCE):
+            try:
+                yield self._gone.popleft()
+            except IndexError:
+                return
 
     def settle_known(
         self,
@@ -334,6 +364,7 @@ class Store:
                 clock.now(),
                 onward.undo,
                 "" if edit is None else edit,
+                record.digest(),
                 *named(onward.sends),
             ],
         )

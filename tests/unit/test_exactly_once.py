@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -25,14 +26,25 @@ from coordinator.negotiation import Negotiator
 from coordinator.retry import Retry
 from coordinator.store import scripts
 from coordinator.store.announcements import Announcements
-from coordinator.store.record import Place
+from coordinator.store.record import Place, Record
 from coordinator.store.runs import Runs
+from coordinator.store.scripts import Call
 from coordinator.store.store import Store
 from tests.deliveries import RecordingPublisher, deliver, start
 from tests.store_suite import make_settings
 
 KEY = "the-one-key"
-SCRIPTS = ("claim_run", "claim_outcome", "fence", "settle_outcome", "settle_run", "release", "note", "park")
+SCRIPTS = (
+    "claim_run",
+    "claim_outcome",
+    "fence",
+    "settle_outcome",
+    "settle_run",
+    "let_go",
+    "release",
+    "note",
+    "park",
+)
 
 
 class Work(Contract, name="test.work", version=1):
@@ -174,6 +186,7 @@ class Workers(RuleBasedStateMachine):
         self.runs = runs = Runs(self.redis, self.settings)
         for run, flow in RUNS.items():
             runs.start(Place(run, flow.name, ""), key=run, content="c", first="[]")
+        self.gone: deque[Call] = deque()
         self.leases = LeaseKeeper(self.store, self.settings.lease)
         self.published: list[Message] = []
         self.pending = [sent for run, flow in RUNS.items() for sent in start(flow, Work(work=KEY), run)]
@@ -186,6 +199,7 @@ class Workers(RuleBasedStateMachine):
         publisher.messages = self.published
         stepped: Any = SteppedRedis(self.redis, gate)
         store = Store(stepped, self.settings)
+        store.worth_letting_go, store._gone = 0, self.gone  # as in one process: any claim tells of any
         return Handoff(
             make,
             self.settings,
@@ -255,7 +269,7 @@ class Workers(RuleBasedStateMachine):
     def one_outcome(self) -> None:
         found = {run: text for run in RUNS if (text := self.settled(run))}
         if record := self.redis.hget(self.store.keys.outcome(make.name, KEY), "record"):
-            found["key"] = str(record)
+            found["key"] = Record.parse(str(record)).digest()
         assert len(set(found.values())) <= 1, found
         assert self.known.items() <= found.items()
         self.known = found
@@ -291,8 +305,12 @@ class Workers(RuleBasedStateMachine):
             self.pending.append(outcome.message)
 
     def settled(self, run: str) -> str | None:
-        record: Any = self.redis.hget(self.store.keys.run(run), "s:1")
-        return record if record is None else str(record)
+        """The digest of the step's outcome."""
+        found: Any = self.redis.hmget(self.store.keys.run(run), "s:1", "n:1")
+        record, settlement = found
+        if record == "":  # it was let go
+            return str(settlement.partition(" ")[2])
+        return record if record is None else Record.parse(record).digest()
 
 
 TestExactlyOnce = Workers.TestCase

@@ -23,7 +23,7 @@ from coordinator.lease import LeaseKeeper
 from coordinator.message import Delivery, Message
 from coordinator.negotiation import Negotiator
 from coordinator.retry import Retry
-from coordinator.step import parallel
+from coordinator.step import compensate, parallel
 from coordinator.store.announcements import Announcements
 from coordinator.store.claim import Claim
 from coordinator.store.entries import Entries
@@ -136,6 +136,11 @@ class Shop:
     def claim(self, which: Agent, place: Place, *, key: str = "o-1", content: str = "") -> Claim:
         """Another worker claims the same key."""
         return self.store.claim(place, agent=which.name, key=key, content=content, owner="other", epoch=0)
+
+    def outcome(self, run: str) -> str | None:
+        """What a run has of the outcome of its first step."""
+        text: Any = self.redis.hget(self.store.keys.run(run), "s:1")
+        return text if text is None else str(text)
 
     def record(self, run: str = "run-1") -> Any:
         return self.runs.get(run)
@@ -663,6 +668,43 @@ class TestOnce:
         assert isinstance(shop.handle(price, sent), Done)
         assert [each.id for each in shop.publisher.messages] == [message_id("run-1", "2")]
         assert len(shop.contexts) == 1
+
+    def test_outcome_that_was_passed_on_is_let_go(self, shop: Shop) -> None:
+        """Once what follows is published, the run has no copy of what its key has: with the next message. The message that
+        comes again still sends what follows, as long as the key is known."""
+        shop.store.worth_letting_go = 0
+        price = shop.agent()
+        flow = Flow("f", price >> after)
+        [sent], [other] = start(flow, ORDER), start(flow, ORDER, "run-2")
+        shop.handle(price, sent)
+        assert shop.outcome("run-1")
+        shop.handle(price, other)
+        assert (shop.outcome("run-1"), bool(shop.outcome("run-2"))) == ("", True)
+        assert shop.handle(price, sent) == Done("again test.priced/2 run=run-1 step=1")
+        assert shop.outcome("run-2") == ""  # which found it under the key, as the first one left it
+        shop.redis.delete(shop.store.keys.outcome("test.price", "o-1"))
+        assert shop.handle(price, sent) == Done("settled run=run-1 step=1")
+        assert [deliver(each).run for each in shop.publisher.messages] == ["run-1", "run-2", "run-1"]
+        assert len(shop.contexts) == 1
+
+    def test_outcome_that_is_needed_is_not_let_go(self, shop: Shop) -> None:
+        """Before what follows is published, and where something undoes the step, its outcome stays in the run."""
+        shop.store.worth_letting_go = 0
+        price = shop.agent()
+        undone = shop.agent(Priced, Priced, name="test.undo")
+        shop.publisher.before = _broken
+        [sent] = start(Flow("f", price >> after), ORDER)
+        with pytest.raises(ServerError):
+            shop.handle(price, sent)
+        shop.publisher.before = lambda: None
+        other = Order(order="o-2", pin=SECRET)  # type: ignore[arg-type]
+        [undoable] = start(Flow("g", compensate(price, by=undone) >> after), other, "run-2")
+        shop.handle(price, undoable)
+        shop.handle(price, *start(Flow("f", price >> after), ORDER, "run-3"))
+        assert shop.outcome("run-1")
+        assert shop.outcome("run-2")
+        status, undo = shop.runs.cancel("run-2", {}, compensate=True)
+        assert (status, [one["data"] for one in undo]) == ("compensating", [{"order": "o-2", "cents": 100}])
 
     def test_crash_between_branches_is_healed(self, shop: Shop) -> None:
         """The last branch of a join that crashed before passing on passes the whole join on when it comes again."""

@@ -5,6 +5,12 @@
 local run = KEYS[1]
 local status = redis.call('HGET', run, 'status')
 local fact = string.find(ARGV[1], '@', 1, true) and string.sub(ARGV[2], 1, 3) ~= 'on:'
+-- The outcome of this step; of one that was let go (let_go.lua) '#' and its digest
+local function outcome()
+  local known = redis.call('HMGET', run, 's:' .. ARGV[1], 'n:' .. ARGV[1])
+  if known[1] == '' then return '#' .. (string.match(known[2] or '', ' (%S+)$') or '') end
+  return known[1]
+end
 local function forget()
   if redis.call('HDEL', KEYS[2], ARGV[5] .. '|' .. ARGV[1]) == 1 then redis.call('HINCRBY', run, 'open', -1) end
 end
@@ -14,21 +20,21 @@ if not status then
   return {'open', ''}
 end
 if fact and status ~= 'running' then
-  local known = redis.call('HGET', run, 's:' .. ARGV[1])
+  local known = outcome()
   if redis.call('PTTL', run) < tonumber(ARGV[4]) then redis.call('PEXPIRE', run, ARGV[4]) end
   return {known and 'settled' or 'open', known or ''}
 end
 -- While a run is compensating, only what undoes its steps runs
 local undoes = status == 'compensating' and string.sub(ARGV[1], -5) == '.undo'
 if status == 'compensating' and redis.call('HEXISTS', run, 'x:' .. ARGV[1]) == 1 then
-  return {'settled', redis.call('HGET', run, 's:' .. ARGV[1])}  -- it is to be undone, and perhaps nobody lived to send that
+  return {'settled', outcome() or ''}  -- it is to be undone, and perhaps nobody lived to send that
 end
 if status ~= 'running' and not undoes then
   forget()
   return {status, ''}
 end
 redis.call('PEXPIRE', run, ARGV[4])
-local settled = redis.call('HGET', run, 's:' .. ARGV[1])
+local settled = outcome()
 if settled then return {'settled', settled} end
 if not fact and redis.call('HEXISTS', run, 'paused') == 1 then return {'paused', ''} end
 for at = 7, #ARGV do

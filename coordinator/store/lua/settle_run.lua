@@ -2,7 +2,8 @@
 -- ARGV: step, fence, record, entry, joins (JSON [{path, branches, branch}]), ends ('1': the
 --       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry,
 --       part (the record as it goes into a join), run id, now (ms), undo (what undoes the step, as JSON),
---       the number of the edit that was settled ('': whichever), then for each next message its step and 'agent contract/version'
+--       the number of the edit that was settled ('': whichever), the record's digest, then for each next message its step and
+--       'agent contract/version'
 -- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or '',
 --        for a waiting one at which of the joins, from 1}
 local run, history = KEYS[1], KEYS[2]
@@ -25,11 +26,13 @@ end
 
 local verdict = 'again'
 if ARGV[7] ~= '1' then
-  local known = redis.call('HMGET', run, 's:' .. step, 'f:' .. step, 'i:' .. step)
+  local known = redis.call('HMGET', run, 's:' .. step, 'f:' .. step, 'i:' .. step, 'n:' .. step)
   local settled, floor, edit = known[1], tonumber(known[2] or '0'), known[3]
+  local same = (settled == record and known[4] == ARGV[2])
+    or (settled == '' and known[4] == ARGV[2] .. ' ' .. ARGV[17])  -- it was let go since (let_go.lua)
   local stale = edit and ARGV[16] ~= '' and number(edit) > tonumber(ARGV[16])
   local ended = not fact and status and status ~= 'running' and status ~= 'cancelled' and status ~= 'compensating'
-  if settled == record and redis.call('HGET', run, 'n:' .. step) == ARGV[2] then  -- the same settlement once more
+  if same then  -- the same settlement once more
     if not fact and status ~= 'running' and status ~= 'compensating' then return {'again', '', '', 'waiting'} end
   elseif settled or ended or fence < floor or stale then
     tell(ARGV[11])
@@ -119,7 +122,7 @@ end
 
 -- A part that waits for the others is outstanding, for whoever is next; once they are complete the next message is.
 local function wait(place, branch)
-  local agent = ARGV[18] and string.match(ARGV[18], '^%S+')
+  local agent = ARGV[19] and string.match(ARGV[19], '^%S+')
   local of = refs(schemas)
   if not agent or of == '' then return end
   redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. place .. branch, ARGV[14] .. ' ' .. agent .. ' ' .. of)
@@ -172,7 +175,7 @@ for level, join in ipairs(cjson.decode(ARGV[5])) do
   if not complete then return {verdict, '', '', 'waiting', tostring(level)} end
   joined = true
 end
-for at = 17, #ARGV, 2 do
+for at = 18, #ARGV, 2 do
   if redis.call('HEXISTS', run, 's:' .. ARGV[at]) == 0 then
     local of = joined and refs(schemas) or ''
     if of ~= '' then of = ',' .. of end
