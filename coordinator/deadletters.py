@@ -188,17 +188,23 @@ class Desk:
         self._journal.keep_edit(before, stored)
         return replace(row, message=stored)
 
-    def unheard(self, raw: RawLetter) -> LetterRow:
-        """Keep an event that nobody subscribes to. Its story goes on without it."""
+    def unheard(self, *raws: RawLetter) -> list[LetterRow]:
+        """Keep events that nobody subscribes to, all of them or none. Their stories go on without them. Returns when they are
+        committed; keeping them again changes nothing, unless they were replayed meanwhile."""
+        rows = [self._unheard(raw) for raw in raws]
+        known = self._journal.messages(row.id for row in rows)
+        self._journal.add_letters(
+            [row for row in rows if row.id not in known or _replays(row.message) > _replays(known[row.id])]
+        )
+        return rows
+
+    def _unheard(self, raw: RawLetter) -> LetterRow:
         failure = self._diagnosed(raw)
         if failure.kind != "undecodable":
             text = f"nobody subscribes to {printable(raw.headers.get('handoff_event'), 120)}"
             failure = replace(failure, kind="unheard", error="Unheard", text=text, agent="")
         row = self._row(raw, failure)
-        if failure.kind == "unheard":
-            row = replace(row, state="unheard")
-        self._journal.add_letter(row)
-        return row
+        return replace(row, state="unheard") if failure.kind == "unheard" else row
 
     def _addressed(self, raw: RawLetter) -> RawLetter:
         """An event that an agent's queue has given up, as the message of that agent."""
@@ -354,6 +360,12 @@ class Desk:
 def _name(value: object, longest: int) -> str:
     """``value`` where it can name something of ours, otherwise nothing."""
     return value if isinstance(value, str) and value == printable(value, longest) else ""
+
+
+def _replays(message: dict[str, Any]) -> int:
+    """How often a message had been replayed when it was sent."""
+    replays = message["headers"].get("handoff_replays")
+    return replays if type(replays) is int else 0
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 _TOUCH_EVERY = 3600.0  # seconds
 _HEARTBEAT = 20  # seconds
+_AT_ONCE = 100
+_MOMENT = 0.005  # seconds
 _TIMERS = (
     "timers",
     "timers-2",
@@ -128,24 +130,34 @@ class Service:
         self._consume("letters", self._engine.topology.dead_letters, self._letter, self._ready.set)
 
     def _drain_unheard(self) -> None:
-        self._consume("unheard", self._engine.topology.unheard_events, self._unheard, lambda: None)
+        self._consume(
+            "unheard", self._engine.topology.unheard_events, self._unheard, lambda: None, at_once=_AT_ONCE
+        )
 
     def _take_timers(self, name: str) -> None:
         self._consume(name, self._engine.topology.timers, self._timer, lambda: None)
 
     def _consume(
-        self, name: str, queue: Queue, take: Callable[[Any], None], ready: Callable[[], None]
+        self,
+        name: str,
+        queue: Queue,
+        take: Callable[[list[Any]], None],
+        ready: Callable[[], None],
+        *,
+        at_once: int = 1,
     ) -> None:
-        """Take what comes from a queue, until this process is told to stop."""
+        """Take what comes from a queue, up to ``at_once`` messages of those that are there, until this process is told to
+        stop."""
+        came: list[Any] = []
         self._engine.publisher.declare((), again=True)  # the broker may be another than before
         with self._engine.app.connection_for_read(heartbeat=_HEARTBEAT) as connection:
             connection.ensure_connection(max_retries=3, timeout=5)
             consumer = RawConsumer(  # type: ignore[no-untyped-call]
                 connection,
                 [queue],
-                on_message=take,
-                on_decode_error=lambda message, _: take(message),  # it is kept as it came
-                prefetch_count=100,
+                on_message=came.append,
+                on_decode_error=lambda message, _: came.append(message),  # it is kept as it came
+                prefetch_count=_AT_ONCE,
                 auto_declare=False,
             )
             with consumer:
@@ -154,24 +166,32 @@ class Service:
                 while not self._stop.is_set():
                     with contextlib.suppress(TimeoutError):
                         connection.drain_events(timeout=0.2)
+                        while 0 < len(came) < at_once:
+                            connection.drain_events(timeout=_MOMENT)
+                    if came:
+                        take(came[:])
+                        came.clear()
                     connection.heartbeat_check()
 
-    def _timer(self, message: Any) -> None:
-        try:
-            _log.info("%s", self._timers.fire(message.body, message.content_type or ""))
-        except InvalidInput as error:
-            _log.warning("the message of a timer was parked: %s", error)
-            message.reject()
-        else:
+    def _timer(self, messages: list[Any]) -> None:
+        for message in messages:
+            try:
+                _log.info("%s", self._timers.fire(message.body, message.content_type or ""))
+            except InvalidInput as error:
+                _log.warning("the message of a timer was parked: %s", error)
+                message.reject()
+            else:
+                message.ack()
+
+    def _letter(self, messages: list[Any]) -> None:
+        for message in messages:
+            self._desk.receive(_raw(message))
             message.ack()
 
-    def _letter(self, message: Any) -> None:
-        self._desk.receive(_raw(message))
-        message.ack()
-
-    def _unheard(self, message: Any) -> None:
-        self._desk.unheard(_raw(message))
-        message.ack()
+    def _unheard(self, messages: list[Any]) -> None:
+        self._desk.unheard(*map(_raw, messages))
+        for message in messages:
+            message.ack()
 
 
 def _raw(message: Any) -> RawLetter:

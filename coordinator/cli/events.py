@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from coordinator.cli.output import bar, err, out, print_json, table
 from coordinator.cli.session import opened
 from coordinator.cli.trace import print_trace
 from coordinator.client import Coordinator, Run
-from coordinator.deadletters import Letter
+from coordinator.deadletters import Letter, somebody
 from coordinator.drawing.atlas import EventSpot, event_json
 from coordinator.embedded.servers import refuse_embedded
 from coordinator.errors import LoadError
@@ -37,6 +38,7 @@ def events() -> None:
     coordinator events emit media.title-uploaded --payload @title.json
     coordinator events unheard                                      what nobody heard
     coordinator events replay media.title-uploaded                  send those out again
+    coordinator events forget media.title-uploaded --days 30        or drop them
     """
 
 
@@ -65,7 +67,8 @@ def list_events(as_json: bool) -> None:
 )
 @_json
 def unheard_events(contract: str, limit: int, as_json: bool) -> None:
-    """The events that nobody heard, counted by contract and listed. They are kept until they are replayed."""
+    """The events that nobody heard, counted by contract and listed. They are kept until they are replayed
+    or forgotten."""
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing unheard events")
         letters = _unheard(coordinator, contract)
@@ -122,6 +125,41 @@ def replay_events(contract: str, everything: bool, yes: bool, as_json: bool) -> 
             err.print(f"{refusal['event']}: {printable(refusal['reason'])}", markup=False, soft_wrap=True)
     if refused:
         raise click.exceptions.Exit(_UNFINISHED)
+
+
+@events.command("forget")
+@click.argument("contract", default="")
+@click.option("--all", "everything", is_flag=True, help="Those of every contract.")
+@click.option(
+    "--days", type=click.IntRange(0, 36_500), default=0, help="Only those that have lain for that many days."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json
+def forget_events(contract: str, everything: bool, days: int, yes: bool, as_json: bool) -> None:
+    """Drop the unheard events of CONTRACT for good; or with --all those of every contract.
+
+    What their emitters did stays in the history, and the journal keeps who dropped them. Nothing else is ever dropped: what
+    is parked waits until it is replayed, skipped, or its run is given up.
+    """
+    if bool(contract) == everything:
+        raise click.UsageError("name a CONTRACT, or say --all")
+    if as_json and not yes:
+        raise click.UsageError("--json does not ask: say --yes too")
+    before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds") if days else ""
+    with opened() as coordinator:
+        refuse_embedded(coordinator.settings, "forgetting unheard events")
+        journal = coordinator.journal
+        counts = journal.unheard(contract, before)
+        if counts and not yes:
+            out.print(
+                table("to be dropped", ("event", "count"), [(name, str(n)) for name, n in counts.items()])
+            )
+            click.confirm(f"Drop {sum(counts.values())} events for good?", abort=True)
+        dropped = journal.forget_unheard(contract, before, by=somebody()) if counts else 0
+    if as_json:
+        print_json({"forgotten": dropped})
+    else:
+        out.print(f"{dropped} forgotten")
 
 
 @events.command("emit")

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -134,30 +145,48 @@ class Journal:
 
     def add_letter(self, row: LetterRow) -> None:
         """Write a letter; one that is known is the same letter, parked once more."""
-        values = {
-            **{name: getattr(row, name) for name in LetterRow.__slots__},
-            "payload": json.dumps(row.payload, ensure_ascii=False),
-            "message": json.dumps(row.message, ensure_ascii=False),
-        }
-        renewed = {
-            name: value
-            for name, value in values.items()
-            if name not in {"id", "first_failed_at", "times", "replays"}
-        }
-        statement = self._insert(dead_letters).values(**values)
+        self.add_letters([row])
+
+    def add_letters(self, rows: Sequence[LetterRow]) -> None:
+        """Write letters, all of them or none."""
+        if not rows:
+            return
+        letter, statement = dead_letters.c, self._insert(dead_letters)
+        kept = {"id", "first_failed_at", "times", "replays"}
+        renewed = {name: statement.excluded[name] for name in LetterRow.__slots__ if name not in kept}
         statement = statement.on_conflict_do_update(
-            index_elements=["id"],
-            set_={
-                **renewed,
-                "times": dead_letters.c.times + 1,
-            },
+            index_elements=["id"], set_={**renewed, "times": letter.times + 1}
         )
+        ids = [row.id for row in rows]
         with self._begin() as connection:
-            same = connection.execute(
-                select(dead_letters.c.last_failed_at, dead_letters.c.state).where(dead_letters.c.id == row.id)
-            ).first()
-            if same is None or same.last_failed_at != row.last_failed_at:
-                connection.execute(statement)
+            found = connection.execute(select(letter.id, letter.last_failed_at).where(letter.id.in_(ids)))
+            same = {(known.id, known.last_failed_at) for known in found}
+            values = [_values(row) for row in rows if (row.id, row.last_failed_at) not in same]
+            if values:  # in one order, so that processes that write the same ones do not wait for each other
+                connection.execute(statement, sorted(values, key=lambda one: str(one["id"])))
+
+    def messages(self, letters: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The messages of these letters, by id, as far as they are known."""
+        query = select(dead_letters.c.id, dead_letters.c.message).where(dead_letters.c.id.in_(list(letters)))
+        with self._begin() as connection:
+            return {number: json.loads(text) for number, text in connection.execute(query)}
+
+    def unheard(self, contract: str = "", before: str = "") -> dict[str, int]:
+        """How many events of a contract (without one: of all) nobody heard, by ``contract/version``; of those that were kept
+        before ``before``, a time as the history has it (without one: whenever)."""
+        ref = dead_letters.c.contract
+        query = select(ref, func.count()).where(_unheard(contract, before)).group_by(ref).order_by(ref)
+        with self._begin() as connection:
+            return {str(name): int(count) for name, count in connection.execute(query)}
+
+    def forget_unheard(self, contract: str = "", before: str = "", *, by: str) -> int:
+        """Drop those events, and record who did. Gives how many there were."""
+        with self._begin() as connection:
+            dropped = connection.execute(delete(dead_letters).where(_unheard(contract, before))).rowcount
+            if dropped:
+                said = f"{dropped} unheard events of {contract or 'every contract'}"
+                _act(connection, "forget-events", who=by, note=f"{said} before {before}" if before else said)
+        return dropped
 
     def letters(
         self, *, state: str | None = "waiting", flow: str = "", run: str = "", agent: str = "", kind: str = "",
@@ -328,6 +357,22 @@ def _act(
     connection.execute(
         insert(actions).values(at=now(), who=who, action=action, run=run, letter=letter, note=note)
     )
+
+
+def _unheard(contract: str, before: str) -> ColumnElement[bool]:
+    letter = dead_letters.c
+    chosen = letter.state == "unheard"
+    if contract:
+        chosen &= letter.contract.startswith(f"{contract}/", autoescape=True)
+    return chosen & (letter.last_failed_at < before) if before else chosen
+
+
+def _values(row: LetterRow) -> dict[str, Any]:
+    return {
+        **{name: getattr(row, name) for name in LetterRow.__slots__},
+        "payload": json.dumps(row.payload, ensure_ascii=False),
+        "message": json.dumps(row.message, ensure_ascii=False),
+    }
 
 
 def _letter(found: Any) -> LetterRow:

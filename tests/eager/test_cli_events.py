@@ -12,6 +12,7 @@ import pytest
 from contracts import Contract, Key
 from coordinator import Coordinator, Flow, agent, emit, on
 from coordinator.cli import main
+from coordinator.deadletters import RawLetter
 from coordinator.drawing.atlas import Atlas
 from coordinator.loading import Catalogue
 from coordinator.survey import Surveyor
@@ -271,6 +272,52 @@ def test_unheard_events_are_replayed(
     assert (status, out.strip()) == (0, "2 replayed")
     wait_until(lambda: sorted(heard) == ["one", "two"])
     assert command.json(live_coordinator, "events", "unheard")["counts"] == {}
+
+
+def test_unheard_events_are_forgotten(
+    live_coordinator: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks first and says what goes; only what was asked for goes, for good, and who did is in the journal."""
+    unheard(live_coordinator, "one", "two")
+    for arguments in ((), ("word.shouted", "--all"), ("--all", "--json"), ("--all", "--days", "-1")):
+        assert command(live_coordinator, "events", "forget", *arguments)[0] == 2
+    monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
+    status, out, _ = command(live_coordinator, "events", "forget", "--all")
+    assert (status, "word.shouted/1" in out) == (130, True)
+    for others in (("word.shout",), ("word_shouted",), ("word.shouted", "--days", "1")):
+        assert command.json(live_coordinator, "events", "forget", *others, "--yes") == {"forgotten": 0}
+    assert len(live_coordinator.dead_letters(state="unheard")) == 2
+    status, out, _ = command(live_coordinator, "events", "forget", "word.shouted", "--yes")
+    assert (status, out.strip()) == (0, "2 forgotten")
+    assert live_coordinator.dead_letters(state=None) == []
+    [act] = live_coordinator.journal.acts("")
+    assert (act["action"], act["note"]) == ("forget-events", "2 unheard events of word.shouted")
+    assert act["who"]
+
+
+def test_what_waits_is_not_forgotten(live_coordinator: Coordinator, command: Command) -> None:
+    """Whatever else is dead-lettered stays where it is."""
+    unheard(live_coordinator, "one")
+    [letter] = live_coordinator.dead_letters(state="unheard")
+    live_coordinator.journal.mark(letter.id, "waiting")
+    assert command.json(live_coordinator, "events", "forget", "--all", "--yes") == {"forgotten": 0}
+    assert len(live_coordinator.dead_letters()) == 1
+
+
+def test_an_event_that_is_not_heard_again_is_kept_again(live_coordinator: Coordinator) -> None:
+    """One that was replayed for nobody is there once more; an old copy of it, that comes after that, changes nothing."""
+    unheard(live_coordinator, "one")
+    [first] = live_coordinator.dead_letters(state="unheard")
+    first.replay()
+    [again] = wait_until(
+        lambda: [one for one in live_coordinator.dead_letters(state="unheard") if one.times == 2]
+    )
+    for letter in (first, again):
+        message = letter.message
+        body = message["body"] if isinstance(message["body"], str) else ""
+        live_coordinator.desk.unheard(RawLetter(message["headers"], body.encode(), "application/json"))
+    [same] = live_coordinator.dead_letters(state="unheard")
+    assert (same.times, same.replays, same.last_failed_at) == (2, 1, again.last_failed_at)
 
 
 def test_what_is_cancelled_is_not_replayed(live_coordinator: Coordinator, command: Command) -> None:

@@ -175,4 +175,5 @@ def test_what_nobody_made(coordinator: Coordinator, change: dict[str, Any]) -> N
                "x-death": [{"queue": "news.reader", "reason": "rejected"}]}  # fmt: skip
     raw = RawLetter(**{"headers": headers, "body": b"{}", "content_type": "application/json", **change})
     assert coordinator.desk.receive(raw).kind == "undecodable"
-    assert coordinator.desk.unheard(raw).kind == "undecodable"
+    [row] = coordinator.desk.unheard(raw)
+    assert row.kind == "undecodable"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from contracts import Contract
 from coordinator import Flow, agent, budget, each
 from coordinator.canvas import TIMER
 from coordinator.embedded.servers import EmbeddedEngine
+from coordinator.emitting import Emitter
 from coordinator.errors import ServerError
-from coordinator.journal.journal import Journal
+from coordinator.journal.journal import Journal, LetterRow
 from coordinator.message import Message
 from coordinator.passing import Passing
 from coordinator.service import Service
@@ -39,6 +40,25 @@ class Fragile(Journal):
     """A journal that fails while it is told to, as a database does that is restarted."""
 
     failure: Exception | None = None
+    after_letters: Exception | None = None
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.letters_at_once: list[int] = []
+        self.asked: list[int] = []
+
+    def messages(self, letters: Iterable[str]) -> dict[str, dict[str, Any]]:
+        ids = list(letters)
+        self.asked.append(len(ids))
+        return super().messages(ids)
+
+    def add_letters(self, rows: Sequence[LetterRow]) -> None:
+        """Writes them, and fails then if it is told to: that is known to nobody else."""
+        super().add_letters(rows)
+        self.letters_at_once.append(len(rows))
+        failure, self.after_letters = self.after_letters, None
+        if failure:
+            raise failure
 
     def record(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> int:
         if self.failure:
@@ -104,6 +124,42 @@ def test_a_job_that_has_ended_is_a_fault(service: Service) -> None:
         "coordinator-timers-3 has ended; coordinator-timers-4 has ended; coordinator-history has ended; "
         "coordinator-sweep has ended; coordinator-begin has ended"
     )
+
+
+def _unheard(engine: EmbeddedEngine, count: int) -> None:
+    """Emit events that nobody hears."""
+    engine.publisher.declare([])
+    emitter = Emitter(Passing(engine.store, engine.negotiator))
+    engine.publisher.publish(
+        emitter.emission(Thing(), f"run-{number}", None).message for number in range(count)
+    )
+
+
+@pytest.mark.parametrize("failure", [None, ServerError("the connection was lost", "nobody knows")])
+def test_what_nobody_hears_is_written_many_at_once(
+    engine: EmbeddedEngine, journal: Fragile, failure: ServerError | None
+) -> None:
+    """Those that are there are kept in one transaction, and only then taken from the broker: where the process dies in between
+    they come again, and nothing is changed by that."""
+    _unheard(engine, 250)
+    journal.after_letters = failure
+    service = Service(engine, journal)
+    service.start()
+
+    def all_came() -> bool:
+        again = journal.asked[:1] if failure else []
+        return sum(journal.asked) >= 250 + sum(again)
+
+    wait_until(all_came, description="all have come, and again those that were written when it failed")
+    service.stop()
+    with engine.app.connection_for_read() as connection:
+        queue = engine.topology.unheard_events.name
+        assert connection.channel().queue_declare(queue, passive=True).message_count == 0
+    rows = journal.letters(state="unheard")
+    assert (len(rows), {row.times for row in rows}) == (250, {1})
+    assert max(journal.letters_at_once) > 1
+    assert len(journal.letters_at_once) < 50
+    assert sum(journal.letters_at_once) == 250
 
 
 def test_an_unpublished_run_keeps_its_budgets(
