@@ -38,6 +38,15 @@ class AgentSpot:
     outstanding: int = 0
     parked: int = 0
 
+    @property
+    def unborn(self) -> bool:
+        """Whether it is only loaded here: nobody has ever worked for it on these servers, and nothing waits for it."""
+        return (
+            self.known == "loaded"
+            and self.depth is None
+            and not (self.live or self.outstanding or self.parked)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Ear:
@@ -106,7 +115,11 @@ class Atlas:
     def remarks(self) -> Iterator[str]:
         """What somebody should look at, a line each."""
         for agent in self.agents:
-            yield from self._of_agent(agent)
+            if not agent.unborn:
+                yield from self._of_agent(agent)
+        unborn = [agent.name for agent in self.agents if self.asked and agent.unborn and agent.subscribes]
+        if unborn:
+            yield f"no worker has begun yet for {', '.join(unborn)}, and until then no queue keeps their events"
         for event in self.events:
             yield from self._of_event(event)
         for queue in self.queues:
@@ -124,8 +137,6 @@ class Atlas:
             yield f"no worker of {agent.name} is alive{hears}{waits}"
         if agent.depth is None and agent.known != "loaded":
             yield f"the broker has no queue {agent.queue} for {agent.name}"
-        if agent.depth is None and agent.known == "loaded" and agent.subscribes:
-            yield f"{agent.name} has no queue yet: events are not kept for it before its first worker has begun"
 
     def _of_event(self, event: EventSpot) -> Iterator[str]:
         lost = f"; {event.unheard} are kept (coordinator events unheard)" if event.unheard else ""

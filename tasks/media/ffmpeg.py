@@ -186,5 +186,11 @@ def _failure(code: int, words: str) -> Permanent | Transient:
             consequence,
             "upload it again, as MP4, Matroska, WebM, MPEG-TS or AVI",
         )
+    if code == -signal.SIGKILL:
+        return TranscodingFailed(
+            "ffmpeg was killed by signal 9",
+            consequence,
+            "it may have had too little memory: give its worker more, or fewer renditions at a time; then replay",
+        )
     reason = f"was killed by signal {-code}" if code < 0 else f"ended with {code}: {printable(said, _SHOWN)}"
     return TranscodingFailed(f"ffmpeg {reason}", consequence)

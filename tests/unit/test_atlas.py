@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 from rich.cells import cell_len
 
@@ -57,13 +58,23 @@ def test_what_somebody_should_look_at() -> None:
     assert list(ATLAS.remarks()) == [
         "no worker of news.ear is alive, which subscribes to news.*: 3 wait for it",
         "the broker has no queue news.ear for news.ear",
-        "no worker of news.press is alive, which subscribes to news.ordered",
-        "news.press has no queue yet: events are not kept for it before its first worker has begun",
+        "no worker has begun yet for news.press, and until then no queue keeps their events",
         "nobody hears news.lost; 2 are kept (coordinator events unheard)",
         "4 events of news.ordered were not heard: coordinator events replay news.ordered",
         "news.press reads news.ordered 2, and those who emit it write 1",
         "nobody takes what is in handoff.dead-letters: no coordinator process (coordinator serve) is at work",
         "the broker has no queue coordinator.timer: no coordinator process (coordinator serve) has run here",
+    ]
+
+
+def test_agents_that_are_only_loaded_are_one_remark() -> None:
+    """Where a module is loaded here and nobody has worked for its agents yet, that is one line; one for which something waits
+    is told of by itself."""
+    wire, late = replace(PRESS, name="news.wire"), replace(PRESS, name="news.late", outstanding=2)
+    idle = replace(PRESS, name="news.idle", subscribes=())
+    assert list(Atlas(True, (PRESS, wire, late, idle), (), ()).remarks()) == [
+        "no worker of news.late is alive, which subscribes to news.ordered: 2 wait for it",
+        "no worker has begun yet for news.press, news.wire, and until then no queue keeps their events",
     ]
 
 

@@ -169,9 +169,11 @@ def test_words_are_bounded(program: Program, tmp_path: Path) -> None:
 
 
 def test_killed(program: Program, tmp_path: Path) -> None:
-    """An ffmpeg that is killed, for its memory perhaps, is tried again."""
-    with pytest.raises(TranscodingFailed, match="killed by signal 9"):
+    """An ffmpeg that is killed, for its memory perhaps, is tried again; in the end somebody reads that it may be that."""
+    with pytest.raises(TranscodingFailed, match=r"killed by signal 9; .*too little memory"):
         program("os.kill(os.getpid(), 9)").run([], tmp_path / "out")
+    with pytest.raises(TranscodingFailed, match=r"killed by signal 15; the rendition is not there$"):
+        program("os.kill(os.getpid(), 15)").run([], tmp_path / "out")
 
 
 @pytest.mark.parametrize("lines", ["", "target.write_bytes(b'')"])
