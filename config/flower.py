@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from config.settings import SettingsError
 
@@ -27,6 +28,21 @@ def column_options() -> list[str]:
     return (
         [] if _COLUMNS in os.environ else ["--tasks_columns=name,state,args,result,received,runtime,worker"]
     )
+
+
+def show_queues(names: Iterable[str]) -> None:
+    """Have the page about the broker show these queues too, as far as they are there.
+
+    Flower asks the workers for theirs once, when it starts: whoever began later was not on that page.
+    """
+    from flower.views import BaseHandler  # noqa: PLC0415 - for this one command, and it takes its time
+
+    known, asked = frozenset(names), BaseHandler.get_active_queue_names
+
+    def all_names(handler: BaseHandler) -> list[str]:
+        return sorted(known.union(asked(handler)))
+
+    BaseHandler.get_active_queue_names = all_names
 
 
 def _split(logins: str) -> list[tuple[str, str, str]]:

@@ -21,7 +21,7 @@ import click
 from celery import Celery
 from rich.progress import Progress
 
-from config.flower import column_options, require_login
+from config.flower import column_options, require_login, show_queues
 from config.health import HealthFile
 from config.health import main as print_health
 from config.settings import load
@@ -499,6 +499,9 @@ def flower(port: int, address: str) -> None:
     with _held_on_error():
         engine = worker_engine(load())
         require_login()
+    topology = engine.topology
+    own = [topology.dead_letters, topology.unheard_events, topology.timers]
+    show_queues([*map(topology.queue_name, engine.agents), *(str(queue.name) for queue in own)])
     _run_celery(engine.app, "flower", f"--port={port}", f"--address={address}", *column_options())
 
 

@@ -148,12 +148,17 @@ class Stack:
 
     def flower(self, path: str, *, login: bool = True) -> Any:
         """Flower's answer as JSON."""
+        return json.loads(self.flower_page(path, login=login))
+
+    def flower_page(self, path: str, *, login: bool = True) -> bytes:
+        """Flower's answer."""
         request = Request(f"http://127.0.0.1:{self.values['FLOWER_PORT']}{path}")
         if login:
             word = base64.b64encode(f"coordinator:{self.values['FLOWER_PASSWORD']}".encode()).decode()
             request.add_header("Authorization", f"Basic {word}")
         with urlopen(request, timeout=10) as response:
-            return json.load(response)
+            page: bytes = response.read()
+            return page
 
     def logs(self) -> str:
         """The end of what everything has said."""

@@ -133,6 +133,12 @@ def test_flower_shows_handoffs_and_no_payload(stack: Stack, client: Coordinator)
     assert parked.result(timeout=60).outcome == "booked"
 
 
+def test_flower_shows_the_queues(stack: Stack) -> None:
+    """Flower's page about the broker has the queue of each agent, whichever began before Flower, and that of dead letters."""
+    page = stack.flower_page("/broker").decode()
+    assert [name for name in (*FLEETS.values(), "handoff.dead-letters") if name not in page] == []
+
+
 def test_a_worker_is_killed(stack: Stack, client: Coordinator) -> None:
     """The only ledger worker is killed under load: its container starts again, every run completes, each booked once."""
     with Traffic(client) as traffic:

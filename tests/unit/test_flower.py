@@ -1,8 +1,11 @@
-"""Flower is never open to everybody."""
+"""Flower is never open to everybody, and shows all queues."""
+
+from types import SimpleNamespace
 
 import pytest
+from flower.views import BaseHandler
 
-from config.flower import require_login
+from config.flower import require_login, show_queues
 from config.settings import SettingsError
 
 
@@ -25,3 +28,13 @@ def test_no_login_is_refused(logins: str | None, monkeypatch: pytest.MonkeyPatch
         require_login()
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_all_queues_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page about the broker has the queues of workers that began after Flower, besides those that it knows of."""
+    monkeypatch.setattr(BaseHandler, "get_active_queue_names", BaseHandler.get_active_queue_names)
+    show_queues(["media.drm", "handoff.dead-letters"])
+    conf = SimpleNamespace(task_default_queue="default", task_queues=None)
+    asked = {"worker": {"active_queues": [{"name": "shop.ship"}, {"name": "media.drm"}]}}
+    handler = SimpleNamespace(application=SimpleNamespace(workers=asked), capp=SimpleNamespace(conf=conf))
+    assert BaseHandler.get_active_queue_names(handler) == ["handoff.dead-letters", "media.drm", "shop.ship"]
