@@ -30,6 +30,7 @@ from config.settings import Settings
 from contracts.errors import CoordinationError
 from coordinator.cli.output import table
 from tasks.live import shown
+from tasks.media.counts import FileCounts
 from tasks.media.demo import light
 from tasks.media.fleets import FLEETS, fleet
 from tasks.media.load import Load
@@ -61,7 +62,11 @@ def main() -> None:
         at = systems(settings)
         with open_server_stage(settings) as stage:
             load = Load(
-                stage, at, invented(at, CLIP_SECONDS), options.titles, on_shelf=lambda done: _remove(at, done)
+                stage,
+                FileCounts(at),
+                invented(at, CLIP_SECONDS),
+                options.titles,
+                on_shelf=lambda done: _remove(at, done),
             )
             outage = _Outage(load, stage, options)
             with Sampler(load, servers) as sampler, outage, load_line(load) as line, shown(line):

@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from config.settings import Settings, environment
 from contracts.errors import CoordinationError
 from contracts.text import printable
 from coordinator.client import Coordinator
+from tasks.attendance import consumers
 
 _PATIENCE = 60.0  # seconds, until all consume
 _FAREWELL = 15.0  # seconds
@@ -39,7 +40,7 @@ class Programs:
         self._client = client
         topology = client.engine.topology
         self._timers = str(topology.timers.name)
-        if any(self._consumers(topology.queue_name(agent)) for agent in agents):
+        if any(consumers(client.engine.app, map(topology.queue_name, agents)).values()):
             raise CoordinationError(
                 f"somebody works in the namespace {client.settings.namespace} already",
                 "nothing was started",
@@ -91,7 +92,7 @@ class Programs:
         """
         deadline = time.monotonic() + _PATIENCE
         wanted = Counter(queue for name in self._running for queue in self._queues[name])
-        while lacking := {queue for queue, count in wanted.items() if self._consumers(queue) < count}:
+        while lacking := self._lacking(wanted):
             for name, process in self._running.items():
                 late = time.monotonic() > deadline and not lacking.isdisjoint(self._queues[name])
                 if process.poll() is not None or late:
@@ -122,14 +123,10 @@ class Programs:
                 start_new_session=True,  # Ctrl-C is for the show, which ends them
             )
 
-    def _consumers(self, queue: str) -> int:
-        """How many consume a queue; none where there is no such queue."""
-        with self._client.engine.app.connection_for_read() as connection:
-            try:
-                found: Any = connection.default_channel.queue_declare(queue, passive=True)
-            except connection.channel_errors:
-                return 0
-            return int(found.consumer_count)
+    def _lacking(self, wanted: Counter[str]) -> set[str]:
+        """The queues that not so many consume yet."""
+        there = consumers(self._client.engine.app, wanted)
+        return {queue for queue, count in wanted.items() if there[queue] < count}
 
     def _log(self, name: str) -> Path:
         return Path(self._folder.name) / f"{name}.log"

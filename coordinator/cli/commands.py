@@ -532,6 +532,17 @@ def health() -> None:
     type=click.Path(path_type=Path),
     help="A new folder for the files (media: gone in the end).",
 )
+@click.option(
+    "--running",
+    is_flag=True,
+    default=None,
+    help="On servers: with the workers that run there already, such as those of docker compose (rides, media).",
+)
+@click.option(
+    "--film",
+    metavar="JSON",
+    help="With --running: the film in their object store, as tasks.media.upload prints it there (media).",
+)
 @_json
 def demo(system: str, as_json: bool, **options: Any) -> None:
     """Show a reference SYSTEM at work: payments, rides, or media.
@@ -543,6 +554,8 @@ def demo(system: str, as_json: bool, **options: Any) -> None:
 
     media: one title, transcoded for real where ffmpeg is installed, agent by agent; then many titles at once, every rendition
     counted. On servers it starts fleets of its own, in a namespace of its own.
+
+    On what `make up` has started, make demo-up SYSTEM=... says all that is needed.
     """
     module = find_demo(system)
     given = {name: value for name, value in options.items() if value is not None}

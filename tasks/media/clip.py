@@ -10,6 +10,8 @@ from tasks.media.ffmpeg import Ffmpeg
 from tasks.media.store import Store
 from tasks.media.transcoder import noise
 
+WIDTH: Final = 1920
+HEIGHT: Final = 1080
 _FRAMES: Final = 30
 _STAND_IN_OCTETS: Final = 4_096
 
@@ -27,7 +29,7 @@ class Clip:
 
 
 def film(
-    store: Store, key: str, ffmpeg: Ffmpeg, *, seconds: float = 5, width: int = 1920, height: int = 1080
+    store: Store, key: str, ffmpeg: Ffmpeg, *, seconds: float = 5, width: int = WIDTH, height: int = HEIGHT
 ) -> Clip:
     """Let ffmpeg make a clip. Raises what :meth:`~tasks.media.ffmpeg.Ffmpeg.run` and the store raise."""
     with store.draft() as path:
@@ -35,7 +37,7 @@ def film(
         return _clip(store, path, key, seconds, width, height)
 
 
-def stand_in(store: Store, key: str, *, seconds: float = 5, width: int = 1920, height: int = 1080) -> Clip:
+def stand_in(store: Store, key: str, *, seconds: float = 5, width: int = WIDTH, height: int = HEIGHT) -> Clip:
     """Bytes that stand for a clip, the same for the same key. Only the stand-in transcoder can do anything with them."""
     with store.draft() as path:
         path.write_bytes(b"".join(noise(key, _STAND_IN_OCTETS)))

@@ -14,23 +14,34 @@ from contracts.errors import CoordinationError
 from coordinator.cli.output import out, print_json, table
 from coordinator.client import Coordinator
 from tasks.live import shown
+from tasks.media.counts import FileCounts, JournalCounts
+from tasks.media.film import Film, read_film
 from tasks.media.load import Load
 from tasks.media.loadview import load_line, load_table
-from tasks.media.premiere import show_title
-from tasks.media.stage import open_stage
+from tasks.media.premiere import show_title, show_title_there
+from tasks.media.stage import RunningStage, open_stage
 from tasks.media.systems import systems
-from tasks.media.uploads import CLIP_SECONDS, invented
+from tasks.media.uploads import CLIP_SECONDS, invented, of_clip
 
 TITLES: Final = 50
 
 
 def run(
-    coordinator: Coordinator, *, as_json: bool = False, titles: int = TITLES, keep: Path | None = None
+    coordinator: Coordinator,
+    *,
+    as_json: bool = False,
+    titles: int = TITLES,
+    keep: Path | None = None,
+    running: bool = False,
+    film: str = "",
 ) -> None:
     """Run the demo where the settings of ``coordinator`` say, and print what happened.
 
-    ``keep`` is a new folder for the files; by default they are gone in the end. Raises
-    :class:`~contracts.errors.CoordinationError` where it cannot be made, or the title does not come to its end.
+    ``keep`` is a new folder for the files; by default they are gone in the end. With ``running`` the fleets that work on the
+    servers already make titles of ``film``, which is in their store, as ``python -m tasks.media.upload`` tells of it there.
+
+    Raises :class:`~contracts.errors.CoordinationError` where the folder cannot be made, nobody is there, or the title does
+    not come to its end, and :class:`~contracts.errors.InvalidInput` where ``film`` is none.
     """
     settings = coordinator.settings
     if settings.eager:
@@ -39,6 +50,15 @@ def run(
             "nothing was started",
             "unset COORDINATOR_EAGER",
         )
+    if running or film:
+        if not (running and film) or keep:
+            raise CoordinationError(
+                "--running and --film go together, and not with --keep: the files are where the fleets are",
+                "nothing was started",
+                "make demo-up SYSTEM=media gives both",
+            )
+        _on_running_fleets(coordinator, read_film(film), titles, as_json=as_json)
+        return
     with _folder(keep) as folder:
         figures = {
             "title": show_title(settings, folder / "title", as_json=as_json),
@@ -50,14 +70,27 @@ def run(
         out.print(f"the files are in {keep}", markup=False, soft_wrap=True)
 
 
+def _on_running_fleets(coordinator: Coordinator, film: Film, titles: int, *, as_json: bool) -> None:
+    stage = RunningStage(coordinator)
+    title = show_title_there(stage, film, as_json=as_json)
+    uploads = of_clip(film.clip())
+    load = Load(stage, JournalCounts(coordinator.journal, uploads.own), uploads, titles)
+    figures = {"title": title, "load": _played(load, as_json=as_json)}
+    if as_json:
+        print_json(figures)
+
+
 def _many_titles(settings: Settings, folder: Path, titles: int, *, as_json: bool) -> dict[str, Any]:
     media = light(settings.media, folder)
     at = systems(settings.model_copy(update={"media": media}))
     with open_stage(settings, media) as stage:
-        load = Load(stage, at, invented(at, CLIP_SECONDS), titles)
-        with load_line(load) as line, nullcontext() if as_json else shown(line):
-            load.play()
-        figures = load.figures()
+        return _played(Load(stage, FileCounts(at), invented(at, CLIP_SECONDS), titles), as_json=as_json)
+
+
+def _played(load: Load, *, as_json: bool) -> dict[str, Any]:
+    with load_line(load) as line, nullcontext() if as_json else shown(line):
+        load.play()
+    figures = load.figures()
     if not as_json:
         _print_load(figures)
     return figures
@@ -79,7 +112,9 @@ def light(media: MediaSettings, folder: Path) -> MediaSettings:
 def _print_load(figures: dict[str, Any]) -> None:
     out.print(load_table(figures))
     memory = figures["peak_memory_mb"].items()
-    if memory:
+    if figures["where"] == "running":
+        out.print("the memory of each fleet: docker stats")
+    elif memory:
         out.print(table("peak memory", ("process", "MB"), [(name, f"{peak:.0f}") for name, peak in memory]))
     else:
         out.print("this system does not say how much memory a process has")

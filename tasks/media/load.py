@@ -7,17 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from contracts.errors import CoordinationError
 from contracts.media import TitleUploaded
 from coordinator.client import Run
-from tasks.media.account import account
-from tasks.media.following import Follower
+from tasks.media.counts import Counts
 from tasks.media.ladder import ladder
-from tasks.media.objects import title_of
 from tasks.media.stage import Stage
-from tasks.media.systems import Systems
 from tasks.media.uploads import Uploads
 from tasks.memory import memory_of
 
@@ -52,7 +51,7 @@ class Load:
     """One load of so many titles. What it has come to can be asked for from another thread."""
 
     stage: Stage
-    systems: Systems
+    counts: Counts
     uploads: Uploads
     titles: int
     stalled: float = STALLED
@@ -66,8 +65,6 @@ class Load:
     runs: list[Run] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._renditions = Follower(self.systems.transcodings.path)
-        self._shelved = Follower(self.systems.shelved.path)
         self._began = time.monotonic()
         self._over = threading.Event()
         self._under_way: list[Run] = []
@@ -102,7 +99,7 @@ class Load:
         """What there is to say of it, as JSON values: titles, renditions, those that are lost or doubled, seconds, rates, and
         the peak of each process's memory in megabytes."""
         self._all_ended()
-        counted, seconds = account(self.systems, len(self.runs), self.renditions), self.progress.seconds
+        counted, seconds = self.counts.account(len(self.runs), self.renditions), self.progress.seconds
         mine = {run.id for run in self.runs}
         letters = self.stage.coordinator.dead_letters()
         return {
@@ -129,13 +126,15 @@ class Load:
 
     def _watch(self) -> None:
         while not self._over.wait(_LOOK):
-            self._look()
+            with suppress(
+                CoordinationError
+            ):  # a server is away: the last look, or the next question, says so
+                self._look()
 
     def _look(self) -> None:
         seconds = time.monotonic() - self._began
-        self._renditions.news()
-        titles = [title_of(key) for key in self._shelved.news()]
-        self.progress = Progress(len(self.runs), self._renditions.count, self._shelved.count, seconds)
+        titles = self.counts.look()
+        self.progress = Progress(len(self.runs), self.counts.renditions, self.counts.shelved, seconds)
         self.most_open = max(self.most_open, self.progress.open)
         for name, process in self.stage.processes().items():
             memory = memory_of(process)

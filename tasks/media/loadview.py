@@ -37,7 +37,7 @@ def load_table(figures: dict[str, Any]) -> RenderableType:
 def load_line(load: Load) -> Iterator[Callable[[], RenderableType]]:
     """Gives what draws how far a load is, with who waits where that can be asked."""
     engine = load.stage.coordinator.engine
-    depths = Depths(engine.app) if load.stage.where == "servers" else None
+    depths = Depths(engine.app) if load.stage.where != "embedded" else None
 
     def draw() -> RenderableType:
         now = load.progress

@@ -17,11 +17,13 @@ from coordinator.cli.output import err, out, table
 from coordinator.cli.trace import print_trace
 from coordinator.client import Run
 from tasks.live import shown
+from tasks.media.film import Film, Kind, kind_of
 from tasks.media.fleets import TOGETHER
+from tasks.media.index import MetadataIndex
 from tasks.media.stage import Stage, open_stage
-from tasks.media.systems import Systems, systems
+from tasks.media.systems import systems
 from tasks.media.tale import Chapter, tale
-from tasks.media.uploads import CLIP_SECONDS, Uploads, filmed, invented
+from tasks.media.uploads import CLIP_SECONDS, Uploads, filmed, invented, of_clip
 
 _TITLE_WITHIN: Final = 600.0  # seconds
 _LOOK: Final = 0.2  # seconds
@@ -36,20 +38,36 @@ def show_title(settings: Settings, folder: Path, *, as_json: bool) -> dict[str, 
     """
     media = settings.media.model_copy(update={"folder": str(folder)})
     at = systems(settings.model_copy(update={"media": media}))
-    real = media.transcoder == "ffmpeg" or (media.transcoder == "auto" and at.ffmpeg.installed)
+    kind = kind_of(media, at)
     if not as_json:
-        err.print(
-            "one title: ffmpeg films a clip and transcodes it"
-            if real
-            else "one title: a STAND-IN takes time and bytes and makes no picture; install ffmpeg to see it for real"
-        )
-    uploads = (filmed if real else invented)(at, CLIP_SECONDS)
+        _announce(kind, "install ffmpeg to see it for real")
+    uploads = (filmed if kind == "ffmpeg" else invented)(at, CLIP_SECONDS)
     with open_stage(settings, media, TOGETHER) as stage:
-        story = _told(stage, uploads, as_json=as_json)
-        figures = _title_figures(stage, story, at, uploads, tale(story.history()))
-        figures["transcoder"] = "ffmpeg" if real else "stand-in"
-        if not as_json:
-            _print_title(figures, stage)
+        return _premiere(stage, uploads, kind, at.index, as_json=as_json)
+
+
+def show_title_there(stage: Stage, film: Film, *, as_json: bool) -> dict[str, Any]:
+    """The same with fleets whose files cannot be seen from here: what is searched for is not shown. Raises the same."""
+    if not as_json:
+        _announce(film.transcoder, "FFMPEG=yes in .env, and make up, to see it for real")
+    return _premiere(stage, of_clip(film.clip()), film.transcoder, None, as_json=as_json)
+
+
+def _announce(kind: Kind, remedy: str) -> None:
+    err.print(
+        "one title: ffmpeg films a clip and transcodes it"
+        if kind == "ffmpeg"
+        else f"one title: a STAND-IN takes time and bytes and makes no picture; {remedy}"
+    )
+
+
+def _premiere(
+    stage: Stage, uploads: Uploads, kind: Kind, index: MetadataIndex | None, *, as_json: bool
+) -> dict[str, Any]:
+    story = _told(stage, uploads, as_json=as_json)
+    figures = {**_title_figures(stage, story, uploads, index), "transcoder": kind}
+    if not as_json:
+        _print_title(figures, stage)
     return figures
 
 
@@ -95,39 +113,34 @@ def tale_table(chapters: Sequence[Chapter], seconds: float) -> RenderableType:
     return table(f"one title, {seconds:.0f} s", columns, rows, right={"done", "after", "work"})
 
 
-def _title_figures(
-    stage: Stage, story: Run, at: Systems, uploads: Uploads, chapters: Sequence[Chapter]
-) -> dict[str, Any]:
-    title = uploads.title(1)
-    available = _available(story)
-    return {
+def _title_figures(stage: Stage, story: Run, uploads: Uploads, index: MetadataIndex | None) -> dict[str, Any]:
+    title, history = uploads.title(1), story.history()
+    made, packaged, available = (
+        _outputs(history, agent) for agent in ("media.transcode", "media.drm", "media.release")
+    )
+    figures = {
         "title_id": title.title_id,
         "status": story.status(),
         "story": story.id,
         "namespace": stage.coordinator.settings.namespace,
-        "seconds": max((chapter.at or 0.0 for chapter in chapters), default=0.0),
-        "renditions": next(chapter.done for chapter in chapters if chapter.agent == "media.transcode"),
+        "seconds": max((chapter.at or 0.0 for chapter in tale(history)), default=0.0),
+        "renditions": len(made),
         "source_octets": title.source_octets,
-        "rendition_octets": _octets(at, "renditions"),
-        "package_octets": _octets(at, "packages"),
-        "key_id": available["key_id"],
-        "locations": available["locations"],
-        "search": {
-            word: [found.title_id for found in at.index.search(word)] for word in ("lighthouse", "keeper sea")
-        },
+        "rendition_octets": sum(one["octets"] for one in made),
+        "package_octets": sum(one["octets"] for packages in packaged for one in packages["packages"]),
+        "key_id": available[0]["key_id"],
+        "locations": available[0]["locations"],
     }
+    if index is not None:
+        figures["search"] = {
+            word: [found.title_id for found in index.search(word)] for word in ("lighthouse", "keeper sea")
+        }
+    return figures
 
 
-def _available(story: Run) -> dict[str, Any]:
-    """What the last event says: where the title is to be had."""
-    entry = next(
-        entry for entry in story.history() if entry["kind"] == "settled" and entry["agent"] == "media.release"
-    )
-    return dict(entry["output"])
-
-
-def _octets(at: Systems, under: str) -> int:
-    return sum(at.store.path(key).stat().st_size for key in at.store.keys(under))
+def _outputs(history: Sequence[dict[str, Any]], agent: str) -> list[dict[str, Any]]:
+    """What an agent has made for a title, as the history says."""
+    return [entry["output"] for entry in history if entry["kind"] == "settled" and entry["agent"] == agent]
 
 
 def _size(octets: int) -> str:
@@ -141,11 +154,13 @@ def _print_title(figures: dict[str, Any], stage: Stage) -> None:
         ("packages", f"{_size(figures['package_octets'])}, AES-256-GCM"),
         ("key id", f"{figures['key_id']} (the key stays with media.drm)"),
         *((place["edge"], place["url"]) for place in figures["locations"]),
-        *((f"search: {word}", ", ".join(found)) for word, found in figures["search"].items()),
+        *((f"search: {word}", ", ".join(found)) for word, found in figures.get("search", {}).items()),
         ("story", figures["story"]),
     ]
     out.print(table(f"title {figures['title_id']} is on the shelf", ("", ""), rows))
-    if stage.where == "servers":
+    if stage.where == "running":
+        out.print(f"its whole story: coordinator trace {figures['story']}", soft_wrap=True)
+    elif stage.where == "servers":
         out.print(
             f"its whole story: COORDINATOR_NAMESPACE={figures['namespace']} COORDINATOR_AGENTS=tasks.media"
             f" coordinator trace {figures['story']}",

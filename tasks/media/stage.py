@@ -1,4 +1,4 @@
-"""Stage: where a show of media plays: in this process, or on real servers with fleets of its own."""
+"""Stage: where a show of media plays: in this process, on real servers with fleets of its own, or with those that are there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from config.settings import MediaSettings, Settings
 from coordinator.client import Coordinator
+from tasks.attendance import require
 from tasks.media.fleets import AGENTS, FLEETS, Fleet
 from tasks.programs import Programs, on_servers
 
@@ -63,6 +64,22 @@ class ServerStage:
     def _begin(self, fleet: Fleet) -> None:
         for name in fleet.members():
             self._programs.worker(name, fleet.agents, threads=fleet.threads)
+
+
+class RunningStage:
+    """The fleets that are at work on the servers already, on whichever machines; they go on when the show has ended.
+
+    Raises what :func:`tasks.attendance.require` raises.
+    """
+
+    where = "running"
+
+    def __init__(self, coordinator: Coordinator) -> None:
+        require(coordinator, AGENTS, "media")
+        self.coordinator = coordinator
+
+    def processes(self) -> dict[str, int]:
+        return {}  # they are others', and may be elsewhere
 
 
 @contextmanager

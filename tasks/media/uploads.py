@@ -64,5 +64,10 @@ def invented(systems: Systems, seconds: float) -> Uploads:
     return Uploads(clip.stand_in(systems.store, source_object(_SHARED), seconds=seconds), _own())
 
 
+def of_clip(made: Clip) -> Uploads:
+    """Titles of a clip that is in the store already."""
+    return Uploads(made, _own())
+
+
 def _own() -> str:
     return f"t-{uuid.uuid4().hex[:6]}"

@@ -35,6 +35,7 @@ _STATES: Final = {
     "after": ("up again", "green"),
 }
 _PHASES: Final = {"before": "up", "stopped": "stopped", "slow": "slow", "after": "up again"}
+_HOW_TO_STOP: Final = "see what budgets are good for, in another terminal: docker compose stop eta; and later: docker compose start eta"
 _COLUMNS = ("p50", "p95", "p99", "max")
 
 
@@ -45,11 +46,13 @@ def run(
     seconds: float = 20.0,
     rate: float = 10.0,
     file: Path | None = None,
+    running: bool = False,
 ) -> None:
     """Run the demo with ``coordinator`` and print what happened.
 
-    ``file`` has the requests, one a line; by default they are made. Raises
-    :class:`~contracts.errors.CoordinationError` where it cannot be read, or has none.
+    ``file`` has the requests, one a line; by default they are made. With ``running`` the fleets that work on the servers
+    already take the rides, and who runs them may stop ETA meanwhile. Raises
+    :class:`~contracts.errors.CoordinationError` where the file cannot be read, or has none, or nobody is there.
     """
     if coordinator.settings.eager:
         raise CoordinationError(
@@ -58,7 +61,9 @@ def run(
             "unset COORDINATOR_EAGER",
         )
     found = _requests(file, seconds, rate)
-    with open_stage(coordinator, ride) as stage:
+    with open_stage(coordinator, ride, running=running) as stage:
+        if running and not as_json:
+            err.print(_HOW_TO_STOP)
         show = Show(stage, Plan(seconds, rate, found.rides, ride))
         with _shown(show, as_json):
             show.play()
@@ -106,7 +111,8 @@ def _print(figures: dict[str, Any], found: Requests) -> None:
 
 def latency_table(figures: dict[str, Any]) -> RenderableType:
     """Figures of a show: by phase, the latency of each agent and of the whole, and how often what stood in for whom."""
-    phases = [figures["phases"][phase] for phase in PHASES]
+    names = [phase for phase in PHASES if phase != "slow" or figures["where"] != "running"]
+    phases = [figures["phases"][phase] for phase in names]
     budgets = figures["budgets_ms"]
     rows: list[tuple[str, ...]] = [("rides", *(str(of["requests"]) for of in phases))]
     for name in ("whole", "matching", "pricing", "eta", "dispatcher"):
@@ -117,7 +123,7 @@ def latency_table(figures: dict[str, Any]) -> RenderableType:
         counts = [of["fallbacks"][kind] for of in phases]
         if any(counts):
             rows.append((f"  {kind}", *(str(count or "") for count in counts)))
-    titles = [f"ETA {_PHASES[phase]}" for phase in PHASES]
+    titles = [f"ETA {_PHASES[phase]}" for phase in names]
     return table("p50, p95, p99 in milliseconds", ("", *titles), rows)
 
 

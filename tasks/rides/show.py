@@ -18,6 +18,7 @@ from contracts.rides import RideRequested
 from coordinator.client import Run
 from coordinator.flow import Flow
 from tasks.rides.flow import ETA_WITHIN, MATCHING_WITHIN, PRICING_WITHIN
+from tasks.rides.script import Direction
 from tasks.rides.stage import Stage
 from tasks.rides.timings import AGENTS, Timing, Timings, latencies, percentiles
 
@@ -59,8 +60,7 @@ class Show:
     """From when on (Unix time) which phase it was."""
 
     def play(self) -> None:
-        """Play it to its end: a third of the time all is well, a sixth ETA is gone, a sixth it is slow, and a third it is
-        well again. It takes a little longer where workers need time to start.
+        """Play it to its end, as the stage directs it. It takes a little longer where workers need time to start.
 
         Raises :class:`~contracts.errors.CoordinationError` where requests cannot be started, or ETA cannot.
         """
@@ -146,23 +146,8 @@ class Show:
             self.stage.coordinator.start(self.plan.flow, next(source)).wait(_SETTLED_WITHIN)
 
     def _script(self, over: threading.Event, trouble: list[CoordinationError]) -> None:
-        sixth = self.plan.seconds / 6
         try:
-            self._change("before")
-            if over.wait(2 * sixth):
-                return  # something else has ended the show
-            self._change("stopped")
-            self.stage.stop_eta()
-            if over.wait(sixth):
-                return
-            self.stage.start_eta(self.plan.slow)
-            self._change("slow")
-            if over.wait(sixth):
-                return
-            self.stage.stop_eta()
-            self.stage.start_eta()
-            self._change("after")
-            over.wait(2 * sixth)
+            self.stage.direct(Direction(self.plan.seconds, self.plan.slow, self._change, over))
         except CoordinationError as error:
             trouble.append(error)
         finally:

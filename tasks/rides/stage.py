@@ -1,4 +1,4 @@
-"""Stage: where a show of rides plays: in this process, or on real servers with workers of its own."""
+"""Stage: where a show of rides plays: in this process, on real servers with workers of its own, or with those that are there."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from config.settings import RidesSettings
 from coordinator.client import Coordinator
 from coordinator.embedded.worker import EmbeddedWorker
 from coordinator.flow import Flow
+from tasks.attendance import consumers, require
 from tasks.programs import Programs, on_servers
 from tasks.rides import systems
+from tasks.rides.script import Direction, outage, watched
 
 
 class Stage(Protocol):
-    """Workers of all agents, those of ETA apart, so that they can be taken away."""
+    """Workers of all agents, those of ETA apart, so that they can be taken away. ``where`` they are: ``embedded``, on
+    ``servers``, or ``running`` there before and after the show."""
 
     coordinator: Coordinator
     where: str
 
-    def stop_eta(self) -> None:
-        """Take the ETA fleet away."""
-
-    def start_eta(self, delay: timedelta | None = None) -> None:
-        """Bring it back, each answer so much later than it could be; returns when it works."""
+    def direct(self, show: Direction) -> None:
+        """Let happen to the ETA fleet what is to happen, or tell what happens; until the show is over."""
 
 
 class EmbeddedStage:
@@ -42,6 +42,9 @@ class EmbeddedStage:
         self._eta = coordinator.work([eta])
         coordinator.work([match])
         coordinator.work(agents.values())
+
+    def direct(self, show: Direction) -> None:
+        outage(self, show)
 
     def stop_eta(self) -> None:
         assert isinstance(self._eta, EmbeddedWorker)
@@ -71,6 +74,9 @@ class ServerStage:
         programs.worker("eta", ["rides.eta"])
         programs.wait_ready()
 
+    def direct(self, show: Direction) -> None:
+        outage(self, show)
+
     def stop_eta(self) -> None:
         self._programs.kill("eta")
 
@@ -80,13 +86,37 @@ class ServerStage:
         self._programs.wait_ready()
 
 
-@contextmanager
-def open_stage(coordinator: Coordinator, flow: Flow) -> Iterator[Stage]:
-    """A stage with everything ready: in ``coordinator``, or where it is a client of servers, on those, in a namespace of
-    the show's own. Whatever was started is ended.
+class RunningStage:
+    """The fleets that are at work on the servers already, on whichever machines; they go on when the show has ended. Who
+    runs them may take ETA away meanwhile.
 
-    Raises :class:`~contracts.errors.CoordinationError` where a program does not start, or another show is on.
+    Raises what :func:`tasks.attendance.require` raises.
     """
+
+    where = "running"
+
+    def __init__(self, coordinator: Coordinator, flow: Flow) -> None:
+        require(coordinator, flow.agents(), "rides")
+        self.coordinator = coordinator
+        self._eta = coordinator.engine.topology.queue_name("rides.eta")
+
+    def direct(self, show: Direction) -> None:
+        watched(self._eta_there, show)
+
+    def _eta_there(self) -> bool:
+        return bool(consumers(self.coordinator.engine.app, [self._eta])[self._eta])
+
+
+@contextmanager
+def open_stage(coordinator: Coordinator, flow: Flow, *, running: bool = False) -> Iterator[Stage]:
+    """A stage with everything ready: in ``coordinator``, or where it is a client of servers, on those, in a namespace of
+    the show's own. Whatever was started is ended. With ``running`` the stage is who works on the servers already.
+
+    Raises :class:`~contracts.errors.CoordinationError` where a program does not start, another show is on, or nobody runs.
+    """
+    if running:
+        yield RunningStage(coordinator, flow)
+        return
     if coordinator.settings.embedded:
         try:
             yield EmbeddedStage(coordinator, flow)

@@ -23,6 +23,17 @@ from tasks.rides.stage import open_stage
 from tests.unit.titles import title
 
 LONG = timedelta(minutes=1)
+FILM = json.dumps(
+    {
+        "source": "uploads/a/source",
+        "octets": 10,
+        "sha256": "a" * 64,
+        "seconds": 1.0,
+        "width": 1920,
+        "height": 1080,
+        "transcoder": "stand-in",
+    }
+)
 
 
 def test_the_demo_brings_every_payment_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,6 +174,14 @@ def test_no_demo_of_media_in_eager_mode(
         (["media", "--keep", "."], "the folder of --keep is not empty"),
         (["rides", "--input", "no-such-file"], "no-such-file"),
         (["rides", "--rate", "0"], "0.1<=x<=1000"),
+        (["payments", "--running"], "the demo of payments has no --running"),
+        (["rides", "--running"], "--running needs servers, and none is set"),
+        (["rides", "--film", "{}"], "the demo of rides has no --film"),
+        (["media", "--running"], "--running and --film go together"),
+        (["media", "--film", FILM], "--running and --film go together"),
+        (["media", "--running", "--film", FILM, "--keep", "x"], "not with --keep"),
+        (["media", "--running", "--film", "{}"], "data is not a valid Film"),
+        (["media", "--running", "--film", FILM], "--running needs servers, and none is set"),
     ],
 )
 def test_a_demo_that_cannot_be_shown(

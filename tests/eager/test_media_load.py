@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from config.settings import Settings
+from tasks.media.counts import FileCounts
 from tasks.media.load import Load
 from tasks.media.stage import open_stage
 from tasks.media.systems import systems
@@ -22,7 +23,7 @@ def test_titles_that_cannot_go_on_are_lost(tmp_path: Path) -> None:
     uploads = invented(at, 1.0)
     gone = replace(uploads, clip=replace(uploads.clip, source="uploads/nowhere/source"))
     with open_stage(settings, media) as stage:
-        load = Load(stage, at, gone, 2, stalled=60, quiet=0.3)
+        load = Load(stage, FileCounts(at), gone, 2, stalled=60, quiet=0.3)
         load.play()
         figures = load.figures()
     assert figures["lost"] == 2 * (16 + 1 + 2 + 1 + 1)
@@ -36,7 +37,7 @@ def test_titles_that_take_too_long_are_lost(tmp_path: Path) -> None:
     slow = media_settings(tmp_path / "media", stand_in_speed=0.3).media
     at = systems(Settings(media=slow))
     with open_stage(Settings(), slow) as stage:
-        load = Load(stage, at, invented(at, 1.0), 1, stalled=0.5)
+        load = Load(stage, FileCounts(at), invented(at, 1.0), 1, stalled=0.5)
         load.play()
         figures = load.figures()
     assert figures["shelved"] == 0

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from coordinator.journal.journal import Journal
 from tasks.media import work
-from tasks.media.account import account
+from tasks.media.account import Account, account
+from tasks.media.counts import JournalCounts
 from tasks.media.effects import Effects
 from tasks.media.fleets import AGENTS, FLEETS, fleet
 from tasks.media.following import Follower
@@ -64,6 +67,58 @@ class TestAccount:
         own = effects(systems(settings))
         own.path.write_text(own.path.read_text() + own.path.read_text().splitlines()[0] + "\n")
         assert account(systems(settings), 1, RENDITIONS).doubled == 1
+
+
+class TestJournalCounts:
+    @pytest.fixture
+    def journal(self, tmp_path: Path) -> Iterator[Journal]:
+        journal = Journal(f"sqlite:///{tmp_path / 'journal.sqlite3'}")
+        yield journal
+        journal.close()
+
+    def test_whole(self, journal: Journal) -> None:
+        """A title whose agents all have their outcomes is there, with all that is made of it, and nothing is lost."""
+        counts = JournalCounts(journal, "own")
+        _record(journal, *_told("own-1"), *_told("own-2"))
+        assert sorted(counts.look()) == ["own-1", "own-2"]
+        assert (counts.renditions, counts.shelved) == (2 * RENDITIONS, 2)
+        assert counts.account(2, RENDITIONS) == Account(
+            titles=2, renditions=32, packaged=2, copies=4, indexed=2, shelved=2, lost=0, doubled=0
+        )
+        assert counts.look() == []
+
+    def test_whose_titles(self, journal: Journal) -> None:
+        """Titles of others, what was there before, and what is no outcome do not count."""
+        _record(journal, *_told("own-1"))
+        counts = JournalCounts(journal, "own")
+        other = _settled("media.drm", "own-2")
+        _record(
+            journal,
+            *_told("owner-1"),
+            {**other, "kind": "parked"},
+            {**other, "agent": "media.ladder"},
+            {**other, "input": {"renditions": []}},
+            {"kind": "emitted", "run": "r"},
+        )
+        assert counts.look() == []
+        assert counts.account(1, RENDITIONS).lost == RENDITIONS + 1 + 1 + 1 + 1
+
+    def test_lost(self, journal: Journal) -> None:
+        """What should be there and is not is lost: a rendition, a package, a copy at one edge."""
+        counts = JournalCounts(journal, "own")
+        first, *rest = _told("own-1", copies=1)
+        assert first["agent"] == "media.transcode"
+        gone = [entry for entry in rest if entry["agent"] != "media.drm"]
+        _record(journal, *gone, *_told("own-2"))
+        assert counts.account(2, RENDITIONS).lost == 1 + 1 + 1
+
+    def test_doubled(self, journal: Journal) -> None:
+        """Two outcomes of the same work are one too many, wherever they come from."""
+        counts = JournalCounts(journal, "own")
+        entries = _told("own-1")
+        _record(journal, *entries, entries[0], entries[-1])
+        found = counts.account(1, RENDITIONS)
+        assert (found.lost, found.doubled, found.renditions) == (0, 2, RENDITIONS)
 
 
 class TestFollower:
@@ -137,6 +192,23 @@ def test_titles_of_two_shows_are_different(tmp_path: Path) -> None:
     assert len({title.title_id for title in titles}) == 4
     assert {title.source for title in titles} == {one.clip.source}
     assert len(work.order_renditions(titles[0])) == RENDITIONS
+
+
+def _record(journal: Journal, *entries: dict[str, Any]) -> None:
+    journal.record((str(uuid.uuid4()), {"at": "", **one}) for one in entries)
+
+
+def _settled(agent: str, title_id: str, **more: Any) -> dict[str, Any]:
+    return entry("settled", agent, run=f"story of {title_id}", input={"title_id": title_id, **more})
+
+
+def _told(title_id: str, *, copies: int = 2) -> list[dict[str, Any]]:
+    """What the journal says of a title that has come to its end."""
+    renditions = [
+        _settled("media.transcode", title_id, rendition=f"r-{number}") for number in range(RENDITIONS)
+    ]
+    others = [_settled(agent, title_id) for agent in ("media.drm", "media.cdn", "media.index")]
+    return [*renditions, *others, _settled("media.shelf", title_id, locations=[{}] * copies)]
 
 
 def _shelve(settings: Any, title_id: str) -> None:
