@@ -1,10 +1,11 @@
 # One image for every process of the product: workers, the coordinator process, Flower. The command says which.
 #
-#   docker build --tag handoff-coordinator:local .
+#   docker build --tag handoff-coordinator:local .                        media transcodes with a stand-in
+#   docker build --tag handoff-coordinator:local --build-arg FFMPEG=yes .  or for real: about 450 MB more
 #   docker run --rm handoff-coordinator:local coordinator demo payments
 #
-# It runs as an unprivileged user and writes nothing outside /tmp and /run/coordinator, so its root file system may be
-# read-only. To bring your own agents, build on it: see docs/deploy.md.
+# It runs as an unprivileged user and writes nothing outside /tmp, /run/coordinator and, where it works for media, the
+# volumes under /srv/media, so its root file system may be read-only. To bring your own agents, build on it: see docs/deploy.md.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -27,9 +28,18 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="Coordinator" \
       org.opencontainers.image.description="Coordinates agents through versioned, validated, exactly-once handoffs over Celery and RabbitMQ." \
       org.opencontainers.image.licenses="Apache-2.0"
+ARG FFMPEG=no
+RUN case "$FFMPEG" in \
+      no) ;; \
+      yes) apt-get -qq update \
+        && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends ffmpeg >/dev/null \
+        && apt-get clean && rm -rf /var/lib/apt/lists/* ;; \
+      *) echo "FFMPEG is '$FFMPEG': nothing was built; say yes or no" >&2; exit 1 ;; \
+    esac
 RUN groupadd --gid 10001 coordinator \
  && useradd --uid 10001 --gid coordinator --no-create-home --home-dir /tmp --shell /usr/sbin/nologin coordinator \
- && install --directory --owner=coordinator --group=coordinator /run/coordinator /app
+ && install --directory --owner=coordinator --group=coordinator /run/coordinator /app \
+      /srv/media /srv/media/objects
 COPY --from=build /opt/coordinator /opt/coordinator
 ENV PATH=/opt/coordinator/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -24,20 +24,21 @@ demo-media: $(VENV)/.runtime ## run the media demo: a title for real with ffmpeg
 
 ##@ Run it with docker compose
 .PHONY: up demo-up status logs down
-up: $(BIN)/python ## start everything: servers, a worker for each agent, the coordinator process, Flower (COMPOSE_PROFILES=cluster)
+up: $(BIN)/python ## start servers, payments, the coordinator process, Flower (COMPOSE_PROFILES=media,rides,cluster: more)
 	@$(BIN)/python deploy/stack.py up
 
-demo-up: $(VENV)/.runtime ## run the payments demo on what `make up` started
-	@set -a && . ./.env && set +a && $(BIN)/coordinator demo payments
+SYSTEM := payments
+demo-up: $(VENV)/.runtime ## run a demo on what `make up` started (SYSTEM=payments|media|rides ARGS="--titles 20")
+	@$(BIN)/python deploy/stack.py demo $(SYSTEM) $(ARGS)
 
 status: $(BIN)/python ## each container, and what its health check says
 	@$(BIN)/python deploy/stack.py status
 
 logs: ## follow the logs (ARGS="fraud ledger" for some)
-	@docker compose logs --follow --tail 100 $(ARGS)
+	@COMPOSE_PROFILES='*' docker compose logs --follow --tail 100 $(ARGS)
 
 down: ## stop everything; what is stored stays for the next `make up` (ARGS="--volumes" deletes it)
-	@COMPOSE_PROFILES=cluster docker compose down --remove-orphans $(ARGS)
+	@COMPOSE_PROFILES='*' docker compose down --remove-orphans $(ARGS)
 
 ##@ Check it
 .PHONY: test test-unit test-integration test-smoke lint format

@@ -1,9 +1,10 @@
 """Starts the compose stack for a person, or shows it: secrets, free ports, one line where something is in the way.
 
-    python deploy/stack.py up        make .env where it is missing, build, start, wait until everything is healthy
-    python deploy/stack.py status    each container, and what its health check last said
+    python deploy/stack.py up             make .env where it is missing, build, start, wait until everything is healthy
+    python deploy/stack.py status         each container, and what its health check last said
+    python deploy/stack.py demo SYSTEM    the demo of a reference system, from this host, with the workers of the stack
 
-Needs Python alone. The rest is docker compose itself, with the same project and the same .env.
+Needs Python alone, but for the demo. The rest is docker compose itself, with the same project and the same .env.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import re
 import secrets
 import shutil
@@ -18,7 +20,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,13 @@ _ASSIGNMENT = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)=(.*)$")
 _OLDEST_COMPOSE = (2, 23)  # inline configs; optional dependencies came with 2.20
 _SECRET_BYTES = 24  # 32 characters
 _PROJECT = "coordinator"  # as docker-compose.yml says
+_FLEETS = {
+    "payments": ("fraud", "authorisation", "ledger", "notification"),
+    "media": ("ladder", "transcode", "assemble", "drm", "cdn", "index", "release", "shelf"),
+    "rides": ("matching", "pricing", "eta", "dispatcher", "stand-ins"),
+}
+"""The services of each reference system, as docker-compose.yml says. Payments has no profile."""
+_ONE_OFF = "upload"  # a service with a profile of its own, which `docker compose run` starts
 
 
 class Obstacle(Exception):
@@ -35,15 +44,7 @@ class Obstacle(Exception):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; an obstacle ends it with one line and status 1."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("command", choices=["up", "status"])
-    parser.add_argument(
-        "--env-file", type=Path, default=_ROOT / ".env", help="where secrets and ports are kept"
-    )
-    parser.add_argument("--project", help="the compose project; by default the file's own name")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     stack = Stack(options.env_file, options.project)
     try:
         check_engine()
@@ -53,12 +54,32 @@ def main(arguments: list[str] | None = None) -> int:
             if fill(_ROOT / ".env.example", options.env_file):
                 print(f"made secrets: {options.env_file.name} (keep it; git ignores it)")
             stack.up()
+        elif options.command == "demo":
+            return stack.demo(options.system, options.arguments)
         else:
             stack.show()
     except Obstacle as obstacle:
         print(f"stack: {obstacle}", file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--env-file", type=Path, default=_ROOT / ".env", help="where secrets and ports are kept"
+    )
+    common.add_argument("--project", help="the compose project; by default the file's own name")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", parents=[common], help="start everything, and wait until it is healthy")
+    commands.add_parser("status", parents=[common], help="show the containers")
+    demo = commands.add_parser("demo", parents=[common], help="run a demo with the workers of the stack")
+    demo.add_argument("system", choices=list(_FLEETS))
+    demo.add_argument("arguments", nargs=argparse.REMAINDER, help="as of coordinator demo SYSTEM")
+    return parser
 
 
 def fill(example: Path, target: Path) -> list[str]:
@@ -133,6 +154,7 @@ class Stack:
     def up(self) -> None:
         """Build and start, and return when everything is healthy. Raises :class:`Obstacle`."""
         values = _assignments(self._env_file.read_text("utf-8"))
+        self._check_profiles(_wanted_profiles(values))
         self._check_ports(values)
         began = time.monotonic()
         print("building the image (about a minute, once)", flush=True)
@@ -152,7 +174,46 @@ class Stack:
         print(
             f"Flower: http://127.0.0.1:{port}, user coordinator, password: FLOWER_PASSWORD in {self._env_file.name}"
         )
+        there = {row["service"] for row in self.rows()}
         print("a thousand payments: make demo-up")
+        for system in ("media", "rides"):
+            if there.issuperset(_FLEETS[system]):
+                print(f"{system}: make demo-up SYSTEM={system}")
+
+    def demo(self, system: str, arguments: Sequence[str]) -> int:
+        """Run the demo of ``system`` on this host, as a client of the stack, and give its exit status. Raises
+        :class:`Obstacle` where not all of its workers are there, or the film of media cannot be put into the store."""
+        if not self._env_file.exists():
+            raise Obstacle(
+                f"there is no {self._env_file.name}; nothing was started; make up makes it, and starts"
+            )
+        self._check_fleets(system)
+        running = [] if system == "payments" else ["--running"]
+        if system == "media":
+            running += ["--film", self._must("run", "--rm", "-T", "--no-deps", _ONE_OFF).strip()]
+        command = [sys.executable, "-m", "coordinator", "demo", system, *running, *arguments]
+        sourced = ["sh", "-c", 'set -a; . "$0"; set +a; exec "$@"', str(self._env_file.absolute())]
+        return subprocess.run([*sourced, *command], cwd=_ROOT, check=False).returncode
+
+    def _check_fleets(self, system: str) -> None:
+        healthy = {row["service"] for row in self.rows() if row["state"] == "healthy"}
+        missing = [name for name in (*_FLEETS[system], "coordinator") if name not in healthy]
+        if missing:
+            profile = "" if system == "payments" else f"COMPOSE_PROFILES={system} "
+            raise Obstacle(
+                f"{', '.join(missing)}: not there, or not healthy; nothing was started; {profile}make up,"
+                " or see make status"
+            )
+
+    def _check_profiles(self, wanted: str) -> None:
+        """Raise :class:`Obstacle` for a profile that there is not: docker compose would say nothing, and start nothing of it."""
+        known = self._must("config", "--profiles").split()
+        unknown = [name for name in wanted.replace(",", " ").split() if name not in {*known, "*"}]
+        if unknown:
+            raise Obstacle(
+                f"COMPOSE_PROFILES names {', '.join(unknown)}, which there is not; nothing was started;"
+                f" there are: {', '.join(sorted({*known} - {_ONE_OFF}))}"
+            )
 
     def _start(self) -> subprocess.CompletedProcess[str]:
         """``up --wait``, with a line for each container that has become healthy."""
@@ -187,7 +248,7 @@ class Stack:
 
     def rows(self) -> list[dict[str, Any]]:
         """Each container: ``service``, ``name``, ``state``, ``well`` (as it should be) and ``says`` (one line)."""
-        listed = self._must("ps", "--all", "--quiet").split()
+        listed = self._must("--profile", "*", "ps", "--all", "--quiet").split()
         if not listed:
             return []
         found = json.loads(_run("docker", "inspect", *listed).stdout or "[]")
@@ -215,7 +276,7 @@ class Stack:
                 )
 
     def _published(self) -> set[int]:
-        listed = self._must("ps", "--quiet").split()
+        listed = self._must("--profile", "*", "ps", "--quiet").split()
         found = json.loads(_run("docker", "inspect", *listed).stdout or "[]") if listed else []
         return {
             int(binding["HostPort"])
@@ -227,8 +288,14 @@ class Stack:
     def _must(self, *arguments: str) -> str:
         done = _run(*self._compose, *arguments)
         if done.returncode != 0:
-            raise Obstacle(f"docker compose {arguments[0]} failed; {_last_line(done.stderr)}")
+            raise Obstacle(f"docker compose {' '.join(arguments[:2])} failed; {_last_line(done.stderr)}")
         return done.stdout
+
+
+def _wanted_profiles(values: dict[str, str]) -> str:
+    """As docker compose takes them: from the environment, or else from the file."""
+    given = os.environ.get("COMPOSE_PROFILES")  # noqa: TID251 - docker compose's, and no setting of ours
+    return given if given is not None else values.get("COMPOSE_PROFILES", "").strip("'\"")
 
 
 def _row(container: dict[str, Any]) -> dict[str, Any]:

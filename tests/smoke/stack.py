@@ -74,6 +74,19 @@ class Stack:
         ]
         return run(command, self.environment, check=check)
 
+    def demo(self, system: str, *arguments: str) -> subprocess.Popen[str]:
+        """What `make demo-up SYSTEM=...` runs, for this project; it has just begun."""
+        command = [sys.executable, "deploy/stack.py", "demo", "--env-file", str(self.env_file)]
+        return subprocess.Popen(
+            [*command, "--project", self.project, system, *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     @property
     def environment(self) -> dict[str, str]:
         """This machine's, without what would speak to another stack."""
@@ -237,6 +250,25 @@ def payment_of(number: str) -> dict[str, Any]:
         "country": "DE",
         "submitted_at": "2026-01-05T08:00:40Z",
     }
+
+
+def check_confined(stack: Stack, service: str) -> None:
+    """A service's first container runs as an unprivileged user, on a read-only root file system, without capabilities, with
+    limits."""
+    container = stack.containers(service)[0]
+    found = stack.inspect(container)
+    host = found["HostConfig"]
+    assert (found["Config"]["User"], host["ReadonlyRootfs"], host["CapDrop"]) == (
+        "coordinator",
+        True,
+        ["ALL"],
+    )
+    assert host["Memory"] > 0
+    assert host["NanoCpus"] > 0
+    assert host["SecurityOpt"] == ["no-new-privileges:true"]
+    written = run(["docker", "exec", container, "sh", "-c", "id -u; touch /opt/x"], check=False)
+    assert written.stdout.strip() == "10001"
+    assert "Read-only file system" in written.stderr
 
 
 def check_completed(stack: Stack, client: Coordinator, runs: list[Run]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from config.topology import Topology
 from coordinator.client import Coordinator
 from tasks.payments.flow import payment
-from tests.smoke.stack import FLEETS, Stack, Traffic, check_completed, payment_of, run
+from tests.smoke.stack import FLEETS, Stack, Traffic, check_completed, check_confined, payment_of, run
 from tests.stack import ROOT
 from tests.waiting import wait_until
 
@@ -40,20 +40,7 @@ def test_every_container_says_that_it_is_at_work(stack: Stack) -> None:
 def test_the_processes_have_no_more_rights_than_they_need(stack: Stack) -> None:
     """Our containers run as an unprivileged user, on a read-only root file system, without capabilities, with limits."""
     for service in (*FLEETS, "coordinator", "beat", "flower"):
-        [container] = stack.containers(service)
-        found = stack.inspect(container)
-        host = found["HostConfig"]
-        assert (found["Config"]["User"], host["ReadonlyRootfs"], host["CapDrop"]) == (
-            "coordinator",
-            True,
-            ["ALL"],
-        )
-        assert host["Memory"] > 0
-        assert host["NanoCpus"] > 0
-        assert host["SecurityOpt"] == ["no-new-privileges:true"]
-        written = run(["docker", "exec", container, "sh", "-c", "id -u; touch /opt/x"], check=False)
-        assert written.stdout.strip() == "10001"
-        assert "Read-only file system" in written.stderr
+        check_confined(stack, service)
 
 
 def test_ports_are_published_on_loopback_only(stack: Stack) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from tasks.payments.flow import payment
-from tests.stack import ROOT
+import pytest
+
+from coordinator.loading import load_modules
+from tests.stack import ROOT, load
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text("utf-8")
 EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", (ROOT / ".env.example").read_text("utf-8"), re.MULTILINE))
@@ -72,10 +74,69 @@ def test_the_example_is_used() -> None:
     assert {name for name in EXAMPLE if not name.startswith("COORDINATOR_")} <= used
 
 
-def test_every_agent_has_a_service() -> None:
-    """Each agent of the payments flow has a service that runs a worker of it, and of it alone."""
-    commands = re.findall(r"command: \[coordinator, worker, ([^\]]+)\]", COMPOSE)
-    assert sorted(command.split(",")[0] for command in commands) == sorted(payment.agents())
+def _services() -> dict[str, str]:
+    """The text of each service."""
+    listed = COMPOSE.partition("\nservices:\n")[2].partition("\nnetworks:\n")[0]
+    parts = re.split(r"^  ([a-z][a-z0-9-]*):\n", listed, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _fleets(system: str) -> dict[str, list[str]]:
+    """The agents of each service that works for a reference system."""
+    commands = {
+        name: re.search(r"command: \[coordinator, worker, ([^\]]+)\]", text)
+        for name, text in _services().items()
+    }
+    words = {name: found[1].split(", ") for name, found in commands.items() if found}
+    agents = {name: [word for word in said if "." in word] for name, said in words.items()}
+    return {name: found for name, found in agents.items() if found[0].startswith(f"{system}.")}
+
+
+@pytest.mark.parametrize("system", ["payments", "media", "rides"])
+def test_every_agent_has_a_service(system: str) -> None:
+    """Each agent of a reference system has one service that runs a worker of it; all but those that stand in for others have
+    it for themselves."""
+    fleets = _fleets(system)
+    working = [agent for agents in fleets.values() for agent in agents]
+    assert sorted(working) == sorted(load_modules([f"tasks.{system}"]).agents)
+    assert [name for name, agents in fleets.items() if len(agents) > 1] == (
+        ["stand-ins"] if system == "rides" else []
+    )
+    assert tuple(fleets) == load()._FLEETS[system], "`make demo-up` looks whether they are there"
+
+
+def test_payments_has_no_profile() -> None:
+    """`make up` alone starts payments and nothing of the other systems, which are profiles."""
+    profiles = {name: re.findall(r"profiles: \[(\w+)\]", text) for name, text in _services().items()}
+    for system in ("media", "rides"):
+        assert {name for name, found in profiles.items() if found == [system]} == _fleets(system).keys()
+    assert {tuple(profiles[name]) for name in _fleets("payments")} == {()}
+    assert {name for name, found in profiles.items() if found == ["cluster"]} == {"rabbitmq-2", "rabbitmq-3"}
+
+
+def test_who_has_which_volume() -> None:
+    """What an agent of media keeps for itself, no other sees; the store is mounted where it is written or read, and to be read
+    only where it is only read."""
+    volumes = {
+        name: set(re.findall(r'"(media-[a-z]+):(/[^:"]+)((?::ro)?)"', text))
+        for name, text in _services().items()
+    }
+    store = "/srv/media/objects"
+    assert {name: found for name, found in volumes.items() if found} == {
+        "transcode": {("media-transcode", "/srv/media", ""), ("media-objects", store, "")},
+        "drm": {("media-drm", "/srv/media", ""), ("media-objects", store, "")},
+        "cdn": {("media-cdn", "/srv/media", ""), ("media-objects", store, ":ro")},
+        "index": {("media-index", "/srv/media", "")},
+        "shelf": {("media-shelf", "/srv/media", ""), ("media-objects", store, "")},
+        "upload": {("media-objects", store, "")},
+    }
+
+
+def test_the_coordinator_process_knows_every_system() -> None:
+    """The coordinator process, beat and Flower load the agents of all systems, whichever run."""
+    assert f"x-systems: &systems {','.join(f'tasks.{system}' for system in load()._FLEETS)}\n" in COMPOSE
+    for name in ("coordinator", "beat", "flower"):
+        assert "COORDINATOR_AGENTS: *systems" in _services()[name]
 
 
 def test_ports_are_for_this_host_only() -> None:

@@ -277,6 +277,117 @@ def test_compose_is_asked_about_this_project(
     assert command[:6] == ("docker", "compose", "--env-file", str(tmp_path / "other.env"), "-p", "other")
 
 
+# Profiles
+
+
+@pytest.mark.parametrize("wanted", ["", "media", "media,rides", " media , rides ", "*"])
+def test_profiles_that_there_are(
+    stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    """Profiles of the compose file are in nobody's way, however they are written."""
+    monkeypatch.setattr(stack, "_run", _profiles)
+    stack.Stack(tmp_path / ".env")._check_profiles(wanted)
+
+
+def test_a_profile_that_there_is_not(stack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile that is misspelt, which compose would pass over, is named with those that there are."""
+    monkeypatch.setattr(stack, "_run", _profiles)
+    with pytest.raises(stack.Obstacle) as caught:
+        stack.Stack(tmp_path / ".env")._check_profiles("medai,rides")
+    assert str(caught.value) == (
+        "COMPOSE_PROFILES names medai, which there is not; nothing was started; there are: cluster, media, rides"
+    )
+
+
+def test_nothing_is_started_with_a_profile_that_there_is_not(
+    stack: Any, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make up` looks at the profiles before it builds or starts anything."""
+    monkeypatch.setattr(stack, "check_engine", lambda: None)
+    monkeypatch.setattr(stack, "_run", _profiles)  # which refuses every other question
+    monkeypatch.setenv("COMPOSE_PROFILES", "medai")
+    target.write_text("A=b\n")
+    assert stack.main(["up", "--env-file", str(target)]) == 1
+    assert "stack: COMPOSE_PROFILES names medai" in capsys.readouterr().err
+
+
+def test_where_profiles_are_said(stack: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment says which profiles are wanted, even if none; else the file does."""
+    monkeypatch.delenv("COMPOSE_PROFILES", raising=False)
+    assert stack._wanted_profiles({}) == ""
+    assert stack._wanted_profiles({"COMPOSE_PROFILES": "'media'"}) == "media"
+    monkeypatch.setenv("COMPOSE_PROFILES", "")
+    assert stack._wanted_profiles({"COMPOSE_PROFILES": "media"}) == ""
+
+
+def _profiles(*command: str) -> subprocess.CompletedProcess[str]:
+    assert command[-2:] == ("config", "--profiles")
+    return subprocess.CompletedProcess(command, 0, "rides\nmedia\ncluster\nupload\n", "")
+
+
+# Demos
+
+
+def test_a_demo_without_its_fleets(
+    stack: Any, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A demo whose fleets are not all healthy is not begun, and one line says who is missing and what starts them."""
+    target.write_text("A=b\n")
+    there = [
+        _container(name, "running", Status="healthy", Log=_log("ready"))
+        for name in ("coordinator", "matching", "pricing", "dispatcher", "stand-ins")
+    ]
+    eta = _container("eta", "running", Status="unhealthy", Log=_log("held: no broker"))
+    monkeypatch.setattr(stack, "check_engine", lambda: None)
+    monkeypatch.setattr(stack.subprocess, "run", _must_not_run)
+    _answers(stack, monkeypatch, *there, eta)
+    assert stack.main(["demo", "--env-file", str(target), "rides", "--seconds", "3"]) == 1
+    assert capsys.readouterr().err == (
+        "stack: eta: not there, or not healthy; nothing was started; COMPOSE_PROFILES=rides make up, or see make status\n"
+    )
+
+
+def test_a_demo_without_secrets(
+    stack: Any, target: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where there is no .env, nothing was ever started, and that is said."""
+    monkeypatch.setattr(stack, "check_engine", lambda: None)
+    assert stack.main(["demo", "--env-file", str(target), "payments"]) == 1
+    assert "there is no .env; nothing was started; make up makes it" in capsys.readouterr().err
+
+
+def test_a_demo_is_a_client_of_the_stack(stack: Any, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo gets the variables of the .env, the film of media and what it is told, and its status is the program's."""
+    target.write_text("PASSWORD=p\nURL=amqp://me:${PASSWORD}@host\n")
+    there = [
+        _container(name, "running", Status="healthy", Log=_log("ready"))
+        for name in ("coordinator", *stack._FLEETS["media"])
+    ]
+    monkeypatch.setattr(stack, "check_engine", lambda: None)
+    _answers(stack, monkeypatch, *there)
+    known = stack._run
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        if "upload" in command:
+            return subprocess.CompletedProcess(command, 0, '{"source": "a b"}\n', "")
+        answer: subprocess.CompletedProcess[str] = known(*command)
+        return answer
+
+    monkeypatch.setattr(stack, "_run", run)
+    program = target.with_name("program")
+    program.write_text(f'#!/bin/sh\nprintf "%s|" "$URL" "$@" > {target}.said\nexit 3\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(stack.sys, "executable", str(program))
+    assert stack.main(["demo", "--env-file", str(target), "media", "--titles", "5", "--json"]) == 3
+    assert Path(f"{target}.said").read_text() == (
+        'amqp://me:p@host|-m|coordinator|demo|media|--running|--film|{"source": "a b"}|--titles|5|--json|'
+    )
+
+
+def _must_not_run(*_: Any, **__: Any) -> None:
+    raise AssertionError("nothing may be started")
+
+
 # The engine
 
 
