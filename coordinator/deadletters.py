@@ -219,7 +219,7 @@ class Desk:
         return replace(raw, headers=headers, body=body.encode("utf-8", "surrogatepass"))
 
     def letters(self, **filters: Any) -> list[Letter]:
-        """The letters that wait (``state=None``: all), filtered by ``flow``, ``run``, ``agent`` or ``kind``."""
+        """The letters that wait (``state=None``: all), filtered by ``flow``, ``run``, ``agent``, ``kind`` or ``contract``."""
         return [Letter(row, self) for row in self._journal.letters(**filters)]
 
     def letter(self, number: str) -> Letter:

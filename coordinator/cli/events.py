@@ -71,22 +71,22 @@ def unheard_events(contract: str, limit: int, as_json: bool) -> None:
     or forgotten."""
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing unheard events")
-        letters = _unheard(coordinator, contract)
-    counts = Counter(letter.contract for letter in letters)
-    listed = letters[:limit]
+        counts = coordinator.journal.unheard(contract)
+        listed = coordinator.dead_letters(state="unheard", contract=contract, limit=limit) if limit else []
+    total = sum(counts.values())
     if as_json:
-        print_json({"counts": dict(sorted(counts.items())), "events": [_shown(letter) for letter in listed]})
+        print_json({"counts": counts, "events": [_shown(letter) for letter in listed]})
         return
     out.print(
         table(
-            f"unheard: {len(letters)}",
+            f"unheard: {total}",
             ("event", "count"),
-            [(name, str(count)) for name, count in sorted(counts.items())],
+            [(name, str(count)) for name, count in counts.items()],
         )
     )
     if listed:
         rows = [(letter.id, letter.contract, letter.run, letter.first_failed_at) for letter in listed]
-        title = "the oldest" if len(listed) < len(letters) else "all of them"
+        title = "the oldest" if len(listed) < total else "all of them"
         out.print(table(title, ("event", "contract", "story", "since"), rows))
 
 
@@ -106,7 +106,7 @@ def replay_events(contract: str, everything: bool, yes: bool, as_json: bool) -> 
         raise click.UsageError("--json does not ask: say --yes too")
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "replaying unheard events")
-        letters = _unheard(coordinator, contract)
+        letters = coordinator.dead_letters(state="unheard", contract=contract)
         if letters and not yes:
             _agreed(coordinator, letters)
         done, refused = [], []
@@ -244,11 +244,6 @@ def _text(payload: str) -> str:
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise click.UsageError(f"{printable(payload[1:], 200)} cannot be read: {why}") from None
-
-
-def _unheard(coordinator: Coordinator, contract: str) -> list[Letter]:
-    letters = coordinator.dead_letters(state="unheard")
-    return [letter for letter in letters if not contract or letter.contract.partition("/")[0] == contract]
 
 
 def _agreed(coordinator: Coordinator, letters: list[Letter]) -> None:

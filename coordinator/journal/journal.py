@@ -190,9 +190,9 @@ class Journal:
 
     def letters(
         self, *, state: str | None = "waiting", flow: str = "", run: str = "", agent: str = "", kind: str = "",
-        limit: int = 10_000,
+        contract: str = "", limit: int = 10_000,
     ) -> list[LetterRow]:  # fmt: skip
-        """Letters, the oldest first; an empty filter lets everything pass."""
+        """Letters, the oldest first; an empty filter lets everything pass. ``contract`` is a name, of any version."""
         query = select(dead_letters).order_by(dead_letters.c.first_failed_at, dead_letters.c.id).limit(limit)
         for column, wanted in (
             ("state", state),
@@ -203,6 +203,8 @@ class Journal:
         ):
             if wanted:
                 query = query.where(dead_letters.c[column] == wanted)
+        if contract:
+            query = query.where(_is_of(contract))
         with self._begin() as connection:
             return [_letter(found) for found in connection.execute(query).mappings()]
 
@@ -363,8 +365,13 @@ def _unheard(contract: str, before: str) -> ColumnElement[bool]:
     letter = dead_letters.c
     chosen = letter.state == "unheard"
     if contract:
-        chosen &= letter.contract.startswith(f"{contract}/", autoescape=True)
+        chosen &= _is_of(contract)
     return chosen & (letter.last_failed_at < before) if before else chosen
+
+
+def _is_of(contract: str) -> ColumnElement[bool]:
+    """Exactly: LIKE does not tell capitals apart everywhere."""
+    return func.substr(dead_letters.c.contract, 1, len(contract) + 1) == f"{contract}/"
 
 
 def _values(row: LetterRow) -> dict[str, Any]:

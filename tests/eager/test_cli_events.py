@@ -242,7 +242,14 @@ def test_unheard_events_are_counted_and_listed(live_coordinator: Coordinator, co
     out = command(live_coordinator, "events", "unheard")[1]
     assert "unheard: 3" in out
     assert "all of them" in out
-    assert command.json(live_coordinator, "events", "unheard", "--contract", "word.other")["counts"] == {}
+    assert command.json(live_coordinator, "events", "unheard", "--contract", "word.other") == {
+        "counts": {},
+        "events": [],
+    }
+    assert command.json(live_coordinator, "events", "unheard", "--limit", "0") == {
+        "counts": {"word.shouted/1": 3},
+        "events": [],
+    }
     assert [
         event.unheard for event in atlas(live_coordinator).events if event.contract == "word.shouted"
     ] == [3]
@@ -284,7 +291,7 @@ def test_unheard_events_are_forgotten(
     monkeypatch.setattr("click.termui.visible_prompt_func", lambda _: "n")
     status, out, _ = command(live_coordinator, "events", "forget", "--all")
     assert (status, "word.shouted/1" in out) == (130, True)
-    for others in (("word.shout",), ("word_shouted",), ("word.shouted", "--days", "1")):
+    for others in (("word.shout",), ("word_shouted",), ("word.SHOUTED",), ("word.shouted", "--days", "1")):
         assert command.json(live_coordinator, "events", "forget", *others, "--yes") == {"forgotten": 0}
     assert len(live_coordinator.dead_letters(state="unheard")) == 2
     status, out, _ = command(live_coordinator, "events", "forget", "word.shouted", "--yes")
