@@ -488,7 +488,7 @@ class Run:
         entry = Entry(kind, self.id, flow, now(), by=by)
         status, undo = engine.runs.cancel(self.id, entry.fields(), compensate=compensate)
         if status in {"cancelled", "compensating"}:
-            self._coordinator.journal.mark_run(self.id, "cancelled")
+            self._coordinator.journal.cancel_run(self.id)
         if undo:
             self._send(Passing(engine.store, engine.negotiator).undone(Place(self.id, flow, ""), undo))
         self._look_again()

@@ -248,7 +248,7 @@ class Desk:
         )
         status = self._engine.runs.unpark(place, entry.fields())
         if status == "cancelled" or (status == "compensating" and not row.step.endswith(".undo")):
-            self._journal.mark_run(row.run, "cancelled")
+            self._journal.cancel_run(row.run)
             raise RunCancelled(
                 f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
             )

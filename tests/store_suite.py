@@ -804,6 +804,30 @@ class TestOutstanding:
         runs(store).unpark(FIRST, entry("replayed"))
         assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
 
+    def test_parked_in_a_spent_budget(self, store: Store) -> None:
+        """A step that is parked counts until something has taken its place; one that fails after that counts no more."""
+        spent = Advance((Join("3", (), "one", one=True),), ends=False)
+        for name, early in (("run-1", True), ("run-2", False)):
+            place = Place(name, FIRST.flow, "3.b.1")
+            runs(store).start(place, key="", content="c", first="[]", sends=(("3.b.1", *self.SENT[0][1:]),))
+            if early:
+                assert store.park(place, {"kind": "error", "budgets": "3"}, None) == "parked"
+            assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
+            store.follow(place, record=ONE, onward=spent)
+            if not early:
+                assert store.park(place, {"kind": "error", "budgets": "3"}, None) == "settled"
+            assert outstanding(store).counts() == {}
+
+    def test_failed_after_the_end(self, store: Store) -> None:
+        """A step that fails when its run has ended counts no more."""
+        late = Place(FIRST.run, FIRST.flow, "2")
+        runs(store).start(FIRST, key="", content="c", first="[]", sends=(*self.SENT, ("2", *self.SENT[0][1:])))
+        settle(store, claim(store).fence, ends=True)
+        store.follow(FIRST, record=ONE, onward=Advance(ends=True))
+        assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
+        assert store.park(late, {"kind": "error"}, None) == "completed"
+        assert outstanding(store).counts() == {}
+
     def test_again(self, store: Store) -> None:
         """What is sent once more counts once, and not at all once it is settled."""
         settle(store, claim(store).fence)

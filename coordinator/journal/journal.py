@@ -264,11 +264,14 @@ class Journal:
         with self._begin() as connection:
             return edits.listed(connection, letter)
 
-    def mark_run(self, run: str, state: str) -> None:
-        """Put the waiting letters of a run into another state."""
-        waiting = (dead_letters.c.run == run) & (dead_letters.c.state == "waiting")
+    def cancel_run(self, run: str) -> None:
+        """The waiting letters of a cancelled run wait no more; but for those of what undoes it, and of what hears an event of
+        a flow: both go on."""
+        step, flow = dead_letters.c.step, dead_letters.c.flow
+        goes_on = step.like("%.undo") | (step.like("%@%") & ~flow.like("on:%"))
+        ended = (dead_letters.c.run == run) & (dead_letters.c.state == "waiting") & ~goes_on
         with self._begin() as connection:
-            connection.execute(update(dead_letters).where(waiting).values(state=state))
+            connection.execute(update(dead_letters).where(ended).values(state="cancelled"))
 
     def act(self, action: str, *, who: str, run: str = "", letter: str = "", note: str = "") -> None:
         """Record what an operator did."""

@@ -209,10 +209,11 @@ class Store:
 
     def park(self, place: Place, reason: dict[str, Any], entry: Entry | None) -> str:
         """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``."""
+        shard = self.keys.shard(place.run)
         [status] = self._do(
             Call(
                 "park",
-                [self.keys.run(place.run), self.keys.history(self.keys.shard(place.run))],
+                [self.keys.run(place.run), self.keys.history(shard), self.keys.outstanding(shard)],
                 [
                     place.step,
                     as_json(reason),
@@ -221,6 +222,7 @@ class Store:
                     clock.now(),
                     self._run_ttl,
                     self._run_ttl,
+                    place.run,
                     *reason.get("budgets", "").split(),
                 ],
             )

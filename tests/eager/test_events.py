@@ -229,6 +229,26 @@ def test_what_hears_a_flow_does_not_hold_it(anywhere: Coordinator, news: Newsroo
     wait_until(lambda: news.effects == news.expected("s"))
 
 
+def test_what_hears_a_cancelled_flow(anywhere: Coordinator, news: Newsroom) -> None:
+    """The letter of who failed to hear an event still waits when the run that emitted it is cancelled, and is replayed then."""
+    news.broken.add("desk s")
+
+    @agent(f"news{news.number}.file")
+    def file(filed: Filed) -> Filed:
+        return filed
+
+    flow = Flow(f"news{news.number}.flow", file >> emit() >> wait_for("go", Filed) >> file)
+    run = anywhere.start(flow, Filed(story="s"))
+    wait_until(run.letters)
+    assert run.cancel() == "cancelled"
+    [letter] = run.letters()
+    news.broken.clear()
+    letter.replay()
+    wait_until(lambda: news.effects == news.expected("s"))
+    assert run.status() == "cancelled"
+    assert run.letters() == []
+
+
 def test_undeclared_events_are_refused(anywhere: Coordinator) -> None:
     """An agent that emits what it does not declare fails, and nothing is emitted."""
 

@@ -794,6 +794,21 @@ class TestCompensation:
         assert run.wait(timeout=20) == "cancelled"
         assert (len(undone), undone[-1]) == (4, "charge")
 
+    def test_an_older_letter_is_replayed(self, running: Coordinator) -> None:
+        """Who replays a letter of a run that is being undone is refused, and the letter of what cannot be undone still waits."""
+        broken = {"ship", "unbook"}
+        run = running.start(self.shop([], broken), order())
+        assert run.wait(timeout=20) == "parked"
+        [older] = wait_until(run.letters, description="there is a letter")
+        run.give_up()
+        [undoing] = wait_until(run.letters, description="undoing is parked")
+        with pytest.raises(RunCancelled):
+            older.replay()
+        assert [letter.step for letter in run.letters()] == [undoing.step] == ["5.undo"]
+        broken.clear()
+        undoing.replay()
+        assert run.wait(timeout=20) == "cancelled"
+
     def test_still_running(self, live_coordinator: Coordinator) -> None:
         """A step that runs while its run is cancelled is undone as well, once it has its outcome."""
         undone: list[str] = []

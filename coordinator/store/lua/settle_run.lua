@@ -100,6 +100,7 @@ local function first(join)
         if start == step or start == instead then
           redis.call('HDEL', run, field)
           redis.call('HINCRBY', run, 'parked', -1)
+          if redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. string.sub(field, 3)) == 1 then redis.call('HINCRBY', run, 'open', -1) end
         end
       end
     end
