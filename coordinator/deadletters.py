@@ -121,15 +121,17 @@ class Desk:
     def receive(self, raw: RawLetter) -> LetterRow:
         """Keep a letter, and mark its run as parked. Returns when it is committed; receiving it again changes nothing."""
         raw = self._addressed(raw)
-        failure = self._recorded(raw) or self._diagnosed(raw)
+        recorded = self._recorded(raw)
+        failure = recorded or self._diagnosed(raw)
         row = self._edited(self._row(raw, failure))
         self._journal.add_letter(row)  # first: whatever settles its step from now on finds it
         if row.run and row.step:
             place = Place(row.run, row.flow, row.step)
-            status = self._engine.store.park(place, failure.fields(), parked_entry(place, failure, raw.event))
+            entry = parked_entry(place, failure, raw.event)
+            status = self._engine.store.park(place, failure.fields(), entry, marked=recorded is not None)
             if status == "settled":
                 self._pass_on(row)
-            if status != "parked":
+            if status not in {"parked", "gone"}:
                 row = replace(
                     row, state="cancelled" if status in {"cancelled", "compensating"} else "settled"
                 )

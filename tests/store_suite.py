@@ -655,6 +655,20 @@ class TestPark:
         assert (record.status, record.parked) == ("running", {})
         assert told(store) == ["parked", "replayed"]
 
+    def test_on_its_way_meanwhile(self, store: Store) -> None:
+        """What was marked before and is on its way again, or failed otherwise since, is not marked once more."""
+        claim(store)
+        assert store.park(FIRST, self.REASON, entry("parked")) == "parked"
+        assert store.park(FIRST, self.REASON, entry("parked"), marked=True) == "parked"
+        runs(store).unpark(FIRST, entry("replayed"))
+        assert store.park(FIRST, self.REASON, entry("parked"), marked=True) == "gone"
+        assert runs(store).get(FIRST.run).status == "running"  # type: ignore[union-attr]
+        newer = {**self.REASON, "text": "no again"}
+        assert store.park(FIRST, newer, entry("parked")) == "parked"
+        assert store.park(FIRST, self.REASON, entry("parked"), marked=True) == "gone"
+        assert runs(store).get(FIRST.run).parked == {"1": newer}  # type: ignore[union-attr]
+        assert told(store) == ["parked", "replayed", "parked"]
+
     def test_told_once(self, store: Store) -> None:
         """Marking the same failure twice tells it once."""
         for _ in range(2):

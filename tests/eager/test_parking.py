@@ -12,6 +12,7 @@ from coordinator import Coordinator
 from coordinator.client import Run
 from coordinator.deadletters import Letter, RawLetter
 from coordinator.errors import RunParked, UnknownLetter
+from coordinator.journal.journal import LetterRow
 from coordinator.message import Message
 from tests.eager.shop import Shop, thing
 from tests.waiting import wait_until
@@ -195,6 +196,25 @@ def test_an_old_copy_is_parked_after_the_replay(
     wait_until(lambda: not run.letters(), description="the letter waits no more")
     again = live_coordinator.desk.letter(letter.id)
     assert (again.state, again.times) == ("settled", 2)
+    assert shop.effects == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_letter_is_replayed_at_once(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step whose letter is replayed in the moment that it is there is parked once, and is on its way then."""
+    shop, journal = Shop(), coordinator.journal
+    shop.broken = {"b"}
+    add = journal.add_letter
+
+    def add_and_replay(row: LetterRow) -> None:
+        monkeypatch.setattr(journal, "add_letter", add)
+        add(row)
+        shop.broken.clear()
+        coordinator.desk.letter(row.id).replay()
+
+    monkeypatch.setattr(journal, "add_letter", add_and_replay)
+    run = coordinator.start(shop.flows["chain"], thing())
+    assert run.status() == "completed"
+    assert [entry["kind"] for entry in run.history()].count("parked") == 1
     assert shop.effects == {"a": 1, "b": 1, "c": 1}
 
 
