@@ -10,21 +10,19 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from coordinator import Flow, choice, delay, each, go_on, parallel, repeat, when
+from coordinator import Flow, Retry, Transient, choice, delay, each, emit, go_on, parallel, repeat, when
 from coordinator import field as of
 from coordinator.agent import Agent
 from coordinator.condition import Condition
 from coordinator.fallback import Budget, Constant, budget, cached, constant
-from coordinator.step import (
-    Compensate,
-    Step,
-    compensate,
-    positions,
-)
+from coordinator.step import Compensate, Retrying, Step, compensate, positions, retrying
 from coordinator.waiting import WaitFor, wait_for
 from tests.flows.interpreter import SHORT
-from tests.flows.scenario import Operation, Scenario, nested
+from tests.flows.memory import hearing, is_fact
+from tests.flows.scenario import MOST_ROUNDS, Operation, Scenario, nested
 from tests.flows.universe import (
+    EARS,
+    FAULTS,
     GATHERS,
     ITEMS,
     JOINS,
@@ -34,13 +32,37 @@ from tests.flows.universe import (
     WORKS,
     Behaviour,
     Item,
+    Jammed,
     Work,
 )
 
 
+def _ms(*numbers: int) -> st.SearchStrategy[timedelta]:
+    return st.sampled_from([timedelta(milliseconds=number) for number in numbers])
+
+
+_policies = st.builds(
+    Retry,
+    attempts=st.integers(1, 4),
+    backoff=_ms(1, 2, 3),
+    factor=st.sampled_from([1.0, 2.0]),
+    longest=_ms(8, 3),
+    jitter=st.just(0.0),
+    never=st.sampled_from([(), (), ("Busy",), (Jammed,), ("Jammed", "ValueError")]),
+    only=st.sampled_from([(Exception,), (Exception,), (Transient,), ("Busy", "ValueError")]),
+)
+
+
 def _or_undone(agents: list[Agent], by: list[Agent]) -> st.SearchStrategy[Step]:
-    undone: st.SearchStrategy[Step] = st.builds(compensate, st.sampled_from(agents), by=st.sampled_from(by))
-    return st.one_of(st.sampled_from(agents), st.sampled_from(agents), undone)
+    """An agent, or one with a policy, or with one who undoes what it did; or all of that."""
+    plain: st.SearchStrategy[Step] = st.sampled_from(agents)
+    undoing: st.SearchStrategy[Step] = st.sampled_from(by)
+    undone = st.builds(compensate, plain, by=undoing)
+    retried = st.builds(retrying, st.one_of(plain, plain, undone), _policies)
+    both = st.builds(
+        compensate, st.builds(retrying, plain, _policies), by=st.builds(retrying, undoing, _policies)
+    )
+    return st.one_of(plain, plain, plain, undone, undone, retried, both)
 
 
 _agents = _or_undone(WORKS, WORKS)
@@ -119,11 +141,12 @@ def works(depth: int) -> st.SearchStrategy[Step]:
     inner = works(depth - 1)
     return st.one_of(
         _agents,
+        _emits,
         st.lists(inner, min_size=2, max_size=3).map(_chained),
         st.tuples(_branches(depth), _joined(depth)).map(_chained),
         st.tuples(_lists(depth), _gathered(depth)).map(_chained),
         _choices(depth),
-        st.builds(repeat, inner, until=_conditions(), at_most=st.integers(1, 3)),
+        st.builds(repeat, inner, until=_conditions(), at_most=st.integers(1, MOST_ROUNDS)),
         inner.map(lambda step: Flow("flows.inner", step, input=Work)),
         st.tuples(_delays, inner).map(_chained),
         _budgets(depth, inner, inner, _nothing),
@@ -139,6 +162,7 @@ def endings(depth: int) -> st.SearchStrategy[Step]:
     return st.one_of(works(depth), open_ends, st.tuples(works(depth - 1), open_ends).map(_chained))
 
 
+_emits = st.builds(emit)
 _delays = st.integers(1, 20).map(lambda number: delay(timedelta(milliseconds=number)))
 
 
@@ -186,7 +210,7 @@ def _gathered(depth: int) -> st.SearchStrategy[Step]:
 @st.composite
 def _lists(draw: st.DrawFn, depth: int) -> Step:
     """Each of the items of a work, as an item or as a work."""
-    one = st.one_of(_items, _items, _budgets(-1, _items, _items, _no_item))
+    one = st.one_of(_items, _items, _budgets(-1, _items, _items, _no_item), _emits)
     body = draw(st.lists(one, max_size=2))
     chained: list[Step] = [*body]
     shut = draw(st.booleans())
@@ -214,12 +238,13 @@ def _chained(steps: Any) -> Step:
 
 
 _halves = st.sampled_from([None, None, 0, 1])
+_faults = st.sampled_from(sorted(FAULTS))
 _good = st.one_of(
     st.just(Behaviour()),
     st.just(Behaviour("slow")),
-    st.builds(Behaviour, st.just("flaky"), st.integers(1, 2), _halves),
+    st.builds(Behaviour, st.just("flaky"), st.integers(1, 2), _halves, _faults),
 )
-_bad = st.builds(Behaviour, st.sampled_from(["broken", "exhausted"]), st.just(0), _halves)
+_bad = st.builds(Behaviour, st.sampled_from(["broken", "exhausted"]), st.just(0), _halves, _faults)
 _held = st.builds(Behaviour, st.just("held"), st.just(0), _halves)
 _given_items = st.lists(
     st.fixed_dictionaries({"id": st.sampled_from("abc"), "n": st.integers(0, 9)}), max_size=4
@@ -227,14 +252,17 @@ _given_items = st.lists(
 _given = st.fixed_dictionaries(
     {"n": st.integers(0, 9), "note": st.sampled_from([None, "", "noted"]), "items": _given_items}
 )
-_simple = st.sampled_from(["skip", "signal", "release", "pause", "resume"]).map(Operation)
+_simple = st.sampled_from(["skip", "edit", "edit-key", "signal", "release", "pause", "resume"]).map(Operation)
+_edits = st.sampled_from(["edit", "edit-key"]).map(Operation)
+_mending = st.sampled_from(["skip", "edit", "edit-key"]).map(Operation)
 _ending = st.sampled_from(["cancel", "compensate", "compensate", "give-up"]).map(Operation)
 _amid = st.sampled_from(["signals", "signals", "pause", "cancel", "compensate"]).map(Operation)
+_early = st.sampled_from(["nothing", "signals", "pause", "cancel", "compensate", "give-up"]).map(Operation)
 
 
 def _holdable(place: str) -> bool:
     """Held agents keep a thread each: so none that run in a list of lists."""
-    return not place.endswith(".undo") and place.count("i*") < 2
+    return not place.endswith(".undo") and place.count("i*") < 2 and not is_fact(place)
 
 
 @st.composite
@@ -242,9 +270,10 @@ def _behaviours(draw: st.DrawFn, places: list[str]) -> dict[str, Behaviour]:
     """Few agents fail, most of those that something stands in for."""
     watched = [place for place in places if ".b." in place]
     undoing = [place for place in places if place.endswith(".undo")]
+    heard = [place for place in places if is_fact(place)]
     broken: set[str] = set()
-    for some in filter(None, (places, watched, undoing)):
-        some_places = st.sets(st.sampled_from(some), max_size=2)
+    for some in filter(None, (places, watched, undoing, heard)):
+        some_places = st.sets(st.sampled_from(some), min_size=int(some is heard), max_size=2)
         broken |= draw(st.one_of(some_places, st.just(set[str]())))
     holdable = [place for place in watched or places if _holdable(place)]
     held = draw(st.sets(st.sampled_from(holdable), max_size=1)) if holdable else set()
@@ -253,30 +282,48 @@ def _behaviours(draw: st.DrawFn, places: list[str]) -> dict[str, Behaviour]:
 
 
 @st.composite
-def _operations(draw: st.DrawFn, failing: list[str]) -> tuple[Operation, ...]:
+def _operations(draw: st.DrawFn, failing: list[str], *, editing: bool) -> tuple[Operation, ...]:
+    """What is done to a run; ``editing``: there is something to edit at first."""
     mend = st.frozensets(st.sampled_from(failing)) if failing else st.just(frozenset[str]())
-    some = st.one_of(_simple, _simple, st.builds(Operation, st.just("mend"), mend))
-    ending = draw(st.one_of(st.none(), _ending))
-    return (*draw(st.lists(some, max_size=3)), *([ending] if ending else []))
+    mends = st.builds(Operation, st.just("mend"), mend)
+    some = st.one_of(_simple, _simple, mends)
+    ending = draw(
+        st.one_of(st.none(), _ending.map(lambda one: [one]), st.tuples(_ending, st.one_of(_mending, mends)))
+    )
+    first = [draw(_edits)] if editing else []
+    return (*first, *draw(st.lists(some, max_size=3)), *(ending or ()))
 
 
 @st.composite
 def scenarios(draw: st.DrawFn, depth: int = 3) -> Scenario:
     """Flows with all that belongs to a run of them."""
     led = draw(st.lists(st.one_of(_agents, works(depth - 1)), max_size=2))
+    if draw(st.sampled_from([False, False, True])):
+        led.insert(draw(st.integers(0, len(led))), emit())
     warm = draw(st.sampled_from([False, False, False, True]))
     if warm:  # what was kept is found where the input is the same: at the start
         led = [draw(_budgets(depth, works(1), _agents, _nothing, warm=True)), *led]
     asked = [wait_for("w", Work)] if draw(st.sampled_from([False, False, True])) else []
     step = _chained([*led, draw(endings(depth)), *asked])
-    places = [place.path for place in Flow("flows.drawn", step, input=Work).places()]
+    flow = Flow("flows.drawn", step, input=Work)
+    places = [place.path for place in flow.places()]
+    places += [
+        hearing(path, ear.name) for path, event in flow.events.items() for ear in EARS if ear.accepts is event
+    ]
     behaviours = draw(_behaviours(places))
     if warm:
         for first in [place for place in places if place.startswith("1.b.")][:1]:
             behaviours[first] = draw(_bad)
-    tops = [path for path, part in positions(step) if isinstance(part, (Agent, Compensate))]
+    tops = [path for path, part in positions(step) if isinstance(part, (Agent, Compensate, Retrying))]
     amid = draw(st.one_of(st.none(), st.tuples(st.sampled_from(tops), _amid))) if tops else None
+    editing = draw(st.sampled_from(["", "", "parked", "held"])) if tops else ""
+    if editing == "parked":
+        behaviours[draw(st.sampled_from(tops))] = draw(_bad)
+    elif editing == "held":
+        amid = (draw(st.sampled_from(tops)), Operation("pause"))
     if amid:
         behaviours[amid[0]] = Behaviour()
     failing = sorted(place for place, found in behaviours.items() if found.fails)
-    return Scenario(step, draw(_given), behaviours, draw(_operations(failing)), amid, warm)
+    later = draw(st.one_of(st.none(), st.none(), st.none(), st.none(), _early))
+    operations = draw(_operations(failing, editing=bool(editing)))
+    return Scenario(step, draw(_given), behaviours, operations, amid, warm, later)

@@ -4,6 +4,8 @@ It remembers what has happened in a run, by path. :meth:`Interpreter.rest` walks
 until nothing further happens; the operations in between change what is remembered. Everything that can run has run then:
 an item of an :func:`~coordinator.step.each` with a limit begins when the item ``limit`` places before it is done.
 
+Events. What is emitted is heard, whatever becomes of the run, and the run does not wait for those who hear it.
+
 Time. Budgets and timeouts of at most ``SHORT`` are spent while somebody waits, longer ones never are. Without a clock each
 is spent when nothing else can be done, the shorter one first: so while a short one has not been, none within it is.
 """
@@ -12,27 +14,41 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
 
 from coordinator.agent import Agent
 from coordinator.fallback import Budget, Cached, Constant, Fallback
 from coordinator.flow import Flow
-from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, positions
+from coordinator.retry import Retry
+from coordinator.step import (
+    Choice,
+    Compensate,
+    Delay,
+    Each,
+    Emit,
+    Parallel,
+    Repeat,
+    Retrying,
+    Step,
+    positions,
+)
 from coordinator.waiting import WaitFor
-from tests.flows.memory import Done, Json, Memory, plain, static
+from tests.flows.memory import Done, Json, Memory, hearing, is_fact, plain, static
 
-Work = Callable[[Agent, str, Json], Json]
-"""What an agent makes of an input at the step of that path. Raises :class:`Broken`, or :class:`AtWork`."""
+Work = Callable[[Agent, str, Json, int], Json]
+"""What an agent makes of an input at the step of that path, at the attempt of that number (from 1). Raises what the agent
+raises, or :class:`AtWork`."""
 SHORT = timedelta(milliseconds=150)
-
-
-class Broken(Exception):
-    """The agent fails at this step, however often it is tried."""
 
 
 class AtWork(Exception):
     """The agent has begun, and does not come back before somebody lets it."""
+
+
+class _Failed(Exception):
+    """The agent has failed at this step, and is not tried again."""
 
 
 class _Stuck(Exception):
@@ -54,14 +70,26 @@ class Seen(Protocol):
 
 class Interpreter:
     """One run of ``flow``, started with ``given``, where its agents do ``work``. ``kept`` are the outcomes that earlier runs
-    of it have left for those who fall back to them."""
+    of it have left for those who fall back to them, ``ears`` the agents that hear events. ``later``: its
+    time has not come."""
 
     def __init__(
-        self, flow: Flow, given: Json, work: Work, seen: Seen, *, clock: bool, kept: set[tuple[str, str]]
+        self,
+        flow: Flow,
+        given: Json,
+        work: Work,
+        seen: Seen,
+        *,
+        clock: bool,
+        kept: set[tuple[str, str]],
+        ears: Sequence[Agent] = (),
+        later: bool = False,
     ) -> None:
         self.flow, self.given, self.work, self.seen, self.clock = flow, given, work, seen, clock
-        self.memory = Memory(kept=set(kept))
-        self.undo: dict[str, Agent] = {}
+        self.ears = ears
+        self.memory = Memory(kept=set(kept), scheduled=later)
+        self.undo: dict[str, Step] = {}
+        self.policies: dict[str, Retry] = {}
         self._certain = dict(kept)
         self._dead = False  # nothing further begins here: what has begun comes too late
         self._frozen = False  # a shorter budget around this is not spent yet
@@ -70,12 +98,21 @@ class Interpreter:
 
     # Operations
 
+    def begin(self) -> None:
+        """Its time has come."""
+        self.memory.scheduled = False
+
     def replay(self, path: str) -> None:
         self.memory.parked.pop(path, None)
 
     def skip(self, path: str, made: Json) -> None:
         agent, _ = self.memory.parked.pop(path)
         self.memory.settled[path] = Done(agent, "", made, "skipped")
+
+    def edit(self, path: str, value: Json) -> None:
+        """A step that is parked, or held with its run, does its work with this input from now on."""
+        self.memory.parked.pop(path, None)
+        self.memory.edits.setdefault(path, []).append(value)
 
     def signal(self, name: str, payload: Json) -> None:
         """The first one that waits for it takes it; where nobody does, it is kept for who will."""
@@ -96,7 +133,7 @@ class Interpreter:
         memory = self.memory
         memory.cancelled, memory.compensated, memory.paused = True, compensate, False
         self._dead = True
-        memory.parked.clear()
+        memory.parked = {path: one for path, one in memory.parked.items() if is_fact(path)}
         memory.waits.clear()
         if compensate:
             done = [path for path in self.undo if path in memory.settled and path in order]
@@ -105,15 +142,20 @@ class Interpreter:
     def rest(self) -> Memory:
         """Let everything happen that can, and say what has."""
         before = -1
+        if self.memory.scheduled:
+            return self.memory
         while before != (before := self.memory.size):
             try:
                 self._dead, self._frozen = self.memory.cancelled, False
+                self.memory.held.clear()
                 made = self.sequence(self.flow.step, "", self.given)
                 if not self.memory.cancelled:
                     self.memory.result = made
             except _Stuck:
                 pass
             self._dead = False
+            for path, event in self.memory.emitted.items():
+                self._hear(path, event)
             for chain in self.memory.undoing:
                 self._undo(chain)
         return self.memory
@@ -121,9 +163,17 @@ class Interpreter:
     def _undo(self, chain: list[str]) -> None:
         try:
             for path in chain:
-                self.agent(self.undo[path], f"{path}.undo", self.memory.settled[path].made)
+                self.part(self.undo[path], f"{path}.undo", self.memory.settled[path].made)
         except _Stuck:
             pass
+
+    def _hear(self, path: str, event: Json) -> None:
+        contract = self.flow.events[static(path)]
+        read = contract.from_data(event).to_data()
+        for ear in self.ears:
+            if any(one.contract is contract and one.wants(read) for one in ear.subscriptions):
+                with suppress(_Stuck):
+                    self.agent(ear, hearing(path, ear.name), event)
 
     # Steps
 
@@ -136,9 +186,12 @@ class Interpreter:
         match part:
             case Agent():
                 return self.agent(part, path, value)
-            case Compensate(step=Agent() as agent, by=Agent() as undo):
+            case Compensate(step=inner, by=undo):
                 self.undo[path] = undo
-                return self.agent(agent, path, value)
+                return self.part(inner, path, value)
+            case Retrying(step=inner, policy=policy):
+                self.policies[path] = policy
+                return self.part(inner, path, value)
             case Flow():
                 return self.sequence(part.step, f"{path}.", value)
             case Delay():
@@ -147,32 +200,61 @@ class Interpreter:
         return means(part, path, value)
 
     def agent(self, agent: Agent, path: str, value: Json) -> Json:
-        memory, begun = self.memory, path in self.memory.hand
+        memory = self.memory
+        begun = path in memory.hand or is_fact(path)
         if path in memory.settled:
             self._last, self._good = path, True
             return memory.settled[path].made
-        if path in memory.parked or path in memory.effects or ((self._dead or memory.paused) and not begun):
+        if path in memory.parked or path in memory.effects or (self._dead and not begun):
             raise _Stuck
-        read = agent.accepts.from_data(value)
+        if memory.paused and not begun:
+            memory.held.add(path)
+            raise _Stuck
+        read = agent.accepts.from_data(memory.edits.get(path, [value])[-1])
         try:
-            made = self.work(agent, path, read.to_data())
+            made, attempt = self._attempts(agent, path, read.to_data())
         except AtWork:
             memory.hand.add(path)
             raise _Stuck from None
-        except Broken:
+        except _Failed:
             memory.failed.add(path)
             memory.parked[path] = (agent.name, str(agent.accepts.ref()))
             raise _Stuck from None
         memory.hand.discard(path)
         memory.effects[path] = (agent.name, agent.idempotency_key(read, ""))
-        if memory.result is not None:  # the run has ended meanwhile
+        if memory.result is not None and not is_fact(path):  # the run has ended meanwhile
             memory.late.add(path)
             raise _Stuck
+        memory.attempts.setdefault(path, []).append(f"{attempt}: settled")
         memory.settled[path] = Done(agent.name, plain(read.to_data()), made)
         if memory.compensated and path in self.undo:  # it was still at work
             memory.undoing.append([path])
         self._last, self._good = path, True
         return made
+
+    def _attempts(self, agent: Agent, path: str, data: Json) -> tuple[Json, int]:
+        """Try until something comes of it: what, and at which attempt."""
+        policy, attempt = self.policies.get(path, agent.retry), 0
+        while True:
+            attempt += 1
+            try:
+                return self.work(agent, path, data, attempt), attempt
+            except AtWork:
+                raise
+            except Exception as fault:  # noqa: BLE001 - whatever an agent raises
+                wait = _wait(policy, attempt, fault)
+                came = "parked" if wait is None else f"again in {round(wait.total_seconds() * 1000)} ms"
+                self.memory.attempts.setdefault(path, []).append(f"{attempt}: {came}")
+                if wait is None:
+                    raise _Failed from None
+
+    def emit(self, _: Emit, path: str, value: Json) -> Json:
+        """It goes out once, also out of a budget that is spent by now, and not from a run that was cancelled before."""
+        if path not in self.memory.emitted:
+            if self.memory.cancelled:
+                raise _Stuck
+            self.memory.emitted[path] = value
+        return value
 
     def parallel(self, parallel: Parallel, path: str, value: Json) -> Json:
         made = {
@@ -289,7 +371,7 @@ class Interpreter:
         self.memory.waits.pop(path, None)
         for waiting in (self.memory.parked, self.memory.waits):
             for one in [one for one in waiting if one.startswith((f"{path}.b.", f"{path}.f."))]:
-                if not one.endswith(".undo"):
+                if not one.endswith(".undo") and not is_fact(one):
                     del waiting[one]
 
     def _told(self, path: str, kind: str, value: Json) -> Json:
@@ -311,6 +393,19 @@ class Interpreter:
             return None
         finally:
             self._frozen = before
+
+
+def _wait(policy: Retry, attempt: int, fault: Exception) -> timedelta | None:
+    """How long it is until the next attempt; None where there is none."""
+    never, only = (
+        {one if isinstance(one, str) else one.__name__ for one in errors}
+        for errors in (policy.never, policy.only)
+    )
+    names = {kind.__name__ for kind in type(fault).__mro__}
+    if attempt == policy.attempts or names & {"Permanent", *never} or not names & only:
+        return None
+    asked: timedelta | None = getattr(fault, "retry_after", None)
+    return asked or min(policy.backoff * policy.factor ** (attempt - 1), policy.longest)
 
 
 def _otherwise(fallback: Fallback) -> Constant | Step:

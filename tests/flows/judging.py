@@ -5,22 +5,28 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery.worker import state
 
 from coordinator import Coordinator, Flow, Run
 from coordinator.agent import Agent
-from coordinator.errors import SignalRefused, UnknownRun
+from coordinator.deadletters import Letter
+from coordinator.errors import EditRefused, SignalRefused, UnknownRun
+from tests.flows.differing import differences
 from tests.flows.interpreter import Interpreter
-from tests.flows.memory import Json, Memory, static
+from tests.flows.memory import Json, Memory, is_fact, static
 from tests.flows.observed import Observed, observed
 from tests.flows.scenario import Operation, Scenario
-from tests.flows.universe import STORIES, WARM, Story, Work
+from tests.flows.universe import EARS, STORIES, WARM, Story, Work
 
 _ENDED = {"completed", "cancelled"}
+_ENDING = {"cancel", "compensate", "give-up"}
+_AFTERWARDS = {"mend", "skip", "edit", "edit-key"}
+_SOON, _LATER = timedelta(milliseconds=400), timedelta(hours=1)
 _MOST_STAGES = 200
 
 
@@ -30,22 +36,24 @@ def judge(
     *,
     timeout: float = 0.0,
     idle: Callable[[], int] = lambda: 0,
+    once: bool = True,
 ) -> None:
     """Run ``scenario`` to its end, operation by operation, and assert after each that it stands where it must.
 
     ``timeout`` is how many seconds it may take to get there each time, none where nothing is waited for: there is no clock
-    then. ``idle`` says how many steps the workers have in hand.
+    then. ``idle`` says how many steps the workers have in hand, ``once`` that each message comes once.
     """
     flow, kept = scenario.begun(), set[tuple[str, str]]()
     name = flow.name.rpartition(".")[2]
+    how = (timeout, idle, once)
     if scenario.warm:
         given, story = scenario.told(name + WARM, well=True, clock=timeout > 0)
-        with _Trial(coordinator, flow, given, story, kept, timeout, idle) as trial:
+        with _Trial(coordinator, flow, given, story, kept, *how) as trial:
             trial.finish()
             kept = trial.meaning.memory.kept
     given, story = scenario.told(name, clock=timeout > 0)
-    amid = scenario.amid and (*scenario.amid, scenario.sole_signals())
-    with _Trial(coordinator, flow, given, story, kept, timeout, idle, amid) as trial:
+    signals = scenario.sole_signals()
+    with _Trial(coordinator, flow, given, story, kept, *how, signals, scenario.amid, scenario.later) as trial:
         for operation in scenario.operations:
             trial.operate(operation)
         trial.finish()
@@ -68,18 +76,26 @@ class _Trial:
         kept: set[tuple[str, str]],
         timeout: float,
         idle: Callable[[], int],
-        amid: tuple[str, Operation, list[str]] | None = None,
+        once: bool,
+        signals: Iterable[str] = (),
+        amid: tuple[str, Operation] | None = None,
+        later: Operation | None = None,
     ) -> None:
-        self.coordinator, self.story, self.timeout, self.idle, self.amid = (
-            coordinator,
-            story,
-            timeout,
-            idle,
-            amid,
-        )
-        self.flow, self.given = flow, given
+        self.coordinator, self.story, self.flow, self.given = coordinator, story, flow, given
+        self.timeout, self.idle, self.once = timeout, idle, once
+        self.signals, self.amid = signals, amid
+        self.later = later if timeout else None  # it begins at once where there is no clock
         self.seen: Observed | None = None
-        self.meaning = Interpreter(flow, given, self.work, self, clock=timeout > 0, kept=kept)
+        self.meaning = Interpreter(
+            flow,
+            given,
+            self.work,
+            self,
+            clock=timeout > 0,
+            kept=kept,
+            ears=EARS,
+            later=self.later is not None,
+        )
         self.operated: Counter[str] = Counter()
         self.faults: list[str] = []
         self._run: Run | None = None
@@ -89,7 +105,10 @@ class _Trial:
         if self.amid:
             self.story.amid[self.amid[0]] = self.meddle
         try:
-            self._run = self.coordinator.start(self.flow, self.given)
+            if self.later:
+                self.begin(self.later)
+            else:
+                self._run = self.coordinator.start(self.flow, self.given)
             self.agree()
         except BaseException:
             self.__exit__()
@@ -98,7 +117,7 @@ class _Trial:
 
     def __exit__(self, *_: object) -> None:
         self.story.release(set(self.story.behaviours))
-        if self._run is not None and self.run.status() not in _ENDED:  # it would be in the way of the next
+        if self._run is not None:  # it would be in the way of the next
             self.run.cancel()
             store = self.coordinator.engine.store
             outstanding = store.keys.outstanding(store.keys.shard(self.run.id))
@@ -122,17 +141,17 @@ class _Trial:
     def cached(self, path: str) -> Json | None:
         return self.seen.cached(path) if self.seen else None
 
-    def work(self, agent: Agent, path: str, data: Json) -> Json:
+    def work(self, agent: Agent, path: str, data: Json, attempt: int) -> Json:
         if self.amid and path == self.amid[0]:
             self.meant(self.amid[1].kind)
-        return self.story.work(agent, path, data)
+        return self.story.work(agent, path, data, attempt)
 
     def meant(self, kind: str) -> None:
         """An operation, as the interpreter has it."""
         meaning, order = self.meaning, self.seen.order if self.seen else []
         match kind:
             case "signals":
-                for name in self.amid[2] if self.amid else ():
+                for name in self.signals:
                     meaning.signal(name, self.payload(name))
             case "pause":
                 meaning.pause()
@@ -144,15 +163,45 @@ class _Trial:
 
     # Operations
 
+    def begin(self, early: Operation) -> None:
+        """Start it for a time that is to come, do something before, and wait until that has come; where it was ended before,
+        nothing of it waits for that any more."""
+        ends = early.kind in _ENDING
+        self._run = self.coordinator.start(self.flow, self.given, at=_LATER if ends else _SOON)
+        due = self.run.due()
+        assert due is not None
+        self.early(due)
+        if early.kind == "pause":  # there is nothing to hold yet
+            self.run.pause()
+        elif early.kind != "nothing":
+            self.meant(early.kind)
+            self.done(self.run, early.kind)
+        self.early(due)
+        store = self.coordinator.engine.store
+        if ends:
+            assert (
+                store.redis.zscore(store.keys.scheduled(store.keys.shard(self.run.id)), self.run.id) is None
+            )
+        else:
+            self.meaning.begin()
+            self.agree()
+            [begun] = [entry["at"] for entry in self.run.history() if entry["kind"] == "begun"]
+            assert datetime.fromisoformat(begun) >= due, "it began before its time"
+
+    def early(self, due: datetime) -> None:
+        """Before its time nothing of it happens."""
+        self.seen = observed(self.coordinator.engine.runs, self.run, self.story)
+        if datetime.now(UTC) < due:
+            assert not (found := self.different(self.meaning.rest())), found
+
     def meddle(self, number: str) -> None:
         """What is done while an agent is at work."""
         assert self.amid is not None
-        _, operation, names = self.amid
-        run = self.coordinator.run(number)
-        if operation.kind != "signals":
-            self.done(run, operation.kind)
-            return
-        for name in names:
+        self.done(self.coordinator.run(number), self.amid[1].kind)
+
+    def send(self, run: Run) -> None:
+        """Each signal twice, which is once; and another, which is refused as long as that was not taken."""
+        for name in self.signals:
             for _ in range(2):
                 run.signal(name, Work.from_data(self.payload(name)))
             try:
@@ -166,6 +215,8 @@ class _Trial:
 
     def done(self, run: Run, kind: str) -> None:
         match kind:
+            case "signals":
+                self.send(run)
             case "pause":
                 run.pause()
                 self.operated["paused"] += 1
@@ -182,7 +233,7 @@ class _Trial:
     def operate(self, operation: Operation) -> None:
         """Do it, where it can be done."""
         memory = self.meaning.memory
-        if memory.cancelled or memory.result is not None:
+        if (memory.cancelled or memory.result is not None) and operation.kind not in _AFTERWARDS:
             return
         match operation.kind:
             case "mend":
@@ -192,6 +243,8 @@ class _Trial:
                 self.replay_taken()
             case "skip" if memory.parked:
                 self.skip(min(memory.parked))
+            case "edit" | "edit-key" if memory.parked or memory.held:
+                self.edit(min(memory.parked or memory.held), rename=operation.kind == "edit-key")
             case "signal":
                 for name in sorted({*memory.waits.values()}):
                     self.signal(name)
@@ -207,25 +260,50 @@ class _Trial:
 
     def replay(self, path: str) -> None:
         if path in self.meaning.memory.parked:  # it need not be replayed any more otherwise
-            [letter] = [letter for letter in self.run.letters() if letter.step == path]
-            letter.replay(by="judge")
+            self.letter(path).replay(by="judge")
             self.meaning.replay(path)
             self.agree()
 
     def replay_taken(self) -> None:
         """Replay the steps whose place was taken, which changes nothing."""
         for letter in self.run.letters():
-            if letter.step not in self.meaning.memory.parked:
+            if self.story.path(letter.step) not in self.meaning.memory.parked:
                 letter.replay(by="judge")
         self.agree()
 
     def skip(self, path: str) -> None:
-        [letter] = [letter for letter in self.run.letters() if letter.step == path]
+        letter = self.letter(path)
         emits = self.coordinator.engine.agents[letter.agent].emits
-        made = emits.from_data({"id": f"{self.story.name}.skipped", "n": 4})
+        made = emits.from_data({} if is_fact(path) else {"id": f"{self.story.name}.skipped", "n": 4})
         self.coordinator.skip(letter, made, by="judge")
         self.operated["skipped"] += 1
         self.meaning.skip(path, made.to_data())
+
+    def edit(self, path: str, *, rename: bool) -> None:
+        """Another n in the input of a step, and perhaps another id; an event is a fact, which nobody edits."""
+        letter = self.letter(path) if path in self.meaning.memory.parked else None
+        record = self.coordinator.engine.runs.get(self.run.id)
+        assert record is not None
+        known = letter.row.payload if letter else record.held[path]["payload"]
+        agent = letter.agent if letter else record.held[path]["agent"]
+        accepts = self.coordinator.engine.agents[agent].accepts
+        wanted = accepts.from_data(_edited(known, self.story.name if rename else "")).to_data()
+        if is_fact(path):
+            assert letter is not None
+            with contextlib.suppress(EditRefused):
+                self.coordinator.edit(letter, wanted, by="judge")
+                self.faults.append("an event was edited")
+            return
+        if letter:
+            self.coordinator.edit(letter, wanted, by="judge")
+        else:
+            self.run.edit(path, wanted, by="judge")
+        self.meaning.edit(path, wanted)
+
+    def letter(self, path: str) -> Letter:
+        """The letter of the step at a path."""
+        [letter] = [letter for letter in self.run.letters() if self.story.path(letter.step) == path]
+        return letter
 
     def signal(self, name: str) -> None:
         """Twice, which is once. Each has a payload of its own."""
@@ -250,7 +328,7 @@ class _Trial:
             memory = self.meaning.memory
             if memory.hand:
                 self.release()
-            elif memory.paused:
+            elif memory.paused and memory.status not in _ENDED:
                 self.operate(Operation("resume"))
             elif memory.parked:
                 self.replay(min(memory.parked))
@@ -275,62 +353,28 @@ class _Trial:
             self.meaning.memory = deepcopy(before)
             self.seen = observed(self.coordinator.engine.runs, self.run, self.story)
             said = self.meaning.rest()
-            late = time.monotonic() >= until
-            if late or (self.idle() <= len(self.story.hand) and not self.different(said, self.seen)):
+            found, late = self.different(said), time.monotonic() >= until
+            if late or (self.idle() <= len(self.story.hand) and not found):
                 break
             time.sleep(0.003)
         assert not self.faults
-        assert not self.different(said, self.seen), self.different(said, self.seen)
+        assert not found, found
         assert said.relied <= said.kept, "a fallback was never anybody's outcome"
         waiting = Counter(said.parked.values())
         outstanding = self.coordinator.engine.outstanding.counts()
         assert waiting <= Counter(outstanding)  # and what waits at a join
 
-    def different(self, said: Memory, seen: Observed) -> list[str]:
-        """Where they do not agree. What is in a budget that was spent may have begun less, or ended after the run, where
-        there is a clock."""
-        found = []
-        loose = tuple(said.loose)
-        hurried = {path for path in seen.late if path.startswith(loose) and path not in seen.settled}
+    def different(self, said: Memory) -> list[str]:
+        assert self.seen is not None
+        return differences(said, self.seen, self.operated, once=self.once)
 
-        def compare(what: str, meant: Any, got: Any) -> None:
-            if isinstance(meant, set):
-                meant, got = dict.fromkeys(meant), dict.fromkeys(got)
-            wrong = {
-                path: f"{got.get(path, 'nothing')}, not {meant.get(path, 'nothing')}"
-                for path in {**meant, **got}
-                if meant.get(path, ...) != got.get(path, ...)
-                and not (path.startswith(loose) and path not in got and path not in seen.effects)
-                and path not in hurried
-            }
-            if wrong:
-                found.append(f"{what}: {wrong}")
 
-        if (seen.status, seen.result) != (said.status, said.result):
-            found.append(f"it is {seen.status} with {seen.result}, not {said.status} with {said.result}")
-        compare("settled", said.settled, seen.settled)
-        compare("at work", said.hand, self.story.hand)
-        compare("failed", said.failed, seen.failed)
-        compare("late", said.late, seen.late)
-        compare("fallbacks", said.fallbacks, seen.fallbacks)
-        compare("effects", said.effects, seen.effects)
-        taken = tuple(f"{path}.{name}." for path in said.taken for name in "bf")
-        compare(
-            "parked",
-            said.parked,
-            {
-                path: one
-                for path, one in seen.parked.items()
-                if not path.startswith(taken) or path.endswith(".undo")
-            },
-        )
-        compare("marked", set(said.parked), seen.marked)
-        compare("waits", said.waits, seen.waits)
-        if seen.operated != +self.operated:
-            found.append(f"operated: {seen.operated}, not {self.operated}")
-        for chain in said.undoing:
-            undone = [path.removesuffix(".undo") for path in seen.order if path.endswith(".undo")]
-            in_order = [path for path in undone if path in chain]
-            if in_order != chain[: len(in_order)]:
-                found.append(f"undone: {in_order}, not {chain}")
-        return found
+def _edited(known: Any, name: str) -> Any:
+    """An input with another n everywhere, and with another id where there is a ``name``."""
+    if isinstance(known, list):
+        return [_edited(one, name) for one in known]
+    if not isinstance(known, dict):
+        return known
+    made = {field: _edited(value, name) for field, value in known.items()}
+    made |= {"n": (known["n"] + 1) % 10} if "n" in known else {}
+    return made | ({"id": f"{name}.edited"} if "id" in known and name else {})

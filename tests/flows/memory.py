@@ -23,15 +23,21 @@ class Done:
 class Memory:
     """What has happened in a run, by path.
 
-    ``failed`` were parked at some time, ``parked`` are now (agent and contract), ``hand`` are at work; ``taken`` has what
-    came back from budgets and waits, ``fallbacks`` which of it stood in (as ``constant`` or ``cache``), ``late`` who came
-    after that. ``loose`` begins the paths of steps that perhaps did not get as far as they would have.
+    ``failed`` were parked at some time, ``parked`` are now (agent and contract), ``held`` do not begin while it is paused,
+    ``hand`` are at work; ``attempts`` has each attempt and what came of it, ``edits`` the inputs that people gave. ``taken``
+    has what came back from budgets and waits, ``fallbacks`` which of it stood in (as ``constant`` or ``cache``), ``late`` who
+    came after that. ``emitted`` has the events; whoever hears one does that at ``3.x.1!ear``. ``loose`` begins the paths of
+    steps that perhaps did not get as far as they would have. ``scheduled``: its time has not come.
     """
 
     settled: dict[str, Done] = field(default_factory=dict)
     effects: dict[str, tuple[str, str]] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     parked: dict[str, tuple[str, str]] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    attempts: dict[str, list[str]] = field(default_factory=dict)
+    edits: dict[str, list[Json]] = field(default_factory=dict)
+    emitted: dict[str, Json] = field(default_factory=dict)
     hand: set[str] = field(default_factory=set)
     taken: dict[str, Json] = field(default_factory=dict)
     spent: set[str] = field(default_factory=set)
@@ -43,6 +49,7 @@ class Memory:
     kept: set[tuple[str, str]] = field(default_factory=set)
     relied: set[tuple[str, str]] = field(default_factory=set)
     loose: set[str] = field(default_factory=set)
+    scheduled: bool = False
     paused: bool = False
     cancelled: bool = False
     compensated: bool = False
@@ -52,23 +59,33 @@ class Memory:
     def size(self) -> int:
         """It grows whenever something happens."""
         known = len(self.settled) + len(self.effects) + len(self.failed) + len(self.taken) + len(self.spent)
-        return known + len(self.late) + len(self.undoing) + (self.result is not None)
+        return known + len(self.late) + len(self.emitted) + len(self.undoing) + (self.result is not None)
 
     @property
     def status(self) -> str:
-        def awaited(path: str) -> bool:
-            """Whether a budget will end it, so that it waits for nobody."""
+        def stops(path: str) -> bool:
+            """Whether a person has to end it: no budget will, and the run waits for it."""
             words = path.split(".")
             around = [".".join(words[:at]) for at, word in enumerate(words) if word == "b"]
-            return words[-1] != "undo" and any(budget not in self.taken for budget in around)
+            return not is_fact(path) and (words[-1] == "undo" or all(one in self.taken for one in around))
 
         if self.result is not None:
             return "completed"
-        if not all(map(awaited, self.parked)):
+        if any(map(stops, self.parked)):
             return "parked"
-        if self.cancelled:
-            return "cancelled"
+        if self.cancelled or self.scheduled:
+            return "cancelled" if self.cancelled else "scheduled"
         return "paused" if self.paused else "running"
+
+
+def hearing(path: str, ear: str) -> str:
+    """Where the agent ``ear`` hears what is emitted at ``path``: ``3.x.1!ear``."""
+    return f"{path}!{ear.rpartition('.')[2]}"
+
+
+def is_fact(path: str) -> bool:
+    """Whether an event is heard there: that goes on whatever becomes of the run."""
+    return "!" in path
 
 
 def plain(value: Any) -> str:

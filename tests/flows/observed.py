@@ -15,7 +15,9 @@ from tests.flows.universe import WARM, Story
 
 _DONE = {"settled", "skipped"}
 _OPERATED = {"paused", "resumed", "cancelled", "given-up", "signalled", "refused", "skipped"}
-_KINDS = {"started", "retried", "parked", "replayed", "late", "fallback"} | _DONE | _OPERATED
+_KINDS = (
+    {"started", "begun", "retried", "parked", "replayed", "edited", "late", "fallback"} | _DONE | _OPERATED
+)
 
 
 @dataclass
@@ -28,6 +30,10 @@ class Observed:
     marked: set[str]
     parked: dict[str, tuple[str, str]]
     effects: dict[str, tuple[str, str]]
+    held: set[str]
+    hand: set[str]
+    attempts: dict[str, list[str]] = field(default_factory=dict)
+    edits: dict[str, list[Json]] = field(default_factory=dict)
     settled: dict[str, Done] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
@@ -47,7 +53,7 @@ class Observed:
 
 
 def observed(runs: Runs, run: Run, story: Story) -> Observed:
-    """What has become of ``run``. Asserts what holds at any time."""
+    """What has become of ``run``. Asserts what holds at any time. Steps that hear an event are where it was emitted."""
     assert not story.crowded, "more items at a time than the limit"
     effects = Counter((agent, key) for _, agent, key in story.effects.elements())
     assert not effects or max(effects.values()) == 1, "an effect was taken twice under one key"
@@ -60,22 +66,29 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
         status,
         _data(run.result(0)) if status == "completed" else None,
         {path: name for path, _, name in (wait.partition(" ") for wait in record.waits)},
-        set(record.parked),
-        {letter.step: (letter.agent, letter.contract) for letter in run.letters()},
+        set(map(story.path, record.parked)),
+        {story.path(letter.step): (letter.agent, letter.contract) for letter in run.letters()},
         {path: (agent, _own(key, story)) for path, agent, key in story.effects},
+        set(record.held),
+        set(story.hand),
     )
     for entry in history:
-        kind, path = entry["kind"], entry.get("step", "")
+        kind, path = entry["kind"], story.path(entry.get("step", ""))
+        came = _came(entry)
+        if came:
+            seen.attempts.setdefault(path, []).append(f"{entry['attempt']}: {came}")
         seen.begun.add(path)
         if kind in _OPERATED:
             seen.operated[kind] += 1
         if kind in _DONE:
             assert path not in seen.settled, f"step {path} was settled twice"
             read = plain(entry["input"]) if kind == "settled" else ""
-            seen.settled[path] = Done(entry["agent"], read, entry["output"], kind)
+            seen.settled[path] = Done(entry["agent"], read, entry.get("output", {}), kind)
             seen.order.append(path)
         elif kind == "parked":
             seen.failed.add(path)
+        elif kind == "edited":
+            seen.edits.setdefault(path, []).append(entry["output"])
         elif kind == "late":
             seen.late.add(path)
         elif kind == "fallback":
@@ -83,6 +96,13 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
         elif kind in {"cancelled", "given-up"}:
             seen.ended = len(seen.order)
     return seen
+
+
+def _came(entry: Json) -> str:
+    """What came of an attempt, where the entry tells of one."""
+    if entry["kind"] == "retried":
+        return f"again in {entry.get('wait_ms', 0)} ms"
+    return entry["kind"] if entry["kind"] in {"parked", "settled"} else ""
 
 
 def _own(key: str, story: Story) -> str:

@@ -2,36 +2,57 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
+from datetime import timedelta
+from itertools import count, product
 from typing import Any
 
 from coordinator import Flow
 from coordinator.agent import Agent
 from coordinator.fallback import Budget, Cached, Constant, Fallback
-from coordinator.step import Choice, Compensate, Delay, Each, Parallel, Repeat, Step, parts, positions
+from coordinator.retry import Retry
+from coordinator.step import (
+    Choice,
+    Compensate,
+    Delay,
+    Each,
+    Emit,
+    Parallel,
+    Repeat,
+    Retrying,
+    Step,
+    parts,
+    positions,
+)
 from coordinator.waiting import WaitFor
-from tests.flows.memory import Json
-from tests.flows.universe import Behaviour, Story, Work
+from tests.flows.memory import Json, hearing
+from tests.flows.universe import EARS, MOST_ITEMS, Behaviour, Story, Work
 
+MOST_ROUNDS = 3
 _numbers = count(1)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What somebody does to a run: ``mend`` (then everything parked is replayed), ``skip``, ``signal``, ``release``,
-    ``pause``, ``resume``, ``cancel``, ``compensate`` (cancel, and undo) or ``give-up``. ``places`` are what is mended."""
+    """What somebody does to a run: ``mend`` (then everything parked is replayed), ``skip``, ``edit`` (another n in the input of
+    a step that is parked or held), ``edit-key`` (another id too), ``signal``, ``release``, ``pause``, ``resume``, ``cancel``,
+    ``compensate`` (cancel, and undo) or ``give-up``; ``nothing``. ``places`` are what is mended."""
 
     kind: str
     places: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return " ".join([self.kind, *sorted(self.places)])
 
 
 @dataclass(frozen=True)
 class Scenario:
     """A flow, its input (without an id), how its agents do, and what is done to the run: in the middle of a step (by its
-    path), and then each time that the run has come to rest. ``warm``: another run of the flow has left its outcomes."""
+    path), and then each time that the run has come to rest. ``warm``: another run of the flow has left its outcomes.
+    ``later``: it is started for a time that is to come (where there is a clock), and what is done to it before."""
 
     step: Step
     given: Json
@@ -39,6 +60,7 @@ class Scenario:
     operations: tuple[Operation, ...] = ()
     amid: tuple[str, Operation] | None = None
     warm: bool = False
+    later: Operation | None = None
 
     def begun(self) -> Flow:
         """The flow under a name that no other has."""
@@ -50,7 +72,13 @@ class Scenario:
         given = Work.from_data({**self.given, "id": name, "items": items}).to_data()
         limits = {place: part.limit for place, part in nested(self.step, "") if isinstance(part, Each)}
         known = {place: limit for place, limit in limits.items() if limit is not None}
-        return given, Story(name, {} if well else self.behaviours, known, clock)
+        return given, Story(name, {} if well else self.behaviours, known, self._heard(), clock)
+
+    def _heard(self) -> dict[str, str]:
+        """The steps that hear events, by their names: where each is."""
+        places = [place for place, part in nested(self.step, "") if isinstance(part, Emit)]
+        both = product(EARS, [path for place in places for path in _instances(place)])
+        return {_step(ear.name, path): hearing(path, ear.name) for ear, path in both}
 
     def sole_signals(self) -> list[str]:
         """The signals that one step alone waits for, one time after the other: it is clear who gets them."""
@@ -63,9 +91,15 @@ class Scenario:
         printer.text(repr(self))
 
     def __repr__(self) -> str:
-        odd = {place: found for place, found in self.behaviours.items() if found != Behaviour()}
-        done = [self.amid, *self.operations]
-        return f"\nflow:   {written(self.step)}\ngiven:  {self.given}\nagents: {odd}\ndone:   {done}\nwarm:   {self.warm}"
+        odd = {place: found for place, found in self.behaviours.items() if found.kind != "ok"}
+        done = [*map(repr, self.operations)]
+        if self.amid:
+            done.insert(0, f"{self.amid[1]} amid {self.amid[0]}")
+        lines = [f"flow:   {written(self.step)}", f"given:  {self.given}", f"agents: {odd}"]
+        lines += [f"done:   {', '.join(done) or 'nothing'}"]
+        lines += [f"later:  before it begins: {self.later}"] if self.later else []
+        lines += ["warm:   another run has left its outcomes"] if self.warm else []
+        return "\n" + "\n".join(lines)
 
 
 def nested(step: Step, prefix: str) -> Iterator[tuple[str, Step]]:
@@ -93,6 +127,17 @@ def nested(step: Step, prefix: str) -> Iterator[tuple[str, Step]]:
                 yield from nested(one, f"{path}.{name}")
 
 
+def _instances(place: str) -> list[str]:
+    """The paths that a place may have in a run: for each item, and in each round."""
+    each = {"i*": [f"i{n}" for n in range(MOST_ITEMS)], "r*": [f"r{n + 1}" for n in range(MOST_ROUNDS)]}
+    return [".".join(words) for words in product(*(each.get(word, [word]) for word in place.split(".")))]
+
+
+def _step(ear: str, path: str) -> str:
+    """The name of the step that ``ear`` does when it hears what is emitted at ``path``."""
+    return f"{ear}@{hashlib.sha256(f'{path}!'.encode()).hexdigest()[:16]}"
+
+
 def written(step: Step | None) -> str:
     """The flow as somebody would write it."""
     return "go_on" if step is None else " >> ".join(map(_written, parts(step)))
@@ -115,7 +160,11 @@ def _written(part: Step) -> str:
         case Repeat(step=inner, until=until, at_most=most):
             shown = f"repeat({written(inner)}, until={until}, at_most={most})"
         case Delay(wait=wait):
-            shown = f"delay({wait})"
+            shown = f"delay({wait / timedelta(milliseconds=1):g} ms)"
+        case Emit():
+            shown = "emit()"
+        case Retrying(step=inner, policy=policy):
+            shown = f"retrying({written(inner)}, {_policy(policy)})"
         case Compensate(step=inner, by=by):
             shown = f"compensate({written(inner)}, by={written(by)})"
         case Budget(step=inner, within=within, fallback=fallback):
@@ -123,6 +172,25 @@ def _written(part: Step) -> str:
         case WaitFor(name=name, keep=keep, timeout=timeout):
             shown = f"wait_for({name!r}, keep={keep!r}, timeout={timeout})"
     return shown
+
+
+def _policy(policy: Retry) -> str:
+    """What a policy says otherwise than one that says nothing."""
+    said = {
+        name: getattr(policy, name) for name in ("attempts", "backoff", "factor", "longest", "never", "only")
+    }
+    odd = {name: value for name, value in said.items() if value != getattr(Retry(jitter=0), name)}
+    shown = {
+        name: f"{v / timedelta(milliseconds=1):g} ms" if isinstance(v, timedelta) else _errors(v)
+        for name, v in odd.items()
+    }
+    return f"Retry({', '.join(f'{name}={value}' for name, value in shown.items())})"
+
+
+def _errors(value: Any) -> str:
+    if not isinstance(value, tuple):
+        return str(value)
+    return f"({', '.join(one if isinstance(one, str) else one.__name__ for one in value)})"
 
 
 def _stood_in(fallback: Fallback) -> str:

@@ -18,29 +18,48 @@ from typing import Any
 
 from pydantic import Field
 
-from contracts import Contract, Key
-from coordinator import Context, Permanent, Retry, Transient, agent
+from contracts import Contract
+from coordinator import Context, Permanent, Retry, Transient, agent, on
+from coordinator import field as of
 from coordinator.agent import Agent
-from tests.flows.interpreter import AtWork, Broken
-from tests.flows.memory import Json, plain, static
+from tests.flows.interpreter import AtWork
+from tests.flows.memory import Json, is_fact, plain, static
 
 ATTEMPTS = 3
 _RETRY = Retry(attempts=ATTEMPTS, backoff=timedelta(milliseconds=1), factor=1, jitter=0)
-_MOST_ITEMS = 4
+MOST_ITEMS = 4
 NOBODY = "absent"
 """The id of what comes from nobody's input, such as a constant: it is no key."""
 WARM = "w"
 """Ends the names of stories that leave outcomes for others. Those are no keys either, or they would be the others' too."""
 
 
+class Busy(Transient):
+    """Not now."""
+
+
+class Jammed(Busy):
+    """Not now either."""
+
+
+FAULTS: dict[str, Callable[[], Exception]] = {
+    "busy": lambda: Busy("not now"),
+    "jammed": lambda: Jammed("not now"),
+    "asked": lambda: Transient("not now", retry_after=timedelta(milliseconds=4)),
+    "odd": lambda: ValueError("odd"),
+}
+"""What agents fail with, where it may be another time."""
+
+
+# They have no key fields: each event of them has a key of its own, and the agents of a flow say theirs themselves.
 class Item(Contract, name="flows.item", version=1):
-    id: str = Key()
+    id: str
     n: int
     trace: str = ""
 
 
 class Work(Contract, name="flows.work", version=1):
-    id: str = Key()
+    id: str
     n: int
     amount: Decimal = Decimal(0)
     note: str | None = None
@@ -80,16 +99,30 @@ class Joined(Inner, name="flows.joined", version=1):
 @dataclass(frozen=True)
 class Behaviour:
     """How an agent does at one place of a flow: ``ok``, ``slow``, ``flaky`` (the first ``times`` attempts fail), ``held``
-    (it does not come back before it is let go), ``broken`` or ``exhausted`` (every attempt fails, until mended). ``only``:
-    for inputs whose n is odd, or even."""
+    (it does not come back before it is let go), ``broken`` or ``exhausted`` (every attempt fails, for good or not), until it is
+    mended. ``only``: for inputs whose n is odd, or even. ``fault``: what it fails with, by name."""
 
     kind: str = "ok"
     times: int = 0
     only: int | None = None
+    fault: str = "busy"
+
+    def __repr__(self) -> str:
+        said = [self.kind, *([f"{self.times} times"] if self.times else [])]
+        said += [self.fault] if self.kind in {"flaky", "exhausted"} else []
+        said += [f"where n is {'odd' if self.only else 'even'}"] if self.only is not None else []
+        return f"<{', '.join(said)}>"
 
     @property
     def fails(self) -> bool:
-        return self.kind in {"broken", "exhausted"}
+        return self.kind in {"broken", "exhausted", "flaky"}
+
+    def failure(self, attempt: int) -> Exception | None:
+        """What it fails with at the attempt of that number (from 1), if it does."""
+        if self.kind == "broken":
+            return Permanent("broken")
+        fails = self.kind == "exhausted" or attempt <= self.times
+        return FAULTS[self.fault]() if fails else None
 
     def applies(self, data: Json) -> bool:
         return self.only is None or data.get("n", self.only) % 2 == self.only
@@ -101,12 +134,13 @@ class Story:
 
     ``effects`` counts by path, agent and key. ``amid`` has what is done to the run while an agent is at work, by path.
     ``crowded`` has the lists of which more items than ``limits`` allows (by place) were worked on at a time. ``hand`` has
-    who is held now.
+    who is held now. ``paths`` says of steps that hear an event where that is (``3.x.1!ear``): they have names of their own.
     """
 
     name: str
     behaviours: dict[str, Behaviour]
     limits: dict[str, int] = field(default_factory=dict)
+    paths: dict[str, str] = field(default_factory=dict)
     clock: bool = False
     mended: set[str] = field(default_factory=set)
     let_go: set[str] = field(default_factory=set)
@@ -120,7 +154,7 @@ class Story:
     @contextmanager
     def working(self, path: str) -> Iterator[None]:
         """An agent is at work there, meanwhile."""
-        words = path.split(".")
+        words = path.split(".") if not is_fact(path) else []
         items = [".".join(words[: at + 1]) for at, word in enumerate(words) if static(word) == "i*"]
         with _lock:
             self._working.update(items)
@@ -144,11 +178,16 @@ class Story:
         )
         return Behaviour() if well else found
 
-    def work(self, agent: Agent, path: str, data: Json) -> Json:
+    def path(self, step: str) -> str:
+        """Where a step is."""
+        return self.paths.get(step, step)
+
+    def work(self, agent: Agent, path: str, data: Json, attempt: int) -> Json:
         """What the interpreter takes an agent for."""
         behaviour = self.behaviour(path, data)
-        if behaviour.fails:
-            raise Broken
+        failure = behaviour.failure(attempt)
+        if failure is not None:
+            raise failure
         if behaviour.kind == "held":
             raise AtWork
         return made(agent.name, data, self.name)
@@ -177,9 +216,11 @@ def made(name: str, data: Json, story: str) -> Json:
     number, kind = int(digest[:8], 16), name.removeprefix("flows.").rstrip("0123456789")
     given = data.get("id", "")
     own = given if given.split(".")[0] == story else story
+    if kind in {"ear", "picky", "small"}:
+        return {}
     if kind in {"item", "shut"}:
         return {"id": own, "n": number % 10, "trace": digest[:8]}
-    items = data["items"] if kind == "work" else _items(own, digest, number % _MOST_ITEMS)
+    items = data["items"] if kind == "work" else _items(own, digest, number % MOST_ITEMS)
     return {
         "id": own,
         "n": number % 10,
@@ -198,33 +239,41 @@ def _items(own: str, digest: str, count: int) -> list[Json]:
     ]
 
 
-def _agent(name: str, accepts: type[Contract], emits: type[Contract]) -> Agent:
+def _agent(
+    name: str,
+    accepts: type[Contract],
+    emits: type[Contract] | None,
+    *,
+    keyed: bool = True,
+) -> Agent:
     def run(payload: Any, context: Context) -> Any:
         story = STORIES[context.flow]
-        data = payload.to_data()
-        if story.behaviour(context.step, data).kind == "held":
-            story.hold(context.step)  # what stands in for it lets the next item begin
-            return emits.from_data(work(data, story, context))
-        with story.working(context.step):
-            return emits.from_data(work(data, story, context))
+        data, path = payload.to_data(), story.path(context.step)
+        if story.behaviour(path, data).kind == "held":
+            story.hold(path)  # what stands in for it lets the next item begin
+            return read(work(data, story, path, context))
+        with story.working(path):
+            return read(work(data, story, path, context))
 
-    def work(data: Json, story: Story, context: Context) -> Json:
-        behaviour = story.behaviour(context.step, data)
+    def read(data: Json) -> Contract | None:
+        return emits.from_data(data) if emits else None
+
+    def work(data: Json, story: Story, path: str, context: Context) -> Json:
+        behaviour = story.behaviour(path, data)
         if behaviour.kind == "slow":
             time.sleep(0.003)
-        meanwhile = story.amid.pop(context.step, None)
+        meanwhile = story.amid.pop(path, None)
         if meanwhile:
             meanwhile(context.run_id)
-        if behaviour.kind == "broken":
-            raise Permanent("broken")
-        if behaviour.kind == "exhausted" or context.attempt <= behaviour.times:
-            raise Transient("not now")
+        failure = behaviour.failure(context.attempt)
+        if failure is not None:
+            raise failure
         with _lock:
-            story.effects[context.step, context.agent, context.idempotency_key] += 1
+            story.effects[path, context.agent, context.idempotency_key] += 1
         return made(name, data, story.name)
 
     run.__annotations__ = {"payload": accepts, "context": Context, "return": emits}
-    declare: Callable[[Any], Agent] = agent(name, retry=_RETRY, key=_key)
+    declare: Callable[[Any], Agent] = agent(name, retry=_RETRY, key=_key if keyed else None)
     return declare(run)
 
 
@@ -244,4 +293,10 @@ OPEN = _agent("flows.open", Item, Work)
 SHUT = _agent("flows.shut", Work, Item)
 JOINS = [_agent(f"flows.join{number}", Joined, Work) for number in (1, 2)]
 GATHERS = [_agent(f"flows.gather{number}", Gathered, Work) for number in (1, 2)]
-AGENTS = [*WORKS, *ITEMS, OPEN, SHUT, *JOINS, *GATHERS]
+EARS = [
+    on(Work)(_agent("flows.ear", Work, None, keyed=False)),
+    on(Work, where=of("n") >= 5)(_agent("flows.picky", Work, None, keyed=False)),
+    on(Item)(_agent("flows.small", Item, None, keyed=False)),
+]
+"""Those who hear events."""
+AGENTS = [*WORKS, *ITEMS, OPEN, SHUT, *JOINS, *GATHERS, *EARS]

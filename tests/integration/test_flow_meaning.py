@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -32,10 +33,11 @@ def serving(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
     ):
         engine = client.engine
         client.work(AGENTS)
-        queues = [engine.topology.queue(agent.name) for agent in AGENTS]
-        engine.publisher.declare(agent.name for agent in AGENTS)
-        for queue in queues:
+        queues = [engine.topology.queue(agent.name, agent.intake) for agent in AGENTS]
+        for agent, queue in zip(AGENTS, queues, strict=True):
+            engine.publisher.subscribe(agent.name, agent.intake)
             engine.app.amqp.queues.add(queue)
+            engine.announcements.announce(engine.manifest(agent).to_json(), "here", timedelta(hours=1))
         service = Service(engine, client.journal)
         worker = EmbeddedWorker(engine.app, [queue.name for queue in queues], concurrency=8)
         service.start()
@@ -54,5 +56,5 @@ def serving(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
 @settings(max_examples=FLOWS, phases=[Phase.explicit, Phase.generate])
 @given(scenario=scenarios())
 def test_on_servers(serving: Coordinator, scenario: Scenario) -> None:
-    """On real servers: the same status, result, steps, parked steps and effects as the interpreter says; after replays too."""
+    """On real servers: the same status, result, steps, attempts, parked steps, events and effects as the interpreter says."""
     judge(serving, scenario, timeout=_TIMEOUT, idle=in_hand)
