@@ -42,6 +42,8 @@ def differences(said: Memory, seen: Observed, operated: Counter[str], *, once: b
     compare("late", said.late, seen.late)
     compare("fallbacks", said.fallbacks, seen.fallbacks)
     compare("effects", said.effects, seen.effects)
+    if len(seen.told) != len(said.emitted) and not any(path.startswith(loose) for path in said.emitted):
+        found.append(f"told: {len(seen.told)} events, not those at {sorted(said.emitted)}")
     taken = tuple(f"{path}.{name}." for path in said.taken for name in "bf")
     letters = {
         path: one

@@ -16,13 +16,16 @@ from tests.flows.universe import WARM, Story
 _DONE = {"settled", "skipped"}
 _OPERATED = {"paused", "resumed", "cancelled", "given-up", "signalled", "refused", "skipped"}
 _KINDS = (
-    {"started", "begun", "retried", "parked", "replayed", "edited", "late", "fallback"} | _DONE | _OPERATED
+    {"started", "begun", "retried", "parked", "replayed", "edited", "emitted", "late", "fallback"}
+    | _DONE
+    | _OPERATED
 )
 
 
 @dataclass
 class Observed:
-    """What has become of a run, by its record, its history, its letters and what its agents have done."""
+    """What has become of a run, by its record, its history, its letters and what its agents have done. ``told`` are the events
+    that the history tells of, by their message ids."""
 
     status: str
     result: Any
@@ -34,6 +37,7 @@ class Observed:
     hand: set[str]
     attempts: dict[str, list[str]] = field(default_factory=dict)
     edits: dict[str, list[Json]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
     settled: dict[str, Done] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
     late: set[str] = field(default_factory=set)
@@ -78,6 +82,7 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
         if came:
             seen.attempts.setdefault(path, []).append(f"{entry['attempt']}: {came}")
         seen.begun.add(path)
+        seen.told |= {one["id"] for one in entry.get("emitted", ())}
         if kind in _OPERATED:
             seen.operated[kind] += 1
         if kind in _DONE:
