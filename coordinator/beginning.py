@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,7 +18,8 @@ from coordinator.composing import emissions
 from coordinator.flow import Flow
 from coordinator.history import Entry, now
 from coordinator.message import Message
-from coordinator.passing import Passing
+from coordinator.negotiation import Negotiator
+from coordinator.passing import Passing, emission
 from coordinator.starting import Starter, remaining, restored
 from coordinator.store.later import Later
 from coordinator.store.record import Place
@@ -42,6 +44,8 @@ class Beginner:
         """Begin the runs whose time has come; gives how many."""
         begun = self._later.begin()
         sent = [message for one in begun for message in self._made(one.run, one.flow, one.first)]
+        for one in begun:
+            self._tell(one.run, one.flow, one.first)
         if begun:
             self._publish(sent)
             self._engine.runs.published(*(one.run for one in begun))
@@ -51,7 +55,15 @@ class Beginner:
         """Publish what was kept of one run."""
         record = self._engine.runs.state(run)
         self._publish(self._made(run, record.flow if record else "", first))
+        if record is not None and record.due is not None:  # perhaps nobody lived to tell it
+            self._tell(run, record.flow, first)
         self._engine.runs.published(run)
+
+    def _tell(self, run: str, flow: str, first: str) -> None:
+        """A run that was accepted for later emits its first events when it begins."""
+        entry = told(run, flow, [message for message, _ in restored(first)], self._engine.negotiator)
+        if entry is not None:
+            self._engine.store.note(run, entry.fields())
 
     def _made(self, run: str, flow: str, first: str) -> list[tuple[Message, timedelta]]:
         return restored(first) + remaining(first, Place(run, flow, ""), self._passing)
@@ -61,6 +73,17 @@ class Beginner:
         self._engine.publisher.declare({message.agent for message, _ in ordered if not message.event})
         for wait, group in groupby(ordered, key=lambda one: one[1]):
             self._engine.publisher.publish([message for message, _ in group], delay=wait or None, exact=True)
+
+
+def told(run: str, flow: str, first: Iterable[Message], negotiator: Negotiator) -> Entry | None:
+    """What the history says of the events among the first messages of a run, once it begins; None where there are none."""
+    emitted = []
+    for sent in first:
+        if sent.event:
+            [[text], *_] = json.loads(sent.body)
+            step, schema = str(sent.headers["handoff_step"]), str(json.loads(text)["dataschema"])
+            emitted.append(emission(run, step, schema, negotiator.subscribers(sent.event)) | {"step": step})
+    return Entry("emitted", run, flow, now(), emitted=emitted) if emitted else None
 
 
 @dataclass(frozen=True, slots=True)

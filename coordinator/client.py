@@ -25,6 +25,7 @@ from contracts.text import is_plain, printable
 from contracts.versions import Versions
 from coordinator import due
 from coordinator.agent import Agent
+from coordinator.beginning import told
 from coordinator.canvas import TIMER
 from coordinator.composing import compose, emissions, sent_otherwise
 from coordinator.current import Current, current
@@ -137,6 +138,7 @@ class Coordinator:
         stored = begun.stored()
         place = Place(run, flow.name, "")
         self.engine.publisher.declare(flow.agents())  # all queues, so that no later step is without one
+        later = None if self.settings.eager else begins
         entry = Entry(
             "started",
             run,
@@ -144,7 +146,7 @@ class Coordinator:
             now(),
             wrote=str(typed.ref()),
             sent=sent_otherwise(begun.onward.sent),
-            emitted=emissions(run, begun.onward),
+            emitted=emissions(run, begun.onward) if later is None else None,
             input=typed.redacted(),
             due=due.moment(begins).isoformat(timespec="milliseconds") if begins is not None else "",
         )
@@ -155,10 +157,13 @@ class Coordinator:
             first=stored,
             entry=entry.fields(),
             sends=begun.named(),
-            due=None if self.settings.eager else begins,
+            due=later,
         )
         if found in {"scheduled", "waiting"}:
             return Run(run, self, flow, created=found == "scheduled")
+        emitted = told(run, flow.name, begun.messages, self.engine.negotiator) if later is not None else None
+        if found == "created" and emitted is not None:  # its time is past
+            self.engine.store.note(run, emitted.fields())
         messages = list(zip(begun.messages, begun.waits, strict=True))
         if not begun.whole and self.engine.runs.state(run) is not None:
             messages += starter.rest(begun, place)

@@ -835,7 +835,9 @@ class TestOutstanding:
     def test_failed_after_the_end(self, store: Store) -> None:
         """A step that fails when its run has ended counts no more."""
         late = Place(FIRST.run, FIRST.flow, "2")
-        runs(store).start(FIRST, key="", content="c", first="[]", sends=(*self.SENT, ("2", *self.SENT[0][1:])))
+        runs(store).start(
+            FIRST, key="", content="c", first="[]", sends=(*self.SENT, ("2", *self.SENT[0][1:]))
+        )
         settle(store, claim(store).fence, ends=True)
         store.follow(FIRST, record=ONE, onward=Advance(ends=True))
         assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}

@@ -207,9 +207,7 @@ class Store:
         with scripts.usable():
             return bool(self.redis.hexists(self.keys.run(place.run), f"s:{place.step}"))
 
-    def park(
-        self, place: Place, reason: dict[str, Any], entry: Entry | None, *, marked: bool = False
-    ) -> str:
+    def park(self, place: Place, reason: dict[str, Any], entry: Entry | None, *, marked: bool = False) -> str:
         """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``; where it was
         ``marked`` with that reason before, and is not any more, ``gone``: it is on its way again."""
         shard = self.keys.shard(place.run)

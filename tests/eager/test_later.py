@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field
 
 from contracts.contract import Contract, Key
+from contracts.envelope import message_id
 from contracts.errors import InvalidData
 from coordinator import Coordinator, Flow, agent, budget, delay, each, emit, parallel, wait_for
 from coordinator.beginning import Beginner
@@ -121,6 +122,31 @@ def test_begins_when_its_time_has_come(live_coordinator: Coordinator, name: str,
     late = datetime.fromisoformat(begun["at"]) - due
     assert timedelta(milliseconds=-1) <= late < timedelta(seconds=5)  # what is told has whole milliseconds
     assert all(entry["at"] >= begun["at"] for entry in story if entry["kind"] == "settled")
+
+
+@pytest.mark.parametrize("when", ["later", "cancelled", "past", "dead"])
+def test_its_first_event_is_told_when_it_begins(live_coordinator: Coordinator, when: str) -> None:
+    """The history tells of the event with which a flow begins when it has begun, and once; not where it was cancelled before,
+    and also where who began it died before it was published."""
+    at = {"past": -LONG, "cancelled": LONG, "dead": LONG}.get(when, _SOON)
+    run = live_coordinator.start(FLOWS["event first"], _order("o-1"), at=at)
+    engine = live_coordinator.engine
+    if when == "later":
+        assert "emitted" not in run.history()[0]
+    elif when == "cancelled":
+        run.cancel()
+    elif when == "dead":
+        redis, keys = engine.store.redis, engine.store.keys
+        shard = keys.shard(run.id)
+        redis.hset(keys.run(run.id), mapping={"status": "running", "due": "1"})
+        redis.zrem(keys.scheduled(shard), run.id)
+        redis.zadd(keys.starting(shard), {run.id: 1})
+    if when == "cancelled":
+        assert run.status() == "cancelled"
+    else:
+        assert run.wait(20) == "completed"
+    emitted = [one["id"] for entry in run.history() for one in entry.get("emitted", ())]
+    assert emitted == ([] if when == "cancelled" else [message_id(run.id, "1!")])
 
 
 @pytest.mark.parametrize("name", ["one step", "list with a limit", "signal first"])
