@@ -1003,6 +1003,19 @@ class TestSignals:
         assert store.wait(FIRST, "2", "go", self.FOLLOWS) == self.RECORD
         assert store.wait(FIRST, "5", "go", {**self.FOLLOWS, "path": "5"}) is None
 
+    def test_beside_what_is_parked(self, store: Store) -> None:
+        """A run tells what it waits for also where another step of it is parked, and nothing once it has ended."""
+        runs(store).start(FIRST, key="k", content="c", first="[]")
+        store.wait(FIRST, "2", "go", self.FOLLOWS)
+        store.park(FIRST, {"kind": "error"}, None)
+        record = runs(store).get(FIRST.run)
+        assert record is not None
+        assert (record.status, record.waits) == ("parked", ("2 go",))
+        runs(store).cancel(FIRST.run, entry("cancelled"))
+        record = runs(store).get(FIRST.run)
+        assert record is not None
+        assert record.waits == ()
+
 
 class TestLater:
     """A run that is accepted for later is there, counts, and is begun once when its time has come."""

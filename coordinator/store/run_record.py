@@ -54,11 +54,12 @@ class RunRecord(RunState):
     def read(cls, run: str, fields: Mapping[str, str]) -> Self:
         """A run by the fields of its hash; of outcomes the names are enough."""
         state, awaited = _state(run, fields), _values(fields, "w:")
+        goes_on = fields.get("status", "running") == "running"  # also where a step of it is parked
         spent = tuple(name[2:-4] for name in fields if name.startswith("j:") and name.endswith(".one"))
         waits = (
             f"{path} {follows['signal']}"
             for path, follows in awaited.items()
-            if state["status"] == "running" and not set(spent) & set(follows.get("scopes") or ())
+            if goes_on and not set(spent) & set(follows.get("scopes") or ())
         )
         return cls(
             **state,
