@@ -337,6 +337,7 @@ class Handoff:
     def _settle(self, opened: Opened, claim: Claim, closed: _Closed) -> Settled:
         """Record the outcome, the history and the run's advance, if the lease still holds: one round trip."""
         entry = self._entry("settled", opened, closed)
+        quiet = {name: value for name, value in entry.items() if name != "emitted"}
         settled = self._store.settle(
             opened.place,
             agent=self.agent.name,
@@ -345,9 +346,10 @@ class Handoff:
             fence=claim.fence,
             record=closed.record,
             entry=entry,
-            late={**entry, "kind": "late"},
+            late={**quiet, "kind": "late"},
             onward=replace(closed.onward.advance(), undo=self._undo(opened)),
             edit=opened.edit,
+            quiet=quiet if "emitted" in entry else None,
         )
         return self._stands(opened, settled)
 

@@ -153,16 +153,18 @@ class Store:
         late: Entry,
         onward: Advance,
         edit: int = 0,
+        quiet: Entry | None = None,
     ) -> Settled:
         """Record the outcome, the history and the run's advance: one round trip. First settler wins; an outcome of another
-        input than that of the newest edit is late."""
+        input than that of the newest edit is late. ``quiet`` is told in the place of ``entry`` where the run was cancelled
+        meanwhile, so that nothing is passed on."""
         kept, settled = self._do(
             Call(
                 "settle_outcome",
                 [self.keys.outcome(agent, key)],
                 [fence, record.text(), self._outcome_ttl, content],
             ),
-            self._settle_run(place, fence, record, entry, late, onward, again=False, edit=edit),
+            self._settle_run(place, fence, record, entry, late, onward, again=False, edit=edit, quiet=quiet),
         )
         return Settled.read(settled, kept=kept == "settled")
 
@@ -343,6 +345,7 @@ class Store:
         *,
         again: bool,
         edit: int | None = None,
+        quiet: Entry | None = None,
     ) -> Call:
         return Call(
             "settle_run",
@@ -369,6 +372,7 @@ class Store:
                 onward.undo,
                 "" if edit is None else edit,
                 record.digest(),
+                as_json(quiet) if quiet else "",
                 *named(onward.sends),
             ],
         )

@@ -249,6 +249,22 @@ def test_what_hears_a_cancelled_flow(anywhere: Coordinator, news: Newsroom) -> N
     assert run.letters() == []
 
 
+def test_a_step_at_work_when_its_run_is_cancelled(anywhere: Coordinator, news: Newsroom) -> None:
+    """What it emits, or its flow after it, does not go out any more, and the history does not say so."""
+
+    @agent(f"news{news.number}.file", events=(Printed,))
+    def file(filed: Filed, context: Context) -> Filed:
+        context.emit(Printed(story=filed.story, text="extra"))
+        anywhere.run(context.run_id).cancel()
+        return filed
+
+    run = anywhere.start(Flow(f"news{news.number}.flow", file >> emit()), Filed(story="s"))
+    [entry] = wait_until(lambda: [entry for entry in run.history() if entry["kind"] == "settled"])
+    assert run.status() == "cancelled"
+    assert "emitted" not in entry
+    assert not news.effects
+
+
 def test_undeclared_events_are_refused(anywhere: Coordinator) -> None:
     """An agent that emits what it does not declare fails, and nothing is emitted."""
 

@@ -2,8 +2,8 @@
 -- ARGV: step, fence, record, entry, joins (JSON [{path, branches, branch}]), ends ('1': the
 --       run ends here), again ('1': only find), ttl (ms), result ttl (ms), history ttl (ms), late entry,
 --       part (the record as it goes into a join), run id, now (ms), undo (what undoes the step, as JSON),
---       the number of the edit that was settled ('': whichever), the record's digest, then for each next message its step and
---       'agent contract/version'
+--       the number of the edit that was settled ('': whichever), the record's digest, the entry for where nothing is passed on
+--       ('': the same), then for each next message its step and 'agent contract/version'
 -- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or '',
 --        for a waiting one at which of the joins, from 1}
 local run, history = KEYS[1], KEYS[2]
@@ -23,6 +23,9 @@ local function number(text)
   local read, edit = pcall(cjson.decode, text)
   return read and type(edit) == 'table' and tonumber(edit.number) or math.huge
 end
+
+local undoes = status == 'compensating' and string.sub(step, -5) == '.undo'
+local stays = (status == 'cancelled' or status == 'compensating') and not undoes and not fact  -- nothing is passed on
 
 local verdict = 'again'
 if ARGV[7] ~= '1' then
@@ -45,7 +48,7 @@ if ARGV[7] ~= '1' then
     if redis.call('HDEL', run, 'p:' .. step) == 1 then redis.call('HINCRBY', run, 'parked', -1) end
     if redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. step) == 1 then redis.call('HINCRBY', run, 'open', -1) end
     if redis.call('PTTL', run) < tonumber(ARGV[8]) then redis.call('PEXPIRE', run, ARGV[8]) end
-    tell(ARGV[4])
+    tell(stays and ARGV[18] ~= '' and ARGV[18] or ARGV[4])
     if ARGV[15] ~= '' then
       local number = redis.call('HINCRBY', run, 'undoable', 1)
       redis.call('HSET', run, 'c:' .. string.format('%09d', number), ARGV[15])
@@ -53,8 +56,7 @@ if ARGV[7] ~= '1' then
     verdict = 'settled'
   end
 end
-local undoes = status == 'compensating' and string.sub(step, -5) == '.undo'
-if (status == 'cancelled' or status == 'compensating') and not undoes and not fact then
+if stays then
   -- What was still running when its run was cancelled is undone too
   if ARGV[15] == '' or not redis.call('HGET', run, 'undoing') then return {'cancelled', '', '', ''} end
   if ARGV[7] == '1' then
@@ -123,7 +125,7 @@ end
 
 -- A part that waits for the others is outstanding, for whoever is next; once they are complete the next message is.
 local function wait(place, branch)
-  local agent = ARGV[19] and string.match(ARGV[19], '^%S+')
+  local agent = ARGV[20] and string.match(ARGV[20], '^%S+')
   local of = refs(schemas)
   if not agent or of == '' then return end
   redis.call('HSET', KEYS[3], ARGV[13] .. '|' .. place .. branch, ARGV[14] .. ' ' .. agent .. ' ' .. of)
@@ -176,7 +178,7 @@ for level, join in ipairs(cjson.decode(ARGV[5])) do
   if not complete then return {verdict, '', '', 'waiting', tostring(level)} end
   joined = true
 end
-for at = 18, #ARGV, 2 do
+for at = 19, #ARGV, 2 do
   if redis.call('HEXISTS', run, 's:' .. ARGV[at]) == 0 then
     local of = joined and refs(schemas) or ''
     if of ~= '' then of = ',' .. of end
