@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import getpass
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -145,14 +146,21 @@ class Desk:
         steps = {(entry.get("run", ""), entry["step"]) for entry in had}
         if not steps:
             return
-        budgets = {
-            (entry.get("run", ""), f"{entry['step']}.b.") for entry in had if entry["kind"] == "fallback"
-        }
         for row in self._journal.waiting({run for run, _ in steps}):
-            if (row.run, row.step) in steps or any(
-                row.run == run and row.step.startswith(within) for run, within in budgets
-            ):
+            if (row.run, row.step) in steps or self._stood_in(row, steps):
                 self._journal.mark(row.id, "settled")
+
+    def _stood_in(self, row: LetterRow, steps: set[tuple[str, str]]) -> bool:
+        """Whether something else has come out of a budget in which a letter's step is: a fallback, or what it was to stand in
+        for. One of the steps that have an outcome by now tells when to look."""
+        if row.step.endswith(".undo") or "@" in row.step:  # goes on by itself
+            return False
+        for found in re.finditer(r"\.[bf]\.", row.step):
+            budget = row.step[: found.start()]
+            told = any(run == row.run and f"{step}.".startswith(f"{budget}.") for run, step in steps)
+            if told and self._engine.runs.taken(row.run, budget):
+                return True
+        return False
 
     def _pass_on(self, row: LetterRow) -> None:
         """Its step is settled, but perhaps nobody lived to publish what follows: send it once more, to find that out."""

@@ -128,6 +128,12 @@ class Runs:
             text: Any = self._redis.hget(self._keys.run(place.run), f"p:{place.step}")
         return dict(json.loads(text)) if text else None
 
+    def taken(self, run: str, budget: str) -> bool:
+        """Whether something has come out of a budget of a run: within it, or its fallback."""
+        with scripts.usable():
+            known: Any = self._redis.hmget(self._keys.run(run), ["status", f"j:{budget}.one"])
+        return bool(known[0] == "completed" or known[1])
+
     def touch(self, runs: Iterable[str]) -> None:
         """Keep live runs from expiring: those that wait for a person."""
         with scripts.usable():

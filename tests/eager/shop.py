@@ -9,6 +9,7 @@ from typing import Any
 from contracts import Contract, Key, Sensitive
 from coordinator import Context, Flow, Permanent, Retry, agent, budget, constant, parallel
 
+_SOON = timedelta(milliseconds=300)
 SECRET = "correct horse battery staple"
 
 
@@ -53,8 +54,11 @@ class Shop:
             "chain in header": Flow("shop.chain-in-header", parallel(left=a >> b, right=c) >> pair),
             "nested": Flow("shop.nested", parallel(left=a >> parallel(up=b, down=c), right=d) >> nested),
         }
-        spare = budget(b, within=timedelta(milliseconds=300), fallback=constant(thing()))
-        self.guarded = Flow("shop.guarded", a >> spare >> c)
+        instead = {"constant": constant(thing()), "agent": d}
+        self.guarded = {
+            name: Flow(f"shop.guarded-{name}", a >> budget(b, within=_SOON, fallback=fallback) >> c)
+            for name, fallback in instead.items()
+        }
 
     def work(self, name: str, order: str, path: str) -> Thing:
         if gate := self.gates.get(name):

@@ -218,11 +218,12 @@ def test_a_letter_is_replayed_at_once(coordinator: Coordinator, monkeypatch: pyt
     assert shop.effects == {"a": 1, "b": 1, "c": 1}
 
 
-def test_a_letter_in_a_budget_that_was_spent(live_coordinator: Coordinator) -> None:
-    """What waits within a budget waits no more once the fallback has taken its place."""
+@pytest.mark.parametrize("instead", ["constant", "agent"])
+def test_a_letter_in_a_budget_that_was_spent(live_coordinator: Coordinator, instead: str) -> None:
+    """What waits within a budget waits no more once the fallback has taken its place, and not before."""
     shop = Shop()
     shop.broken = {"b"}
-    run = live_coordinator.start(shop.guarded, thing())
+    run = live_coordinator.start(shop.guarded[instead], thing())
     run.result(TIMEOUT)
     [row] = wait_until(
         lambda: live_coordinator.dead_letters(run=run.id, state=None), description="the step was parked"
@@ -231,3 +232,19 @@ def test_a_letter_in_a_budget_that_was_spent(live_coordinator: Coordinator) -> N
         lambda: live_coordinator.desk.letter(row.id).state == "settled",
         description="it is known that something took its place",
     )
+
+
+@pytest.mark.parametrize(("mended", "other"), [("b", "d"), ("d", "b")])
+def test_a_fallback_that_fails_too(live_coordinator: Coordinator, mended: str, other: str) -> None:
+    """Where the fallback is parked as well, both letters wait; whichever is replayed, the other waits no more."""
+    shop = Shop()
+    shop.broken = {"b", "d"}
+    run = live_coordinator.start(shop.guarded["agent"], thing())
+    wait_until(lambda: len(run.letters()) == 2, description="both are parked")
+    letters = {one.agent: one for one in run.letters()}
+    shop.broken.clear()
+    letters[f"shop.{mended}"].replay()
+    wait_until(lambda: run.status() == "completed", description="it goes on")
+    wait_until(lambda: not run.letters(), description="no letter waits")
+    assert live_coordinator.desk.letter(letters[f"shop.{other}"].id).state == "settled"
+    assert shop.effects == {"a": 1, mended: 1, "c": 1}
