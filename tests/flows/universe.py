@@ -211,8 +211,9 @@ _lock = threading.Lock()
 
 
 def made(name: str, data: Json, story: str) -> Json:
-    """What the agent of that name makes of ``data``."""
-    digest = hashlib.sha256(f"{name} {plain(data)}".encode()).hexdigest()
+    """What the agent of that name makes of ``data``: the same in each story, but for its name."""
+    told = plain(data).replace(f'"{story}', '"s')
+    digest = hashlib.sha256(f"{name} {told}".encode()).hexdigest()
     number, kind = int(digest[:8], 16), name.removeprefix("flows.").rstrip("0123456789")
     given = data.get("id", "")
     own = given if given.split(".")[0] == story else story
