@@ -301,6 +301,10 @@ def scenarios(draw: st.DrawFn, depth: int = 3) -> Scenario:
     if draw(st.sampled_from([False, False, True])):
         led.insert(draw(st.integers(0, len(led))), emit())
     warm = draw(st.sampled_from([False, False, False, True]))
+    later = draw(st.one_of(st.none(), st.none(), st.none(), st.none(), _early))
+    if later and draw(st.booleans()):  # more than messages waits for its time
+        begins = st.one_of(_waits(1), st.tuples(_lists(1), _gathered(1)).map(_chained))
+        led = [draw(begins), *led]
     if warm:  # what was kept is found where the input is the same: at the start
         led = [draw(_budgets(depth, works(1), _agents, _nothing, warm=True)), *led]
     asked = [wait_for("w", Work)] if draw(st.sampled_from([False, False, True])) else []
@@ -324,6 +328,5 @@ def scenarios(draw: st.DrawFn, depth: int = 3) -> Scenario:
     if amid:
         behaviours[amid[0]] = Behaviour()
     failing = sorted(place for place, found in behaviours.items() if found.fails)
-    later = draw(st.one_of(st.none(), st.none(), st.none(), st.none(), _early))
     operations = draw(_operations(failing, editing=bool(editing)))
     return Scenario(step, draw(_given), behaviours, operations, amid, warm, later)
