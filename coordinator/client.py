@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -51,7 +52,7 @@ from coordinator.history import Entry, now
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue, load_modules
 from coordinator.message import message
-from coordinator.passing import Outgoing, Passing
+from coordinator.passing import Batches, Passing
 from coordinator.published import PublishedRuns
 from coordinator.service import Service
 from coordinator.skipping import skip
@@ -562,9 +563,9 @@ class Run:
             place = Place(self.id, flow, follows["path"])
             self._send(Passing(engine.store, engine.negotiator).signalled(place, follows, text))
 
-    def _send(self, outgoing: Iterable[Outgoing]) -> None:
+    def _send(self, batches: Batches) -> None:
         engine = self._coordinator.engine
-        for out in outgoing:
+        for out in chain.from_iterable(batches):
             engine.publisher.declare([out.send.agent])
             envelope = compose(
                 run=self.id, step=out.send.step, written=out.written, key=None, source="/coordinator",

@@ -387,14 +387,15 @@ class Handoff:
         if settled.verdict == "undo":
             record = closed.record
             one = {**json.loads(self._undo(opened)), "schema": record.schema, "data": json.loads(record.data)}
-            outgoing = self._passing.undone(opened.place, [one])
+            batches = self._passing.undone(opened.place, [one])
         else:
-            outgoing = self._passing.outgoing(opened.place, closed.onward, settled)
-        now_or_later: dict[timedelta, list[Message]] = {}
-        for out in outgoing:
-            now_or_later.setdefault(out.wait, []).append(self._next(opened, closed, out))
-        for wait, messages in now_or_later.items():
-            self._publisher.publish(messages, delay=wait or None, exact=True)
+            batches = self._passing.outgoing(opened.place, closed.onward, settled)
+        for outgoing in batches:
+            now_or_later: dict[timedelta, list[Message]] = {}
+            for out in outgoing:
+                now_or_later.setdefault(out.wait, []).append(self._next(opened, closed, out))
+            for wait, messages in now_or_later.items():
+                self._publisher.publish(messages, delay=wait or None, exact=True)
 
     def _let_go(self, opened: Opened, claim: Claim, closed: _Closed, settled: Settled) -> None:
         """An outcome that its key has, and that nothing undoes, needs no copy in the run any more."""

@@ -1,13 +1,14 @@
 """Passing: takes an output along its course, through joins, choices and lists, until there is something to send.
 
-What is done here is done again when a message comes again, and has the same result.
+What is done here is done again when a message comes again, and has the same result. That holds as long as the run goes on.
+So what has to be sent before it may end, its events, is given out first: see :data:`Batches`.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -36,6 +37,14 @@ class Outgoing:
     """Whether it is the output itself, which has a key, and not an item or what a join put together."""
     fallback: str = ""
     """Which fallback it is, if it is one."""
+
+
+Batches = Iterator[list[Outgoing]]
+"""What is to be sent, in order. Each batch is to be with the broker before the next is asked for: asking moves the run on, it
+may end, and then the message that made these events sends them no more when it comes again."""
+
+_Sending = Generator[list[Outgoing], None, list[Outgoing]]
+"""Gives out events, and returns what may be sent after them, together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,51 +100,67 @@ class Passing:
                 sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
         return Onward(moves, sent, heard)
 
-    def outgoing(
-        self, place: Place, onward: Onward, settled: Settled, *, arrived: bool = True
-    ) -> list[Outgoing]:
+    def outgoing(self, place: Place, onward: Onward, settled: Settled, *, arrived: bool = True) -> Batches:
         """Everything that is to be sent now, after the step was settled as ``settled`` says: with
         :meth:`Onward.advance`, unless ``arrived`` is false."""
-        if settled.verdict in {"late", "cancelled", "undo"}:
-            return []
-        found: list[Outgoing] = []
-        alone = arrived and len(onward.moves) == 1
-        for move in onward.moves:
-            if isinstance(move, Arrival):
-                part = onward.sent[move.place].record()
-                done = settled if alone else self._arrive(place, move, part)
-                found += self._arrived(place, move, done, part, known=alone)
-            elif isinstance(move, Go):
-                written = onward.sent[move.send.step]
-                self._note_delay(place, move)
-                found.append(Outgoing(move.send, written, _parts(move.value), move.wait, _own(move.value)))
-            elif isinstance(move, Hold):
-                self._store.hold(place, move.path, move.items)
-            elif isinstance(move, Await):
-                found += self._await(place, move)
-            elif not alone:
-                self._end(place, move)
-        return found
+        if settled.verdict not in {"late", "cancelled", "undo"}:
+            yield from _all(self._outgoing(place, onward, settled, arrived))
 
-    def undone(self, place: Place, undo: list[dict[str, Any]]) -> list[Outgoing]:
+    def undone(self, place: Place, undo: list[dict[str, Any]]) -> Batches:
         """What is to be sent so that steps are undone, the last one first."""
         of_undo = replace(
             place, step=f"{undo[-1]['step']}.undo"
         )  # nothing else is sent while a run is compensating
-        return self._moved(of_undo, course.undoing(place.flow, undo))
+        return _all(self._moved(of_undo, course.undoing(place.flow, undo)))
 
-    def signalled(self, place: Place, follows: dict[str, Any], record: Record) -> list[Outgoing]:
+    def signalled(self, place: Place, follows: dict[str, Any], record: Record) -> Batches:
         """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""
-        value = Value(record.schema, json.loads(record.data), item=True)
-        return self._moved(place, course.stood_in(follows["path"], "s", follows["chord"], value))
+        return _all(self._signalled(place, follows, record))
 
-    def _await(self, place: Place, move: Await) -> list[Outgoing]:
+    def took(
+        self, place: Place, moves: list[Move], fallback: str, entry: dict[str, Any] | None = None
+    ) -> Batches:
+        """What is to be sent when a fallback takes its course; ``entry`` is told if it is in time."""
+        return _all(self._moved(place, moves, fallback=fallback, entry=entry))
+
+    def _outgoing(self, place: Place, onward: Onward, settled: Settled, arrived: bool) -> _Sending:
+        found: list[Outgoing] = []
+        alone = arrived and len(onward.moves) == 1
+        events, others = _parted(onward.moves)
+        if events:
+            yield [self._going(place, move, onward.sent[move.send.step]) for move in events]
+        for move in others:
+            if isinstance(move, Arrival):
+                part = onward.sent[move.place].record()
+                done = settled if alone else self._arrive(place, move, part)
+                found += yield from self._arrived(place, move, done, part, known=alone)
+            elif isinstance(move, Go):
+                found.append(self._going(place, move, onward.sent[move.send.step]))
+            elif isinstance(move, Hold):
+                self._store.hold(place, move.path, move.items)
+            elif isinstance(move, Await):
+                found += yield from self._await(place, move)
+            elif not alone:
+                self._end(place, move)
+        return found
+
+    def _going(
+        self, place: Place, move: Go, written: Written, own: bool = True, fallback: str = ""
+    ) -> Outgoing:
+        self._note_delay(place, move)
+        return Outgoing(move.send, written, _parts(move.value), move.wait, own and _own(move.value), fallback)
+
+    def _signalled(self, place: Place, follows: dict[str, Any], record: Record) -> _Sending:
+        value = Value(record.schema, json.loads(record.data), item=True)
+        return (yield from self._moved(place, course.stood_in(follows["path"], "s", follows["chord"], value)))
+
+    def _await(self, place: Place, move: Await) -> _Sending:
         since = round(time.time() * 1000)
         follows = {
             "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord, "since": since,
         }  # fmt: skip
         record = self._store.wait(place, move.path, move.name, follows, move.scopes)
-        return self.signalled(place, follows, record) if record else []
+        return (yield from self._signalled(place, follows, record)) if record else []
 
     def _arrived(
         self,
@@ -146,7 +171,7 @@ class Passing:
         *,
         known: bool,
         good: bool = True,
-    ) -> list[Outgoing]:
+    ) -> _Sending:
         """What follows an arrival: the items whose turn it is, and what the joins put together once they are complete."""
         found: list[Outgoing] = []
         reached = settled.level if settled.waiting else len(arrival.joins)
@@ -159,20 +184,14 @@ class Passing:
         for lane in arrival.lanes[:reached]:
             item = self._store.held(place, lane.path, lane.following) if lane else None
             if lane and item is not None:
-                found += self._moved(place, course.released(lane, item))
+                found += yield from self._moved(place, course.released(lane, item))
         if settled.waiting or settled.joined is None:
             return found
         if not arrival.then.chain:
             return found  # the run has ended
         moves = course.after(arrival.then, _joined(settled.joined))
         noted = known and arrival.sends is not None
-        return found + self._moved(place, moves, noted=noted, fallback=settled.mark)
-
-    def took(
-        self, place: Place, moves: list[Move], fallback: str, entry: dict[str, Any] | None = None
-    ) -> list[Outgoing]:
-        """What is to be sent when a fallback takes its course; ``entry`` is told if it is in time."""
-        return self._moved(place, moves, fallback=fallback, entry=entry)
+        return found + (yield from self._moved(place, moves, noted=noted, fallback=settled.mark))
 
     def _moved(
         self,
@@ -182,7 +201,7 @@ class Passing:
         noted: bool = False,
         fallback: str = "",
         entry: dict[str, Any] | None = None,
-    ) -> list[Outgoing]:
+    ) -> _Sending:
         """The same for what an item or a join's data does, which nobody has written for anybody yet."""
         found: list[Outgoing] = []
         goes = [move for move in moves if isinstance(move, Go) and move.send.agent != TIMER]
@@ -191,20 +210,25 @@ class Passing:
             sends = tuple(sent for go in goes for sent in _named(go.send, _schema(go), heard))
             self._store.follow(place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False))
             self._tell(place, [go for go in goes if go.send.agent == EVENT], heard)
-        for move in moves:
+
+        def going(move: Go) -> Outgoing:
+            written = Written(_schema(move), course.text(move.value.data))
+            return self._going(place, move, written, own=False, fallback=fallback)
+
+        events, others = _parted(moves)
+        if events:
+            yield [going(move) for move in events]
+        for move in others:
             if isinstance(move, Go):
-                written = Written(_schema(move), course.text(move.value.data))
-                self._note_delay(place, move)
-                out = Outgoing(move.send, written, _parts(move.value), move.wait, False, fallback)
-                found.append(out)
+                found.append(going(move))
             elif isinstance(move, Hold):
                 self._store.hold(place, move.path, move.items)
             elif isinstance(move, Await):
-                found += self._await(place, move)
+                found += yield from self._await(place, move)
             elif isinstance(move, Arrival):
                 part = _record(move.value)
                 settled = self._arrive(place, move, part, entry)
-                found += self._arrived(place, move, settled, part, known=True, good=not fallback)
+                found += yield from self._arrived(place, move, settled, part, known=True, good=not fallback)
             else:
                 self._end(place, move)
         return found
@@ -248,6 +272,19 @@ def emission(run: str, step: str, schema: str, agents: Iterable[str]) -> dict[st
     """An event for the history: ``contract`` (``name/version``), message ``id``, and the agents that are known to hear it."""
     ref = ContractRef.from_uri(schema)
     return {"contract": str(ref), "id": message_id(run, step), "heard": list(agents)}
+
+
+def _all(sending: _Sending) -> Batches:
+    rest = yield from sending
+    if rest:
+        yield rest
+
+
+def _parted(moves: Iterable[Move]) -> tuple[list[Go], list[Move]]:
+    """The events, and all else."""
+    events = [move for move in moves if isinstance(move, Go) and move.send.agent == EVENT]
+    others = [move for move in moves if not (isinstance(move, Go) and move.send.agent == EVENT)]
+    return events, others
 
 
 def _plain(value: Value, schema: str = "") -> Written | None:

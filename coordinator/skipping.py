@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 
 from contracts import strictjson
 from contracts.contract import Contract
@@ -80,7 +81,7 @@ def skip(
             f"step {row.step} of run {row.run} has an outcome, or its run has ended ({settled.verdict})",
             "it was not skipped",
         )
-    for out in passing.outgoing(place, onward, settled):
+    for out in chain.from_iterable(passing.outgoing(place, onward, settled)):
         engine.publisher.declare([out.send.agent])
         key = (typed.get(out.send.step) or output).key() if out.own else None
         sent = compose(

@@ -98,8 +98,10 @@ def _rest(
     onward: Onward, place: Place, passing: Passing, key: str | None, expiry: datetime | None
 ) -> list[tuple[Message, timedelta]]:
     others = replace(onward, moves=tuple(move for move in onward.moves if not isinstance(move, Go)))
-    outgoing = passing.outgoing(place, others, Settled("settled"), arrived=False)
-    return [(_message(out, key, place.run, expiry), out.wait) for out in outgoing]
+    batches = passing.outgoing(
+        place, others, Settled("settled"), arrived=False
+    )  # a run that is not published is taken up
+    return [(_message(out, key, place.run, expiry), out.wait) for outgoing in batches for out in outgoing]
 
 
 class Starter:

@@ -264,6 +264,15 @@ class Store:
             status, *arrived = cast("list[Any]", self.redis.hmget(self.keys.run(place.run), fields))
             return status not in ("running", None) or any(one is not None for one in arrived)
 
+    def stood_in(self, place: Place, path: str) -> tuple[Record, str] | None:
+        """What has come out of the budget at ``path``, and which fallback it is, empty where it is none; None where nothing
+        has."""
+        with scripts.usable():
+            text, mark = cast(
+                "list[Any]", self.redis.hmget(self.keys.run(place.run), [f"j:{path}.one", f"m:{path}"])
+            )
+        return (Record.parse(text), str(mark or "")) if text else None
+
     def hold(self, place: Place, path: str, items: Mapping[int, Any]) -> None:
         """Keep the items of an each until their turn."""
         fields: Any = {f"e:{path}.{number}": as_json(item) for number, item in items.items()}

@@ -93,6 +93,8 @@ local function first(join)
   if redis.call('HSETNX', run, place, text) == 1 then
     redis.call('PEXPIRE', run, ARGV[8])
     if ARGV[7] == '1' then tell(ARGV[4]) end
+    local waited = redis.call('HGET', run, 'w:' .. join.path)
+    if waited then redis.call('HSET', run, 'v:' .. join.path, waited) end  -- for a signal that is sent again
     redis.call('HDEL', run, 'w:' .. join.path)
     if join.mark ~= '' then redis.call('HSET', run, 'm:' .. join.path, join.mark) end
     if tonumber(redis.call('HGET', run, 'parked') or '0') > 0 then
@@ -197,7 +199,7 @@ elseif ARGV[6] == '1' then
   for _, field in ipairs(fields) do
     local kind = string.sub(field, 1, 2)
     if kind == 'j:' then redis.call('HDEL', KEYS[3], ARGV[13] .. '|' .. field) end  -- it waited in a budget that was spent
-    if kind == 'j:' or kind == 'f:' or kind == 'e:' or kind == 'm:' or kind == 'i:' or kind == 'r:' or kind == 'h:' or kind == 'd:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
+    if kind == 'j:' or kind == 'f:' or kind == 'e:' or kind == 'm:' or kind == 'i:' or kind == 'r:' or kind == 'h:' or kind == 'd:' or kind == 'v:' then redis.call('HDEL', run, field) end  -- 's:' stays: fence.lua asks for it
   end
   redis.call('HSET', run, 'status', 'completed', 'result', schemas .. '\n' .. data)
   redis.call('PEXPIRE', run, ARGV[9])

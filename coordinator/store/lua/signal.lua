@@ -35,6 +35,9 @@ if verdict == 'accepted' then
   redis.call('PEXPIRE', KEYS[2], ARGV[5])
   owner = false
 end
+if verdict == 'again' and owner and 'w:' .. owner ~= path then  -- perhaps nobody lived to send what follows
+  return {verdict, redis.call('HGET', run, 'v:' .. owner) or ''}
+end
 if not path or (owner and 'w:' .. owner ~= path) then return {verdict, ''} end
 redis.call('HSET', run, 'o:' .. name, string.sub(path, 3))
 return {verdict, follows}

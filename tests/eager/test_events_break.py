@@ -1,0 +1,185 @@
+"""Events where something breaks between two lines: what was accepted is neither lost nor done twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts import Contract, Key
+from coordinator import (
+    Context,
+    Coordinator,
+    Flow,
+    Permanent,
+    Run,
+    agent,
+    budget,
+    constant,
+    emit,
+    on,
+    parallel,
+    wait_for,
+)
+from coordinator.errors import ServerError
+from coordinator.message import Message
+from tests.waiting import wait_until
+
+
+class Broken(Contract, name="break.filed", version=1):
+    story: str = Key()
+
+
+class Told(Contract, name="break.told", version=1):
+    story: str = Key()
+
+
+class Both(Contract, name="break.both", version=1):
+    a: Told
+    b: Told
+
+
+@agent("break.tell")
+def tell(filed: Broken) -> Told:
+    return Told(story=filed.story)
+
+
+@agent("break.tell-too")
+def tell_too(filed: Broken) -> Told:
+    return Told(story=filed.story)
+
+
+@agent("break.aside", events=(Told,))
+def aside(filed: Broken, context: Context) -> Broken:
+    context.emit(Told(story=filed.story))
+    return filed
+
+
+@agent("break.last")
+def last(filed: Broken) -> Broken:
+    return filed
+
+
+@agent("break.one-of")
+def one_of(both: Both) -> Told:
+    return both.a
+
+
+@agent("break.hears")
+def hears(told: Told) -> Told:
+    return told
+
+
+def waits(coordinator: Coordinator, run: Run) -> bool:
+    record = coordinator.engine.runs.get(run.id)
+    return bool(record and record.waits)
+
+
+def refusing(coordinator: Coordinator, wanted: Callable[[Message], bool], times: int = 1) -> list[Message]:
+    """Have the broker refuse, so many times, what is wanted; what was published before that in the same call is."""
+    publisher: Any = coordinator.engine.publisher
+    publish = publisher.publish
+    refused: list[Message] = []
+
+    def refuses(messages: Iterable[Message], **options: Any) -> None:
+        for message in messages:
+            if wanted(message) and len(refused) < times:
+                refused.append(message)
+                raise ServerError(
+                    "the broker has no room for the message", "it is sent again a little later", ""
+                )
+            publish([message], **options)
+
+    publisher.publish = refuses
+    return refused
+
+
+@pytest.fixture
+def heard(anywhere: Coordinator) -> list[str]:
+    found: list[str] = []
+
+    @on(Told)
+    @agent("break.ear")
+    def ear(told: Told) -> None:
+        found.append(told.story)
+
+    anywhere.work([ear])
+    return found
+
+
+FLOWS = {
+    "a step of the flow": lambda: Flow("break.emits", tell >> emit()),
+    "an agent, at the end": lambda: Flow("break.asides", aside),
+    "an agent, on the way": lambda: Flow("break.ways", aside >> last),
+    "after a join": lambda: Flow("break.joins", parallel(a=tell, b=tell_too) >> one_of >> emit()),
+    "an agent in a branch": lambda: Flow("break.branches", parallel(a=aside, b=last)),
+}
+
+
+@pytest.mark.parametrize("which", FLOWS)
+def test_an_event_at_the_end_of_a_run(anywhere: Coordinator, heard: list[str], which: str) -> None:
+    """The broker refuses an event of a flow: it is sent again, also where the run ends meanwhile."""
+    refused = refusing(anywhere, lambda message: bool(message.event))
+    run = anywhere.start(FLOWS[which](), Broken(story="s"))
+    wait_until(lambda: heard, description="the event is heard")
+    assert len(refused) == 1
+    assert run.wait(20) == "completed"
+    assert heard == ["s"]
+
+
+@pytest.mark.parametrize("what", ["event", "step"])
+def test_a_signal_that_is_sent_again(anywhere: Coordinator, heard: list[str], what: str) -> None:
+    """The broker refuses what a signal leads to: whoever sends the signal again sends that."""
+    then = emit() if what == "event" else hears
+    run = anywhere.start(Flow(f"break.waits-{what}", tell >> wait_for("go", Told) >> then), Broken(story="s"))
+    wait_until(lambda: waits(anywhere, run), description="it waits")
+    refused = refusing(anywhere, lambda message: bool(message.event) or message.agent == hears.name)
+    with pytest.raises(ServerError):
+        run.signal("go", Told(story="s"))
+    run.signal("go", Told(story="s"))
+    assert run.wait(20) == "completed"
+    assert len(refused) == 1
+    wait_until(lambda: heard == (["s"] if what == "event" else []), description="the event is heard")
+
+
+@pytest.mark.parametrize("what", ["event", "step"])
+def test_a_signal_that_came_before(live_coordinator: Coordinator, what: str) -> None:
+    """The broker refuses what a signal leads to that came before its wait: the step before it comes again, and sends that."""
+    coordinator, gate = live_coordinator, threading.Event()
+
+    @agent("break.slow")
+    def slow(filed: Broken) -> Told:
+        assert gate.wait(20)
+        return Told(story=filed.story)
+
+    then = emit() if what == "event" else hears
+    run = coordinator.start(
+        Flow(f"break.early-{what}", slow >> wait_for("go", Told) >> then), Broken(story="s")
+    )
+    run.signal("go", Told(story="s"))
+    refused = refusing(coordinator, lambda message: bool(message.event) or message.agent == hears.name)
+    gate.set()
+    assert run.wait(20) == "completed"
+    assert len(refused) == 1
+
+
+@pytest.mark.parametrize("what", ["event", "step"])
+def test_a_fallback(live_coordinator: Coordinator, what: str) -> None:
+    """The broker refuses what a fallback leads to: the timer comes again, and sends that."""
+
+    @agent("break.fails")
+    def fails(filed: Broken) -> Told:
+        raise Permanent("no")
+
+    fallback = constant(Told(story="instead"))
+    then = emit() if what == "event" else hears
+    flow = Flow(
+        f"break.falls-{what}", budget(fails, within=timedelta(seconds=0.3), fallback=fallback) >> then
+    )
+    refused = refusing(live_coordinator, lambda message: bool(message.event) or message.agent == hears.name)
+    run = live_coordinator.start(flow, Broken(story="s"))
+    assert run.wait(20) == "completed"
+    assert len(refused) == 1
