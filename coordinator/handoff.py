@@ -43,7 +43,11 @@ from coordinator.store.store import Store
 
 _log = logging.getLogger("coordinator.agents")
 _BUSY = timedelta(milliseconds=50)
+_LONGEST_LOOK = timedelta(seconds=5)
 _MOST_EVENTS = 10_000
+
+OTHERS = "left to another build of the agent"
+"""The summary of an event that a worker cannot do anything with, and others can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,7 @@ class Handoff:
         self._publisher = publisher
         self._leases = leases
         self._passing = Passing(store, negotiator)
+        self._negotiator = negotiator
         self._versions = negotiator.versions
         self._limits = Limits(octets=settings.max_message_bytes)
         hearing = Hearing(agent, store, publisher, negotiator.versions, Sets(store.redis, settings))
@@ -135,6 +140,7 @@ class Handoff:
         """Handle one delivery."""
         opened = None
         try:
+            self._heed(delivery)
             opened = self._opener.open(delivery)
             self._hear(opened)
             claim = self._claim(opened)
@@ -161,6 +167,15 @@ class Handoff:
             return self._park(delivery, opened, parking.kind, parking.error)
 
     # 1. Open: coordinator/opener.py
+
+    def _heed(self, delivery: Delivery) -> None:
+        """An event to which this build does not subscribe is left to one that does, as long as there is one."""
+        if not self._opener.deaf(delivery):
+            return
+        if not self._negotiator.subscribes(self.agent.name, str(delivery.kwargs["event"])):
+            raise _Over(Done(self._opener.forgone(delivery)))
+        wait = min(_BUSY * 2 ** min(delivery.looks, 10), _LONGEST_LOOK)
+        raise _Over(Later(wait, delivery.again(attempt=delivery.attempt, looks=delivery.looks + 1), OTHERS))
 
     def _hear(self, opened: Opened) -> None:
         """An event that the agent does not want, or that waits for others, is dealt with here."""

@@ -13,6 +13,7 @@ from contracts.contract import Contract, ContractRef
 from contracts.envelope import Envelope, message_id
 from contracts.errors import InvalidData
 from contracts.event import Event, Nothing
+from contracts.text import printable
 from contracts.versions import Versions
 from coordinator.agent import Agent
 from coordinator.course import digest
@@ -48,6 +49,26 @@ class Hearing:
             raise InvalidData("the message does not say which event it is")
         return name
 
+    def deaf(self, delivery: Delivery) -> bool:
+        """Whether it is an event to which this build does not subscribe: not any more, or not yet. A set is work by now."""
+        name = delivery.kwargs.get("event")
+        return (
+            isinstance(name, str)
+            and bool(name)
+            and "gathered" not in delivery.kwargs
+            and not self._subscriptions(name)
+        )
+
+    def forgo(self, delivery: Delivery) -> str:
+        """Pass over an event to which nobody of the agent subscribes any more: its queue is still bound to it."""
+        _log.warning(
+            "agent=%s hears %s and does not subscribe to it any more",
+            self._agent.name,
+            printable(delivery.kwargs["event"], 120),
+        )
+        self._store.pass_over(Place(delivery.run, delivery.flow, delivery.step))
+        return f"passed over run={delivery.run} step={delivery.step}"
+
     def reads(self, name: str) -> type[Contract]:
         """What an event is read as: what the agent accepts, or a part of it."""
         gather = self._gather
@@ -72,14 +93,13 @@ class Hearing:
         data = payload.data if isinstance(payload, Event) else payload.to_data()
         if any(subscription.wants(data) for subscription in heard):
             return ""
-        if not heard:
-            _log.warning("agent=%s hears %s and does not subscribe to it any more", self._agent.name, name)
         self._store.pass_over(place)
         return f"passed over run={place.run} step={place.step}"
 
     def takes_part(self, delivery: Delivery, part: Contract, envelope: Envelope, place: Place) -> str:
         """Add an event to its set, and send the set to the agent once it is complete, or when its time is over. Gives a line
-        on what came of it; empty where the agent gathers nothing, or this is the set.
+        on what came of it; empty where the agent gathers nothing, or this is the set. One that comes after the set was
+        worked on is not in it, and its history says so.
 
         Raises :class:`InvalidData` where the event was there with another content, or the set is full.
         """

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from contracts import strictjson
 from contracts.contract import Contract, ContractRef
+from contracts.event import Event
 from contracts.migration import versioned
 from contracts.topic import matches
 from contracts.versions import Versions
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 FRESH = 0.5
 """For how many seconds a producer goes by what it knows of the consumers. A worker waits longer than that between
 announcing itself and taking its first message."""
+
+_ANY = Event.ref().name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +83,15 @@ class Negotiator:
         """The newest version of ``contract`` that can be written here and that every consumer of ``agents`` accepts.
 
         Consumers are the workers that are alive; where none is, the deployments that are recorded, or else the workers
-        that were seen last. Where no version suits all of them it is the newest that suits some.
+        that were seen last. Who hears a pattern of events reads each as it is, and is not asked. Where no version suits all
+        of them it is the newest that suits some.
         """
         options = self.versions.writable(contract)
         if len(options) == 1:
             return options[0]
         name = contract.ref().name
-        accepted = [
-            build.get(name, frozenset()) for agent in dict.fromkeys(agents) for build in self._builds(agent)
-        ]
+        builds = [build for agent in dict.fromkeys(agents) for build in self._builds(agent)]
+        accepted = [build.get(name, frozenset()) for build in builds if name in build or _ANY not in build]
         for suits in (all, any):
             found = next(
                 (option for option in options if accepted and suits(option in known for known in accepted)),
@@ -107,6 +110,12 @@ class Negotiator:
             for agent, patterns in self._subscriptions().items()
             if any(matches(pattern, name) for pattern in patterns)
         )
+
+    def subscribes(self, agent: str, name: str) -> bool:
+        """Whether any consumer of ``agent`` subscribes to events of the contract ``name``, as they say now."""
+        said = (build.get("subscribes") for build in self._store.consumers(agent))
+        patterns = (pattern for some in said if isinstance(some, list) for pattern in some)
+        return any(isinstance(pattern, str) and matches(pattern, name) for pattern in patterns)
 
     def forget(self) -> None:
         """Ask anew who consumes."""

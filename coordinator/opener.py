@@ -87,6 +87,14 @@ class Opener:
                 raise
             return self._open(edited, delivery)
 
+    def deaf(self, delivery: Delivery) -> bool:
+        """Whether it is an event to which this build of the agent does not subscribe."""
+        return self._hearing.deaf(delivery)
+
+    def forgone(self, delivery: Delivery) -> str:
+        """Pass over an event to which nobody of the agent subscribes; gives a line on that."""
+        return self._hearing.forgo(delivery)
+
     def finish(self, opened: Opened) -> None:
         """What was opened has its outcome, and what follows is on its way."""
         if opened.set_of:

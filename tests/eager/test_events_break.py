@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from config.topology import Intake
 from contracts import Contract, Key
 from coordinator import (
     Context,
@@ -183,3 +184,27 @@ def test_a_fallback(live_coordinator: Coordinator, what: str) -> None:
     run = live_coordinator.start(flow, Broken(story="s"))
     assert run.wait(20) == "completed"
     assert len(refused) == 1
+
+
+def test_a_build_that_does_not_subscribe_yet(live_coordinator: Coordinator) -> None:
+    """While a newer build of an agent subscribes to an event, an older one leaves it to that; it is passed over once nobody
+    of the agent subscribes to it any more, whatever contract it is of."""
+    coordinator, read = live_coordinator, []
+
+    @on(Broken)
+    @agent("break.grows")
+    def grows(filed: Broken) -> None:
+        read.append(filed)
+
+    coordinator.work([grows])
+    coordinator.engine.publisher.subscribe(grows.name, Intake(("break.filed", "break.told")))
+    manifest = coordinator.engine.manifest(grows).to_json()
+    newer = {**manifest, "build": "newer", "subscribes": ["break.*"], "accepts": {"break.told": [1]}}
+    coordinator.engine.store.announce(newer, "newer", timedelta(hours=1))
+    coordinator.engine.negotiator.forget()
+    story = coordinator.emit(Told(story="s"))
+    assert story.wait(1.5) == "running"
+    assert story.letters() == []
+    coordinator.engine.store.announce(newer, "newer", timedelta())
+    assert story.wait(20) == "completed"
+    assert (story.letters(), read) == ([], [])

@@ -164,6 +164,16 @@ class TestChoice:
         side.announce(9)
         assert side.version() == 3
 
+    def test_who_hears_a_pattern_binds_no_version(self, side: Side) -> None:
+        """Who hears any event reads it in whichever version, so the newest that all the others read is written."""
+        side.announce(3, 2)
+        side.announce(2, 1, instance="old")
+        manifest = {"agent": "test.ear", "accepts": {"coordinator.event": [1]}, "subscribes": ["test.*"]}
+        side.store.announce(manifest, "ear", LIFE)
+        side.clock.now += FRESH
+        assert side.version("test.taker", "test.ear") == 2
+        assert side.version("test.ear") == 3
+
     def test_asked_once_in_a_while(self, side: Side) -> None:
         """Who consumes is asked at most once in the time that a new worker waits before it takes a message."""
         assert side.version() == 3
