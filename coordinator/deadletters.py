@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import getpass
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +30,8 @@ from coordinator.task import read_body, read_message
 
 _OUTCOME = frozenset({"settled", "deduplicated", "skipped", "fallback"})
 """The kinds of entries that say that a step has its outcome."""
+
+_SET = re.compile(r"[a-z0-9.-]+/[0-9a-f]{40}\Z")
 
 _PASSED_ON = "handoff_passed_on"
 """The header of a message that was sent once more because its step was settled: that is done once."""
@@ -179,6 +182,15 @@ class Desk:
             raise InvalidInput(f"dead letter {row.id} is no message of this system")
         text, kwargs, continuation = read_body(row.message["body"], "application/json", self._limits())
         return Envelope.decode(text, self._limits()), kwargs, continuation
+
+    def sets(self, rows: Iterable[LetterRow]) -> Iterator[str]:
+        """The names of the sets for which letters stand: what is replayed are the events that Redis has."""
+        for row in rows:
+            if "@+" in row.step and "body" in row.message:
+                with contextlib.suppress(InvalidInput):
+                    _, kwargs, _ = self.read(row)
+                    if _SET.match(str(kwargs.get("set", ""))):
+                        yield kwargs["set"]
 
     def _edited(self, row: LetterRow) -> LetterRow:
         """The letter with the input that a person gave to its step, if the run has one that is newer than the message's."""

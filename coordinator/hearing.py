@@ -124,14 +124,21 @@ class Hearing:
             raise InvalidData("an event of the same key and another content is in the set already")
         if added.verdict == "full":
             raise InvalidData(f"the set has {added.count} events already")
+        if added.finished:  # nobody waits for the set any more, in this story as in the others
+            late = "it came late: the set was worked on before, without it" if added.verdict == "late" else ""
+            self._settle(delivery, part, envelope, place, step, (), late)
+            return f"{added.verdict} run={place.run} step={place.step}"
         complete = gather.expected(part, added.count) or (
             callable(gather.until) and self._complete(gather, key, part)
         )
-        self._settle(delivery, part, envelope, place, step)
+        sends = ((step, self._agent.name, str(envelope.contract)),)
+        self._settle(delivery, part, envelope, place, step, sends)
+        name = self._sets.name(self._agent.name, key)
         if added.first:
-            self._publisher.publish([_whole(delivery, step, "timeout")], delay=gather.within, exact=True)
+            message = _whole(delivery, step, name, "timeout")
+            self._publisher.publish([message], delay=gather.within, exact=True)
         if complete:
-            self._publisher.publish([_whole(delivery, step, "complete")])
+            self._publisher.publish([_whole(delivery, step, name, "complete")])
         return f"gathered {added.count} run={place.run} step={place.step}"
 
     def whole(self, delivery: Delivery, part: Contract, place: Place) -> tuple[Contract, str] | None:
@@ -157,11 +164,18 @@ class Hearing:
         return self._agent.accepts.model_validate({gather.into: parts}), key
 
     def finish(self, delivery: Delivery, key: str, place: Place) -> None:
-        """The set has its outcome, in the story of ``place``; in the others that it is of nothing waits for it any more."""
-        if "gathered" in delivery.kwargs and self._gather is not None:
-            stories = self._sets.get(self._agent.name, key).stories
-            others = (Place(run, flow, place.step) for run, flow in stories if run and run != place.run)
-            self._sets.finish(self._agent.name, key, others)
+        """The set has its outcome, in the story of ``place``. In the other stories that it is of, the step that stands for it
+        has none of its own: there it is dealt with as well, also where it was parked as incomplete."""
+        gather = self._gather
+        if "gathered" not in delivery.kwargs or gather is None:
+            return
+        agent = self._agent.name
+        self._sets.finish(agent, key, gather.within)  # first: whatever comes from now on is late
+        for run, flow in self._sets.get(agent, key).stories:
+            if run and run != place.run:
+                other = Place(run, flow, place.step)
+                entry = Entry("deduplicated", run, flow, now(), step=place.step, agent=agent)
+                self._nothing(other, entry, ())
 
     def _complete(self, gather: Gather, key: str, part: Contract) -> bool:
         return gather.complete(self._read(self._sets.get(self._agent.name, key), type(part)))
@@ -173,7 +187,14 @@ class Hearing:
         ]
 
     def _settle(
-        self, delivery: Delivery, part: Contract, envelope: Envelope, place: Place, step: str
+        self,
+        delivery: Delivery,
+        part: Contract,
+        envelope: Envelope,
+        place: Place,
+        step: str,
+        sends: tuple[tuple[str, str, str], ...],
+        late: str = "",
     ) -> None:
         entry = Entry(
             "gathered",
@@ -189,14 +210,15 @@ class Hearing:
             into=step,
             input=part.redacted(),
             worker=delivery.worker,
+            error=late,
         )
-        self._store.settle_known(
-            place,
-            fence=0,
-            record=Record(Nothing.ref().uri, "{}"),
-            entry=entry.fields(),
-            onward=Advance(sends=((step, self._agent.name, str(envelope.contract)),), ends=False),
-        )
+        self._nothing(place, entry, sends)
+
+    def _nothing(self, place: Place, entry: Entry, sends: tuple[tuple[str, str, str], ...]) -> None:
+        """Settle a step with nothing."""
+        record = Record(Nothing.ref().uri, "{}")
+        onward = Advance(sends=sends, ends=False)
+        self._store.settle_known(place, fence=0, record=record, entry=entry.fields(), onward=onward)
 
     def _subscriptions(self, name: str) -> list[Subscription]:
         return [subscription for subscription in self._agent.subscriptions if subscription.hears(name)]
@@ -217,10 +239,10 @@ def _step(agent: str, key: str) -> str:
     return f"{agent}@+{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
-def _whole(delivery: Delivery, step: str, why: str) -> Message:
+def _whole(delivery: Delivery, step: str, name: str, why: str) -> Message:
     """The message with which a set comes to its agent: by an event of it."""
     number = message_id(delivery.run, step)
-    kwargs = {**delivery.kwargs, "step": step, "gathered": why}
+    kwargs = {**delivery.kwargs, "step": step, "gathered": why, "set": name}
     shown = str(delivery.headers.get("argsrepr") or "").replace(f"step={delivery.step} ", f"step={step} ")
     headers = {
         **delivery.again(attempt=1).headers,

@@ -113,7 +113,7 @@ class Negotiator:
 
     def subscribes(self, agent: str, name: str) -> bool:
         """Whether any consumer of ``agent`` subscribes to events of the contract ``name``, as they say now."""
-        said = (build.get("subscribes") for build in self._store.consumers(agent))
+        said = (build.get("subscribes") for build in self._announcements.consumers(agent))
         patterns = (pattern for some in said if isinstance(some, list) for pattern in some)
         return any(isinstance(pattern, str) and matches(pattern, name) for pattern in patterns)
 

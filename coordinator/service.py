@@ -22,6 +22,7 @@ from coordinator.deployments import Deployments
 from coordinator.engine import Engine
 from coordinator.errors import ServerError
 from coordinator.journal.journal import Journal
+from coordinator.store.sets import Sets
 from coordinator.task import RawConsumer
 
 _log = logging.getLogger(__name__)
@@ -104,7 +105,9 @@ class Service:
             self._beginner.publish(run, first)
             _log.warning("run=%s was accepted but not published: published now", run)
         if time.monotonic() - self._touched > _TOUCH_EVERY:
-            self._engine.runs.touch({row.run for row in self._journal.letters() if row.run})
+            letters = self._journal.letters()
+            self._engine.runs.touch({row.run for row in letters if row.run})
+            Sets(self._engine.store.redis, self._engine.settings).touch(self._desk.sets(letters))
             Deployments(self._journal, self._engine.announcements, self._engine.outstanding).remind()
             self._touched = time.monotonic()
 

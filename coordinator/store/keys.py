@@ -51,8 +51,13 @@ class Keys:
         return f"{self.prefix}announced"
 
     def gathered(self, agent: str, key: str) -> str:
-        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-        return f"{self.prefix}gathered:{{{agent}/{digest}}}"
+        return self.set(self.set_name(agent, key))
+
+    def set(self, name: str) -> str:
+        return f"{self.prefix}gathered:{{{name}}}"
+
+    def set_name(self, agent: str, key: str) -> str:
+        return f"{agent}/{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
 
     def schedule(self, name: str) -> str:
         return f"{self.prefix}schedule:{{{name}}}"

@@ -18,12 +18,14 @@ from coordinator.store.scripts import Call
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What became of a part: ``added``, ``again`` (it was there), ``conflict`` (it is there with another content) or ``full``;
-    how many parts there are, and whether this one began the set."""
+    """What became of a part: ``added``, ``again`` (it was there), ``conflict`` (it is there with another content), ``full`` or
+    ``late`` (the set was worked on before, without it); how many parts there are, whether this one began the set, and
+    whether the set was worked on."""
 
     verdict: str
     count: int
     first: bool
+    finished: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,8 @@ class Sets:
         ttl = max(self._run_ttl, clock.ms(2 * within))
         text = f"{content} {place.run} {place.flow}\n{record.part()}"
         call = Call("gather", [self._keys.gathered(agent, key)], [part, text, ttl, most])
-        [[verdict, count, first]] = scripts.run(self._redis, call)
-        return Added(str(verdict), int(count), first == "1")
+        [[verdict, count, first, finished]] = scripts.run(self._redis, call)
+        return Added(str(verdict), int(count), first == "1", finished == "1")
 
     def get(self, agent: str, key: str) -> Gathered:
         """A set; an empty one where there is none."""
@@ -76,19 +78,23 @@ class Sets:
             "finished" in fields,
         )
 
-    def finish(self, agent: str, key: str, elsewhere: Iterable[Place]) -> None:
-        """A set was worked on: it is kept for a while, for messages that come again, and the steps that stand for it in other
-        stories are not outstanding any more."""
-        over = (
-            Call(
-                "pass_over",
-                [self._keys.run(place.run), self._keys.outstanding(self._keys.shard(place.run))],
-                [place.step, place.run],
-            )
-            for place in elsewhere
-        )
-        kept = Call("finish_set", [self._keys.gathered(agent, key)], [self._result_ttl])
-        scripts.run(self._redis, kept, *over)
+    def finish(self, agent: str, key: str, within: timedelta) -> None:
+        """A set was worked on: it takes no more parts, and is kept for a while, for messages that come again: that of its time
+        is among them."""
+        ttl = max(self._result_ttl, clock.ms(2 * within))
+        scripts.run(self._redis, Call("finish_set", [self._keys.gathered(agent, key)], [ttl]))
+
+    def touch(self, names: Iterable[str]) -> None:
+        """Keep sets from expiring, by their :meth:`name`: those that wait for a person."""
+        with scripts.usable():
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.pexpire(self._keys.set(name), self._run_ttl)
+            pipeline.execute()
+
+    def name(self, agent: str, key: str) -> str:
+        """What stands for a set where its key must not be shown: ``media.assemble/9f86d081884c7d65...``."""
+        return self._keys.set_name(agent, key)
 
 
 def _story(head: str) -> tuple[str, str]:

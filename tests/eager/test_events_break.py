@@ -200,11 +200,11 @@ def test_a_build_that_does_not_subscribe_yet(live_coordinator: Coordinator) -> N
     coordinator.engine.publisher.subscribe(grows.name, Intake(("break.filed", "break.told")))
     manifest = coordinator.engine.manifest(grows).to_json()
     newer = {**manifest, "build": "newer", "subscribes": ["break.*"], "accepts": {"break.told": [1]}}
-    coordinator.engine.store.announce(newer, "newer", timedelta(hours=1))
+    coordinator.engine.announcements.announce(newer, "newer", timedelta(hours=1))
     coordinator.engine.negotiator.forget()
     story = coordinator.emit(Told(story="s"))
     assert story.wait(1.5) == "running"
     assert story.letters() == []
-    coordinator.engine.store.announce(newer, "newer", timedelta())
+    coordinator.engine.announcements.announce(newer, "newer", timedelta())
     assert story.wait(20) == "completed"
     assert (story.letters(), read) == ([], [])

@@ -169,7 +169,7 @@ class TestChoice:
         side.announce(3, 2)
         side.announce(2, 1, instance="old")
         manifest = {"agent": "test.ear", "accepts": {"coordinator.event": [1]}, "subscribes": ["test.*"]}
-        side.store.announce(manifest, "ear", LIFE)
+        side.said.announce(manifest, "ear", LIFE)
         side.clock.now += FRESH
         assert side.version("test.taker", "test.ear") == 2
         assert side.version("test.ear") == 3
