@@ -95,6 +95,7 @@ class OnEvent:
 
     def __call__(self, payload: Contract, context: Context) -> None:
         engine, flow = self.engine, self.flow
+        engine.publisher.declare(flow.agents())  # all queues, so that no later step is without one
         run = run_id(flow.name, context.idempotency_key)
         first = Starter(Passing(engine.store, engine.negotiator)).first(flow, payload, run, context.deadline)
         data = [payload.ref().uri, payload.to_data()]

@@ -215,7 +215,7 @@ class Coordinator:
 
     def run(self, number: str) -> Run:
         """The run of that id. Raises :class:`~coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""
-        record = self.engine.runs.state(number)
+        record = self.engine.runs.state(number) if is_plain(number) else None
         name = record.flow if record else ""
         if record is None:
             story = self.history(number)
@@ -232,6 +232,8 @@ class Coordinator:
 
     def history(self, run: str) -> list[dict[str, Any]]:
         """What happened to a run, oldest first: what is in the journal, and what is still on its way there."""
+        if not is_plain(run):
+            return []  # no run is called that, and no server could be asked for it
         shard = self.engine.store.keys.shard(run)
         prefix = f"{self.settings.prefix}{shard}/"
         pending = {

@@ -14,7 +14,7 @@ from typing import Any
 from contracts.envelope import Envelope
 from contracts.errors import CoordinationError, InvalidInput
 from contracts.strictjson import Limits
-from contracts.text import printable
+from contracts.text import is_plain, printable
 from coordinator import course
 from coordinator.canvas import EVENT
 from coordinator.edit import Edit, number_of, shown_as
@@ -246,7 +246,7 @@ class Desk:
 
     def letter(self, number: str) -> Letter:
         """The letter of that id. Raises :class:`UnknownLetter`."""
-        row = self._journal.letter(number)
+        row = self._journal.letter(number) if is_plain(number) else None
         if row is None:
             raise UnknownLetter(
                 f"there is no dead letter {printable(number, 80)!r}",

@@ -207,7 +207,7 @@ class Hearing:
             message=delivery.id,
             event=envelope.id,
             read=str(envelope.contract),
-            into=step,
+            into="" if late else step,
             input=part.redacted(),
             worker=delivery.worker,
             error=late,

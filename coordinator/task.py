@@ -38,12 +38,14 @@ from contracts.text import is_plain
 from coordinator.canvas import EVENT
 from coordinator.errors import ServerError
 from coordinator.failure import Kind, said
-from coordinator.handoff import Done, Handoff, Later, Outcome, Park
+from coordinator.handoff import OTHERS, Done, Handoff, Later, Outcome, Park
 from coordinator.message import Delivery, addressed
 from coordinator.publisher import Publisher
 
 _log = logging.getLogger(__name__)
 _SERVER_PAUSE = timedelta(seconds=2)
+_GLANCE = 0.5  # seconds
+_PASSED_BY = frozenset({"paused", OTHERS})
 
 
 class Parked(Reject):
@@ -71,23 +73,38 @@ class AgentTask(Task):
         # The handoff passes on, not Celery
         self.request.update(chain=None, chord=None, callbacks=None, errbacks=None)
         try:
-            outcome = self.handoff(delivery)
-            if self.handoff.agent.intake.ordered:
-                outcome = self._waited(delivery, outcome)
-            return self._concluded(outcome)
+            ordered = self.handoff.agent.intake.ordered
+            return self._concluded(self._in_order(delivery) if ordered else self.handoff(delivery))
         except ServerError as error:
             return self._postponed(delivery, error)
 
-    def _waited(self, delivery: Delivery, outcome: Outcome) -> Outcome:
-        """What comes of a delivery whose successors must not pass it by: it is tried again here until that is known."""
-        while isinstance(outcome, Later):
-            if not self.request.is_eager:
-                time.sleep(outcome.wait.total_seconds())
+    def _in_order(self, delivery: Delivery) -> Outcome:
+        """What comes of a delivery whose successors must not pass it by: it is tried again here until that is known, also where
+        a server fails. What is held with its story, or is for others, is passed by, or nobody would get anything."""
+        while True:
+            try:
+                outcome = self.handoff(delivery)
+            except ServerError as error:
+                if self.request.is_eager:
+                    raise
+                _log.warning("run=%s step=%s waits in its place: %s", delivery.run, delivery.step, error)
+                self._pause(_SERVER_PAUSE)
+                continue
+            if not isinstance(outcome, Later) or outcome.summary in _PASSED_BY:
+                return outcome
+            self._pause(outcome.wait)
             headers = outcome.message.headers
             attempt, looks = int(headers["retries"]) + 1, int(headers["handoff_looks"])
             delivery = replace(delivery, attempt=attempt, looks=looks)
-            outcome = self.handoff(delivery)
-        return outcome
+
+    def _pause(self, wait: timedelta) -> None:
+        """Wait before the next try. Raises :class:`Reject` where the worker is to end: the message stays the first of its
+        queue."""
+        until = time.monotonic() + wait.total_seconds()
+        while not self.request.is_eager and (left := until - time.monotonic()) > 0:
+            if state.should_stop not in (None, False) or state.should_terminate not in (None, False):
+                raise Reject("the worker ends", requeue=True)
+            time.sleep(min(left, _GLANCE))
 
     def _concluded(self, outcome: Outcome) -> str:
         if isinstance(outcome, Done):

@@ -208,3 +208,90 @@ def test_a_build_that_does_not_subscribe_yet(live_coordinator: Coordinator) -> N
     coordinator.engine.announcements.announce(newer, "newer", timedelta())
     assert story.wait(20) == "completed"
     assert (story.letters(), read) == ([], [])
+
+
+@pytest.fixture
+def in_order(live_coordinator: Coordinator) -> list[str]:
+    """What an agent has heard in order."""
+    order: list[str] = []
+
+    @on(Told, ordered=True)
+    @agent("break.ledger")
+    def ledger(told: Told) -> None:
+        order.append(told.story)
+
+    live_coordinator.work([ledger])
+    return order
+
+
+def test_order_where_a_server_fails(
+    live_coordinator: Coordinator, in_order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Redis fails once, an event that is heard in order keeps its place."""
+    store = live_coordinator.engine.store
+    claim = store.claim
+    failed: list[Any] = []
+
+    def failing(place: Any, **options: Any) -> Any:
+        if options["agent"] == "break.ledger" and not failed:
+            failed.append(place)
+            raise ServerError("Redis is away", "", "")
+        return claim(place, **options)
+
+    monkeypatch.setattr(store, "claim", failing)
+    names = [f"s{number}" for number in range(5)]
+    for name in names:
+        live_coordinator.emit(Told(story=name))
+    wait_until(lambda: len(in_order) == 5, description="all are heard")
+    assert in_order == names
+    assert len(failed) == 1
+
+
+def test_a_paused_story_holds_no_other(live_coordinator: Coordinator, in_order: list[str]) -> None:
+    """An event of a story that is paused is passed by, and comes when that goes on; who hears in order hears the others."""
+    begun, gate = threading.Event(), threading.Event()
+
+    @on(Broken)
+    @agent("break.teller")
+    def teller(filed: Broken) -> Told:
+        begun.set()
+        assert gate.wait(20)
+        return Told(story=filed.story)
+
+    live_coordinator.work([teller])
+    held = live_coordinator.emit(Broken(story="held"))
+    assert begun.wait(20)
+    held.pause()
+    gate.set()
+    wait_until(lambda: [one for one in held.history() if one["kind"] == "settled"], description="it is told")
+    live_coordinator.emit(Told(story="other"))
+    wait_until(lambda: in_order == ["other"], description="the other is heard")
+    held.resume()
+    wait_until(lambda: in_order == ["other", "held"], description="the held one is heard")
+
+
+def test_a_flow_that_an_event_starts_waits_for_its_agents(live_coordinator: Coordinator) -> None:
+    """A run that an event has started waits for agents that were never there, as any run does."""
+
+    @agent("break.first")
+    def first(told: Told) -> Told:
+        return told
+
+    @agent("break.second")
+    def second(told: Told) -> Told:
+        return told
+
+    flow = Flow("break.begun", first >> second, on=Told)
+    assert flow.opening is not None
+    live_coordinator.work([flow.opening, first])
+    story = live_coordinator.emit(Told(story="s"))
+    [began] = wait_until(
+        lambda: [one for one in story.history() if one["kind"] == "began"], description="it began"
+    )
+    run = live_coordinator.run(began["began"])
+    wait_until(
+        lambda: [one for one in run.history() if one["kind"] == "settled"], description="the first is done"
+    )
+    assert run.wait(1) == "running"
+    live_coordinator.work([second])
+    assert run.wait(20) == "completed"

@@ -31,6 +31,7 @@ def test_a_part_that_comes_late(anywhere: Coordinator) -> None:
         assert late.wait(20) == "completed"
         [entry] = wait_until(partial(told, late), description="it is told")
         assert "it came late" in entry["error"]
+        assert "open" not in anywhere.trace(late.id).counts
     assert room.seen["press"] == [("s", 1)]
 
 

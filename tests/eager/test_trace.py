@@ -11,7 +11,7 @@ from contracts import Contract, Key
 from coordinator import Coordinator, Flow, Permanent, Retry, agent, budget, constant, emit, parallel, wait_for
 from coordinator.deadletters import RawLetter
 from coordinator.drawing.trace import Node, Trace
-from coordinator.errors import UnknownRun
+from coordinator.errors import UnknownLetter, UnknownRun
 from coordinator.message import Message
 from coordinator.store.record import Place
 from tests.eager.command import Command
@@ -257,6 +257,13 @@ def test_an_unknown_id(coordinator: Coordinator, command: Command) -> None:
     assert (status, out) == (1, "")
     assert "\x1b[31m" not in err
     assert "there is no story" in err
+    for bad in ("\udcff", "x\x00", "\u202e", ""):
+        with pytest.raises(UnknownRun):
+            coordinator.trace(bad)
+        with pytest.raises(UnknownRun):
+            coordinator.run(bad)
+        with pytest.raises(UnknownLetter):
+            coordinator.desk.letter(bad)
 
 
 def test_outstanding_of_one_run(coordinator: Coordinator) -> None:
