@@ -310,6 +310,12 @@ class Handoff:
         """An outcome that was recorded before: by this step, or by another under the same key."""
         record = claim.record
         assert record is not None
+        if opened.event and record.events and claim.verdict == "done":
+            store, name = self._store, self.agent.name
+            if not store.emits_once(
+                opened.place, name, opened.key
+            ):  # or events in a circle would go on for ever
+                record = replace(record, events="")
         output: Contract | None
         try:
             ref = ContractRef.from_uri(record.schema)
@@ -365,6 +371,7 @@ class Handoff:
             onward=replace(closed.onward.advance(), undo=self._undo(opened)),
             edit=opened.edit,
             quiet=quiet if "emitted" in entry else None,
+            emits=bool(opened.event and closed.record.events),
         )
         return self._stands(opened, settled)
 

@@ -122,6 +122,8 @@ class Opener:
             if not delivery.flow or not delivery.step:
                 raise InvalidData("the message does not say to which step of which flow it belongs")
             event = self._hearing.event(delivery)
+            if event and envelope.contract.name != event:
+                raise InvalidData("the message says that it is another event than its envelope has")
             payload, migrated = self._read(envelope, event)
             key = self._key(payload, envelope, delivery)
             cursor = course.checked(Cursor(delivery.step, delivery.chain, delivery.chord))

@@ -32,6 +32,7 @@ from kombu.asynchronous import get_event_loop
 
 from config.topology import Topology
 from contracts import strictjson
+from contracts.contract import valid_name
 from contracts.errors import CoordinationError, InvalidInput, InvalidJson
 from contracts.strictjson import Limits
 from contracts.text import is_plain
@@ -349,7 +350,18 @@ def read_message(
     envelope, kwargs, _ = read_body(body, content_type, limits)
     if (kwargs.get("flow"), kwargs.get("step")) != (headers["handoff_flow"], headers["handoff_step"]):
         raise InvalidInput("headers and arguments name different steps")
+    _check_event(headers, kwargs)
     return envelope
+
+
+def _check_event(headers: Mapping[str, Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise :class:`InvalidInput` where headers and arguments do not name the same event, by a name that a contract may have:
+    it becomes a routing key."""
+    event = kwargs.get("event")
+    if event != headers.get("handoff_event") or (event is None and headers["task"] == EVENT):
+        raise InvalidInput("headers and arguments name different events")
+    if event is not None and not valid_name(event):
+        raise InvalidInput("the header 'handoff_event' is no name of a contract")
 
 
 def read_body(

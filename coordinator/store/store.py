@@ -9,6 +9,7 @@ Whoever is no handoff has modules of its own beside this one: runs, outstanding,
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections import deque
@@ -154,17 +155,19 @@ class Store:
         onward: Advance,
         edit: int = 0,
         quiet: Entry | None = None,
+        emits: bool = False,
     ) -> Settled:
         """Record the outcome, the history and the run's advance: one round trip. First settler wins; an outcome of another
         input than that of the newest edit is late. ``quiet`` is told in the place of ``entry`` where the run was cancelled
-        meanwhile, so that nothing is passed on."""
-        kept, settled = self._do(
+        meanwhile, so that nothing is passed on. ``emits``: whether it sends events, which :meth:`emits_once` is to know."""
+        kept, settled, *_ = self._do(
             Call(
                 "settle_outcome",
                 [self.keys.outcome(agent, key)],
                 [fence, record.text(), self._outcome_ttl, content],
             ),
             self._settle_run(place, fence, record, entry, late, onward, again=False, edit=edit, quiet=quiet),
+            *([self._emit_once(place, agent, key)] if emits else []),
         )
         return Settled.read(settled, kept=kept == "settled")
 
@@ -182,6 +185,15 @@ class Store:
                 yield self._gone.popleft()
             except IndexError:
                 return
+
+    def emits_once(self, place: Place, agent: str, key: str) -> bool:
+        """Whether it is for this step to send the events of an outcome which its key had already, and not for another step of
+        the run that has the same."""
+        return bool(self._do(self._emit_once(place, agent, key))[0] == place.step)
+
+    def _emit_once(self, place: Place, agent: str, key: str) -> Call:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        return Call("emit_once", [self.keys.run(place.run)], [f"{agent}|{digest}", place.step])
 
     def settle_known(
         self,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +17,7 @@ from contracts import Contract, Key
 from coordinator import (
     Context,
     Coordinator,
+    Event,
     Flow,
     Permanent,
     Run,
@@ -25,8 +29,11 @@ from coordinator import (
     parallel,
     wait_for,
 )
+from coordinator.deadletters import RawLetter
+from coordinator.emitting import Emitter
 from coordinator.errors import ServerError
 from coordinator.message import Message
+from coordinator.passing import Passing
 from tests.waiting import wait_until
 
 
@@ -295,3 +302,82 @@ def test_a_flow_that_an_event_starts_waits_for_its_agents(live_coordinator: Coor
     assert run.wait(1) == "running"
     live_coordinator.work([second])
     assert run.wait(20) == "completed"
+
+
+def sent(coordinator: Coordinator, event: Contract) -> Message:
+    """An event as the broker gets it."""
+    passing = Passing(coordinator.engine.store, coordinator.engine.negotiator)
+    return Emitter(passing).emission(event, str(uuid.uuid4())).message
+
+
+@pytest.mark.parametrize(
+    "event", ["break.filed", "x" * 300, "", "*", "Break.Told", "break\x00", 7, ["break.told"], {}, None]
+)
+def test_a_header_that_names_another_event(coordinator: Coordinator, event: Any) -> None:
+    """A message on the exchange of events whose header is no name of its contract is undecodable, wherever it comes."""
+    message = sent(coordinator, Told(story="s"))
+    headers = {**message.headers, "handoff_event": event}
+    raw = RawLetter(headers, message.body.encode(), "application/json")
+    [row] = coordinator.desk.unheard(raw)
+    assert row.kind == "undecodable"
+    assert coordinator.desk.receive(raw).kind == "undecodable"
+
+
+def test_an_event_in_the_name_of_another(anywhere: Coordinator) -> None:
+    """An event that says it is another than its envelope has is given to nobody."""
+    heard: list[Event] = []
+
+    @on("break.filed")
+    @agent("break.any")
+    def listens(event: Event) -> None:
+        heard.append(event)
+
+    anywhere.work([listens])
+    message = sent(anywhere, Told(story="s"))
+    body = message.body.replace('"event":"break.told"', '"event":"break.filed"')
+    assert body != message.body
+    headers = {**message.headers, "handoff_event": "break.filed"}
+    anywhere.engine.publisher.publish([replace(message, headers=headers, body=body)])
+    [letter] = wait_until(anywhere.dead_letters, description="it is parked")
+    assert (letter.kind, letter.agent, heard) == ("invalid-input", "break.any", [])
+
+
+class Ping(Contract, name="break.ping", version=1):
+    story: str = Key()
+
+
+class Pong(Contract, name="break.pong", version=1):
+    story: str = Key()
+
+
+class Keyless(Contract, name="break.keyless", version=1):
+    story: str
+
+
+def test_events_in_a_circle(anywhere: Coordinator) -> None:
+    """Events that lead to one another under one key end: an outcome that is known is not told again in the same story. Another
+    story with the same key goes through as well, and takes no effect again."""
+    heard: Counter[str] = Counter()
+
+    @on(Ping)
+    @agent("break.pings")
+    def pings(ping: Ping) -> Pong:
+        heard["ping"] += 1
+        return Pong(story=ping.story)
+
+    @on(Pong)
+    @agent("break.pongs")
+    def pongs(pong: Pong) -> list[Ping | Keyless]:
+        heard["pong"] += 1
+        return [Ping(story=pong.story), Keyless(story=pong.story)]
+
+    @on(Keyless)
+    @agent("break.counts")
+    def counts(told: Keyless, context: Context) -> None:
+        heard[context.run_id] += 1
+
+    anywhere.work([pings, pongs, counts])
+    stories = [anywhere.emit(Ping(story="s"), idempotency_key=key) for key in ("one", "other")]
+    for story in stories:
+        assert story.wait(20) == "completed"
+    assert heard == {"ping": 1, "pong": 1, stories[0].id: 1, stories[1].id: 1}
