@@ -39,12 +39,16 @@ class Systems:
             ),
         )
         self._settings = settings
+        self._wanted: str = settings.transcoder
 
     @property
     def transcoder(self) -> Transcoder:
-        """What makes renditions: looked for on every call, for ffmpeg may be installed meanwhile."""
+        """What makes renditions: looked for on every call, for ffmpeg may be installed meanwhile. Once it was there it is not
+        replaced by the stand-in, which makes no picture: without it the work is parked."""
+        if self._wanted == "auto" and self.ffmpeg.installed:
+            self._wanted = "ffmpeg"
         return chosen(
-            self._settings.transcoder,
+            self._wanted,
             self.ffmpeg,
             threads=self._settings.transcoding_threads,
             speed=self._settings.stand_in_speed,

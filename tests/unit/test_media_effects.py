@@ -65,6 +65,16 @@ def test_lines_that_are_none(effects: Effects, line: bytes) -> None:
     assert effects.tally() == Tally(keys=2, written=2, unreadable=1)
 
 
+def test_a_line_that_was_cut_off(effects: Effects) -> None:
+    """What a full disk has cut off takes no later line with it: that effect is counted."""
+    effects.record("written", "a")
+    with effects.path.open("ab") as file:
+        file.write(b'["writ')
+    effects.record("written", "b")
+    effects.record("found", "b")
+    assert effects.tally() == Tally(keys=2, written=2, found=1, unreadable=1)
+
+
 def test_file_that_cannot_be_used(tmp_path: Path, effects: Effects, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that cannot be written or read is an error that may pass, and so is a line that was cut off."""
     for call in (lambda: Effects(tmp_path).record("written", "a"), Effects(tmp_path).tally):

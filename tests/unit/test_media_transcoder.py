@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from config.settings import MediaSettings
 from contracts.media import RenditionOrdered
 from coordinator.errors import Permanent, Transient
 from tasks.media import clip
@@ -25,6 +26,7 @@ from tasks.media.ffmpeg import (
 )
 from tasks.media.ladder import ladder
 from tasks.media.store import Store
+from tasks.media.systems import Systems
 from tasks.media.transcoder import (
     FfmpegTranscoder,
     StandInTranscoder,
@@ -253,6 +255,18 @@ def test_choice(program: Program) -> None:
         ("stand-in", True): StandInTranscoder,
         ("stand-in", False): StandInTranscoder,
     }
+
+
+def test_ffmpeg_that_goes_away(tmp_path: Path) -> None:
+    """Once ffmpeg was there, the stand-in does not take its place while it is away: such a title would have noise in it."""
+    program = tmp_path / "ffmpeg"
+    at = Systems(MediaSettings(folder=str(tmp_path), ffmpeg=str(program)))
+    assert isinstance(at.transcoder, StandInTranscoder)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert isinstance(at.transcoder, FfmpegTranscoder)
+    program.unlink()
+    assert isinstance(at.transcoder, FfmpegTranscoder)
 
 
 def test_stand_in_takes_bytes_in_proportion(tmp_path: Path) -> None:
