@@ -30,6 +30,7 @@ _RETRY = {
 }
 _ROOM_WITHIN = 3.0  # seconds, for which a full queue is waited for
 _ROOM_PAUSE = 0.1  # seconds; what has room again may have none a moment later
+_LONGEST_PAUSE = 0.8  # seconds
 _TOGETHER = 100  # messages
 _CONFIRM_TIMEOUT = 10.0  # seconds, after which the message is published anew on another connection
 
@@ -114,7 +115,7 @@ class BrokerPublisher:
     ) -> None:
         """Send messages, and wait a little where a queue is full: who gave up at once would send all that belongs to it once
         more, and the queue would fill with what it has had."""
-        deadline = time.monotonic() + _ROOM_WITHIN
+        deadline, pause = time.monotonic() + _ROOM_WITHIN, _ROOM_PAUSE
 
         def attempt() -> list[Parcel]:
             return sent(producer, parcels)
@@ -122,7 +123,9 @@ class BrokerPublisher:
         while parcels := producer.connection.ensure(producer, attempt, **_RETRY)():
             if time.monotonic() > deadline:
                 raise MessageNacked
-            time.sleep(_ROOM_PAUSE)
+            time.sleep(pause)
+            if any(parcel.message.event for parcel in parcels):
+                pause = min(2 * pause, _LONGEST_PAUSE)  # each time, all others who hear it get it again
 
     def _sent(self, producer: Any, parcels: list[Parcel]) -> list[Parcel]:
         """Send one message; gives it back where the broker has no room for it. kombu would take that for a broken connection,

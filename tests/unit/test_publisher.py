@@ -75,3 +75,13 @@ def test_a_queue_that_stays_full(pauses: list[float]) -> None:
         sender.publish(messages(2))
     assert 3 <= sum(pauses) < 3.5
     assert not broker.taken
+
+
+def test_an_event_is_sent_again_ever_more_rarely(pauses: list[float]) -> None:
+    """Where one of those who hear an event has no room, all others get it each time that it is sent: that is not often."""
+    broker = Broker(refusals=10_000)
+    sender: Any = BrokerPublisher(broker, Topology())
+    with pytest.raises(ServerError, match="no room"):
+        sender.publish([Message("m", "coordinator.event", {"handoff_event": "test.told"}, "[]")])
+    assert broker.attempts == len(pauses) + 1 <= 8
+    assert 3 <= sum(pauses) < 4
