@@ -22,8 +22,9 @@ from contracts.event import Nothing
 from contracts.strictjson import Limits
 from coordinator import course
 from coordinator.agent import Agent, Context
+from coordinator.canvas import EVENT
 from coordinator.composing import compose, emissions, sent_otherwise
-from coordinator.course import Value
+from coordinator.course import Go, Value
 from coordinator.errors import AgentError, ServerError
 from coordinator.failure import Failure, Kind, parked_entry, said
 from coordinator.hearing import Hearing
@@ -144,9 +145,11 @@ class Handoff:
             opened = self._opener.open(delivery)
             self._hear(opened)
             claim = self._claim(opened)
+            self._catch_up(opened, claim)
             while claim.verdict == "edited":  # a person has given the step another input since it was sent
                 opened = self._opener.edited(delivery, claim.edit)
                 claim = self._claim(opened)
+                self._catch_up(opened, claim)
             if claim.verdict == "granted":
                 with self._leases.keep(self.agent.name, opened.key, claim.fence):
                     output, took_ms = self._run(opened, claim)
@@ -221,6 +224,19 @@ class Handoff:
         if claim.verdict not in {"granted", "edited"} and claim.record is None:
             raise _Over(Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}"))
         return claim
+
+    def _catch_up(self, opened: Opened, claim: Claim) -> None:
+        """Of a step that is settled, of a run that has ended since: its events, which the broker may not have had room for."""
+        if claim.verdict != "completed":
+            return
+        closed = self._known(opened, claim)
+        events = tuple(
+            move for move in closed.onward.moves if isinstance(move, Go) and move.send.agent == EVENT
+        )
+        if events:
+            emitting = replace(closed, onward=replace(closed.onward, moves=events))
+            self._pass_on(opened, emitting, Settled("again"))
+        raise _Over(Done(f"completed run={opened.place.run} step={opened.place.step}"))
 
     def _wait_for(self, opened: Opened, claim: Claim) -> Later:
         """Somebody else runs this, or the run is held: look again soon, then ever later, at the latest when the lease would

@@ -193,6 +193,28 @@ def test_a_fallback(live_coordinator: Coordinator, what: str) -> None:
     assert len(refused) == 1
 
 
+def test_an_event_of_a_run_that_has_ended(live_coordinator: Coordinator) -> None:
+    """The broker refuses an event until the budget of its step is spent and the run has ended: it is sent all the same."""
+    coordinator, heard = live_coordinator, []
+
+    @on(Told)
+    @agent("break.ear")
+    def ear(told: Told) -> None:
+        heard.append(told.story)
+
+    coordinator.work([ear])
+    fallback = constant(Broken(story="instead"))
+    flow = Flow("break.spent", budget(aside, within=timedelta(seconds=0.3), fallback=fallback))
+    ended = threading.Event()
+    refused = refusing(coordinator, lambda message: bool(message.event) and not ended.is_set(), times=1_000)
+    run = coordinator.start(flow, Broken(story="s"))
+    assert run.wait(20) == "completed"
+    ended.set()
+    wait_until(lambda: heard == ["s"], description="the event is heard")
+    assert refused
+    assert run.result() == Broken(story="instead")
+
+
 def test_a_build_that_does_not_subscribe_yet(live_coordinator: Coordinator) -> None:
     """While a newer build of an agent subscribes to an event, an older one leaves it to that; it is passed over once nobody
     of the agent subscribes to it any more, whatever contract it is of."""

@@ -31,7 +31,8 @@ if status == 'compensating' and redis.call('HEXISTS', run, 'x:' .. ARGV[1]) == 1
 end
 if status ~= 'running' and not undoes then
   forget()
-  return {status, ''}
+  local made = status == 'completed' and outcome() or ''  -- its events may not be on their way, unless it was let go
+  return {status, string.sub(made, 1, 1) ~= '#' and made or ''}
 end
 redis.call('PEXPIRE', run, ARGV[4])
 local settled = outcome()
