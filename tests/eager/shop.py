@@ -9,7 +9,7 @@ from typing import Any
 from contracts import Contract, Key, Sensitive
 from coordinator import Context, Flow, Permanent, Retry, agent, budget, constant, parallel
 
-_SOON = timedelta(milliseconds=300)
+_SOON = timedelta(milliseconds=1500)
 SECRET = "correct horse battery staple"
 
 
