@@ -145,11 +145,10 @@ class Handoff:
             opened = self._opener.open(delivery)
             self._hear(opened)
             claim = self._claim(opened)
-            self._catch_up(opened, claim)
             while claim.verdict == "edited":  # a person has given the step another input since it was sent
                 opened = self._opener.edited(delivery, claim.edit)
                 claim = self._claim(opened)
-                self._catch_up(opened, claim)
+            self._catch_up(opened, claim)
             if claim.verdict == "granted":
                 with self._leases.keep(self.agent.name, opened.key, claim.fence):
                     output, took_ms = self._run(opened, claim)
