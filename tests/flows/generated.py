@@ -62,7 +62,7 @@ def _or_undone(agents: list[Agent], by: list[Agent]) -> st.SearchStrategy[Step]:
     both = st.builds(
         compensate, st.builds(retrying, plain, _policies), by=st.builds(retrying, undoing, _policies)
     )
-    return st.one_of(plain, plain, plain, undone, undone, retried, both)
+    return st.one_of(plain, plain, undone, retried, both, both)
 
 
 _agents = _or_undone(WORKS, WORKS)
@@ -239,11 +239,8 @@ def _chained(steps: Any) -> Step:
 
 _halves = st.sampled_from([None, None, 0, 1])
 _faults = st.sampled_from(sorted(FAULTS))
-_good = st.one_of(
-    st.just(Behaviour()),
-    st.just(Behaviour("slow")),
-    st.builds(Behaviour, st.just("flaky"), st.integers(1, 2), _halves, _faults),
-)
+_flaky = st.builds(Behaviour, st.just("flaky"), st.integers(1, 2), _halves, _faults)
+_good = st.one_of(st.just(Behaviour()), st.just(Behaviour("slow")), _flaky)
 _bad = st.builds(Behaviour, st.sampled_from(["broken", "exhausted"]), st.just(0), _halves, _faults)
 _held = st.builds(Behaviour, st.just("held"), st.just(0), _halves)
 _given_items = st.lists(
@@ -277,7 +274,8 @@ def _behaviours(draw: st.DrawFn, places: list[str]) -> dict[str, Behaviour]:
         broken |= draw(st.one_of(some_places, st.just(set[str]())))
     holdable = [place for place in watched or places if _holdable(place)]
     held = draw(st.sets(st.sampled_from(holdable), max_size=1)) if holdable else set()
-    drawn = {place: _held if place in held else _bad if place in broken else _good for place in places}
+    well = {place: _flaky if place in undoing and draw(st.booleans()) else _good for place in places}
+    drawn = {place: _held if place in held else _bad if place in broken else well[place] for place in places}
     return {place: draw(how) for place, how in drawn.items()}
 
 
