@@ -169,7 +169,7 @@ class _Trial:
         ends = early.kind in _ENDING
         self._run = self.coordinator.start(self.flow, self.given, at=_LATER if ends else _SOON)
         due = self.run.due()
-        assert due is not None
+        assert due is not None, "it has no time to begin at"
         self.early(due)
         if early.kind == "pause":  # there is nothing to hold yet
             self.run.pause()
@@ -179,9 +179,8 @@ class _Trial:
         self.early(due)
         store = self.coordinator.engine.store
         if ends:
-            assert (
-                store.redis.zscore(store.keys.scheduled(store.keys.shard(self.run.id)), self.run.id) is None
-            )
+            listed = store.redis.zscore(store.keys.scheduled(store.keys.shard(self.run.id)), self.run.id)
+            assert listed is None, "it still waits for its time"
         else:
             self.meaning.begin()
             self.agree()
