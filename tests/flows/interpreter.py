@@ -335,6 +335,7 @@ class Interpreter:
         first = made if other is None or (made is not None and self.seen.in_time(last)) else other
         assert first is not None
         self._good = good and first is made
+        self._last = last if first is made else self._last
         if self._good and not self._dead:
             self.memory.kept.add((self._key(budget.fallback, path, value), plain(first)))
         self._take(path, first)
