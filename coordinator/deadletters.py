@@ -381,7 +381,7 @@ class Desk:
 
 def _name(value: object, longest: int) -> str:
     """``value`` where it can name something of ours, otherwise nothing."""
-    return value if isinstance(value, str) and value == printable(value, longest) else ""
+    return value if isinstance(value, str) and len(value) <= longest and is_plain(value) else ""
 
 
 def _replays(message: dict[str, Any]) -> int:

@@ -11,7 +11,7 @@ from amqp.exceptions import AMQPError, NotFound
 from kombu.exceptions import OperationalError
 
 from contracts.contract import valid_name
-from contracts.text import printable
+from contracts.text import is_plain, printable
 from contracts.topic import matches
 from coordinator.catalogue.course import course
 from coordinator.drawing.atlas import AgentSpot, Atlas, Ear, EventSpot, FlowSpot, Handover, QueueSpot
@@ -234,4 +234,4 @@ def _versions(value: Any) -> Versions:
 
 def _texts(value: Any) -> list[str]:
     listed = value if isinstance(value, list) else []
-    return [text for text in listed if isinstance(text, str) and text == printable(text, 200)]
+    return [text for text in listed if isinstance(text, str) and len(text) <= 200 and is_plain(text)]

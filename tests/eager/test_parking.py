@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from contracts.text import printable
 from coordinator import Coordinator
 from coordinator.client import Run
 from coordinator.deadletters import Letter, RawLetter
 from coordinator.errors import RunParked, UnknownLetter
 from coordinator.journal.journal import LetterRow
 from coordinator.message import Message
+from coordinator.store.record import Place
 from tests.eager.shop import Shop, thing
 from tests.waiting import wait_until
 
@@ -248,3 +250,13 @@ def test_a_fallback_that_fails_too(live_coordinator: Coordinator, mended: str, o
     wait_until(lambda: not run.letters(), description="no letter waits")
     assert live_coordinator.desk.letter(letters[f"shop.{other}"].id).state == "settled"
     assert shop.effects == {"a": 1, mended: 1, "c": 1}
+
+
+def test_digits_in_a_name() -> None:
+    """A step whose digits pass for a payment card number is known by its name all the same: names are shown masked, not kept so."""
+    step = "news.press@b970681040434485"
+    assert printable(step) != step
+    letter = RawLetter({"id": "m", "handoff_run": "r", "handoff_flow": "f", "handoff_step": step}, b"", "")
+    assert letter.place == Place("r", "f", step)
+    hidden = RawLetter({"id": "m\x1b", "handoff_run": "r", "handoff_step": "s" * 1001}, b"", "")
+    assert (hidden.id, hidden.place) == ("", Place("r", "", ""))
