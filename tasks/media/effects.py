@@ -112,7 +112,10 @@ class Effects:
         try:
             with self.path.open("rb") as file:
                 for line in file:
-                    yield _read(line)
+                    if (
+                        line != b"\n"
+                    ):  # written where a line only seemed to be cut off: another was just being written
+                        yield _read(line)
         except FileNotFoundError:
             return
         except OSError as error:

@@ -54,7 +54,7 @@ def test_lines_of_many(effects: Effects) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"", b'["written", "b', b"\xff", b"7", b"[]", b'["written"]', b'["burnt", "b"]', b'["written", 7]', b'{"a": 1, "b": 2}']
+    "line", [b'["written", "b', b"\xff", b"7", b"[]", b'["written"]', b'["burnt", "b"]', b'["written", 7]', b'{"a": 1, "b": 2}']
 )  # fmt: skip
 def test_lines_that_are_none(effects: Effects, line: bytes) -> None:
     """A line that was cut off, or is none, is counted as such and hides no other."""
@@ -63,6 +63,15 @@ def test_lines_that_are_none(effects: Effects, line: bytes) -> None:
         file.write(line + b"\n")
     effects.record("written", "c")
     assert effects.tally() == Tally(keys=2, written=2, unreadable=1)
+
+
+def test_an_empty_line(effects: Effects) -> None:
+    """An empty line is none: it is written where another process was just writing and its line seemed to be cut off."""
+    effects.record("written", "a")
+    with effects.path.open("ab") as file:
+        file.write(b"\n")
+    effects.record("written", "c")
+    assert effects.tally() == Tally(keys=2, written=2)
 
 
 def test_a_line_that_was_cut_off(effects: Effects) -> None:
