@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from contracts import strictjson
@@ -20,6 +19,7 @@ from coordinator.history import Entry, now
 from coordinator.message import Message
 from coordinator.negotiation import Negotiator
 from coordinator.passing import Passing, emission
+from coordinator.publisher import publish_after
 from coordinator.starting import Starter, remaining, restored
 from coordinator.store.later import Later
 from coordinator.store.record import Place
@@ -71,8 +71,7 @@ class Beginner:
     def _publish(self, sent: Iterable[tuple[Message, timedelta]]) -> None:
         ordered = sorted(sent, key=lambda one: one[1])  # what is sooner is sent sooner
         self._engine.publisher.declare({message.agent for message, _ in ordered if not message.event})
-        for wait, group in groupby(ordered, key=lambda one: one[1]):
-            self._engine.publisher.publish([message for message, _ in group], delay=wait or None, exact=True)
+        publish_after(self._engine.publisher, ordered)
 
 
 def told(run: str, flow: str, first: Iterable[Message], negotiator: Negotiator) -> Entry | None:

@@ -54,6 +54,7 @@ from coordinator.loading import Catalogue, load_modules
 from coordinator.message import message
 from coordinator.passing import Batches, Passing
 from coordinator.published import PublishedRuns
+from coordinator.publisher import publish_after
 from coordinator.service import Service
 from coordinator.skipping import skip
 from coordinator.starting import Starter
@@ -172,9 +173,8 @@ class Coordinator:
             for sent, wait in messages:
                 if wait and sent.agent != TIMER:
                     self.engine.store.delayed(Place(run, flow.name, str(sent.headers["handoff_step"])), wait)
-            for wait in sorted({wait for _, wait in messages}):  # what is sooner is sent sooner
-                ready = [sent for sent, when in messages if when == wait]
-                self.engine.publisher.publish(ready, delay=wait or None, exact=True)
+            ordered = sorted(messages, key=lambda one: one[1])  # what is sooner is sent sooner
+            publish_after(self.engine.publisher, ordered)
             self._published.add(run)
         return Run(run, self, flow, created=found == "created")
 

@@ -35,7 +35,7 @@ from coordinator.message import Delivery, Message, message
 from coordinator.negotiation import Negotiator
 from coordinator.opener import Opened, Opener, Parking
 from coordinator.passing import Onward, Outgoing, Passing
-from coordinator.publisher import Publisher
+from coordinator.publisher import Publisher, publish_after
 from coordinator.store.claim import Claim
 from coordinator.store.record import Place, Record
 from coordinator.store.sets import Sets
@@ -176,8 +176,7 @@ class Handoff:
             return
         if not self._negotiator.subscribes(self.agent.name, str(delivery.kwargs["event"])):
             raise _Over(Done(self._opener.forgone(delivery)))
-        wait = min(_BUSY * 2 ** min(delivery.looks, 10), _LONGEST_LOOK)
-        raise _Over(Later(wait, delivery.again(attempt=delivery.attempt, looks=delivery.looks + 1), OTHERS))
+        raise _Over(_look_again(delivery, delivery, _LONGEST_LOOK, OTHERS))
 
     def _hear(self, opened: Opened) -> None:
         """An event that the agent does not want, or that waits for others, is dealt with here."""
@@ -243,9 +242,7 @@ class Handoff:
         delivery = opened.delivery
         if claim.verdict == "paused":
             self._store.stopped(opened.place, self._known_of(opened))
-        wait = min(_BUSY * 2 ** min(delivery.looks, 10), max(claim.wait, _BUSY))
-        again = opened.came.again(attempt=delivery.attempt, looks=delivery.looks + 1)
-        return Later(wait, again, claim.verdict)
+        return _look_again(delivery, opened.came, max(claim.wait, _BUSY), claim.verdict)
 
     def _known_of(self, opened: Opened) -> dict[str, Any]:
         """What there is to say of a message that is held: what an edit of its input has to know, and what people see."""
@@ -428,11 +425,7 @@ class Handoff:
         else:
             batches = self._passing.outgoing(opened.place, closed.onward, settled)
         for outgoing in batches:
-            now_or_later: dict[timedelta, list[Message]] = {}
-            for out in outgoing:
-                now_or_later.setdefault(out.wait, []).append(self._next(opened, closed, out))
-            for wait, messages in now_or_later.items():
-                self._publisher.publish(messages, delay=wait or None, exact=True)
+            publish_after(self._publisher, [(self._next(opened, closed, out), out.wait) for out in outgoing])
 
     def _let_go(self, opened: Opened, claim: Claim, closed: _Closed, settled: Settled) -> None:
         """An outcome that its key has, and that nothing undoes, needs no copy in the run any more."""
@@ -594,6 +587,12 @@ def _keys(place: Place, events: Sequence[Contract | None]) -> dict[str, str | No
         course.emitting(place.step, number): event.key() if event else None
         for number, event in enumerate(events)
     }
+
+
+def _look_again(delivery: Delivery, came: Delivery, longest: timedelta, why: str) -> Later:
+    """The message as it ``came``, soon once more, and ever later, but never later than ``longest``."""
+    wait = min(_BUSY * 2 ** min(delivery.looks, 10), longest)
+    return Later(wait, came.again(attempt=delivery.attempt, looks=delivery.looks + 1), why)
 
 
 def _key(closed: _Closed, out: Outgoing) -> str | None:

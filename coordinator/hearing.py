@@ -66,8 +66,7 @@ class Hearing:
             self._agent.name,
             printable(delivery.kwargs["event"], 120),
         )
-        self._store.pass_over(Place(delivery.run, delivery.flow, delivery.step))
-        return f"passed over run={delivery.run} step={delivery.step}"
+        return self._passed_over(Place(delivery.run, delivery.flow, delivery.step))
 
     def reads(self, name: str) -> type[Contract]:
         """What an event is read as: what the agent accepts, or a part of it."""
@@ -93,6 +92,9 @@ class Hearing:
         data = payload.data if isinstance(payload, Event) else payload.to_data()
         if any(subscription.wants(data) for subscription in heard):
             return ""
+        return self._passed_over(place)
+
+    def _passed_over(self, place: Place) -> str:
         self._store.pass_over(place)
         return f"passed over run={place.run} step={place.step}"
 

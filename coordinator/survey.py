@@ -7,16 +7,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from amqp.exceptions import AMQPError, NotFound
-from kombu.exceptions import OperationalError
-
 from contracts.contract import valid_name
 from contracts.text import is_plain, printable
 from contracts.topic import matches
+from coordinator import queues
 from coordinator.catalogue.course import course
 from coordinator.drawing.atlas import AgentSpot, Atlas, Ear, EventSpot, FlowSpot, Handover, QueueSpot
 from coordinator.engine import Engine
-from coordinator.errors import ServerError
 from coordinator.flow import Flow
 from coordinator.journal.journal import Journal
 from coordinator.loading import Catalogue
@@ -184,26 +181,13 @@ class Surveyor:
                 unheard.get(event, 0),
             )
 
-    def _depths(self, queues: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """How many messages are ready in each queue, and how many consumers it has; nothing of one that does not exist."""
-        found: dict[str, tuple[int, int]] = {}
-        try:
-            with self._engine.app.connection_for_read() as connection:
-                connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=5)
-                channel = connection.channel()
-                for queue in queues:
-                    try:
-                        _, ready, consumers = channel.queue_declare(queue=queue, passive=True)
-                        found[queue] = (int(ready), int(consumers))
-                    except NotFound:  # the broker has closed the channel
-                        channel = connection.channel()
-        except (OperationalError, OSError, AMQPError) as error:
-            raise ServerError(
-                f"the broker cannot be asked for its queues: {type(error).__name__}: {str(error)[:200]}",
-                "there is no map",
-                "check COORDINATOR_BROKER_URL, and that the server is up",
-            ) from error
-        return found
+    def _depths(self, names: Iterable[str]) -> dict[str, queues.Depth]:
+        return queues.depths(
+            self._engine.app,
+            names,
+            cause="the broker cannot be asked for its queues",
+            consequence="there is no map",
+        )
 
 
 def _flow(flow: Flow) -> FlowSpot:

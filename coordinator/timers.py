@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from contracts.envelope import Envelope
@@ -18,7 +17,7 @@ from coordinator.course import Arrival, Cursor, Value
 from coordinator.history import Entry, now
 from coordinator.message import Message, message
 from coordinator.passing import Batches, Outgoing, Passing
-from coordinator.publisher import Publisher
+from coordinator.publisher import Publisher, publish_after
 from coordinator.store.record import Place, Record
 from coordinator.store.store import Store
 from coordinator.task import read_body
@@ -61,11 +60,7 @@ class Timers:
             return f"in time run={fired.place.run} step={fired.path}"
         batches, said = self._again(fired, *stands) if stands else self._taken(fired, fired.fallback)
         for outgoing in batches:
-            waits: dict[timedelta, list[Message]] = {}
-            for out in outgoing:
-                waits.setdefault(out.wait, []).append(_message(out, fired))
-            for wait, messages in waits.items():
-                self._publisher.publish(messages, delay=wait or None, exact=True)
+            publish_after(self._publisher, [(_message(out, fired), out.wait) for out in outgoing])
         return f"fallback ({said}) run={fired.place.run} step={fired.path}"
 
     def _again(self, fired: _Fired, record: Record, mark: str) -> tuple[Batches, str]:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
-from amqp.exceptions import AMQPError, NotFound
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from contracts.errors import CoordinationError
-from contracts.text import printable
 from coordinator.client import Coordinator
 from coordinator.embedded.servers import refuse_embedded
-from coordinator.errors import ServerError
+from coordinator.queues import depths
 
 
 def consumers(app: Celery, queues: Iterable[str]) -> dict[str, int]:
@@ -21,27 +17,11 @@ def consumers(app: Celery, queues: Iterable[str]) -> dict[str, int]:
 
     Raises :class:`~coordinator.errors.ServerError` where the broker does not say.
     """
-    found: dict[str, int] = {}
-    try:
-        with app.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=5)
-            for queue in queues:
-                found[queue] = _consumers(connection, queue)
-    except (OperationalError, OSError, AMQPError) as error:
-        raise ServerError(
-            f"the broker does not say who consumes: {type(error).__name__}: {printable(error, 200)}",
-            "what comes next needs to know",
-            "check COORDINATOR_BROKER_URL, and that the server is up",
-        ) from error
-    return found
-
-
-def _consumers(connection: Any, queue: str) -> int:
-    try:
-        with connection.channel() as channel:
-            return int(channel.queue_declare(queue, passive=True).consumer_count)
-    except NotFound:
-        return 0
+    asked = list(queues)
+    found = depths(
+        app, asked, cause="the broker does not say who consumes", consequence="what comes next needs to know"
+    )
+    return {queue: found[queue].consumers if queue in found else 0 for queue in asked}
 
 
 def require(coordinator: Coordinator, agents: Iterable[str], profile: str) -> None:
