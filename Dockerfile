@@ -15,6 +15,7 @@ WORKDIR /source
 COPY requirements/runtime.txt requirements/
 RUN /opt/coordinator/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY src src
 COPY contracts contracts
 COPY config config
 COPY coordinator coordinator
@@ -47,5 +48,5 @@ ENV PATH=/opt/coordinator/bin:$PATH \
     COORDINATOR_HEALTH_FILE=/run/coordinator/health.json
 USER coordinator
 WORKDIR /app
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "config.health"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-m", "handoffs.config.health"]
 CMD ["coordinator", "--help"]

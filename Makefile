@@ -7,7 +7,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-CODE := contracts config coordinator tasks tests bench deploy examples
+CODE := contracts config coordinator tasks src tests bench deploy examples
 UNIT_TESTS := $(or $(wildcard tests/unit tests/eager),tests/unit)
 INTEGRATION_TESTS := $(or $(wildcard tests/integration tests/chaos),tests/integration)
 

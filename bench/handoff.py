@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import bare, noop
-from config.settings import Settings
-from coordinator.client import Coordinator
+from handoffs.config.settings import Settings
+from handoffs.coordinator.client.coordinator import Coordinator
 from tests.servers import open_servers
 from tests.waiting import wait_until
 
@@ -76,7 +76,7 @@ def main() -> None:
         with ExitStack() as stack:
             coordinator = stack.enter_context(Coordinator(settings))
             coordinator.engine.publisher.declare(noop.flow.agents())
-            stack.enter_context(_worker("coordinator.worker", environment, options.threads))
+            stack.enter_context(_worker("handoffs.coordinator.worker", environment, options.threads))
             stack.enter_context(_worker("bench.worker", environment, options.threads))
             sides: dict[str, Callable[[int], Round]] = {
                 "handoff": lambda runs: _handoff_round(coordinator, runs),

@@ -26,19 +26,19 @@ from rich.console import Console
 
 from bench.media_picture import draw
 from bench.media_samples import Sampler, growth
-from config.settings import Settings
-from contracts.errors import CoordinationError
-from coordinator.cli.output import table
-from tasks.live import shown
-from tasks.media.counts import FileCounts
-from tasks.media.demo import light
-from tasks.media.fleets import FLEETS, fleet
-from tasks.media.load import Load
-from tasks.media.loadview import load_line, load_table
-from tasks.media.objects import packages_of, renditions_of
-from tasks.media.stage import ServerStage, open_server_stage
-from tasks.media.systems import Systems, systems
-from tasks.media.uploads import CLIP_SECONDS, invented
+from handoffs.config.settings import Settings
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.render.console import table
+from handoffs.tasks.live import shown
+from handoffs.tasks.media.counts import FileCounts
+from handoffs.tasks.media.demo import light
+from handoffs.tasks.media.fleets import FLEETS, fleet
+from handoffs.tasks.media.load import Load
+from handoffs.tasks.media.loadview import load_line, load_table
+from handoffs.tasks.media.objects import packages_of, renditions_of
+from handoffs.tasks.media.stage import ServerStage, open_server_stage
+from handoffs.tasks.media.systems import Systems, systems
+from handoffs.tasks.media.uploads import CLIP_SECONDS, invented
 from tests.servers import open_servers
 
 _MEMORY_FOLDER = Path("/dev/shm")
@@ -54,7 +54,7 @@ def main() -> None:
             broker_url=servers.broker_url,
             redis_url=servers.redis_url,
             journal_url=servers.postgres_url,
-            agents=("tasks.media",),
+            agents=("handoffs.tasks.media",),
             queue_limits=_bounds(options),
             task_events=False,  # nobody looks at Flower, and they cost a fifth of a worker's time
         )

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import psutil
 from redis import RedisError
 
-from tasks.depths import Depths
-from tasks.media.fleets import AGENTS
-from tasks.media.load import Load
+from handoffs.tasks.depths import Depths
+from handoffs.tasks.media.fleets import AGENTS
+from handoffs.tasks.media.load import Load
 from tests.servers import Servers
 
 EVERY = 2.0  # seconds

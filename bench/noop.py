@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-from contracts.contract import Contract, Key
-from coordinator.agent import agent
-from coordinator.flow import Flow
+from handoffs.contracts.contract import Contract, Key
+from handoffs.coordinator.flow.agent import agent
+from handoffs.coordinator.flow.flow import Flow
 
 PADDING = "x" * 1000
 

@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from config.settings import Settings
-from contracts.rides import RideQuoted, RideRequested
-from coordinator.agent import Context
-from tasks.rides import dispatch, eta, match, price, systems
-from tasks.rides.requests import make_requests
+from handoffs.config.settings import Settings
+from handoffs.contracts.reference.rides import RideQuoted, RideRequested
+from handoffs.coordinator.flow.agent import Context
+from handoffs.tasks.rides import dispatch, eta, match, price, systems
+from handoffs.tasks.rides.requests import make_requests
 
 BUDGETS_MS = {"matching": 500, "pricing": 200, "eta": 300, "dispatcher": None}
 

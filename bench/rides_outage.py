@@ -18,12 +18,12 @@ import matplotlib as mpl
 from matplotlib import pyplot
 from rich.console import Console
 
-from config.settings import Settings
-from coordinator.client import Coordinator
-from tasks.rides.demo import latency_table, rush_hour
-from tasks.rides.flow import ride
-from tasks.rides.show import BUDGETS_MS, PHASES, Plan, Show
-from tasks.rides.stage import open_stage
+from handoffs.config.settings import Settings
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.tasks.rides.demo import latency_table, rush_hour
+from handoffs.tasks.rides.flow import ride
+from handoffs.tasks.rides.show import BUDGETS_MS, PHASES, Plan, Show
+from handoffs.tasks.rides.stage import open_stage
 from tests.servers import open_servers
 
 _EXACT_MS = 50
@@ -52,7 +52,7 @@ def main() -> None:
             broker_url=servers.broker_url,
             redis_url=servers.redis_url,
             journal_url=servers.postgres_url,
-            agents=("tasks.rides",),
+            agents=("handoffs.tasks.rides",),
         )
         with Coordinator(settings) as coordinator, open_stage(coordinator, ride) as stage:
             show = Show(stage, Plan(options.seconds, options.rate, rush_hour(2_000), ride))

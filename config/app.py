@@ -7,8 +7,8 @@ from typing import Any
 
 from celery import Celery
 
-from config.settings import Settings
-from config.topology import Intake, Topology
+from handoffs.config.settings import Settings
+from handoffs.config.topology import Intake, Topology
 
 _SHORTEST_HEARTBEAT = 10
 """Seconds. Otherwise the broker gives a silent worker's messages to another when its leases end, no earlier or later."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from config.settings import SettingsError
+from handoffs.config.settings import SettingsError
 
 _VARIABLE = "FLOWER_BASIC_AUTH"
 _COLUMNS = "FLOWER_TASKS_COLUMNS"
 
 
 def require_login() -> None:
-    """Raise :class:`~config.settings.SettingsError` where Flower would let everybody in, or nobody."""
+    """Raise :class:`~handoffs.config.settings.SettingsError` where Flower would let everybody in, or nobody."""
     logins = os.environ.get(_VARIABLE, "")
     if not logins or not all(user and password for user, _, password in _split(logins)):
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Health: what a process says of itself, in a file, and the check that reads it (``python -m config.health [URL]``).
+"""Health: what a process says of itself, in a file, and the check that reads it (``python -m handoffs.config.health [URL]``).
 
 The check must cost little, for it runs every few seconds in every container: the standard library, and nothing of ours.
 """

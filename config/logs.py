@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 
-from contracts.text import printable
+from handoffs.contracts.text import printable
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 

@@ -21,8 +21,8 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as MalformedSetting
 
-from contracts.contract import faults, valid_name
-from contracts.errors import CoordinationError
+from handoffs.contracts.contract import faults, valid_name
+from handoffs.contracts.errors import CoordinationError
 
 PREFIX = "COORDINATOR_"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     journal_url: str | None = None
     """SQLAlchemy URL of the journal, ``postgresql+psycopg://...`` or ``sqlite:///...``.
     None: a temporary file when embedded, else ``sqlite:///coordinator-journal.sqlite3``."""
-    agents: _Modules = ("tasks.payments",)
+    agents: _Modules = ("handoffs.tasks.payments",)
     """Modules in which agents and flows are found, separated by commas."""
     contracts_folder: str = "contracts/published"
     """Where your published contracts are, and new ones are written; those of this package are known without."""

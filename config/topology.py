@@ -18,7 +18,7 @@ from datetime import timedelta
 
 from kombu import Exchange, Queue, binding
 
-from config.settings import Settings
+from handoffs.config.settings import Settings
 
 _DELAYS_MS = tuple(
     int(step * 10**power) for power in range(1, 8) for step in (1, 1.5, 2, 3, 4, 5, 7)

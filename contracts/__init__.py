@@ -1,12 +1,44 @@
 """What agents say to one another: contracts, their migrations, and the envelope that carries them."""
 
-from contracts.contract import Contract, ContractRef, Key
-from contracts.envelope import Envelope
-from contracts.errors import CoordinationError
-from contracts.migration import downcast, upcast
-from contracts.numbers import ExactDecimal
-from contracts.prompt import render_for_prompt
-from contracts.text import Hygiene, Sensitive, UntrustedText
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if __name__ != "handoffs.contracts":
+    raise ImportError(
+        f"{__name__} is a folder of the package handoffs, and is imported under that name: "
+        "write `from handoffs import Contract`, or `from handoffs.contracts import ...`"
+    )
+
+if TYPE_CHECKING:
+    from handoffs.contracts.contract import Contract as Contract
+    from handoffs.contracts.contract import ContractRef as ContractRef
+    from handoffs.contracts.contract import Key as Key
+    from handoffs.contracts.envelope import Envelope as Envelope
+    from handoffs.contracts.errors import CoordinationError as CoordinationError
+    from handoffs.contracts.migration import downcast as downcast
+    from handoffs.contracts.migration import upcast as upcast
+    from handoffs.contracts.numbers import ExactDecimal as ExactDecimal
+    from handoffs.contracts.prompt import render_for_prompt as render_for_prompt
+    from handoffs.contracts.text import Hygiene as Hygiene
+    from handoffs.contracts.text import Sensitive as Sensitive
+    from handoffs.contracts.text import UntrustedText as UntrustedText
+
+_WHERE = {
+    "Contract": "handoffs.contracts.contract",
+    "ContractRef": "handoffs.contracts.contract",
+    "CoordinationError": "handoffs.contracts.errors",
+    "Envelope": "handoffs.contracts.envelope",
+    "ExactDecimal": "handoffs.contracts.numbers",
+    "Hygiene": "handoffs.contracts.text",
+    "Key": "handoffs.contracts.contract",
+    "Sensitive": "handoffs.contracts.text",
+    "UntrustedText": "handoffs.contracts.text",
+    "downcast": "handoffs.contracts.migration",
+    "render_for_prompt": "handoffs.contracts.prompt",
+    "upcast": "handoffs.contracts.migration",
+}
+"""Where each public name lives. It is loaded when it is first asked for (PEP 562), so that an agent's module costs no server's
+client, no database and no worker."""
 
 __all__ = [
     "Contract",
@@ -22,3 +54,14 @@ __all__ = [
     "render_for_prompt",
     "upcast",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_WHERE[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

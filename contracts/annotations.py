@@ -9,13 +9,13 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
-from contracts.numbers import is_exact
+from handoffs.contracts.numbers import is_exact
 
 _ANY = "*"
 
 
 def plain_decimals(model: type[BaseModel]) -> tuple[str, ...]:
-    """The fields that are a ``Decimal`` and no :data:`~contracts.numbers.ExactDecimal`, as JSON pointers (``*`` for any
+    """The fields that are a ``Decimal`` and no :data:`~handoffs.contracts.numbers.ExactDecimal`, as JSON pointers (``*`` for any
     item). Readers elsewhere take such a field for a number or a text as they like, and round it."""
     found = [
         path

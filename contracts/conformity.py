@@ -10,11 +10,11 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from contracts.compatibility.patterns import DIALECTS, Unsupported, contains, language_of
-from contracts.compatibility.values import freeze
-from contracts.errors import InvalidData
-from contracts.schema import Schema
-from contracts.text import printable
+from handoffs.contracts.compatibility.patterns import DIALECTS, Unsupported, contains, language_of
+from handoffs.contracts.compatibility.values import freeze
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.schema import Schema
+from handoffs.contracts.text import printable
 
 _REPORTED_FAULTS = 5
 

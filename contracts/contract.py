@@ -11,10 +11,10 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic._internal._model_construction import ModelMetaclass
 
-from contracts import strictjson
-from contracts.errors import ContractError, InvalidData, UnmarkedText
-from contracts.provenance import lost, misplaced
-from contracts.text import REVEAL, is_plain, printable
+from handoffs.contracts import strictjson
+from handoffs.contracts.errors import ContractError, InvalidData, UnmarkedText
+from handoffs.contracts.provenance import lost, misplaced
+from handoffs.contracts.text import REVEAL, is_plain, printable
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
 _LONGEST_KEY = 200
@@ -87,7 +87,7 @@ class Contract(BaseModel, metaclass=_ContractMeta):
     cannot set one: an unknown keyword is a :class:`TypeError`. A subclass without ``name`` and ``version`` is a part of other
     contracts (a base class), and cannot travel by itself.
 
-    Text from outside stays marked: an :class:`~contracts.text.UntrustedText` in a field that is not declared as one is an
+    Text from outside stays marked: an :class:`~handoffs.contracts.text.UntrustedText` in a field that is not declared as one is an
     :class:`UnmarkedText`.
 
     Raises :class:`ContractError` at declaration for a malformed name or version and for a sensitive key field.

@@ -11,10 +11,10 @@ from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from contracts import strictjson
-from contracts.contract import ContractRef, faults
-from contracts.errors import InvalidData, InvalidEnvelope
-from contracts.strictjson import DEFAULT_LIMITS, Limits
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import ContractRef, faults
+from handoffs.contracts.errors import InvalidData, InvalidEnvelope
+from handoffs.contracts.strictjson import DEFAULT_LIMITS, Limits
 
 _NAMESPACE = uuid.UUID("6f9a3b0e-5d0b-5a37-9a54-3b0f6e0a1c42")
 

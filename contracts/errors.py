@@ -57,7 +57,7 @@ class UnsafeText(InvalidInput):
 
 
 class UnmarkedText(InvalidData):
-    """Text from outside is put into a field that is not declared as :class:`~contracts.text.UntrustedText`."""
+    """Text from outside is put into a field that is not declared as :class:`~handoffs.contracts.text.UntrustedText`."""
 
 
 class InvalidRegistry(CoordinationError):

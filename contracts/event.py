@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from contracts.contract import Contract
+from handoffs.contracts.contract import Contract
 
 
 class Nothing(Contract, name="coordinator.nothing", version=1):

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts import strictjson
-from contracts.compatibility.schema import escaped
-from contracts.schema import Schema
-from contracts.text import MASK, printable
+from handoffs.contracts import strictjson
+from handoffs.contracts.compatibility.schema import escaped
+from handoffs.contracts.schema import Schema
+from handoffs.contracts.text import MASK, printable
 
 _DEEPEST = 8
 _LONGEST_BOUND = 60

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts import strictjson
-from contracts.contract import ContractRef, valid_name
-from contracts.errors import InvalidInput, InvalidManifest
-from contracts.schema import Schema
-from contracts.text import printable
-from contracts.topic import matches
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import ContractRef, valid_name
+from handoffs.contracts.errors import InvalidInput, InvalidManifest
+from handoffs.contracts.schema import Schema
+from handoffs.contracts.text import printable
+from handoffs.contracts.topic import matches
 
 _BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
 _QUEUE = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}\Z")

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.contract import Contract, ContractRef
-from contracts.errors import ContractError, InvalidData
-from contracts.text import printable
+from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.errors import ContractError, InvalidData
+from handoffs.contracts.text import printable
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 

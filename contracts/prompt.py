@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from contracts import strictjson
-from contracts.contract import Contract
-from contracts.errors import ContractError, InvalidInput
-from contracts.text import Finding, UntrustedText, clean
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import Contract
+from handoffs.contracts.errors import ContractError, InvalidInput
+from handoffs.contracts.text import Finding, UntrustedText, clean
 
 Mode = Literal["delimit", "datamark"]
 
@@ -70,7 +70,7 @@ def render_for_prompt(
     comes back is text from outside again, and what a model may cause must be limited elsewhere. Nor does it know
     instructions from data: a plain ``str`` that came from outside is taken at its word.
 
-    Raises :class:`DelimiterInPayload` where data holds the token, and :class:`~contracts.errors.ContractError` where there is
+    Raises :class:`DelimiterInPayload` where data holds the token, and :class:`~handoffs.contracts.errors.ContractError` where there is
     no data or the token is no random token (22 letters and digits or more).
     """
     chosen = token()

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from pydantic import AliasChoices, BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from contracts.text.untrusted import UntrustedText
+from handoffs.contracts.text.untrusted import UntrustedText
 
 _Path = tuple[object, ...]
 _PLAIN = frozenset({str, int, bool, float, bytes, type(None), Decimal, datetime, SecretStr})

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from contracts import strictjson
-from contracts.compatibility.branch import State
-from contracts.compatibility.budget import Budget, Exhausted
-from contracts.compatibility.node import Node
-from contracts.compatibility.schema import Interner
-from contracts.compatibility.solver import Solver
-from contracts.numbers import EXACT_PATTERN
-from contracts.schema import Schema
+from handoffs.contracts import strictjson
+from handoffs.contracts.compatibility.branch import State
+from handoffs.contracts.compatibility.budget import Budget, Exhausted
+from handoffs.contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.schema import Interner
+from handoffs.contracts.compatibility.solver import Solver
+from handoffs.contracts.numbers import EXACT_PATTERN
+from handoffs.contracts.schema import Schema
 
 _STEPS = 8_000  # for one sample
 _SECONDS = 5.0  # for all of them; never near it for the contracts of people
@@ -35,7 +35,7 @@ def samples(
     usual: an instance is valid for the first of them too where there is such a one; with ``usual`` others are left out.
     Texts that stand for an exact decimal are usual ones, such as ``1.50``.
 
-    Raises :class:`~contracts.errors.InvalidSchema` for a document that is not a schema.
+    Raises :class:`~handoffs.contracts.errors.InvalidSchema` for a document that is not a schema.
     """
     preferred: list[Schema | None] = [_usual(document) for document in (*beside, schema)]
     search = _Search(schema, preferred[:1] if usual else [*preferred, None])

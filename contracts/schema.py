@@ -13,10 +13,10 @@ from typing import Any
 
 from pydantic.errors import PydanticUserError
 
-from contracts import strictjson
-from contracts.contract import Contract
-from contracts.errors import ContractError
-from contracts.text import printable
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import Contract
+from handoffs.contracts.errors import ContractError
+from handoffs.contracts.text import printable
 
 Schema = dict[str, Any]
 
@@ -52,7 +52,7 @@ def reads(contract: type[Contract]) -> Schema:
 def generated(contract: type[Contract]) -> Schema:
     """The schema of what a reader takes as Pydantic makes it, annotations included.
 
-    Raises :class:`~contracts.errors.ContractError` where a field is of a type that JSON Schema cannot say.
+    Raises :class:`~handoffs.contracts.errors.ContractError` where a field is of a type that JSON Schema cannot say.
     """
     try:
         return contract.model_json_schema(mode="validation")

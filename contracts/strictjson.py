@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from contracts.errors import InvalidJson
+from handoffs.contracts.errors import InvalidJson
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
-from contracts.compatibility import compare
-from contracts.conformity import Conformity
-from contracts.contract import Contract, ContractRef
-from contracts.errors import UnknownVersion
-from contracts.migration import Migration, migrations, versioned
-from contracts.schema import Schema, fingerprint_of, reads, writes
+from handoffs.contracts.compatibility import compare
+from handoffs.contracts.conformity import Conformity
+from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.errors import UnknownVersion
+from handoffs.contracts.migration import Migration, migrations, versioned
+from handoffs.contracts.schema import Schema, fingerprint_of, reads, writes
 
 C = TypeVar("C", bound=Contract)
 Way = tuple[Migration, ...]
@@ -38,7 +38,7 @@ class Versions:
     """The versions known to one process: what is published, and the classes that are loaded. Safe for threads.
 
     Between adjacent versions the way is the migration that is declared. Where there is none, the fields that both have go
-    as they are, if everything that the one writes can be read as the other (:func:`contracts.compatibility.compare`).
+    as they are, if everything that the one writes can be read as the other (:func:`handoffs.contracts.compatibility.compare`).
     """
 
     def __init__(

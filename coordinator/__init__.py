@@ -1,17 +1,78 @@
 """The engine: flows of agents over Celery and RabbitMQ, every handoff explicit, every effect taken once."""
 
-from contracts.event import Event
-from coordinator.agent import Agent, Context, agent
-from coordinator.client import Coordinator, Run
-from coordinator.condition import field
-from coordinator.errors import Permanent, Transient
-from coordinator.fallback import budget, cached, constant
-from coordinator.flow import Flow
-from coordinator.retry import Retry
-from coordinator.schedule import Schedule, schedule
-from coordinator.step import choice, compensate, delay, each, emit, go_on, parallel, repeat, retrying, when
-from coordinator.subscription import gather, on
-from coordinator.waiting import wait_for
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if __name__ != "handoffs.coordinator":
+    raise ImportError(
+        f"{__name__} is a folder of the package handoffs, and is imported under that name: "
+        "write `from handoffs import Flow`, or `from handoffs.coordinator import ...`"
+    )
+
+if TYPE_CHECKING:
+    from handoffs.contracts.event import Event as Event
+    from handoffs.coordinator.client.coordinator import Coordinator as Coordinator
+    from handoffs.coordinator.client.coordinator import Run as Run
+    from handoffs.coordinator.errors import Permanent as Permanent
+    from handoffs.coordinator.errors import Transient as Transient
+    from handoffs.coordinator.flow.agent import Agent as Agent
+    from handoffs.coordinator.flow.agent import Context as Context
+    from handoffs.coordinator.flow.agent import agent as agent
+    from handoffs.coordinator.flow.budget import budget as budget
+    from handoffs.coordinator.flow.budget import cached as cached
+    from handoffs.coordinator.flow.budget import constant as constant
+    from handoffs.coordinator.flow.condition import field as field
+    from handoffs.coordinator.flow.flow import Flow as Flow
+    from handoffs.coordinator.flow.retry import Retry as Retry
+    from handoffs.coordinator.flow.schedule import Schedule as Schedule
+    from handoffs.coordinator.flow.schedule import schedule as schedule
+    from handoffs.coordinator.flow.signal import wait_for as wait_for
+    from handoffs.coordinator.flow.step import choice as choice
+    from handoffs.coordinator.flow.step import compensate as compensate
+    from handoffs.coordinator.flow.step import delay as delay
+    from handoffs.coordinator.flow.step import each as each
+    from handoffs.coordinator.flow.step import emit as emit
+    from handoffs.coordinator.flow.step import go_on as go_on
+    from handoffs.coordinator.flow.step import parallel as parallel
+    from handoffs.coordinator.flow.step import repeat as repeat
+    from handoffs.coordinator.flow.step import retrying as retrying
+    from handoffs.coordinator.flow.step import when as when
+    from handoffs.coordinator.flow.subscription import gather as gather
+    from handoffs.coordinator.flow.subscription import on as on
+
+_WHERE = {
+    "Agent": "handoffs.coordinator.flow.agent",
+    "Context": "handoffs.coordinator.flow.agent",
+    "Coordinator": "handoffs.coordinator.client.coordinator",
+    "Event": "handoffs.contracts.event",
+    "Flow": "handoffs.coordinator.flow.flow",
+    "Permanent": "handoffs.coordinator.errors",
+    "Retry": "handoffs.coordinator.flow.retry",
+    "Run": "handoffs.coordinator.client.coordinator",
+    "Schedule": "handoffs.coordinator.flow.schedule",
+    "Transient": "handoffs.coordinator.errors",
+    "agent": "handoffs.coordinator.flow.agent",
+    "budget": "handoffs.coordinator.flow.budget",
+    "cached": "handoffs.coordinator.flow.budget",
+    "choice": "handoffs.coordinator.flow.step",
+    "compensate": "handoffs.coordinator.flow.step",
+    "constant": "handoffs.coordinator.flow.budget",
+    "delay": "handoffs.coordinator.flow.step",
+    "each": "handoffs.coordinator.flow.step",
+    "emit": "handoffs.coordinator.flow.step",
+    "field": "handoffs.coordinator.flow.condition",
+    "gather": "handoffs.coordinator.flow.subscription",
+    "go_on": "handoffs.coordinator.flow.step",
+    "on": "handoffs.coordinator.flow.subscription",
+    "parallel": "handoffs.coordinator.flow.step",
+    "repeat": "handoffs.coordinator.flow.step",
+    "retrying": "handoffs.coordinator.flow.step",
+    "schedule": "handoffs.coordinator.flow.schedule",
+    "wait_for": "handoffs.coordinator.flow.signal",
+    "when": "handoffs.coordinator.flow.step",
+}
+"""Where each public name lives. It is loaded when it is first asked for (PEP 562), so that an agent's module costs no server's
+client, no database and no worker."""
 
 __all__ = [
     "Agent",
@@ -44,3 +105,14 @@ __all__ = [
     "wait_for",
     "when",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_WHERE[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

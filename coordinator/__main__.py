@@ -1,5 +1,5 @@
 """``python -m coordinator`` is the command line."""
 
-from coordinator.cli import main
+from handoffs.coordinator.cli import main
 
 main()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from contracts.errors import CoordinationError
+from handoffs.contracts.errors import CoordinationError
 
 
 class AgentError(CoordinationError):

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from config.settings import Settings
-from coordinator.client import Coordinator
+from handoffs.config.settings import Settings
+from handoffs.coordinator.client.coordinator import Coordinator
 
 
 @pytest.fixture

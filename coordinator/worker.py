@@ -1,13 +1,13 @@
-"""What ``celery -A coordinator.worker worker -Q <agent>`` starts: settings in, app out.
+"""What ``celery -A handoffs.coordinator.worker worker -Q <agent>`` starts: settings in, app out.
 
 The one module that reads the settings when it is imported: that is what Celery's command line asks for.
 """
 
 from __future__ import annotations
 
-from config.settings import load
-from contracts.errors import CoordinationError
-from coordinator.bootsteps import worker_engine
+from handoffs.config.settings import load
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.runtime.bootsteps import worker_engine
 
 try:
     app = worker_engine(load()).app

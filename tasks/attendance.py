@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 from celery import Celery
 
-from contracts.errors import CoordinationError
-from coordinator.client import Coordinator
-from coordinator.embedded.servers import refuse_embedded
-from coordinator.queues import depths
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.messaging.queues import depths
+from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 
 def consumers(app: Celery, queues: Iterable[str]) -> dict[str, int]:
     """How many consume each queue; 0 where there is no such queue.
 
-    Raises :class:`~coordinator.errors.ServerError` where the broker does not say.
+    Raises :class:`~handoffs.coordinator.errors.ServerError` where the broker does not say.
     """
     asked = list(queues)
     found = depths(
@@ -28,7 +28,7 @@ def require(coordinator: Coordinator, agents: Iterable[str], profile: str) -> No
     """See that somebody works for each of ``agents``, and that a coordinator process runs; ``profile`` is that of docker compose
     which starts them.
 
-    Raises :class:`~coordinator.errors.ServerError` without servers, and :class:`~contracts.errors.CoordinationError` where
+    Raises :class:`~handoffs.coordinator.errors.ServerError` without servers, and :class:`~handoffs.contracts.errors.CoordinationError` where
     somebody is missing.
     """
     refuse_embedded(coordinator.settings, "--running")

@@ -10,7 +10,7 @@ from typing import Final
 from rich.console import RenderableType
 from rich.live import Live
 
-from coordinator.cli.output import err
+from handoffs.coordinator.render.console import err
 
 EVERY: Final = 0.5
 ELSEWHERE: Final = 30.0

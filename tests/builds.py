@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contracts.deployment import Deployed, State
-from contracts.manifest import Manifest
+from handoffs.contracts.deployment import Deployed, State
+from handoffs.contracts.manifest import Manifest
 
 Sides = Mapping[str, Iterable[int]]
 

@@ -5,18 +5,18 @@ from datetime import UTC, datetime, timedelta
 
 from fakeredis import FakeServer, FakeStrictRedis
 
-from config.topology import Intake
-from contracts.contract import Contract
-from contracts.strictjson import Limits
-from contracts.versions import Versions
-from coordinator.flow import Flow
-from coordinator.message import Delivery, Message
-from coordinator.negotiation import Negotiator
-from coordinator.passing import Passing
-from coordinator.starting import Starter
-from coordinator.store.announcements import Announcements
-from coordinator.store.store import Store
-from coordinator.task import delivered, read_body
+from handoffs.config.topology import Intake
+from handoffs.contracts.contract import Contract
+from handoffs.contracts.strictjson import Limits
+from handoffs.contracts.versions import Versions
+from handoffs.coordinator.dispatch.negotiation import Negotiator
+from handoffs.coordinator.dispatch.routing import Passing
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.messaging.message import Delivery, Message
+from handoffs.coordinator.runs.start import Starter
+from handoffs.coordinator.runtime.task import delivered, read_body
+from handoffs.coordinator.store.announcements import Announcements
+from handoffs.coordinator.store.store import Store
 from tests.store_suite import make_settings
 
 

@@ -6,12 +6,11 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from contracts import Contract, Key
-from coordinator import Flow, agent, parallel
-from coordinator.condition import field
-from coordinator.fallback import budget, cached, constant
-from coordinator.step import choice, compensate, delay, each, go_on, repeat, when
-from coordinator.waiting import wait_for
+from handoffs import Contract, Flow, Key, agent, parallel
+from handoffs.coordinator.flow.budget import budget, cached, constant
+from handoffs.coordinator.flow.condition import field
+from handoffs.coordinator.flow.signal import wait_for
+from handoffs.coordinator.flow.step import choice, compensate, delay, each, go_on, repeat, when
 
 
 class Line(Contract, name="drawn.line", version=1):

@@ -8,22 +8,22 @@ from typing import Any, ClassVar
 import pytest
 from redis import Redis
 
-from config.settings import Settings
-from coordinator.course import Join
-from coordinator.errors import Conflict, ServerError
-from coordinator.store import scripts
-from coordinator.store.announcements import Announcements
-from coordinator.store.claim import Claim
-from coordinator.store.entries import Entries
-from coordinator.store.later import Begun, Later
-from coordinator.store.outstanding import Outstanding
-from coordinator.store.record import Place, Record
-from coordinator.store.run_record import RunRecord, RunState
-from coordinator.store.runs import Runs
-from coordinator.store.scripts import Call
-from coordinator.store.settlement import Advance, Settled
-from coordinator.store.store import Store
-from coordinator.store.ticked import Progress, Ticked
+from handoffs.config.settings import Settings
+from handoffs.coordinator.continuation.advance import Join
+from handoffs.coordinator.errors import Conflict, ServerError
+from handoffs.coordinator.store import scripts
+from handoffs.coordinator.store.announcements import Announcements
+from handoffs.coordinator.store.claim import Claim
+from handoffs.coordinator.store.history_stream import Entries
+from handoffs.coordinator.store.outstanding import Outstanding
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.run_state import RunRecord, RunState
+from handoffs.coordinator.store.runs import Runs
+from handoffs.coordinator.store.scheduled import Begun, Later
+from handoffs.coordinator.store.schedules import Progress, Ticked
+from handoffs.coordinator.store.scripts import Call
+from handoffs.coordinator.store.settlement import Advance, Settled
+from handoffs.coordinator.store.store import Store
 from tests.waiting import wait_until
 
 AGENT = "shop.price"

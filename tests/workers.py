@@ -19,8 +19,8 @@ import psutil
 import psycopg
 from amqp.exceptions import NotFound
 
-from config.settings import Settings
-from coordinator.client import Coordinator
+from handoffs.config.settings import Settings
+from handoffs.coordinator.client.coordinator import Coordinator
 from tests.servers import Servers
 from tests.waiting import wait_until
 
@@ -62,7 +62,7 @@ class Installation:
             "UNPUBLISHED_AFTER": "2s",
             **self.settings,
         }
-        path = os.pathsep.join(filter(None, (str(_ROOT), clean.get("PYTHONPATH", ""))))
+        path = os.pathsep.join(filter(None, (str(_ROOT), str(_ROOT / "src"), clean.get("PYTHONPATH", ""))))
         settings = {f"COORDINATOR_{name}": value for name, value in ours.items()}
         return {**clean, **settings, "PYTHONPATH": path, "TEST_FOLDER": str(self.folder)}
 
@@ -264,7 +264,16 @@ class Worker(Program):
             installation,
             name,
             [
-                *(sys.executable, "-m", "celery", "-A", "coordinator.worker", "worker", "-n", self.node),
+                *(
+                    sys.executable,
+                    "-m",
+                    "celery",
+                    "-A",
+                    "handoffs.coordinator.worker",
+                    "worker",
+                    "-n",
+                    self.node,
+                ),
                 *("-P", pool, "-c", str(concurrency), "-Q", ",".join(self._queues)),
                 *("--without-mingle", "--without-gossip"),
             ],

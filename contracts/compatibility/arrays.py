@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from contracts.compatibility.branch import Branch, Positive, SomeItem, State
-from contracts.compatibility.failing import not_, possibly_evaluated
-from contracts.compatibility.node import Node
-from contracts.compatibility.numbers import UNDECIDED
-from contracts.compatibility.values import freeze
+from handoffs.contracts.compatibility.branch import Branch, Positive, SomeItem, State
+from handoffs.contracts.compatibility.failing import not_, possibly_evaluated
+from handoffs.contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.numbers import UNDECIDED
+from handoffs.contracts.compatibility.values import freeze
 
 if TYPE_CHECKING:
-    from contracts.compatibility.solver import Solver
+    from handoffs.contracts.compatibility.solver import Solver
 
 _LONGEST = 200
 _MOST_DEMANDS = 12

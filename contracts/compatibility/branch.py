@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.node import Node
 
 Positive = tuple[Node, bool]
 """A schema that holds, and whether it is that of a closed writer."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from contracts.compatibility.branch import State
-from contracts.compatibility.budget import Budget, Exhausted
-from contracts.compatibility.differences import differences
-from contracts.compatibility.node import Node
-from contracts.compatibility.schema import Interner
-from contracts.compatibility.solver import Solver
-from contracts.compatibility.verdict import Difference, Verdict
+from handoffs.contracts.compatibility.branch import State
+from handoffs.contracts.compatibility.budget import Budget, Exhausted
+from handoffs.contracts.compatibility.differences import differences
+from handoffs.contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.schema import Interner
+from handoffs.contracts.compatibility.solver import Solver
+from handoffs.contracts.compatibility.verdict import Difference, Verdict
 
 
 def compare(
@@ -28,7 +28,7 @@ def compare(
     around it (``allOf``, ``$ref``, the chosen branch of a union) declare, and no others. The reader is as written. With
     ``containment`` both are as written.
 
-    Raises :class:`~contracts.errors.InvalidSchema` for a document that is not a schema. What costs more than
+    Raises :class:`~handoffs.contracts.errors.InvalidSchema` for a document that is not a schema. What costs more than
     ``budget`` is "unknown".
     """
     spent = budget or Budget()

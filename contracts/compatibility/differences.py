@@ -8,15 +8,15 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from contracts.compatibility import arrays, objects
-from contracts.compatibility.branch import Branch, Positive, State
-from contracts.compatibility.budget import Exhausted
-from contracts.compatibility.node import TRUE, Node
-from contracts.compatibility.schema import escaped
-from contracts.compatibility.solver import Answer, Solver
-from contracts.compatibility.values import as_json, freeze
-from contracts.compatibility.verdict import Difference
-from contracts.text import printable
+from handoffs.contracts.compatibility import arrays, objects
+from handoffs.contracts.compatibility.branch import Branch, Positive, State
+from handoffs.contracts.compatibility.budget import Exhausted
+from handoffs.contracts.compatibility.node import TRUE, Node
+from handoffs.contracts.compatibility.schema import escaped
+from handoffs.contracts.compatibility.solver import Answer, Solver
+from handoffs.contracts.compatibility.values import as_json, freeze
+from handoffs.contracts.compatibility.verdict import Difference
+from handoffs.contracts.text import printable
 
 _MOST = 40
 _DEEPEST = 12

@@ -7,9 +7,9 @@ from fractions import Fraction
 from math import ceil, floor, gcd, lcm
 from typing import Any
 
-from contracts.compatibility.branch import Branch
-from contracts.compatibility.budget import Budget
-from contracts.compatibility.values import as_json
+from handoffs.contracts.compatibility.branch import Branch
+from handoffs.contracts.compatibility.budget import Budget
+from handoffs.contracts.compatibility.values import as_json
 
 UNDECIDED = object()
 """Among candidates: there may be more that were not looked for."""

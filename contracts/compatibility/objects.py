@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from contracts.compatibility.branch import Branch, Positive, SomeProperty, State
-from contracts.compatibility.failing import possibly_evaluated
-from contracts.compatibility.node import Node
-from contracts.compatibility.numbers import UNDECIDED
-from contracts.compatibility.patterns import found_in
+from handoffs.contracts.compatibility.branch import Branch, Positive, SomeProperty, State
+from handoffs.contracts.compatibility.failing import possibly_evaluated
+from handoffs.contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.numbers import UNDECIDED
+from handoffs.contracts.compatibility.patterns import found_in
 
 if TYPE_CHECKING:
-    from contracts.compatibility.solver import Solver
+    from handoffs.contracts.compatibility.solver import Solver
 
 _MOST_PATTERNS = 4
 _MOST_FURTHER = 300

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from contracts.compatibility.budget import Budget
+from handoffs.contracts.compatibility.budget import Budget
 
 DIALECTS: Final = ("ecma", "python", "rust")
 _LAST = 0x10FFFF

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 from urllib.parse import unquote, urldefrag, urljoin
 
-from contracts.compatibility.budget import Exhausted
-from contracts.compatibility.node import FALSE, TRUE, Node
-from contracts.compatibility.values import exact, freeze, type_of
-from contracts.errors import InvalidSchema
-from contracts.text import printable
+from handoffs.contracts.compatibility.budget import Exhausted
+from handoffs.contracts.compatibility.node import FALSE, TRUE, Node
+from handoffs.contracts.compatibility.values import exact, freeze, type_of
+from handoffs.contracts.errors import InvalidSchema
+from handoffs.contracts.text import printable
 
 _DEEPEST = 100
 _LARGEST = 50_000
@@ -56,7 +56,7 @@ class Interner:
     def read(self, document: Any) -> Node:
         """Read a schema document.
 
-        Raises :class:`InvalidSchema` where it is malformed and :class:`~contracts.compatibility.budget.Exhausted` where
+        Raises :class:`InvalidSchema` where it is malformed and :class:`~handoffs.contracts.compatibility.budget.Exhausted` where
         it is larger or deeper than can be followed.
         """
         _measure(document)

@@ -14,16 +14,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contracts.compatibility import arrays, numbers, objects, strings
-from contracts.compatibility.branch import Branch, Choice, Clause, SomeItem, SomeProperty, State, Step
-from contracts.compatibility.budget import Budget, Exhausted
-from contracts.compatibility.failing import ONE, possibly_evaluated, ways_to_fail
-from contracts.compatibility.formats import speaks_of
-from contracts.compatibility.node import Node
-from contracts.compatibility.numbers import UNDECIDED
-from contracts.compatibility.schema import Interner
-from contracts.compatibility.validator import Validator, everything, opposite
-from contracts.compatibility.values import TYPES, freeze, type_of
+from handoffs.contracts.compatibility import arrays, numbers, objects, strings
+from handoffs.contracts.compatibility.branch import (
+    Branch,
+    Choice,
+    Clause,
+    SomeItem,
+    SomeProperty,
+    State,
+    Step,
+)
+from handoffs.contracts.compatibility.budget import Budget, Exhausted
+from handoffs.contracts.compatibility.failing import ONE, possibly_evaluated, ways_to_fail
+from handoffs.contracts.compatibility.formats import speaks_of
+from handoffs.contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.numbers import UNDECIDED
+from handoffs.contracts.compatibility.schema import Interner
+from handoffs.contracts.compatibility.validator import Validator, everything, opposite
+from handoffs.contracts.compatibility.values import TYPES, freeze, type_of
 
 Status = Literal["found", "none", "unknown"]
 _DEEPEST = 50

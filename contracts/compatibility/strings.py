@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from contracts.compatibility.branch import Branch
-from contracts.compatibility.budget import Budget
-from contracts.compatibility.formats import SAMPLES
-from contracts.compatibility.numbers import UNDECIDED
-from contracts.compatibility.patterns import (
+from handoffs.contracts.compatibility.branch import Branch
+from handoffs.contracts.compatibility.budget import Budget
+from handoffs.contracts.compatibility.formats import SAMPLES
+from handoffs.contracts.compatibility.numbers import UNDECIDED
+from handoffs.contracts.compatibility.patterns import (
     DIALECTS,
     Language,
     Unsupported,

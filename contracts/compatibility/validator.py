@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
-from contracts.compatibility.budget import Budget
-from contracts.compatibility.formats import speaks_of, surely
-from contracts.compatibility.node import Node
-from contracts.compatibility.patterns import found_in
-from contracts.compatibility.values import exact, freeze, type_of
+from handoffs.contracts.compatibility.budget import Budget
+from handoffs.contracts.compatibility.formats import speaks_of, surely
+from handoffs.contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.patterns import found_in
+from handoffs.contracts.compatibility.values import exact, freeze, type_of
 
 Answer = bool | None
 Shape = frozenset[str] | None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from contracts.contract import ContractRef
-from contracts.manifest import Manifest
+from handoffs.contracts.contract import ContractRef
+from handoffs.contracts.manifest import Manifest
 
 State = Literal["live", "recorded", "previous"]
 """``live``: workers of it are running. ``recorded``: it is recorded as deployed, and no worker is live. ``previous``: the

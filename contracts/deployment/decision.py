@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contracts.compatibility import Difference, Verdict
-from contracts.deployment.builds import Build
-from contracts.manifest import Manifest
+from handoffs.contracts.compatibility import Difference, Verdict
+from handoffs.contracts.deployment.builds import Build
+from handoffs.contracts.manifest import Manifest
 
 Rule = Literal["emits", "accepts", "rolling", "outstanding", "rollback", "fingerprint", "subscribers"]
 """What is asked of an edge.

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from contracts.deployment import problems
-from contracts.deployment.builds import Build, Deployed, Outstanding
-from contracts.deployment.decision import Decision, Edge, Problem, Rule
-from contracts.deployment.order import in_order
-from contracts.event import Event, Nothing
-from contracts.manifest import Manifest
+from handoffs.contracts.deployment import problems
+from handoffs.contracts.deployment.builds import Build, Deployed, Outstanding
+from handoffs.contracts.deployment.decision import Decision, Edge, Problem, Rule
+from handoffs.contracts.deployment.order import in_order
+from handoffs.contracts.event import Event, Nothing
+from handoffs.contracts.manifest import Manifest
 
 
 def negotiated(emits: Iterable[int], accepts: Iterable[Iterable[int]]) -> int | None:

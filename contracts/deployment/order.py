@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contracts.deployment.builds import Build
-from contracts.deployment.decision import Edge, Problem
-from contracts.manifest import Manifest
+from handoffs.contracts.deployment.builds import Build
+from handoffs.contracts.deployment.decision import Edge, Problem
+from handoffs.contracts.manifest import Manifest
 
 _NONE = "no order helps"
 

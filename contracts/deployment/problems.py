@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from contracts.compatibility import Difference, Verdict, compare
-from contracts.deployment.builds import Build, Deployed, Outstanding
-from contracts.deployment.decision import Problem, Rule
-from contracts.errors import CoordinationError
-from contracts.manifest import Manifest
-from contracts.schema import Schema
+from handoffs.contracts.compatibility import Difference, Verdict, compare
+from handoffs.contracts.deployment.builds import Build, Deployed, Outstanding
+from handoffs.contracts.deployment.decision import Problem, Rule
+from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.manifest import Manifest
+from handoffs.contracts.schema import Schema
 
 
 def unreadable(rule: Rule, name: str, writer: Manifest, reader: Manifest, other: Deployed) -> Problem:

@@ -1,10 +1,10 @@
 """Text that needs care: from outside, for people's eyes, or for nobody's. See docs/text.md."""
 
-from contracts.text.hygiene import Finding, Policy, clean, findings
-from contracts.text.printable import escaped_json, is_plain, luhn, printable
-from contracts.text.sensitive import MASK, REVEAL, Sensitive
-from contracts.text.suspicion import Suspicion, suspicions
-from contracts.text.untrusted import Hygiene, UntrustedText
+from handoffs.contracts.text.hygiene import Finding, Policy, clean, findings
+from handoffs.contracts.text.printable import escaped_json, is_plain, luhn, printable
+from handoffs.contracts.text.sensitive import MASK, REVEAL, Sensitive
+from handoffs.contracts.text.suspicion import Suspicion, suspicions
+from handoffs.contracts.text.untrusted import Hygiene, UntrustedText
 
 __all__ = [
     "MASK",

@@ -1,7 +1,7 @@
 """Hygiene: finds what a text hides from a person who reads it, and refuses or strips it.
 
 What is judged is the character and its neighbours, not the meaning. Every script's own use of invisible characters
-passes. The same text is judged alike by every Python from 3.11 on: see :mod:`contracts.text.characters`.
+passes. The same text is judged alike by every Python from 3.11 on: see :mod:`handoffs.contracts.text.characters`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from contracts.errors import UnsafeText
-from contracts.text import characters as chars
+from handoffs.contracts.errors import UnsafeText
+from handoffs.contracts.text import characters as chars
 
 Policy = Literal["refuse", "strip"]
 Reason = Literal[
@@ -61,7 +61,7 @@ def findings(text: str) -> list[Finding]:
 def clean(text: str, policy: Policy = "refuse") -> tuple[str, list[Finding]]:
     """Give ``text`` in NFC, with what was stripped from it.
 
-    Raises :class:`~contracts.errors.UnsafeText` where the policy is to refuse and there is anything to find. Positions
+    Raises :class:`~handoffs.contracts.errors.UnsafeText` where the policy is to refuse and there is anything to find. Positions
     are those in ``text``; what only comes to light when it is normalised or stripped has the position that it then has.
     """
     stripped: list[Finding] = []

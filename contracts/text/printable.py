@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from contracts.text.sensitive import MASK
+from handoffs.contracts.text.sensitive import MASK
 
 _CONTROL = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"

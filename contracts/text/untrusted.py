@@ -9,9 +9,9 @@ from typing import Any, SupportsIndex
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from contracts.errors import UnsafeText
-from contracts.text.hygiene import Finding, Policy, clean
-from contracts.text.suspicion import Suspicion, suspicions
+from handoffs.contracts.errors import UnsafeText
+from handoffs.contracts.text.hygiene import Finding, Policy, clean
+from handoffs.contracts.text.suspicion import Suspicion, suspicions
 
 MOST_RECORDED = 50
 
@@ -25,7 +25,7 @@ class UntrustedText(str):
     ``"{}".format(...)`` of a plain text, ``"%s" % (text,)`` with a tuple, ``re``, ``json`` and ``encode``: use
     :meth:`joined` and :meth:`formatted`. :meth:`trusted` gives a plain ``str``, on the caller's word.
 
-    Raises :class:`~contracts.errors.UnsafeText` where it is made; parts that are derived are not judged again until
+    Raises :class:`~handoffs.contracts.errors.UnsafeText` where it is made; parts that are derived are not judged again until
     they enter a contract or a prompt.
     """
 

@@ -1,5 +1,5 @@
 """The command line: tables for people, ``--json`` for programs."""
 
-from coordinator.cli.commands import main
+from handoffs.coordinator.cli.main import main
 
 __all__ = ["main"]

@@ -8,21 +8,21 @@ from typing import Any
 
 import click
 
-from config.settings import Settings, load
-from contracts.contract import Contract
-from contracts.deployment import Deployed
-from contracts.errors import NotPublished
-from contracts.publication import MODES
-from contracts.publishing import Decision, decide
-from contracts.publishing import publish as write
-from contracts.registry import Registry, open_registry
-from contracts.text import printable
-from coordinator.cli.contract_report import STATES, note, print_problems, report
-from coordinator.cli.output import err, out, print_json, table
-from coordinator.deployments import open_deployments
-from coordinator.edges import contracts_of, edges_of
-from coordinator.errors import ServerError
-from coordinator.loading import Catalogue, load_modules
+from handoffs.config.settings import Settings, load
+from handoffs.contracts.contract import Contract
+from handoffs.contracts.deployment import Deployed
+from handoffs.contracts.errors import NotPublished
+from handoffs.contracts.registry.publication import MODES
+from handoffs.contracts.registry.publishing import Decision, decide
+from handoffs.contracts.registry.publishing import publish as write
+from handoffs.contracts.registry.registry import Registry, open_registry
+from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.contract_report import STATES, note, print_problems, report
+from handoffs.coordinator.deployment.deployments import open_deployments
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.flow.lineage import contracts_of, edges_of
+from handoffs.coordinator.flow.loading import Catalogue, load_modules
+from handoffs.coordinator.render.console import err, out, print_json, table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts import strictjson
-from contracts.problem import Problem
-from contracts.publishing import Decision
-from contracts.text import printable
-from coordinator.cli.output import out, table
-from coordinator.edges import Edges
+from handoffs.contracts import strictjson
+from handoffs.contracts.registry.problem import Problem
+from handoffs.contracts.registry.publishing import Decision
+from handoffs.contracts.text import printable
+from handoffs.coordinator.flow.lineage import Edges
+from handoffs.coordinator.render.console import out, table
 
 STATES = {"published": "published", "new": "not published"}
 """How a state is called where it is not by its own name."""

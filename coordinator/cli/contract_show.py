@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from config.settings import load
-from contracts.contract import ContractRef
-from contracts.fields import fields
-from contracts.publication import Published
-from contracts.registry import Registry, open_registry
-from contracts.text import printable
-from coordinator.cli.output import out, print_json, table
+from handoffs.config.settings import load
+from handoffs.contracts.contract import ContractRef
+from handoffs.contracts.fields import fields
+from handoffs.contracts.registry.publication import Published
+from handoffs.contracts.registry.registry import Registry, open_registry
+from handoffs.contracts.text import printable
+from handoffs.coordinator.render.console import out, print_json, table
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 _DIGITS = 12  # of a fingerprint

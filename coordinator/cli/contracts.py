@@ -8,16 +8,16 @@ from typing import Any
 
 import click
 
-from contracts import strictjson
-from contracts.compatibility import Verdict, compare
-from contracts.errors import CoordinationError
-from contracts.fields import changes
-from contracts.publication import Published
-from contracts.text import printable
-from coordinator.cli.contract_publish import check, publish
-from coordinator.cli.contract_show import find, list_contracts, opened, show
-from coordinator.cli.docs import docs
-from coordinator.cli.output import out, print_json, table
+from handoffs.contracts import strictjson
+from handoffs.contracts.compatibility import Verdict, compare
+from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.fields import changes
+from handoffs.contracts.registry.publication import Published
+from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.contract_publish import check, publish
+from handoffs.coordinator.cli.contract_show import find, list_contracts, opened, show
+from handoffs.coordinator.cli.docs import docs
+from handoffs.coordinator.render.console import out, print_json, table
 
 _STATUS = {"compatible": 0, "incompatible": 1, "unknown": 3}
 _DIRECTIONS = {"backward": ("backward",), "forward": ("forward",), "full": ("backward", "forward")}

@@ -8,10 +8,10 @@ from typing import Any
 from rich.padding import Padding
 from rich.text import Text
 
-from contracts import strictjson
-from contracts.deployment import Decision, Edge, Outstanding, Problem
-from contracts.text import printable
-from coordinator.cli.output import out, table
+from handoffs.contracts import strictjson
+from handoffs.contracts.deployment import Decision, Edge, Outstanding, Problem
+from handoffs.contracts.text import printable
+from handoffs.coordinator.render.console import out, table
 
 _WITNESS = 2_000
 

@@ -10,22 +10,22 @@ from typing import Any
 
 import click
 
-from config.logs import configure
-from config.settings import Settings, load
-from config.topology import Topology
-from contracts import strictjson
-from contracts.errors import InvalidInput, InvalidManifest
-from contracts.manifest import Manifest
-from contracts.registry import open_registry
-from contracts.text import escaped_json, printable
-from contracts.versions import Versions
-from coordinator.cli.decision import report, show
-from coordinator.cli.output import err, out, print_json, table
-from coordinator.deployments import Deployments, open_deployments
-from coordinator.embedded.servers import refuse_embedded
-from coordinator.errors import LoadError
-from coordinator.loading import load_modules
-from coordinator.manifest import manifest_of
+from handoffs.config.logs import configure
+from handoffs.config.settings import Settings, load
+from handoffs.config.topology import Topology
+from handoffs.contracts import strictjson
+from handoffs.contracts.errors import InvalidInput, InvalidManifest
+from handoffs.contracts.manifest import Manifest
+from handoffs.contracts.registry.registry import open_registry
+from handoffs.contracts.text import escaped_json, printable
+from handoffs.contracts.versions import Versions
+from handoffs.coordinator.cli.decision import report, show
+from handoffs.coordinator.deployment.deployments import Deployments, open_deployments
+from handoffs.coordinator.errors import LoadError
+from handoffs.coordinator.flow.loading import load_modules
+from handoffs.coordinator.flow.manifest import manifest_of
+from handoffs.coordinator.render.console import err, out, print_json, table
+from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 _LIMITS = strictjson.Limits(octets=16_777_216, depth=100, nodes=500_000, text_length=1_048_576)
 
@@ -166,7 +166,7 @@ COMMANDS: tuple[click.Command, ...] = (
 
 @contextmanager
 def _deployments(what: str) -> Iterator[tuple[Settings, Deployments]]:
-    """Journal and store for one command. Raises :class:`~coordinator.errors.ServerError` where none are set."""
+    """Journal and store for one command. Raises :class:`~handoffs.coordinator.errors.ServerError` where none are set."""
     settings = load()
     configure(settings.log_level)
     refuse_embedded(settings, what)

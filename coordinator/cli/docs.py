@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from config.settings import load
-from contracts.registry import open_registry
-from coordinator.catalogue.files import write
-from coordinator.catalogue.gather import gather
-from coordinator.cli.output import out, print_json, table
-from coordinator.loading import load_modules
+from handoffs.config.settings import load
+from handoffs.contracts.registry.registry import open_registry
+from handoffs.coordinator.docs.files import write
+from handoffs.coordinator.docs.gather import gather
+from handoffs.coordinator.flow.loading import load_modules
+from handoffs.coordinator.render.console import out, print_json, table
 
 _WHAT = {
     "asyncapi.json": "AsyncAPI 3.0, for programs",

@@ -9,21 +9,21 @@ from typing import Any
 
 import click
 
-from contracts import strictjson
-from contracts.contract import Contract
-from contracts.errors import CoordinationError, InvalidData, InvalidInput
-from contracts.text import printable
-from contracts.versions import parts
-from coordinator.cli.map import survey
-from coordinator.cli.output import bar, err, out, print_json, table
-from coordinator.cli.session import opened
-from coordinator.cli.trace import print_trace
-from coordinator.client import Coordinator, Run
-from coordinator.deadletters import Letter, somebody
-from coordinator.drawing.atlas import EventSpot, event_json
-from coordinator.embedded.servers import refuse_embedded
-from coordinator.errors import LoadError
-from coordinator.spoken import spoken
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import Contract
+from handoffs.contracts.errors import CoordinationError, InvalidData, InvalidInput
+from handoffs.contracts.text import printable
+from handoffs.contracts.versions import parts
+from handoffs.coordinator.cli.map import survey
+from handoffs.coordinator.cli.session import opened
+from handoffs.coordinator.cli.trace import print_trace
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.errors import LoadError
+from handoffs.coordinator.flow.events import spoken
+from handoffs.coordinator.letters.desk import Letter, somebody
+from handoffs.coordinator.observe.topology import EventSpot, event_json
+from handoffs.coordinator.render.console import bar, err, out, print_json, table
+from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 _UNFINISHED = 3
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from config.settings import load
-from coordinator.cli.output import out, print_json, table
-from coordinator.drawing.mermaid import mermaid
-from coordinator.drawing.outline import outline
-from coordinator.drawing.rails import plain
-from coordinator.drawing.tree import tree
-from coordinator.loading import load_modules
+from handoffs.config.settings import load
+from handoffs.coordinator.flow.loading import load_modules
+from handoffs.coordinator.observe.outline import outline
+from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.render.flow_mermaid import mermaid
+from handoffs.coordinator.render.flow_tree import tree
+from handoffs.coordinator.render.lines import plain
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 _COLUMNS = ("step", "agent", "accepts", "emits")

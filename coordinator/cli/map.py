@@ -8,14 +8,14 @@ import click
 from rich.console import Group
 from rich.live import Live
 
-from coordinator.cli.output import out, print_json
-from coordinator.cli.session import opened
-from coordinator.client import Coordinator
-from coordinator.drawing.atlas import Atlas
-from coordinator.drawing.gazetteer import gazetteer
-from coordinator.drawing.rails import plain
-from coordinator.drawing.roads import roads
-from coordinator.survey import Surveyor
+from handoffs.coordinator.cli.session import opened
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.observe.survey import Surveyor
+from handoffs.coordinator.observe.topology import Atlas
+from handoffs.coordinator.render.console import out, print_json
+from handoffs.coordinator.render.lines import plain
+from handoffs.coordinator.render.map_mermaid import roads
+from handoffs.coordinator.render.map_table import gazetteer
 
 _EVERY = 2.0  # seconds
 

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import click
 
-from config.logs import configure
-from config.settings import load
-from coordinator.cli.output import out, print_json, table
-from coordinator.loading import load_modules
-from coordinator.schedule import Schedule
-from coordinator.store.server import connect
-from coordinator.store.ticked import Progress, Ticked
+from handoffs.config.logs import configure
+from handoffs.config.settings import load
+from handoffs.coordinator.flow.loading import load_modules
+from handoffs.coordinator.flow.schedule import Schedule
+from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.store.schedules import Progress, Ticked
+from handoffs.coordinator.store.server import connect
 
 
 @click.group()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from config.logs import configure
-from config.settings import Settings, load
-from coordinator.client import Coordinator
+from handoffs.config.logs import configure
+from handoffs.config.settings import Settings, load
+from handoffs.coordinator.client.coordinator import Coordinator
 
 
 def configured() -> Settings:

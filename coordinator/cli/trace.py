@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 import click
 
-from coordinator.cli.output import STYLES, out, print_json
-from coordinator.cli.session import opened
-from coordinator.drawing.branches import branches, summary
-from coordinator.drawing.rails import plain
-from coordinator.drawing.trace import Trace
-from coordinator.embedded.servers import refuse_embedded
+from handoffs.coordinator.cli.session import opened
+from handoffs.coordinator.observe.trace import Trace
+from handoffs.coordinator.render.console import STYLES, out, print_json
+from handoffs.coordinator.render.lines import plain
+from handoffs.coordinator.render.trace_tree import branches, summary
+from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 
 @click.command("trace", short_help="A whole story as a tree: who emitted what, and what became of it.")

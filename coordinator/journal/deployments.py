@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, func, select, update
 
-from contracts import strictjson
-from contracts.errors import InvalidManifest
-from contracts.manifest import Manifest
-from contracts.text import printable
-from coordinator.errors import Conflict, UnknownDeployment
-from coordinator.history import now
-from coordinator.journal.tables import dead_letters, deployments
+from handoffs.contracts import strictjson
+from handoffs.contracts.errors import InvalidManifest
+from handoffs.contracts.manifest import Manifest
+from handoffs.contracts.text import printable
+from handoffs.coordinator.errors import Conflict, UnknownDeployment
+from handoffs.coordinator.history import now
+from handoffs.coordinator.journal.tables import dead_letters, deployments
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
-from coordinator.journal.tables import dead_letters
-from coordinator.journal.tables import edits as edits_table
+from handoffs.coordinator.journal.tables import dead_letters
+from handoffs.coordinator.journal.tables import edits as edits_table
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,15 +24,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
-from contracts.manifest import Manifest
-from coordinator.errors import ServerError
-from coordinator.history import now
-from coordinator.journal import deployments, edits
-from coordinator.journal.deployments import DeploymentRow
-from coordinator.journal.edits import EditRow
-from coordinator.journal.tables import actions, dead_letters, history, metadata
-from coordinator.journal.tables import deployments as deployments_table
-from coordinator.journal.tables import edits as edits_table
+from handoffs.contracts.manifest import Manifest
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.history import now
+from handoffs.coordinator.journal import deployments, edits
+from handoffs.coordinator.journal.deployments import DeploymentRow
+from handoffs.coordinator.journal.edits import EditRow
+from handoffs.coordinator.journal.tables import actions, dead_letters, history, metadata
+from handoffs.coordinator.journal.tables import deployments as deployments_table
+from handoffs.coordinator.journal.tables import edits as edits_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +288,7 @@ class Journal:
         """Record that a build is deployed, and who said so. The same build again is no second one (False); one that was
         withdrawn is deployed again.
 
-        Raises :class:`~coordinator.errors.Conflict` where the build is known with another manifest.
+        Raises :class:`~handoffs.coordinator.errors.Conflict` where the build is known with another manifest.
         """
         with self._begin() as connection:
             new = deployments.record(connection, self._insert(deployments_table), manifest, by)
@@ -299,7 +299,7 @@ class Journal:
     def withdraw(self, agent: str, build: str, by: str) -> None:
         """Record that a build is not deployed any more, and who said so.
 
-        Raises :class:`~coordinator.errors.UnknownDeployment` where it is not recorded as deployed.
+        Raises :class:`~handoffs.coordinator.errors.UnknownDeployment` where it is not recorded as deployed.
         """
         with self._begin() as connection:
             deployments.withdraw(connection, agent, build, by)

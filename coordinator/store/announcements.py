@@ -10,10 +10,10 @@ from typing import Any
 
 from redis import Redis
 
-from config.settings import Settings
-from contracts.text import printable
-from coordinator.store import clock, scripts
-from coordinator.store.keys import Keys
+from handoffs.config.settings import Settings
+from handoffs.contracts.text import printable
+from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store.keys import Keys
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ _REMEMBERED = 86_400_000  # milliseconds
 
 
 class Announcements:
-    """The announcements of one installation. Raises :class:`~coordinator.errors.ServerError` where Redis cannot be used."""
+    """The announcements of one installation. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be used."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from coordinator.store.record import Record
+from handoffs.coordinator.store.record import Record
 
 
 @dataclass(frozen=True, slots=True)

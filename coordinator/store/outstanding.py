@@ -7,14 +7,14 @@ from collections.abc import Iterator
 
 from redis import Redis
 
-from config.settings import Settings
-from coordinator.store import clock, scripts
-from coordinator.store.keys import Keys
-from coordinator.store.scripts import Call
+from handoffs.config.settings import Settings
+from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.scripts import Call
 
 
 class Outstanding:
-    """What is outstanding in one installation. Raises :class:`~coordinator.errors.ServerError` where Redis cannot be used."""
+    """What is outstanding in one installation. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be used."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis

@@ -10,20 +10,20 @@ from typing import Any, Literal, cast
 
 from redis import Redis
 
-from config.settings import Settings
-from coordinator.errors import Conflict
-from coordinator.store import clock, scripts
-from coordinator.store.keys import Keys
-from coordinator.store.record import Entry, Place, Record
-from coordinator.store.run_record import RunRecord, RunState
-from coordinator.store.scripts import Call, as_json
-from coordinator.store.settlement import named
+from handoffs.config.settings import Settings
+from handoffs.coordinator.errors import Conflict
+from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.record import Entry, Place, Record
+from handoffs.coordinator.store.run_state import RunRecord, RunState
+from handoffs.coordinator.store.scripts import Call, as_json
+from handoffs.coordinator.store.settlement import named
 
 _STANDING = ("flow", "key", "status", "started", "paused", "due", "open", "parked")
 
 
 class Runs:
-    """The runs of one installation. Raises :class:`~coordinator.errors.ServerError` where Redis cannot be used."""
+    """The runs of one installation. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be used."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self._redis = redis
@@ -46,7 +46,7 @@ class Runs:
 
         ``sends`` names those messages as (step, agent, ``contract/version``). With ``due``, a moment or how long from
         now, that is to come by Redis' clock, the run is ``scheduled``, and ``waiting`` when it is asked for again: nothing
-        of it is to be published before :class:`~coordinator.store.later.Later` begins it.
+        of it is to be published before :class:`~handoffs.coordinator.store.scheduled.Later` begins it.
 
         Raises :class:`Conflict` where the run exists with another content.
         """

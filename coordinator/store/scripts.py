@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from redis import Redis, RedisError
 from redis.exceptions import NoScriptError, RedisClusterException
 
-from coordinator.errors import ServerError
+from handoffs.coordinator.errors import ServerError
 
 FAILURES = (RedisError, RedisClusterException)
 """What a client raises where Redis cannot be used; that of a cluster has errors of its own beside the others."""
@@ -28,7 +28,7 @@ class Call(NamedTuple):
 
 @cache
 def _source(script: str) -> tuple[str, str]:
-    text = files("coordinator.store").joinpath("lua", f"{script}.lua").read_text("utf-8")
+    text = files("handoffs.coordinator.store").joinpath("lua", f"{script}.lua").read_text("utf-8")
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 

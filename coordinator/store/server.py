@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from redis import Redis, RedisCluster
 
-from coordinator.store import scripts
+from handoffs.coordinator.store import scripts
 
 
 def connect(url: str) -> Redis:
@@ -24,7 +24,7 @@ def connect(url: str) -> Redis:
 
 
 class Server:
-    """A Redis server. Raises :class:`~coordinator.errors.ServerError` where it cannot be used."""
+    """A Redis server. Raises :class:`~handoffs.coordinator.errors.ServerError` where it cannot be used."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from coordinator.course import Join
-from coordinator.store.record import Record
+from handoffs.coordinator.continuation.advance import Join
+from handoffs.coordinator.store.record import Record
 
 
 @dataclass(frozen=True, slots=True)

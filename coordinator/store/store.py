@@ -20,13 +20,13 @@ from typing import Any, cast
 
 from redis import Redis
 
-from config.settings import Settings
-from coordinator.store import clock, scripts
-from coordinator.store.claim import Claim, Lease
-from coordinator.store.keys import Keys
-from coordinator.store.record import Entry, Place, Record
-from coordinator.store.scripts import Call, as_json
-from coordinator.store.settlement import Advance, Settled, named
+from handoffs.config.settings import Settings
+from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store.claim import Claim, Lease
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.record import Entry, Place, Record
+from handoffs.coordinator.store.scripts import Call, as_json
+from handoffs.coordinator.store.settlement import Advance, Settled, named
 
 _LOOK_AGAIN = timedelta(seconds=2)
 _MOST_GONE = 1000
@@ -38,7 +38,7 @@ _LET_GO = "#"
 
 
 class Store:
-    """The store of one installation. Raises :class:`~coordinator.errors.ServerError` from every method when Redis cannot be
+    """The store of one installation. Raises :class:`~handoffs.coordinator.errors.ServerError` from every method when Redis cannot be
     used."""
 
     worth_letting_go = 100

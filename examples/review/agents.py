@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from contracts import Contract, Hygiene, Key, UntrustedText, render_for_prompt
-from coordinator import Flow, Retry, agent
 from examples.review.model import Model
+from handoffs import Contract, Flow, Hygiene, Key, Retry, UntrustedText, agent, render_for_prompt
 
 WRITE = "Answer this customer's mail in two sentences. Promise nothing."
 CHECK = "Does this answer promise money? Reply with yes or no."

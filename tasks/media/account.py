@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.media.effects import Tally
-from tasks.media.systems import Systems
+from handoffs.tasks.media.effects import Tally
+from handoffs.tasks.media.systems import Systems
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Account:
 def account(systems: Systems, titles: int, renditions: int) -> Account:
     """Count what became of so many titles, of so many renditions each.
 
-    Raises what :meth:`tasks.media.effects.Effects.tally` and :meth:`tasks.media.index.MetadataIndex.tally` raise.
+    Raises what :meth:`handoffs.tasks.media.effects.Effects.tally` and :meth:`handoffs.tasks.media.index.MetadataIndex.tally` raise.
     """
     made: dict[str, tuple[Tally, int]] = {
         "renditions": (systems.transcodings.tally(), titles * renditions),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from contracts.media import (
+from handoffs.contracts.reference.media import (
     RenditionOrdered,
     RenditionReady,
     TitleAvailable,
@@ -24,10 +24,10 @@ from contracts.media import (
     TitleUploaded,
     TranscodingComplete,
 )
-from coordinator.agent import Context, agent
-from coordinator.retry import Retry
-from coordinator.subscription import gather, on
-from tasks.media import work
+from handoffs.coordinator.flow.agent import Context, agent
+from handoffs.coordinator.flow.retry import Retry
+from handoffs.coordinator.flow.subscription import gather, on
+from handoffs.tasks.media import work
 
 _PATIENT: Final = Retry(attempts=5, backoff=timedelta(seconds=2))
 _A_DAY_OF_WORK: Final = timedelta(hours=12)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.media import Location, TitlePackaged
-from tasks.media.errors import ObjectMissing
-from tasks.media.objects import is_manifest, packages_of
-from tasks.media.store import Store, Stored
+from handoffs.contracts.reference.media import Location, TitlePackaged
+from handoffs.tasks.media.errors import ObjectMissing
+from handoffs.tasks.media.objects import is_manifest, packages_of
+from handoffs.tasks.media.store import Store, Stored
 
 DOMAIN: Final = "cdn.example"
 
@@ -31,7 +31,7 @@ class Cdn:
     def copy(self, title: TitlePackaged, edge: Edge) -> tuple[Location, bool]:
         """Copy the packages to one edge, and then the manifest: who finds that finds all. And whether this call put that.
 
-        Raises what the store raises: :class:`~tasks.media.errors.ObjectChanged` for a package that is not what it was.
+        Raises what the store raises: :class:`~handoffs.tasks.media.errors.ObjectChanged` for a package that is not what it was.
         """
         copies = [self._copied(key, sha256, edge) for key, sha256 in _objects(title)]
         location = Location(

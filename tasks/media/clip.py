@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tasks.media.ffmpeg import Ffmpeg
-from tasks.media.store import Store
-from tasks.media.transcoder import noise
+from handoffs.tasks.media.ffmpeg import Ffmpeg
+from handoffs.tasks.media.store import Store
+from handoffs.tasks.media.transcoder import noise
 
 WIDTH: Final = 1920
 HEIGHT: Final = 1080
@@ -31,7 +31,7 @@ class Clip:
 def film(
     store: Store, key: str, ffmpeg: Ffmpeg, *, seconds: float = 5, width: int = WIDTH, height: int = HEIGHT
 ) -> Clip:
-    """Let ffmpeg make a clip. Raises what :meth:`~tasks.media.ffmpeg.Ffmpeg.run` and the store raise."""
+    """Let ffmpeg make a clip. Raises what :meth:`~handoffs.tasks.media.ffmpeg.Ffmpeg.run` and the store raise."""
     with store.draft() as path:
         ffmpeg.run(_arguments(seconds, width, height), path)
         return _clip(store, path, key, seconds, width, height)

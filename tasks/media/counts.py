@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
-from coordinator.journal.journal import Journal
-from tasks.media.account import Account, account
-from tasks.media.following import Follower
-from tasks.media.objects import title_of
-from tasks.media.systems import Systems
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.tasks.media.account import Account, account
+from handoffs.tasks.media.following import Follower
+from handoffs.tasks.media.objects import title_of
+from handoffs.tasks.media.systems import Systems
 
 
 class Counts(Protocol):
@@ -85,7 +85,7 @@ class JournalCounts:
         return len(self._outcomes["media.shelf"])
 
     def look(self) -> list[str]:
-        """Raises :class:`~coordinator.errors.ServerError` where the journal cannot be read."""
+        """Raises :class:`~handoffs.coordinator.errors.ServerError` where the journal cannot be read."""
         shelved = []
         while found := self._journal.since(self._after):
             self._after = found[-1][0]

@@ -9,19 +9,19 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from config.settings import MediaSettings, Settings
-from contracts.errors import CoordinationError
-from coordinator.cli.output import out, print_json, table
-from coordinator.client import Coordinator
-from tasks.live import shown
-from tasks.media.counts import FileCounts, JournalCounts
-from tasks.media.film import Film, read_film
-from tasks.media.load import Load
-from tasks.media.loadview import load_line, load_table
-from tasks.media.premiere import show_title, show_title_there
-from tasks.media.stage import RunningStage, open_stage
-from tasks.media.systems import systems
-from tasks.media.uploads import CLIP_SECONDS, invented, of_clip
+from handoffs.config.settings import MediaSettings, Settings
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.tasks.live import shown
+from handoffs.tasks.media.counts import FileCounts, JournalCounts
+from handoffs.tasks.media.film import Film, read_film
+from handoffs.tasks.media.load import Load
+from handoffs.tasks.media.loadview import load_line, load_table
+from handoffs.tasks.media.premiere import show_title, show_title_there
+from handoffs.tasks.media.stage import RunningStage, open_stage
+from handoffs.tasks.media.systems import systems
+from handoffs.tasks.media.uploads import CLIP_SECONDS, invented, of_clip
 
 TITLES: Final = 50
 
@@ -38,10 +38,10 @@ def run(
     """Run the demo where the settings of ``coordinator`` say, and print what happened.
 
     ``keep`` is a new folder for the files; by default they are gone in the end. With ``running`` the fleets that work on the
-    servers already make titles of ``film``, which is in their store, as ``python -m tasks.media.upload`` tells of it there.
+    servers already make titles of ``film``, which is in their store, as ``python -m handoffs.tasks.media.upload`` tells of it there.
 
-    Raises :class:`~contracts.errors.CoordinationError` where the folder cannot be made, nobody is there, or the title does
-    not come to its end, and :class:`~contracts.errors.InvalidInput` where ``film`` is none.
+    Raises :class:`~handoffs.contracts.errors.CoordinationError` where the folder cannot be made, nobody is there, or the title does
+    not come to its end, and :class:`~handoffs.contracts.errors.InvalidInput` where ``film`` is none.
     """
     settings = coordinator.settings
     if settings.eager:

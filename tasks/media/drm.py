@@ -18,12 +18,18 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from contracts.media import Package, Rendition, TitlePackaged, TitleTerms, TranscodingComplete
-from coordinator.errors import Permanent
-from tasks.media.errors import ObjectChanged
-from tasks.media.manifest import manifest
-from tasks.media.objects import manifest_object, package_object
-from tasks.media.store import Store
+from handoffs.contracts.reference.media import (
+    Package,
+    Rendition,
+    TitlePackaged,
+    TitleTerms,
+    TranscodingComplete,
+)
+from handoffs.coordinator.errors import Permanent
+from handoffs.tasks.media.errors import ObjectChanged
+from handoffs.tasks.media.manifest import manifest
+from handoffs.tasks.media.objects import manifest_object, package_object
+from handoffs.tasks.media.store import Store
 
 SCHEME: Final = "aes-256-gcm"
 LICENCES: Final = "https://licence.example"
@@ -83,8 +89,8 @@ class Drm:
     def package(self, title: TranscodingComplete) -> tuple[TitlePackaged, bool]:
         """Encrypt all renditions of a title, and then put the list of them. And whether this call put that.
 
-        Raises :class:`TooLarge`, and what the store raises: :class:`~tasks.media.errors.ObjectMissing` and
-        :class:`~tasks.media.errors.ObjectChanged` for a rendition that is not what it was.
+        Raises :class:`TooLarge`, and what the store raises: :class:`~handoffs.tasks.media.errors.ObjectMissing` and
+        :class:`~handoffs.tasks.media.errors.ObjectChanged` for a rendition that is not what it was.
         """
         key = content_key(self._master, title)
         packages = tuple(self._encrypt(title, made, key) for made in title.renditions)

@@ -18,8 +18,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Final
 
-from contracts.text import printable
-from coordinator.errors import Permanent, Transient
+from handoffs.contracts.text import printable
+from handoffs.coordinator.errors import Permanent, Transient
 
 READING: Final = (
     "-protocol_whitelist", "file", "-format_whitelist", "mov,mp4,matroska,webm,mpegts,avi",

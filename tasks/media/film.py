@@ -6,19 +6,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from config.settings import MediaSettings
-from contracts import strictjson
-from contracts.contract import Contract
-from tasks.media import clip
-from tasks.media.clip import Clip
-from tasks.media.objects import source_object
-from tasks.media.systems import Systems
+from handoffs.config.settings import MediaSettings
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import Contract
+from handoffs.tasks.media import clip
+from handoffs.tasks.media.clip import Clip
+from handoffs.tasks.media.objects import source_object
+from handoffs.tasks.media.systems import Systems
 
 Kind = Literal["ffmpeg", "stand-in"]
 
 
 class Film(Contract):
-    """A clip (as :class:`~tasks.media.clip.Clip` has it), and what transcodes where it lies."""
+    """A clip (as :class:`~handoffs.tasks.media.clip.Clip` has it), and what transcodes where it lies."""
 
     source: str
     octets: int
@@ -34,7 +34,7 @@ class Film(Contract):
 
 
 def read_film(text: str) -> Film:
-    """Read what :mod:`tasks.media.upload` prints. Raises :class:`~contracts.errors.InvalidInput`."""
+    """Read what :mod:`handoffs.tasks.media.upload` prints. Raises :class:`~handoffs.contracts.errors.InvalidInput`."""
     return Film.from_data(strictjson.loads(text))
 
 

@@ -10,7 +10,7 @@ _WRITTEN: Final = b'["written", '
 
 
 class Follower:
-    """Reads on in a file of :class:`~tasks.media.effects.Effects`. ``count``: how many effects it has seen written. Not safe
+    """Reads on in a file of :class:`~handoffs.tasks.media.effects.Effects`. ``count``: how many effects it has seen written. Not safe
     for threads."""
 
     def __init__(self, path: Path) -> None:

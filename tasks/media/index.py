@@ -15,11 +15,11 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from contracts import strictjson
-from contracts.media import TitleTerms
-from contracts.text import UntrustedText
-from coordinator.errors import Permanent, Transient
-from tasks.media.effects import Tally
+from handoffs.contracts import strictjson
+from handoffs.contracts.reference.media import TitleTerms
+from handoffs.contracts.text import UntrustedText
+from handoffs.coordinator.errors import Permanent, Transient
+from handoffs.tasks.media.effects import Tally
 
 Outcome = Literal["written", "found", "older"]
 

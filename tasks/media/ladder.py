@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from contracts.media import Codec, LadderName
+from handoffs.contracts.reference.media import Codec, LadderName
 
 THUMBNAIL_HEIGHT: Final = 90
 MOST_THUMBNAILS: Final = 100

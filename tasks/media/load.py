@@ -11,14 +11,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from contracts.errors import CoordinationError
-from contracts.media import TitleUploaded
-from coordinator.client import Run
-from tasks.media.counts import Counts
-from tasks.media.ladder import ladder
-from tasks.media.stage import Stage
-from tasks.media.uploads import Uploads
-from tasks.memory import memory_of
+from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.reference.media import TitleUploaded
+from handoffs.coordinator.client.coordinator import Run
+from handoffs.tasks.media.counts import Counts
+from handoffs.tasks.media.ladder import ladder
+from handoffs.tasks.media.stage import Stage
+from handoffs.tasks.media.uploads import Uploads
+from handoffs.tasks.memory import memory_of
 
 STALLED: Final = 300.0
 """For how many seconds nothing may happen before what has not come is lost."""
@@ -73,7 +73,7 @@ class Load:
     def play(self) -> None:
         """Emit all titles, and return when every story has ended or is parked, or nothing has happened for too long.
 
-        Raises what :meth:`coordinator.client.Coordinator.emit` raises.
+        Raises what :meth:`handoffs.coordinator.client.coordinator.Coordinator.emit` raises.
         """
         self._began = time.monotonic()
         watcher = threading.Thread(target=self._watch, name="media-load", daemon=True)

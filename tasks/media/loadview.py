@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from coordinator.cli.output import table
-from tasks.depths import Depths
-from tasks.media.fleets import AGENTS
-from tasks.media.load import Load
+from handoffs.coordinator.render.console import table
+from handoffs.tasks.depths import Depths
+from handoffs.tasks.media.fleets import AGENTS
+from handoffs.tasks.media.load import Load
 
 
 def load_table(figures: dict[str, Any]) -> RenderableType:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from contracts import strictjson
-from contracts.media import Package, TitleTerms
+from handoffs.contracts import strictjson
+from handoffs.contracts.reference.media import Package, TitleTerms
 
 
 def manifest(title: TitleTerms, scheme: str, key_id: str, packages: Sequence[Package]) -> bytes:

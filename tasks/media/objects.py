@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from contracts.media import Codec, Rendition, RenditionTerms, TitleTerms
+from handoffs.contracts.reference.media import Codec, Rendition, RenditionTerms, TitleTerms
 
 _SUFFIXES: Final[dict[Codec, str]] = {
     "h264": "mp4", "hevc": "mp4", "aac": "mp4", "vp9": "webm", "opus": "webm", "jpeg": "jpg",

@@ -11,19 +11,19 @@ from typing import Any, Final
 from rich.console import RenderableType
 from rich.text import Text
 
-from config.settings import Settings
-from contracts.errors import CoordinationError
-from coordinator.cli.output import err, out, table
-from coordinator.cli.trace import print_trace
-from coordinator.client import Run
-from tasks.live import shown
-from tasks.media.film import Film, Kind, kind_of
-from tasks.media.fleets import TOGETHER
-from tasks.media.index import MetadataIndex
-from tasks.media.stage import Stage, open_stage
-from tasks.media.systems import systems
-from tasks.media.tale import Chapter, tale
-from tasks.media.uploads import CLIP_SECONDS, Uploads, filmed, invented, of_clip
+from handoffs.config.settings import Settings
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.cli.trace import print_trace
+from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.render.console import err, out, table
+from handoffs.tasks.live import shown
+from handoffs.tasks.media.film import Film, Kind, kind_of
+from handoffs.tasks.media.fleets import TOGETHER
+from handoffs.tasks.media.index import MetadataIndex
+from handoffs.tasks.media.stage import Stage, open_stage
+from handoffs.tasks.media.systems import systems
+from handoffs.tasks.media.tale import Chapter, tale
+from handoffs.tasks.media.uploads import CLIP_SECONDS, Uploads, filmed, invented, of_clip
 
 _TITLE_WITHIN: Final = 600.0  # seconds
 _LOOK: Final = 0.2  # seconds
@@ -34,7 +34,7 @@ def show_title(settings: Settings, folder: Path, *, as_json: bool) -> dict[str, 
     """Show the first of all titles at work: live where people look, and in the end where things are. Gives the figures, as
     JSON values.
 
-    Raises :class:`~contracts.errors.CoordinationError` where it does not come to its end.
+    Raises :class:`~handoffs.contracts.errors.CoordinationError` where it does not come to its end.
     """
     media = settings.media.model_copy(update={"folder": str(folder)})
     at = systems(settings.model_copy(update={"media": media}))
@@ -162,7 +162,7 @@ def _print_title(figures: dict[str, Any], stage: Stage) -> None:
         out.print(f"its whole story: coordinator trace {figures['story']}", soft_wrap=True)
     elif stage.where == "servers":
         out.print(
-            f"its whole story: COORDINATOR_NAMESPACE={figures['namespace']} COORDINATOR_AGENTS=tasks.media"
+            f"its whole story: COORDINATOR_NAMESPACE={figures['namespace']} COORDINATOR_AGENTS=handoffs.tasks.media"
             f" coordinator trace {figures['story']}",
             soft_wrap=True,
         )

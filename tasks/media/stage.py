@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
-from config.settings import MediaSettings, Settings
-from coordinator.client import Coordinator
-from tasks.attendance import require
-from tasks.media.fleets import AGENTS, FLEETS, Fleet
-from tasks.programs import Programs, on_servers
+from handoffs.config.settings import MediaSettings, Settings
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.tasks.attendance import require
+from handoffs.tasks.media.fleets import AGENTS, FLEETS, Fleet
+from handoffs.tasks.programs import Programs, on_servers
 
 
 class Stage(Protocol):
@@ -69,7 +69,7 @@ class ServerStage:
 class RunningStage:
     """The fleets that are at work on the servers already, on whichever machines; they go on when the show has ended.
 
-    Raises what :func:`tasks.attendance.require` raises.
+    Raises what :func:`handoffs.tasks.attendance.require` raises.
     """
 
     where = "running"
@@ -87,10 +87,10 @@ def open_stage(settings: Settings, media: MediaSettings, fleets: Iterable[Fleet]
     """A stage with everything ready, its agents with settings of their own: in this process, or on the servers that
     ``settings`` name, in a namespace of the show's own. Whatever was started is ended.
 
-    Raises :class:`~contracts.errors.CoordinationError` where a program does not start, or another show is on.
+    Raises :class:`~handoffs.contracts.errors.CoordinationError` where a program does not start, or another show is on.
     """
     if settings.embedded:
-        update = {"agents": ("tasks.media",), "media": media}
+        update = {"agents": ("handoffs.tasks.media",), "media": media}
         with Coordinator(settings.model_copy(update=update)) as coordinator:
             yield EmbeddedStage(coordinator)
         return

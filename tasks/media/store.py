@@ -20,7 +20,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from tasks.media.errors import DifferentContent, InvalidKey, ObjectChanged, ObjectMissing, StoreUnavailable
+from handoffs.tasks.media.errors import (
+    DifferentContent,
+    InvalidKey,
+    ObjectChanged,
+    ObjectMissing,
+    StoreUnavailable,
+)
 
 CHUNK: Final = 1_048_576
 """How many octets are in memory at once."""

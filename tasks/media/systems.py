@@ -6,21 +6,21 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from config.settings import MediaSettings, Settings
-from tasks.media.cdn import Cdn, Edge
-from tasks.media.drm import Drm
-from tasks.media.effects import Effects
-from tasks.media.ffmpeg import Ffmpeg
-from tasks.media.index import MetadataIndex
-from tasks.media.masterkey import made_master_key, read_master_key
-from tasks.media.store import Store
-from tasks.media.transcoder import Transcoder, chosen
+from handoffs.config.settings import MediaSettings, Settings
+from handoffs.tasks.media.cdn import Cdn, Edge
+from handoffs.tasks.media.drm import Drm
+from handoffs.tasks.media.effects import Effects
+from handoffs.tasks.media.ffmpeg import Ffmpeg
+from handoffs.tasks.media.index import MetadataIndex
+from handoffs.tasks.media.masterkey import made_master_key, read_master_key
+from handoffs.tasks.media.store import Store
+from handoffs.tasks.media.transcoder import Transcoder, chosen
 
 DEFAULT_FOLDER: Final = "media"
 
 
 class Systems:
-    """All of them for one :class:`~config.settings.MediaSettings`. Making it opens nothing."""
+    """All of them for one :class:`~handoffs.config.settings.MediaSettings`. Making it opens nothing."""
 
     def __init__(self, settings: MediaSettings) -> None:
         self.folder = Path(settings.folder or DEFAULT_FOLDER)

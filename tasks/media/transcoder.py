@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Protocol
 
-from contracts.media import RenditionOrdered
-from coordinator.errors import Permanent
-from tasks.media.ffmpeg import READING, Ffmpeg
-from tasks.media.ladder import MOST_THUMBNAILS
+from handoffs.contracts.reference.media import RenditionOrdered
+from handoffs.coordinator.errors import Permanent
+from handoffs.tasks.media.ffmpeg import READING, Ffmpeg
+from handoffs.tasks.media.ladder import MOST_THUMBNAILS
 
 _KEYFRAME_SECONDS: Final = 2
 _FULL_PICTURE: Final = 1920 * 1080
@@ -35,7 +35,7 @@ class UnknownForm(Permanent):
 
 
 class FfmpegTranscoder:
-    """Transcodes with ffmpeg, in ``threads`` threads. Its errors are those of :meth:`tasks.media.ffmpeg.Ffmpeg.run`."""
+    """Transcodes with ffmpeg, in ``threads`` threads. Its errors are those of :meth:`handoffs.tasks.media.ffmpeg.Ffmpeg.run`."""
 
     def __init__(self, ffmpeg: Ffmpeg, *, threads: int = 1) -> None:
         self._ffmpeg = ffmpeg

@@ -1,6 +1,6 @@
 """Puts the film of the demo into the object store, where it is not there yet, and prints what it is, as JSON.
 
-    python -m tasks.media.upload
+    python -m handoffs.tasks.media.upload
     docker compose run --rm -T upload
 
 ffmpeg makes it; where that is not installed it is bytes that stand for a film. `coordinator demo media --running --film JSON`
@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import sys
 
-from config.settings import load
-from contracts import strictjson
-from contracts.errors import CoordinationError
-from tasks.media.film import made_film
-from tasks.media.systems import systems
-from tasks.media.uploads import CLIP_SECONDS
+from handoffs.config.settings import load
+from handoffs.contracts import strictjson
+from handoffs.contracts.errors import CoordinationError
+from handoffs.tasks.media.film import made_film
+from handoffs.tasks.media.systems import systems
+from handoffs.tasks.media.uploads import CLIP_SECONDS
 
 
 def main() -> int:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from contracts.media import TitleUploaded
-from contracts.text import UntrustedText
-from tasks.media import clip
-from tasks.media.clip import Clip
-from tasks.media.objects import source_object
-from tasks.media.systems import Systems
+from handoffs.contracts.reference.media import TitleUploaded
+from handoffs.contracts.text import UntrustedText
+from handoffs.tasks.media import clip
+from handoffs.tasks.media.clip import Clip
+from handoffs.tasks.media.objects import source_object
+from handoffs.tasks.media.systems import Systems
 
 CLIP_SECONDS: Final = 1.0
 """How long the clip of a show is."""
@@ -54,7 +54,7 @@ class Uploads:
 
 
 def filmed(systems: Systems, seconds: float) -> Uploads:
-    """Titles of a clip that ffmpeg makes. Raises what :func:`tasks.media.clip.film` raises."""
+    """Titles of a clip that ffmpeg makes. Raises what :func:`handoffs.tasks.media.clip.film` raises."""
     made = clip.film(systems.store, source_object(_SHARED), systems.ffmpeg, seconds=seconds)
     return Uploads(made, _own())
 

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config.settings import Settings
-from contracts import strictjson
-from contracts.media import (
+from handoffs.config.settings import Settings
+from handoffs.contracts import strictjson
+from handoffs.contracts.reference.media import (
     PARTS,
     Distribution,
     PackagedTerms,
@@ -30,13 +30,13 @@ from contracts.media import (
     TitleUploaded,
     TranscodingComplete,
 )
-from coordinator.errors import Permanent
-from tasks.media.effects import Effects
-from tasks.media.errors import DifferentContent
-from tasks.media.ladder import ladder
-from tasks.media.objects import manifest_object, rendition_object, shelf_object
-from tasks.media.store import Stored
-from tasks.media.systems import Systems, systems
+from handoffs.coordinator.errors import Permanent
+from handoffs.tasks.media.effects import Effects
+from handoffs.tasks.media.errors import DifferentContent
+from handoffs.tasks.media.ladder import ladder
+from handoffs.tasks.media.objects import manifest_object, rendition_object, shelf_object
+from handoffs.tasks.media.store import Stored
+from handoffs.tasks.media.systems import Systems, systems
 
 _T = TypeVar("_T")
 
@@ -67,7 +67,7 @@ def order_renditions(title: TitleUploaded) -> list[RenditionOrdered]:
 def transcode(order: RenditionOrdered, settings: Settings) -> RenditionReady:
     """Make one rendition, unless it is there.
 
-    Raises :class:`~tasks.media.errors.ObjectMissing` and :class:`~tasks.media.errors.ObjectChanged` where the source is not
+    Raises :class:`~handoffs.tasks.media.errors.ObjectMissing` and :class:`~handoffs.tasks.media.errors.ObjectChanged` where the source is not
     what was uploaded, and what the transcoder and the store raise.
     """
     at = systems(settings)
@@ -99,13 +99,13 @@ def assemble(renditions: Sequence[RenditionReady]) -> TranscodingComplete:
 
 
 def package(title: TranscodingComplete, settings: Settings) -> TitlePackaged:
-    """Encrypt all renditions of a title. Raises what :meth:`tasks.media.drm.Drm.package` raises."""
+    """Encrypt all renditions of a title. Raises what :meth:`handoffs.tasks.media.drm.Drm.package` raises."""
     at = systems(settings)
     return _counted(at.packagings, manifest_object(title), lambda: at.drm.package(title))
 
 
 def distribute(title: TitlePackaged, settings: Settings) -> TitleDistributed:
-    """Copy the packages of a title to every edge. Raises what :meth:`tasks.media.cdn.Cdn.copy` raises."""
+    """Copy the packages of a title to every edge. Raises what :meth:`handoffs.tasks.media.cdn.Cdn.copy` raises."""
     at = systems(settings)
     locations = [
         _counted(at.distributions, f"{edge.name} {title.manifest}", partial(at.cdn.copy, title, edge))
@@ -127,7 +127,7 @@ def purge(title_id: str, settings: Settings) -> dict[str, int]:
 
 
 def index(title: TitleTerms, settings: Settings) -> TitleIndexed:
-    """Enter a title into the index. Raises what :meth:`tasks.media.index.MetadataIndex.upsert` raises."""
+    """Enter a title into the index. Raises what :meth:`handoffs.tasks.media.index.MetadataIndex.upsert` raises."""
     entry, _ = systems(settings).index.upsert(title)
     return TitleIndexed(**_terms(title, TitleTerms), entry=entry)
 
@@ -153,7 +153,7 @@ def available(parts: Sequence[TitlePrepared]) -> TitleAvailable:
 
 
 def shelve(title: TitleAvailable, settings: Settings) -> None:
-    """Put a title on the shelf, unless it is there. Raises what :meth:`tasks.media.store.Store.put` raises."""
+    """Put a title on the shelf, unless it is there. Raises what :meth:`handoffs.tasks.media.store.Store.put` raises."""
     at = systems(settings)
 
     def put() -> tuple[Stored, bool]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from contracts.payments import (
+from handoffs.contracts.reference.payments import (
     HIGH_RISK,
     CustomerNotified,
     FraudScored,
@@ -15,11 +15,11 @@ from contracts.payments import (
     PaymentSubmitted,
     PaymentTerms,
 )
-from coordinator.agent import Context, agent
-from coordinator.retry import Retry
-from tasks.payments.gateway import GatewayConflict, InvalidCharge
-from tasks.payments.ledger import InvalidAmount, LedgerConflict, UnknownCurrency
-from tasks.payments.systems import gateway, ledger
+from handoffs.coordinator.flow.agent import Context, agent
+from handoffs.coordinator.flow.retry import Retry
+from handoffs.tasks.payments.gateway import GatewayConflict, InvalidCharge
+from handoffs.tasks.payments.ledger import InvalidAmount, LedgerConflict, UnknownCurrency
+from handoffs.tasks.payments.systems import gateway, ledger
 
 _LARGE = {
     "EUR": Decimal(5_000), "USD": Decimal(5_000), "GBP": Decimal(5_000), "JPY": Decimal(800_000), "BHD": Decimal(2_000),

@@ -16,15 +16,15 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from contracts.errors import CoordinationError
-from coordinator.batch import Batch, batch_letters, read_lines, start_batch
-from coordinator.cli.output import err, out, print_json, table
-from coordinator.cli.timeline import timeline
-from coordinator.client import Coordinator, Run
-from coordinator.deadletters import Letter
-from tasks.payments.flow import payment
-from tasks.payments.sample import SAMPLE_FILE
-from tasks.payments.systems import gateway, ledger
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.render.console import err, out, print_json, table
+from handoffs.coordinator.render.run_timeline import timeline
+from handoffs.tasks.payments.flow import payment
+from handoffs.tasks.payments.sample import SAMPLE_FILE
+from handoffs.tasks.payments.systems import gateway, ledger
 
 _OUTAGE_FROM = 0.25
 _OUTAGE_PARKS = 40

@@ -34,7 +34,7 @@ from sqlalchemy import (
     update,
 )
 
-from tasks.payments.ledger import (
+from handoffs.tasks.payments.ledger import (
     BUSY_TIMEOUT,
     MAX_ID_LENGTH,
     UNREACHABLE,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from functools import cache
 
-from config.settings import Settings
-from tasks.payments.gateway import CardGateway
-from tasks.payments.ledger import Ledger
+from handoffs.config.settings import Settings
+from handoffs.tasks.payments.gateway import CardGateway
+from handoffs.tasks.payments.ledger import Ledger
 
 _BUSY = timedelta(milliseconds=100)
 

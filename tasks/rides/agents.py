@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from contracts.rides import (
+from handoffs.contracts.reference.rides import (
     LONGEST_RIDE_METRES,
     LONGEST_RIDE_SECONDS,
     DriverMatched,
@@ -18,14 +18,14 @@ from contracts.rides import (
     RideRequested,
     RideTerms,
 )
-from coordinator.agent import Context, agent
-from coordinator.retry import Retry
-from tasks.rides import systems
-from tasks.rides.demand import surge
-from tasks.rides.fleet import Order
-from tasks.rides.roads import RoadClass, paces
-from tasks.rides.routing import Route, route
-from tasks.rides.tariff import CURRENCY, FLAT_FARE, fare
+from handoffs.coordinator.flow.agent import Context, agent
+from handoffs.coordinator.flow.retry import Retry
+from handoffs.tasks.rides import systems
+from handoffs.tasks.rides.demand import surge
+from handoffs.tasks.rides.fleet import Order
+from handoffs.tasks.rides.roads import RoadClass, paces
+from handoffs.tasks.rides.routing import Route, route
+from handoffs.tasks.rides.tariff import CURRENCY, FLAT_FARE, fare
 
 _QUICK: Final = Retry(attempts=2, backoff=timedelta(milliseconds=20))
 _DETOUR: Final = 1.33

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
-from contracts.rides import Point
-from coordinator.errors import Permanent
-from tasks.rides.roads import Road
+from handoffs.contracts.reference.rides import Point
+from handoffs.coordinator.errors import Permanent
+from handoffs.tasks.rides.roads import Road
 
 ZONE_METRES: Final = 1_000
 """The side of the squares in which demand is counted."""

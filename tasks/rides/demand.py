@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-from contracts.rides import HIGHEST_SURGE
-from tasks.rides.city import Zone
+from handoffs.contracts.reference.rides import HIGHEST_SURGE
+from handoffs.tasks.rides.city import Zone
 
 WINDOW: Final = timedelta(minutes=10)
 """How long a request counts. It counts less and less: fully when it comes, not at all when the window is over."""

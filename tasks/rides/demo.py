@@ -14,16 +14,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from contracts.errors import CoordinationError
-from contracts.rides import RideRequested
-from coordinator.cli.output import err, out, print_json, table
-from coordinator.client import Coordinator
-from tasks.rides import systems
-from tasks.rides.flow import ride
-from tasks.rides.requests import Requests, make_requests, read_requests
-from tasks.rides.show import FALLBACKS, PHASES, Plan, Show
-from tasks.rides.stage import open_stage
-from tasks.rides.timings import latencies
+from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.reference.rides import RideRequested
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.render.console import err, out, print_json, table
+from handoffs.tasks.rides import systems
+from handoffs.tasks.rides.flow import ride
+from handoffs.tasks.rides.requests import Requests, make_requests, read_requests
+from handoffs.tasks.rides.show import FALLBACKS, PHASES, Plan, Show
+from handoffs.tasks.rides.stage import open_stage
+from handoffs.tasks.rides.timings import latencies
 
 _SEED, _A_DAY, _RUSH_HOUR = 7, 4_000, 7
 _LATELY = 3.0  # seconds
@@ -52,7 +52,7 @@ def run(
 
     ``file`` has the requests, one a line; by default they are made. With ``running`` the fleets that work on the servers
     already take the rides, and who runs them may stop ETA meanwhile. Raises
-    :class:`~contracts.errors.CoordinationError` where the file cannot be read, or has none, or nobody is there.
+    :class:`~handoffs.contracts.errors.CoordinationError` where the file cannot be read, or has none, or nobody is there.
     """
     if coordinator.settings.eager:
         raise CoordinationError(

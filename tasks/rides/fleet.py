@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from coordinator.errors import Permanent
-from tasks.rides.city import City, Place
-from tasks.rides.routing import access_seconds, approaches, route
+from handoffs.coordinator.errors import Permanent
+from handoffs.tasks.rides.city import City, Place
+from handoffs.tasks.rides.routing import access_seconds, approaches, route
 
 LONGEST_APPROACH: Final = timedelta(minutes=20)
 """A driver who is farther away is none."""
@@ -84,7 +84,7 @@ class Fleet:
         """Take the driver who is at the pickup soonest; None where nobody is near enough, which is not remembered.
 
         The same key gives the same reservation, released or not. Raises :class:`FleetConflict` where it came with
-        another order, and :class:`~tasks.rides.city.OutsideCity`.
+        another order, and :class:`~handoffs.tasks.rides.city.OutsideCity`.
         """
         pickup, access = self._city.nearest(order.pickup)
         dropoff, _ = self._city.nearest(order.dropoff)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from coordinator.fallback import budget, cached
-from coordinator.flow import Flow
-from coordinator.step import parallel
-from tasks.rides.agents import dispatch, eta, flat_fare, match, no_driver, price, straight_line
+from handoffs.coordinator.flow.budget import budget, cached
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.step import parallel
+from handoffs.tasks.rides.agents import dispatch, eta, flat_fare, match, no_driver, price, straight_line
 
 MATCHING_WITHIN: Final = timedelta(milliseconds=500)
 PRICING_WITHIN: Final = timedelta(milliseconds=200)

@@ -12,8 +12,8 @@ from itertools import pairwise
 from random import Random
 from typing import Final
 
-from tasks.rides.city import City
-from tasks.rides.roads import Road, RoadClass
+from handoffs.tasks.rides.city import City
+from handoffs.tasks.rides.roads import Road, RoadClass
 
 _BLOCK_METRES: Final = 300
 _OFF_METRES: Final = 70

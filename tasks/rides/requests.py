@@ -10,11 +10,11 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from contracts import strictjson
-from contracts.errors import InvalidInput
-from contracts.rides import RideRequested
-from coordinator.batch import read_lines
-from tasks.rides.city import City, Place
+from handoffs.contracts import strictjson
+from handoffs.contracts.errors import InvalidInput
+from handoffs.contracts.reference.rides import RideRequested
+from handoffs.coordinator.client.batch import read_lines
+from handoffs.tasks.rides.city import City, Place
 
 A_WEEKDAY: Final = datetime(2026, 1, 5, tzinfo=UTC)
 """The day of the requests that are made, a Monday."""
@@ -57,7 +57,7 @@ def read_request(line: bytes, number: int = 1) -> RideRequested:
 def read_requests(path: Path) -> Requests:
     """Read a JSON Lines file. A line that is no request is kept as an error and stops nothing.
 
-    Raises :class:`~contracts.errors.CoordinationError` where the file cannot be read or is empty.
+    Raises :class:`~handoffs.contracts.errors.CoordinationError` where the file cannot be read or is empty.
     """
     found = Requests()
     for number, line in enumerate(read_lines(path), 1):

@@ -9,8 +9,8 @@ from datetime import datetime
 from heapq import heappop, heappush
 from typing import Final
 
-from tasks.rides.city import City, Place
-from tasks.rides.roads import RoadClass, paces
+from handoffs.tasks.rides.city import City, Place
+from handoffs.tasks.rides.roads import RoadClass, paces
 
 _ACCESS: Final = RoadClass.STREET
 
@@ -27,7 +27,7 @@ class Route:
 def route(city: City, start: Place, end: Place, at: datetime) -> Route:
     """The fastest way between two places: to the nearest junction, through the city, and from the nearest one.
 
-    Raises :class:`~tasks.rides.city.OutsideCity`.
+    Raises :class:`~handoffs.tasks.rides.city.OutsideCity`.
     """
     (first, before), (last, after) = city.nearest(start), city.nearest(end)
     way = fastest(city, first, last, at)

@@ -13,14 +13,14 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, Final
 
-from contracts.errors import CoordinationError
-from contracts.rides import RideRequested
-from coordinator.client import Run
-from coordinator.flow import Flow
-from tasks.rides.flow import ETA_WITHIN, MATCHING_WITHIN, PRICING_WITHIN
-from tasks.rides.script import Direction
-from tasks.rides.stage import Stage
-from tasks.rides.timings import AGENTS, Timing, Timings, latencies, percentiles
+from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.reference.rides import RideRequested
+from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.tasks.rides.flow import ETA_WITHIN, MATCHING_WITHIN, PRICING_WITHIN
+from handoffs.tasks.rides.script import Direction
+from handoffs.tasks.rides.stage import Stage
+from handoffs.tasks.rides.timings import AGENTS, Timing, Timings, latencies, percentiles
 
 BUDGETS_MS: Final = {
     name: round(within / timedelta(milliseconds=1))
@@ -62,7 +62,7 @@ class Show:
     def play(self) -> None:
         """Play it to its end, as the stage directs it. It takes a little longer where workers need time to start.
 
-        Raises :class:`~contracts.errors.CoordinationError` where requests cannot be started, or ETA cannot.
+        Raises :class:`~handoffs.contracts.errors.CoordinationError` where requests cannot be started, or ETA cannot.
         """
         source = self._source()
         self._warm_up(source)

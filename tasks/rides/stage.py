@@ -7,14 +7,14 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Protocol
 
-from config.settings import RidesSettings
-from coordinator.client import Coordinator
-from coordinator.embedded.worker import EmbeddedWorker
-from coordinator.flow import Flow
-from tasks.attendance import consumers, require
-from tasks.programs import Programs, on_servers
-from tasks.rides import systems
-from tasks.rides.script import Direction, outage, watched
+from handoffs.config.settings import RidesSettings
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
+from handoffs.tasks.attendance import consumers, require
+from handoffs.tasks.programs import Programs, on_servers
+from handoffs.tasks.rides import systems
+from handoffs.tasks.rides.script import Direction, outage, watched
 
 
 class Stage(Protocol):
@@ -90,7 +90,7 @@ class RunningStage:
     """The fleets that are at work on the servers already, on whichever machines; they go on when the show has ended. Who
     runs them may take ETA away meanwhile.
 
-    Raises what :func:`tasks.attendance.require` raises.
+    Raises what :func:`handoffs.tasks.attendance.require` raises.
     """
 
     where = "running"
@@ -112,7 +112,7 @@ def open_stage(coordinator: Coordinator, flow: Flow, *, running: bool = False) -
     """A stage with everything ready: in ``coordinator``, or where it is a client of servers, on those, in a namespace of
     the show's own. Whatever was started is ended. With ``running`` the stage is who works on the servers already.
 
-    Raises :class:`~contracts.errors.CoordinationError` where a program does not start, another show is on, or nobody runs.
+    Raises :class:`~handoffs.contracts.errors.CoordinationError` where a program does not start, another show is on, or nobody runs.
     """
     if running:
         yield RunningStage(coordinator, flow)

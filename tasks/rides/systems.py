@@ -11,11 +11,11 @@ import threading
 from functools import cache
 from typing import Final
 
-from tasks.rides.brake import Brake
-from tasks.rides.city import City
-from tasks.rides.demand import Demand
-from tasks.rides.fleet import Fleet, stationed
-from tasks.rides.plan import plan_city
+from handoffs.tasks.rides.brake import Brake
+from handoffs.tasks.rides.city import City
+from handoffs.tasks.rides.demand import Demand
+from handoffs.tasks.rides.fleet import Fleet, stationed
+from handoffs.tasks.rides.plan import plan_city
 
 CITY_SEED: Final = 7
 DRIVERS: Final = 300

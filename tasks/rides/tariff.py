@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Final
 
-from contracts.rides import Currency
+from handoffs.contracts.reference.rides import Currency
 
 CURRENCY: Final[Currency] = "EUR"
 LOWEST_FARE: Final = Decimal("6.00")

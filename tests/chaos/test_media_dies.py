@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import MediaSettings, Settings
-from contracts.media import TitleUploaded
-from coordinator.client import Coordinator, Run
-from coordinator.errors import ServerError
-from tasks.media.systems import Systems, systems
+from handoffs.config.settings import MediaSettings, Settings
+from handoffs.contracts.reference.media import TitleUploaded
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.errors import ServerError
+from handoffs.tasks.media.systems import Systems, systems
 from tests.servers import Control, Servers
-from tests.unit.titles import uploaded
+from tests.unit.tasks.media.titles import uploaded
 from tests.waiting import wait_until
 from tests.workers import Installation, depth, open_installation
 
@@ -124,7 +124,9 @@ def studio(servers: Servers, tmp_path: Path) -> Iterator[Studio]:
         "MEDIA__STAND_IN_SIZE": "0.001",
         "MEDIA__DURABLE": "false",
     }
-    with open_installation(servers, tmp_path, AGENTS="tasks.media", LEASE="2s", **media) as installation:
+    with open_installation(
+        servers, tmp_path, AGENTS="handoffs.tasks.media", LEASE="2s", **media
+    ) as installation:
         opened = Studio(installation, tmp_path / "media")
         yield opened
         opened.client.close()

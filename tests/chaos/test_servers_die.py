@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from coordinator.client import Coordinator, Run
-from coordinator.errors import ServerError
-from coordinator.flow import Flow
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.flow.flow import Flow
 from tests.integration import shop
 from tests.integration.bench import new_order
 from tests.servers import Control, Servers

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from config.settings import Settings
-from coordinator import Coordinator
-from coordinator.cli import main
+from handoffs import Coordinator
+from handoffs.config.settings import Settings
+from handoffs.coordinator.cli import main
 
 
 class Command:
@@ -17,7 +17,7 @@ class Command:
 
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "100")
-        monkeypatch.setattr("coordinator.cli.session.Coordinator", lambda _: _Open(self.coordinator))
+        monkeypatch.setattr("handoffs.coordinator.cli.session.Coordinator", lambda _: _Open(self.coordinator))
         self._capsys = capsys
         self.coordinator: Coordinator | None = None
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coordinator.client import Coordinator
+from handoffs.coordinator.client.coordinator import Coordinator
 from tests.eager.command import Command
 
 

@@ -9,10 +9,9 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from contracts import Contract, Key
-from coordinator import Context, Event, Permanent, Retry, agent, field, gather, on
-from coordinator.agent import Agent
-from coordinator.subscription import Complete
+from handoffs import Context, Contract, Event, Key, Permanent, Retry, agent, field, gather, on
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.subscription import Complete
 
 _worlds = count(1)
 

@@ -6,8 +6,19 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from contracts import Contract, Key, Sensitive
-from coordinator import Context, Flow, Permanent, Retry, agent, budget, constant, parallel
+from handoffs import (
+    Context,
+    Contract,
+    Flow,
+    Key,
+    Permanent,
+    Retry,
+    Sensitive,
+    agent,
+    budget,
+    constant,
+    parallel,
+)
 
 _SOON = timedelta(milliseconds=1500)
 SECRET = "correct horse battery staple"

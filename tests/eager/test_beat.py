@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from config.health import HealthFile
-from contracts.contract import Contract
-from coordinator import Coordinator, Flow, agent
-from coordinator.beat import MOST, Beat
-from coordinator.errors import ServerError
-from coordinator.schedule import Schedule, schedule
-from coordinator.store.ticked import Progress, Ticked
+from handoffs import Coordinator, Flow, agent
+from handoffs.config.health import HealthFile
+from handoffs.contracts.contract import Contract
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.flow.schedule import Schedule, schedule
+from handoffs.coordinator.runtime.beat import MOST, Beat
+from handoffs.coordinator.store.schedules import Progress, Ticked
 from tests.waiting import wait_until
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -144,7 +144,7 @@ def test_what_was_missed(
     older than five minutes. What is passed over is logged, once."""
     clock.look(clock.beat(_hourly(catch_up=catch_up)), NOON)
     beat = clock.beat(_hourly(catch_up=catch_up))
-    with caplog.at_level(logging.WARNING, "coordinator.beat"):
+    with caplog.at_level(logging.WARNING, "handoffs.coordinator.runtime.beat"):
         assert clock.look(beat, NOON + away) == expected
         assert clock.look(beat, NOON + away + MINUTE) == []
     assert ["passed over" in text for text in caplog.messages] == ([] if catch_up else [True])
@@ -155,7 +155,7 @@ def test_catching_up_has_a_bound(clock: Clock, caplog: pytest.LogCaptureFixture)
     """Of a year of minutes the newest hundred are made up."""
     every = _hourly(every="* * * * *", catch_up=True)
     clock.look(clock.beat(every), NOON - timedelta(days=300))
-    with caplog.at_level(logging.WARNING, "coordinator.beat"):
+    with caplog.at_level(logging.WARNING, "handoffs.coordinator.runtime.beat"):
         found = clock.look(clock.beat(every), NOON)
     assert (len(found), found[0], found[-1]) == (MOST, "10:21", "12:00")
     assert "passed over" in caplog.text
@@ -260,7 +260,7 @@ def test_without_schedules_it_stays(
 ) -> None:
     """Where none is declared it is healthy, and says so."""
     health, stop = HealthFile(str(tmp_path / "health")), threading.Event()
-    with caplog.at_level(logging.INFO, "coordinator.beat"):
+    with caplog.at_level(logging.INFO, "handoffs.coordinator.runtime.beat"):
         thread = threading.Thread(target=Beat(coordinator, []).run, args=(stop, health))
         thread.start()
         wait_until(lambda: health.read().ready, description="it is ready")

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from config.health import VARIABLE, HealthFile
-from coordinator.cli import main
-from tasks.payments.gateway import CARD_APPROVED, CARD_STOLEN
+from handoffs.config.health import VARIABLE, HealthFile
+from handoffs.coordinator.cli import main
+from handoffs.tasks.payments.gateway import CARD_APPROVED, CARD_STOLEN
+from tests.stack import ROOT
 from tests.waiting import wait_until
 
-ROOT = Path(__file__).parents[2]
 NOBODY = {  # servers that nobody listens for
     "COORDINATOR_BROKER_URL": "amqp://guest:hidden@127.0.0.1:1//",
     "COORDINATOR_REDIS_URL": "redis://127.0.0.1:1/0",
@@ -222,7 +222,7 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     """This process's environment without our settings, and these."""
     ours = ("COORDINATOR_", "FLOWER_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {**clean, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **variables}
+    return {**clean, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200", **variables}
 
 
 def _program(*arguments: str, variables: Mapping[str, str] = NOBODY, cwd: Path = ROOT) -> Ran:
@@ -270,10 +270,10 @@ def test_what_needs_servers_says_so(command: tuple[str, ...]) -> None:
 def test_a_worker_that_breaks_ends_with_a_status(tmp_path: Path) -> None:
     """A worker that ends because of a fault, not because it was told to, does not end with status 0."""
     (tmp_path / "broken.py").write_text(
-        "import coordinator.bootsteps\n"
-        "from tasks.payments import payment\n"
+        "import handoffs.coordinator.runtime.bootsteps\n"
+        "from handoffs.tasks.payments import payment\n"
         "def examine(engine): raise RuntimeError('a fault of ours')\n"
-        "coordinator.bootsteps.examine = examine\n"
+        "handoffs.coordinator.runtime.bootsteps.examine = examine\n"
     )
     command = ("worker", "payments.fraud", "--pool", "threads")
     done = _program(*command, cwd=tmp_path, variables={"COORDINATOR_AGENTS": "broken", **NOBODY})

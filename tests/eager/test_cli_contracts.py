@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.cli import main
+from handoffs.coordinator.cli import main
 
 OLD = {"type": "object", "properties": {"risk_level": {"type": "string"}}, "required": ["risk_level"]}
 NEW = {"type": "object", "properties": {"risk_score": {"type": "number"}}, "required": ["risk_score"]}

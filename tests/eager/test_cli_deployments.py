@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from fakeredis import FakeServer, FakeStrictRedis
 
-from config.settings import load
-from contracts.manifest import Manifest
-from coordinator.cli import deployments, main
-from coordinator.history import now
-from coordinator.journal.journal import Journal, LetterRow
-from coordinator.store.announcements import Announcements
-from coordinator.store.record import Place
-from coordinator.store.runs import Runs
+from handoffs.config.settings import load
+from handoffs.contracts.manifest import Manifest
+from handoffs.coordinator.cli import deployments, main
+from handoffs.coordinator.history import now
+from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.store.announcements import Announcements
+from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.runs import Runs
 from tests.builds import manifest
 
 SCORED = "payments.fraud-scored"
@@ -95,7 +95,7 @@ def bench(
     monkeypatch.setenv("COORDINATOR_REDIS_URL", "redis://127.0.0.1:1/0")
     monkeypatch.setenv("COORDINATOR_JOURNAL_URL", f"sqlite:///{tmp_path}/journal.sqlite3")
     made = Bench(tmp_path, capsys)
-    monkeypatch.setattr("coordinator.deployments.connect", made.redis)
+    monkeypatch.setattr("handoffs.coordinator.deployment.deployments.connect", made.redis)
     yield made
     made.journal.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.cli import main
+from handoffs.coordinator.cli import main
 
 
 @pytest.fixture

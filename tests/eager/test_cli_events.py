@@ -9,20 +9,19 @@ from typing import Any
 
 import pytest
 
-from contracts import Contract, Key
-from coordinator import Coordinator, Flow, agent, emit, on
-from coordinator.cli import main
-from coordinator.deadletters import RawLetter
-from coordinator.drawing.atlas import Atlas
-from coordinator.loading import Catalogue
-from coordinator.survey import Surveyor
+from handoffs import Contract, Coordinator, Flow, Key, agent, emit, on
+from handoffs.coordinator.cli import main
+from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.observe.survey import Surveyor
+from handoffs.coordinator.observe.topology import Atlas
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom
 from tests.waiting import wait_until as _wait_until
 
 MODULE = """
-from contracts import Contract, Key
-from coordinator import agent, on
+from handoffs import Contract, Key
+from handoffs import agent, on
 
 class Asked(Contract, name="word.asked", version=2):
     word: str = Key()
@@ -167,7 +166,7 @@ def test_the_map_is_drawn_again(
         if len(pauses) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("coordinator.cli.map.time.sleep", pause)
+    monkeypatch.setattr("handoffs.coordinator.cli.map.time.sleep", pause)
     status, out, _ = ran(capsys, "map", "--watch")
     assert status == 130
     assert "word.answer" in out

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from coordinator.cli import main
-from coordinator.cli.output import out as console
+from handoffs.coordinator.cli import main
+from handoffs.coordinator.render.console import out as console
 
 SECRET = "4111111111111111"
 HEAD = """
 from typing import Any, Literal
 from pydantic import Field
-from contracts import Contract, Key, Sensitive, downcast, upcast
-from coordinator import Flow, agent
+from handoffs import Contract, Key, Sensitive, downcast, upcast
+from handoffs import Flow, agent
 """
 ORDER = """
 class Order(Contract, name="shop.order", version=1):

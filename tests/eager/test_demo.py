@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import MediaSettings
-from coordinator.cli import main
-from coordinator.client import Coordinator
-from tasks.media.drm import content_key
-from tasks.media.masterkey import read_master_key
-from tasks.media.systems import Systems
-from tasks.rides import systems
-from tasks.rides.demo import rush_hour
-from tasks.rides.flow import dispatching
-from tasks.rides.requests import make_requests, write_requests
-from tasks.rides.show import Plan, Show
-from tasks.rides.stage import open_stage
-from tests.unit.titles import title
+from handoffs.config.settings import MediaSettings
+from handoffs.coordinator.cli import main
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.tasks.media.drm import content_key
+from handoffs.tasks.media.masterkey import read_master_key
+from handoffs.tasks.media.systems import Systems
+from handoffs.tasks.rides import systems
+from handoffs.tasks.rides.demo import rush_hour
+from handoffs.tasks.rides.flow import dispatching
+from handoffs.tasks.rides.requests import make_requests, write_requests
+from handoffs.tasks.rides.show import Plan, Show
+from handoffs.tasks.rides.stage import open_stage
+from tests.unit.tasks.media.titles import title
 
 LONG = timedelta(minutes=1)
 FILM = json.dumps(

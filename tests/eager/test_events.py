@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from contracts import Contract, Key
-from contracts.errors import InvalidData
-from coordinator import (
+from handoffs import (
     Context,
+    Contract,
     Coordinator,
     Flow,
+    Key,
     Retry,
     Transient,
     agent,
@@ -23,7 +23,8 @@ from coordinator import (
     parallel,
     wait_for,
 )
-from coordinator.errors import AgentError, Conflict, EditRefused, FlowError
+from handoffs.contracts.errors import InvalidData
+from handoffs.coordinator.errors import AgentError, Conflict, EditRefused, FlowError
 from tests.eager.newsroom import Filed, Newsroom, Ordered, Parts, Printed, Set
 from tests.waiting import wait_until as _wait_until
 

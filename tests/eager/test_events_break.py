@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from config.topology import Intake
-from contracts import Contract, Key
-from coordinator import (
+from handoffs import (
     Context,
+    Contract,
     Coordinator,
     Event,
     Flow,
+    Key,
     Permanent,
     Run,
     agent,
@@ -29,11 +29,12 @@ from coordinator import (
     parallel,
     wait_for,
 )
-from coordinator.deadletters import RawLetter
-from coordinator.emitting import Emitter
-from coordinator.errors import ServerError
-from coordinator.message import Message
-from coordinator.passing import Passing
+from handoffs.config.topology import Intake
+from handoffs.coordinator.dispatch.routing import Passing
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.runs.emit import Emitter
 from tests.waiting import wait_until
 
 

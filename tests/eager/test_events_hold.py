@@ -13,11 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from contracts import Contract, Key
-from contracts.migration import downcast, upcast
-from coordinator import Coordinator, agent, on
-from coordinator.deadletters import RawLetter
-from coordinator.message import Message
+from handoffs import Contract, Coordinator, Key, agent, on
+from handoffs.contracts.migration import downcast, upcast
+from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.messaging.message import Message
 from tests.eager.newsroom import Filed, Newsroom
 from tests.waiting import wait_until
 

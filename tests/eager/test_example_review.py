@@ -2,10 +2,10 @@
 
 import pytest
 
-from contracts import UntrustedText
-from coordinator.client import Coordinator
 from examples.review import Mail, Review, StubModel, review_flow
 from examples.review.__main__ import INJECTION, main
+from handoffs import UntrustedText
+from handoffs.coordinator.client.coordinator import Coordinator
 from tests.waiting import wait_until
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import InvalidData
-from coordinator import Coordinator, Flow, parallel
-from coordinator.errors import Conflict, RunCancelled, UnknownFlow, UnknownRun
+from handoffs import Coordinator, Flow, parallel
+from handoffs.contracts.errors import InvalidData
+from handoffs.coordinator.errors import Conflict, RunCancelled, UnknownFlow, UnknownRun
 from tests.eager.shop import SECRET, Shop, Thing, thing
 from tests.waiting import wait_until
 

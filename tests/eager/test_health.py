@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from config.health import VARIABLE, main
+from handoffs.config.health import VARIABLE, main
 from tests.servers.ports import free_port
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from contracts.contract import Contract, Key
-from contracts.envelope import message_id
-from contracts.errors import InvalidData
-from coordinator import Coordinator, Flow, agent, budget, delay, each, emit, parallel, wait_for
-from coordinator.beginning import Beginner
-from coordinator.errors import Conflict
+from handoffs import Coordinator, Flow, agent, budget, delay, each, emit, parallel, wait_for
+from handoffs.contracts.contract import Contract, Key
+from handoffs.contracts.envelope import message_id
+from handoffs.contracts.errors import InvalidData
+from handoffs.coordinator.errors import Conflict
+from handoffs.coordinator.runs.outbox import Beginner
 from tests.waiting import wait_until
 
 

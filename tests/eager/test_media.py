@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import Settings
-from coordinator.client import Coordinator
-from tasks.media.agents import shelf
-from tasks.media.systems import systems
-from tests.unit.titles import media_settings, uploaded
+from handoffs.config.settings import Settings
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.tasks.media.agents import shelf
+from handoffs.tasks.media.systems import systems
+from tests.unit.tasks.media.titles import media_settings, uploaded
 from tests.waiting import wait_until
 
 RENDITIONS = 16
@@ -21,7 +21,7 @@ RENDITIONS = 16
 @pytest.fixture(params=["eager", "embedded"])
 def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Coordinator]:
     media = media_settings(tmp_path / "media").media
-    settings = Settings(agents=("tasks.media",), media=media, eager=request.param == "eager")
+    settings = Settings(agents=("handoffs.tasks.media",), media=media, eager=request.param == "eager")
     with Coordinator(settings) as coordinator:
         yield coordinator
 
@@ -59,7 +59,7 @@ def test_a_title(studio: Coordinator) -> None:
 def test_the_first_titles_of_many_threads(tmp_path: Path) -> None:
     """Threads that emit the first events of a process at the same time: whoever comes second finds the agents at work, and no
     event goes to nobody."""
-    settings = Settings(agents=("tasks.media",), media=media_settings(tmp_path / "media").media)
+    settings = Settings(agents=("handoffs.tasks.media",), media=media_settings(tmp_path / "media").media)
     titles = [uploaded(settings, f"t-{number}") for number in range(6)]
     with Coordinator(settings) as coordinator, ThreadPoolExecutor(len(titles)) as pool:
         stories = list(pool.map(coordinator.emit, titles))

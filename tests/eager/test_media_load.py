@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from config.settings import Settings
-from tasks.media.counts import FileCounts
-from tasks.media.load import Load
-from tasks.media.stage import open_stage
-from tasks.media.systems import systems
-from tasks.media.uploads import invented
-from tests.unit.titles import media_settings
+from handoffs.config.settings import Settings
+from handoffs.tasks.media.counts import FileCounts
+from handoffs.tasks.media.load import Load
+from handoffs.tasks.media.stage import open_stage
+from handoffs.tasks.media.systems import systems
+from handoffs.tasks.media.uploads import invented
+from tests.unit.tasks.media.titles import media_settings
 
 
 def test_titles_that_cannot_go_on_are_lost(tmp_path: Path) -> None:

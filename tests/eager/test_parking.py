@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from contracts.text import printable
-from coordinator import Coordinator
-from coordinator.client import Run
-from coordinator.deadletters import Letter, RawLetter
-from coordinator.errors import RunParked, UnknownLetter
-from coordinator.journal.journal import LetterRow
-from coordinator.message import Message
-from coordinator.store.record import Place
+from handoffs import Coordinator
+from handoffs.contracts.text import printable
+from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.errors import RunParked, UnknownLetter
+from handoffs.coordinator.journal.journal import LetterRow
+from handoffs.coordinator.letters.desk import Letter, RawLetter
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.store.record import Place
 from tests.eager.shop import Shop, thing
 from tests.waiting import wait_until
 

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from config.settings import Settings
-from coordinator import Coordinator
-from coordinator.catalogue.asyncapi import asyncapi
-from coordinator.catalogue.gather import gather
-from coordinator.catalogue.html import page
-from coordinator.catalogue.markdown import markdown
-from coordinator.cli import main
-from coordinator.drawing.chart import chart
-from coordinator.drawing.course import course
-from coordinator.drawing.outline import outline
-from coordinator.loading import load_modules
+from handoffs import Coordinator
+from handoffs.config.settings import Settings
+from handoffs.coordinator.cli import main
+from handoffs.coordinator.docs.asyncapi import asyncapi
+from handoffs.coordinator.docs.gather import gather
+from handoffs.coordinator.docs.markdown import markdown
+from handoffs.coordinator.docs.page import page
+from handoffs.coordinator.flow.loading import load_modules
+from handoffs.coordinator.observe.outline import outline
+from handoffs.coordinator.observe.timeline import course
+from handoffs.coordinator.render.gantt import chart
 from tests.drawn import Line, Order, everything
 
-EXPECTED = Path(__file__).parents[1] / "unit" / "drawings"
+EXPECTED = Path(__file__).parents[1] / "unit" / "render" / "drawings"
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[2] / "README.md"
+from tests.stack import ROOT
+
+README = ROOT / "README.md"
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def example(tmp_path: Path) -> Path:
 
 
 def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    root = str(README.parent)
+    root = str(README.parent / "src")
     return subprocess.run(
         [sys.executable, *command],
         cwd=folder,
@@ -48,11 +50,11 @@ def test_the_example_runs(example: Path) -> None:
 
 def test_the_example_test_passes(example: Path) -> None:
     """A stranger's first test passes with the plugin that the package installs."""
-    plugin = [] if _plugin_installed() else ["-p", "coordinator.testing"]
+    plugin = [] if _plugin_installed() else ["-p", "handoffs.coordinator.testing"]
     done = _run(example, "-m", "pytest", "-q", *plugin, "-p", "no:cacheprovider", "test_shop.py")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
 
 
 def _plugin_installed() -> bool:
-    return any(point.value == "coordinator.testing" for point in entry_points(group="pytest11"))
+    return any(point.value == "handoffs.coordinator.testing" for point in entry_points(group="pytest11"))

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from config.settings import Settings
-from contracts.errors import InvalidData
-from contracts.rides import (
+from handoffs import Context, Coordinator
+from handoffs.config.settings import Settings
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.reference.rides import (
     DriverMatched,
     EtaEstimated,
     Point,
@@ -22,12 +23,11 @@ from contracts.rides import (
     RideQuoted,
     RideRequested,
 )
-from coordinator import Context, Coordinator
-from coordinator.loading import load_modules
-from tasks.rides import dispatch, eta, match, price, systems
-from tasks.rides.flow import dispatching
-from tasks.rides.requests import make_requests
-from tasks.rides.tariff import FLAT_FARE
+from handoffs.coordinator.flow.loading import load_modules
+from handoffs.tasks.rides import dispatch, eta, match, price, systems
+from handoffs.tasks.rides.flow import dispatching
+from handoffs.tasks.rides.requests import make_requests
+from handoffs.tasks.rides.tariff import FLAT_FARE
 from tests.waiting import wait_until
 
 TIMEOUT = 20.0
@@ -204,7 +204,7 @@ def test_other_zone_or_later_is_not_dearer() -> None:
 
 def test_system_is_loaded_by_name() -> None:
     """A worker finds the agents and the flow by the name of the module."""
-    found = load_modules(["tasks.rides"])
+    found = load_modules(["handoffs.tasks.rides"])
     own = {"rides.matching", "rides.pricing", "rides.eta", "rides.dispatcher"}
     assert set(found.agents) == own | {"rides.no-driver", "rides.flat-fare", "rides.straight-line"}
     assert set(found.flows) == {"rides.dispatch"}

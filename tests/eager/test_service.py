@@ -9,20 +9,19 @@ from typing import Any
 
 import pytest
 
-from config.settings import Settings
-from contracts import Contract
-from coordinator import Flow, agent, budget, each
-from coordinator.canvas import TIMER
-from coordinator.embedded.servers import EmbeddedEngine
-from coordinator.emitting import Emitter
-from coordinator.errors import ServerError
-from coordinator.journal.journal import Journal, LetterRow
-from coordinator.message import Message
-from coordinator.passing import Passing
-from coordinator.service import Service
-from coordinator.starting import Starter
-from coordinator.store.later import Later
-from coordinator.store.record import Place
+from handoffs import Contract, Flow, agent, budget, each
+from handoffs.config.settings import Settings
+from handoffs.coordinator.continuation.canvas import TIMER
+from handoffs.coordinator.dispatch.routing import Passing
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.runs.emit import Emitter
+from handoffs.coordinator.runs.start import Starter
+from handoffs.coordinator.runtime.embedded.servers import EmbeddedEngine
+from handoffs.coordinator.runtime.service import Service
+from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.scheduled import Later
 from tests.waiting import wait_until
 
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from coordinator import Coordinator, Flow, Permanent, Run, agent, emit
-from coordinator.service import Service
-from coordinator.store.sets import Sets
+from handoffs import Coordinator, Flow, Permanent, Run, agent, emit
+from handoffs.coordinator.runtime.service import Service
+from handoffs.coordinator.store.event_sets import Sets
 from tests.eager.newsroom import Filed, Newsroom, Printed, Set
 from tests.waiting import wait_until
 

@@ -11,14 +11,24 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from contracts import Contract, CoordinationError, Key, Sensitive
-from contracts.errors import InvalidData
-from contracts.text import MASK
-from coordinator import Context, Coordinator, Flow, Permanent, Retry, Transient, agent, parallel
-from coordinator.agent import Agent
-from coordinator.client import Run
-from coordinator.condition import field
-from coordinator.errors import (
+from handoffs import (
+    Context,
+    Contract,
+    CoordinationError,
+    Coordinator,
+    Flow,
+    Key,
+    Permanent,
+    Retry,
+    Sensitive,
+    Transient,
+    agent,
+    parallel,
+)
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.text import MASK
+from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.errors import (
     Conflict,
     EditRefused,
     FlowError,
@@ -27,10 +37,12 @@ from coordinator.errors import (
     SignalRefused,
     UnknownRun,
 )
-from coordinator.fallback import budget, cached, constant
-from coordinator.message import Message
-from coordinator.step import choice, compensate, delay, each, go_on, repeat, retrying, when
-from coordinator.waiting import wait_for
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.budget import budget, cached, constant
+from handoffs.coordinator.flow.condition import field
+from handoffs.coordinator.flow.signal import wait_for
+from handoffs.coordinator.flow.step import choice, compensate, delay, each, go_on, repeat, retrying, when
+from handoffs.coordinator.messaging.message import Message
 from tests.deliveries import start
 from tests.waiting import wait_until
 

@@ -7,13 +7,25 @@ from typing import Any
 
 import pytest
 
-from contracts import Contract, Key
-from coordinator import Coordinator, Flow, Permanent, Retry, agent, budget, constant, emit, parallel, wait_for
-from coordinator.deadletters import RawLetter
-from coordinator.drawing.trace import Node, Trace
-from coordinator.errors import UnknownLetter, UnknownRun
-from coordinator.message import Message
-from coordinator.store.record import Place
+from handoffs import (
+    Contract,
+    Coordinator,
+    Flow,
+    Key,
+    Permanent,
+    Retry,
+    agent,
+    budget,
+    constant,
+    emit,
+    parallel,
+    wait_for,
+)
+from handoffs.coordinator.errors import UnknownLetter, UnknownRun
+from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.observe.trace import Node, Trace
+from handoffs.coordinator.store.record import Place
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom, Printed
 from tests.waiting import wait_until as _wait_until

@@ -10,13 +10,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from coordinator import Flow, Retry, Transient, choice, delay, each, emit, go_on, parallel, repeat, when
-from coordinator import field as of
-from coordinator.agent import Agent
-from coordinator.condition import Condition
-from coordinator.fallback import Budget, Constant, budget, cached, constant
-from coordinator.step import Compensate, Retrying, Step, compensate, positions, retrying
-from coordinator.waiting import WaitFor, wait_for
+from handoffs import Flow, Retry, Transient, choice, delay, each, emit, go_on, parallel, repeat, when
+from handoffs import field as of
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.budget import Budget, Constant, budget, cached, constant
+from handoffs.coordinator.flow.condition import Condition
+from handoffs.coordinator.flow.signal import WaitFor, wait_for
+from handoffs.coordinator.flow.step import Compensate, Retrying, Step, compensate, positions, retrying
 from tests.flows.interpreter import SHORT
 from tests.flows.memory import hearing, is_fact
 from tests.flows.scenario import MOST_ROUNDS, Operation, Scenario, nested

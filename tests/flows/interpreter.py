@@ -2,7 +2,7 @@
 
 It remembers what has happened in a run, by path. :meth:`Interpreter.rest` walks the flow as it is written, again and again,
 until nothing further happens; the operations in between change what is remembered. Everything that can run has run then:
-an item of an :func:`~coordinator.step.each` with a limit begins when the item ``limit`` places before it is done.
+an item of an :func:`~handoffs.coordinator.flow.step.each` with a limit begins when the item ``limit`` places before it is done.
 
 Events. What is emitted is heard, whatever becomes of the run, and the run does not wait for those who hear it.
 
@@ -18,11 +18,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Protocol
 
-from coordinator.agent import Agent
-from coordinator.fallback import Budget, Cached, Constant, Fallback
-from coordinator.flow import Flow
-from coordinator.retry import Retry
-from coordinator.step import (
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.budget import Budget, Cached, Constant, Fallback
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.retry import Retry
+from handoffs.coordinator.flow.signal import WaitFor
+from handoffs.coordinator.flow.step import (
     Choice,
     Compensate,
     Delay,
@@ -34,7 +35,6 @@ from coordinator.step import (
     Step,
     positions,
 )
-from coordinator.waiting import WaitFor
 from tests.flows.memory import Done, Json, Memory, hearing, is_fact, plain, static
 
 Work = Callable[[Agent, str, Json, int], Json]

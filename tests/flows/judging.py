@@ -12,10 +12,10 @@ from typing import Any
 
 from celery.worker import state
 
-from coordinator import Coordinator, Flow, Run
-from coordinator.agent import Agent
-from coordinator.deadletters import Letter
-from coordinator.errors import EditRefused, SignalRefused, UnknownRun
+from handoffs import Coordinator, Flow, Run
+from handoffs.coordinator.errors import EditRefused, SignalRefused, UnknownRun
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.letters.desk import Letter
 from tests.flows.differing import differences
 from tests.flows.interpreter import Interpreter
 from tests.flows.memory import Json, Memory, is_fact, static

@@ -7,9 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts import Contract
-from coordinator import Run
-from coordinator.store.runs import Runs
+from handoffs import Contract, Run
+from handoffs.coordinator.store.runs import Runs
 from tests.flows.memory import Done, Json, plain
 from tests.flows.universe import WARM, Story
 

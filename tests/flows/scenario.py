@@ -10,11 +10,12 @@ from datetime import timedelta
 from itertools import count, product
 from typing import Any
 
-from coordinator import Flow
-from coordinator.agent import Agent
-from coordinator.fallback import Budget, Cached, Constant, Fallback
-from coordinator.retry import Retry
-from coordinator.step import (
+from handoffs import Flow
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.budget import Budget, Cached, Constant, Fallback
+from handoffs.coordinator.flow.retry import Retry
+from handoffs.coordinator.flow.signal import WaitFor
+from handoffs.coordinator.flow.step import (
     Choice,
     Compensate,
     Delay,
@@ -27,7 +28,6 @@ from coordinator.step import (
     parts,
     positions,
 )
-from coordinator.waiting import WaitFor
 from tests.flows.memory import Json, hearing
 from tests.flows.universe import EARS, MOST_ITEMS, Behaviour, Story, Work
 

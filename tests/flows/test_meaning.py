@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from config.settings import Settings
-from coordinator import Coordinator
-from coordinator.message import Message
-from coordinator.service import Service
+from handoffs import Coordinator
+from handoffs.config.settings import Settings
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.runtime.service import Service
 from tests.flows.generated import scenarios
 from tests.flows.judging import in_hand, judge
 from tests.flows.scenario import Scenario

@@ -18,10 +18,9 @@ from typing import Any
 
 from pydantic import Field
 
-from contracts import Contract
-from coordinator import Context, Permanent, Retry, Transient, agent, on
-from coordinator import field as of
-from coordinator.agent import Agent
+from handoffs import Context, Contract, Permanent, Retry, Transient, agent, on
+from handoffs import field as of
+from handoffs.coordinator.flow.agent import Agent
 from tests.flows.interpreter import AtWork
 from tests.flows.memory import Json, is_fact, plain, static
 

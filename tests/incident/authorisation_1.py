@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contracts import Contract, Key
-from coordinator.agent import agent
+from handoffs import Contract, Key
+from handoffs.coordinator.flow.agent import agent
 
 
 class Scored(Contract, name="bank.scored", version=1):

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from contracts import Contract, Key, upcast
-from coordinator.agent import agent
+from handoffs import Contract, Key, upcast
+from handoffs.coordinator.flow.agent import agent
 from tests.incident.authorisation_1 import Authorised
 
 

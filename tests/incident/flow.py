@@ -1,6 +1,6 @@
 """The flow that the bank runs, as its starter knows it: the release that everything began with."""
 
-from coordinator.flow import Flow
+from handoffs.coordinator.flow.flow import Flow
 from tests.incident.authorisation_1 import authorisation
 from tests.incident.fraud_1 import fraud
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from contracts import downcast, upcast
+from handoffs import downcast, upcast
 from tests.incident.fraud_hasty import Scored, fraud
 
 __all__ = ["Scored", "fraud"]

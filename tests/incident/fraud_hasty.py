@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from contracts import Contract, Key
-from coordinator.agent import agent
+from handoffs import Contract, Key
+from handoffs.coordinator.flow.agent import agent
 from tests.incident.fraud_1 import Payment
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contracts.envelope import message_id
-from coordinator.client import Coordinator, Run
-from coordinator.deadletters import Letter
-from coordinator.flow import Flow
-from coordinator.message import Message
+from handoffs.contracts.envelope import message_id
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.messaging.message import Message
 from tests.deliveries import start
 from tests.integration import shop
 from tests.servers import Servers

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
-from coordinator import Context, Permanent, Retry, agent, gather, on
+from handoffs import Context, Permanent, Retry, agent, gather, on
 from tests.eager.newsroom import Filed, Ordered, Parts, Printed, Set
 
 _RETRY = Retry(attempts=2, backoff=timedelta(milliseconds=10))

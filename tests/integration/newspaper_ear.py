@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coordinator import Event, agent, field, on
+from handoffs import Event, agent, field, on
 from tests.integration.newspaper import did
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from coordinator.flow import Flow
-from coordinator.schedule import schedule
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.schedule import schedule
 from tests.integration import shop
 
 

@@ -19,12 +19,12 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from contracts.contract import Contract, Key
-from contracts.migration import upcast
-from coordinator.agent import Agent, Context, agent
-from coordinator.flow import Flow
-from coordinator.retry import Retry
-from coordinator.step import compensate, parallel, retrying
+from handoffs.contracts.contract import Contract, Key
+from handoffs.contracts.migration import upcast
+from handoffs.coordinator.flow.agent import Agent, Context, agent
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.retry import Retry
+from handoffs.coordinator.flow.step import compensate, parallel, retrying
 
 TIME_LIMIT = timedelta(seconds=2)
 _LONG = 60  # seconds

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from contracts import Contract, Key
-from coordinator import (
+from handoffs import (
+    Contract,
     Flow,
+    Key,
     agent,
     budget,
     cached,

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from coordinator.errors import Conflict, UnknownDeployment
-from coordinator.journal.journal import Journal
+from handoffs.coordinator.errors import Conflict, UnknownDeployment
+from handoffs.coordinator.journal.journal import Journal
 from tests.builds import manifest
 
 OLD = manifest("shop.price", accepts={"shop.order": [1]})

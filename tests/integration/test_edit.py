@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from contracts.errors import CoordinationError
-from coordinator.client import Run
-from coordinator.deadletters import Letter
-from coordinator.errors import Conflict, EditRefused, ServerError
-from coordinator.flow import Flow
-from coordinator.message import Message
-from coordinator.store.record import Place
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.errors import Conflict, EditRefused, ServerError
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.store.record import Place
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order
 from tests.waiting import wait_until

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from contracts import Contract, Key
-from coordinator.client import Coordinator, Run
+from handoffs import Contract, Key
+from handoffs.coordinator.client.coordinator import Coordinator, Run
 from tests.eager.newsroom import Filed
 from tests.integration import newspaper
 from tests.servers import Servers

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 from hypothesis import Phase, given, settings
 
-from coordinator import Coordinator
-from coordinator.embedded.worker import EmbeddedWorker
-from coordinator.service import Service
+from handoffs import Coordinator
+from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
+from handoffs.coordinator.runtime.service import Service
 from tests.flows.generated import scenarios
 from tests.flows.judging import in_hand, judge
 from tests.flows.scenario import Scenario

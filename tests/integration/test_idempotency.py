@@ -12,15 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from contracts import strictjson
-from contracts.envelope import message_id
-from coordinator.engine import Engine
-from coordinator.errors import Conflict
-from coordinator.flow import Flow
-from coordinator.journal.journal import Journal
-from coordinator.service import Service
-from coordinator.store.record import Place, Record
-from coordinator.store.settlement import Advance
+from handoffs.contracts import strictjson
+from handoffs.contracts.envelope import message_id
+from handoffs.coordinator.errors import Conflict
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.runtime.service import Service
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.settlement import Advance
 from tests.integration import shop
 from tests.integration.bench import Bench, first_messages, new_order
 from tests.waiting import wait_until

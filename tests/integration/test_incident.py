@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.client import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator, Run
 from tests.incident.flow import payment
 from tests.servers import Servers
 from tests.waiting import wait_until

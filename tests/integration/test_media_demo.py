@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tasks.media.film import Film
+from handoffs.tasks.media.film import Film
 from tests.servers import Servers
 from tests.waiting import wait_until
 from tests.workers import open_installation
@@ -16,7 +16,7 @@ _FLEETS = {"transcode-1", "transcode-2", "drm", "ladder", "assemble", "others"}
 def test_the_demo_on_servers(servers: Servers, tmp_path: Path) -> None:
     """The demo starts its own fleets on the servers, loses no title and doubles none, and says how much memory each process
     had."""
-    settings = {"AGENTS": "tasks.media", "MEDIA__TRANSCODER": "stand-in"}
+    settings = {"AGENTS": "handoffs.tasks.media", "MEDIA__TRANSCODER": "stand-in"}
     with open_installation(servers, tmp_path, **settings) as installation:
         demo = installation.program(
             "demo", "demo", "media", "--titles", "4", "--json", LOG_LEVEL="ERROR", LEASE="15s"
@@ -43,7 +43,7 @@ def test_with_fleets_that_are_not_there(servers: Servers, tmp_path: Path) -> Non
         transcoder="stand-in",
     )
     told = json.dumps(film.to_data())
-    with open_installation(servers, tmp_path, AGENTS="tasks.media") as installation:
+    with open_installation(servers, tmp_path, AGENTS="handoffs.tasks.media") as installation:
         installation.worker("media.drm", "media.cdn")
         demo = installation.program("demo", "demo", "media", "--running", "--film", told, LOG_LEVEL="ERROR")
         wait_until(lambda: not demo.running, description="the demo has ended", timeout=30)

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from contracts.envelope import message_id
-from coordinator.client import Run
-from coordinator.errors import RunParked
-from coordinator.flow import Flow
-from coordinator.message import Message
-from coordinator.step import retrying
-from coordinator.store.record import Place, Record
-from coordinator.store.settlement import Advance
+from handoffs.contracts.envelope import message_id
+from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.errors import RunParked
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.step import retrying
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.settlement import Advance
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order, open_bench
 from tests.servers import Servers

@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from coordinator.client import Coordinator, Run
-from tasks.payments.flow import payment
-from tasks.payments.gateway import CARD_APPROVED, CARD_INSUFFICIENT_FUNDS, CARD_TIMEOUT, CardGateway
-from tasks.payments.ledger import Ledger
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.tasks.payments.flow import payment
+from handoffs.tasks.payments.gateway import CARD_APPROVED, CARD_INSUFFICIENT_FUNDS, CARD_TIMEOUT, CardGateway
+from handoffs.tasks.payments.ledger import Ledger
 from tests.servers import Servers
 from tests.waiting import wait_until
 from tests.workers import Installation, open_installation
@@ -27,7 +27,7 @@ def test_a_hundred_payments(servers: Servers, postgres_database: str, tmp_path: 
     with open_installation(
         servers,
         tmp_path,
-        AGENTS="tasks.payments",
+        AGENTS="handoffs.tasks.payments",
         PAYMENTS__LEDGER_URL=postgres_database,
         PAYMENTS__GATEWAY_URL=postgres_database,
     ) as installation:

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 import pytest
 from kombu import Queue
 
-from config.health import HealthFile
-from config.settings import Settings
-from coordinator.client import Coordinator
-from coordinator.engine import Engine
-from coordinator.errors import ServerError
-from coordinator.preflight import examine
+from handoffs.config.health import HealthFile
+from handoffs.config.settings import Settings
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.runtime.preflight import examine
 from tests.integration import shop
 from tests.servers import Servers
 from tests.servers.ports import free_port

@@ -13,11 +13,11 @@ import pytest
 from celery import Celery
 from kombu import Queue
 
-from config.settings import Settings
-from coordinator.engine import Engine
-from coordinator.errors import ServerError
-from coordinator.message import Message
-from coordinator.pipeline import Parcel, Pipeline
+from handoffs.config.settings import Settings
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.messaging.confirms import Parcel, Pipeline
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.runtime.engine import Engine
 from tests.servers import Servers
 
 

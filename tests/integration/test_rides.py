@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.rides import RideRequested
-from coordinator.client import Coordinator, Run
-from tasks.rides import ride, systems
-from tasks.rides.requests import make_requests
+from handoffs.contracts.reference.rides import RideRequested
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.tasks.rides import ride, systems
+from handoffs.tasks.rides.requests import make_requests
 from tests.servers import Servers
 from tests.waiting import wait_until
 from tests.workers import Installation, open_installation
@@ -22,7 +22,7 @@ _OTHERS = ("rides.pricing", "rides.dispatcher", "rides.no-driver", "rides.flat-f
 @pytest.fixture
 def installation(servers: Servers, tmp_path: Path) -> Iterator[Installation]:
     """Rides, with contracts as they are published."""
-    with open_installation(servers, tmp_path, AGENTS="tasks.rides") as opened:
+    with open_installation(servers, tmp_path, AGENTS="handoffs.tasks.rides") as opened:
         yield opened
 
 

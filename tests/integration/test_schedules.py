@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from coordinator.client import Run
-from coordinator.deployments import Deployments
+from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.deployment.deployments import Deployments
 from tests.integration import nights, shop
 from tests.integration.bench import Bench, new_order, open_bench
 from tests.servers import Servers
@@ -23,7 +23,7 @@ from tests.workers import CoordinatorProcess
 _STARTER = """
 import os, signal, sys
 from datetime import timedelta
-from coordinator.client import Coordinator
+from handoffs.coordinator.client.coordinator import Coordinator
 run = Coordinator().start("shop.chain", {"order": sys.argv[1]}, at=timedelta(seconds=2))
 print(run.id, flush=True)
 os.kill(os.getpid(), signal.SIGKILL)

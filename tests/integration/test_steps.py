@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from coordinator.client import Run
+from handoffs.coordinator.client.coordinator import Run
 from tests.integration import steps
 from tests.servers import Servers
 from tests.waiting import wait_until

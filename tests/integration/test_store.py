@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from coordinator.store.server import Server, connect
-from coordinator.store.store import Store
+from handoffs.coordinator.store.server import Server, connect
+from handoffs.coordinator.store.store import Store
 from tests.servers import Servers
 from tests.store_suite import (
     TestClaim,

@@ -19,11 +19,11 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from config.settings import PaymentsSettings, Settings
-from coordinator.client import Coordinator, Run
-from coordinator.errors import ServerError
-from tasks.payments.flow import payment
-from tasks.payments.ledger import Ledger
+from handoffs.config.settings import PaymentsSettings, Settings
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.errors import ServerError
+from handoffs.tasks.payments.flow import payment
+from handoffs.tasks.payments.ledger import Ledger
 from tests.servers.ports import free_port
 from tests.servers.reaper import Reaper
 from tests.stack import ROOT, load

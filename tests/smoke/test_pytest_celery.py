@@ -25,11 +25,11 @@ from pytest_celery import (
 )
 from pytest_docker_tools import container, fxtr, volume
 
-from config.settings import Settings
-from coordinator.client import Coordinator, Run
-from tasks.payments.flow import payment
-from tasks.payments.gateway import CARD_APPROVED
-from tasks.payments.ledger import Audit
+from handoffs.config.settings import Settings
+from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.tasks.payments.flow import payment
+from handoffs.tasks.payments.gateway import CARD_APPROVED
+from handoffs.tasks.payments.ledger import Audit
 from tests.servers.docker import IMAGES
 from tests.waiting import wait_until
 from tests.workers import depth
@@ -40,8 +40,8 @@ _FRONT = ("payments.fraud", "payments.authorisation", "payments.notification")
 _BOOKS = ("payments.ledger",)
 _PAYMENTS, _ENOUGH = 100, 5
 _AUDIT = """
-from config.settings import load
-from tasks.payments.systems import ledger
+from handoffs.config.settings import load
+from handoffs.tasks.payments.systems import ledger
 print(ledger(load()).audit())
 """
 

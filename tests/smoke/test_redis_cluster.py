@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from coordinator.client import Coordinator
-from coordinator.errors import ServerError
-from coordinator.store.server import connect
-from coordinator.store.store import Store
-from tasks.payments.flow import payment
-from tasks.payments.ledger import Ledger
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.store.server import connect
+from handoffs.coordinator.store.store import Store
+from handoffs.tasks.payments.flow import payment
+from handoffs.tasks.payments.ledger import Ledger
 from tests.servers import Servers
 from tests.servers.docker import IMAGES
 from tests.servers.ports import free_port
@@ -185,7 +185,7 @@ def test_payments_while_a_node_is_away(
     with open_installation(
         replace(servers, redis_url=nodes.url),
         tmp_path,
-        AGENTS="tasks.payments",
+        AGENTS="handoffs.tasks.payments",
         PAYMENTS__LEDGER_URL=postgres_database,
         PAYMENTS__GATEWAY_URL=postgres_database,
     ) as installation:

@@ -11,9 +11,9 @@ from urllib.error import HTTPError
 
 import pytest
 
-from config.topology import Topology
-from coordinator.client import Coordinator
-from tasks.payments.flow import payment
+from handoffs.config.topology import Topology
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.tasks.payments.flow import payment
 from tests.smoke.stack import FLEETS, Stack, Traffic, check_completed, check_confined, payment_of, run
 from tests.stack import ROOT
 from tests.waiting import wait_until
@@ -261,7 +261,9 @@ def test_a_process_that_cannot_work_is_held(stack: Stack, variable: str, value: 
     try:
 
         def said() -> str:
-            return run(["docker", "exec", container, "python", "-m", "config.health"], check=False).stdout
+            return run(
+                ["docker", "exec", container, "python", "-m", "handoffs.config.health"], check=False
+            ).stdout
 
         wait_until(lambda: said().startswith(reason), description=f"it says {reason!r}", timeout=60)
         assert len(said().splitlines()) == 1

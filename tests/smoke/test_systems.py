@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from coordinator.client import Coordinator
-from tasks.media.effects import Effects, Tally
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.tasks.media.effects import Effects, Tally
 from tests.smoke.stack import Stack, check_confined, open_stack
 from tests.stack import load
 from tests.waiting import wait_until

@@ -1,0 +1,1 @@
+"""The registry: what is published, and what may be."""

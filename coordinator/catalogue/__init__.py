@@ -1,1 +1,0 @@
-"""Catalogue: who says what to whom, as documents: AsyncAPI for programs, a page and Markdown for people."""

@@ -1,0 +1,1 @@
+"""What is still to do, as it travels in the message: pure."""

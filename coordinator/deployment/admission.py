@@ -1,0 +1,141 @@
+"""The gate: whether a worker may begin. It may not with contracts that are not published as its code has them, nor where
+it could not read what others write, others could not read what it writes, or something waits that it cannot read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from handoffs.contracts.compatibility import Verdict, compare
+from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.deployment import Deployed, Outstanding, Problem, judge
+from handoffs.contracts.errors import InvalidManifest
+from handoffs.contracts.manifest import Manifest, reference
+from handoffs.contracts.migration import versioned
+from handoffs.contracts.registry.registry import Registry
+from handoffs.contracts.text import printable
+from handoffs.contracts.versions import Known, known, parts
+from handoffs.coordinator.errors import ContractsRefused
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.runtime.engine import Engine
+
+_log = logging.getLogger(__name__)
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """Why agents may not begin. ``passing`` are those of which others take care: what waits is read by a live build."""
+
+    reasons: tuple[str, ...] = ()
+    passing: tuple[str, ...] = ()
+
+    def error(self) -> ContractsRefused:
+        """The error that says all of it."""
+        return ContractsRefused(
+            "; ".join((*self.reasons, *self.passing)),
+            "the worker did not begin",
+            "mend the contracts, or set COORDINATOR_CONTRACTS_ENFORCED=false to begin all the same",
+        )
+
+
+class Gate:
+    """Looks at the agents of one worker: their contracts, who else is alive, and what waits for them."""
+
+    def __init__(self, engine: Engine, agents: Sequence[Agent]) -> None:
+        self._engine = engine
+        self._agents = agents
+
+    def examine(self) -> Refusals:
+        """Look once. Raises :class:`~handoffs.coordinator.errors.ServerError`, and another
+        :class:`~handoffs.contracts.errors.CoordinationError` for a malformed file of the registry and for a contract that cannot be
+        said."""
+        live = self._live()
+        registry = Registry(
+            *self._engine.registry.folders
+        )  # as it is now: a worker that is held goes on when it is mended
+        reasons = [
+            reason
+            for agent in self._agents
+            for contract in dict.fromkeys((agent.accepts, *parts(agent.accepts), agent.emits, *agent.events))
+            for reason in _unpublished(contract, registry, live)
+        ]
+        waiting = self._outstanding()
+        passing: list[str] = []
+        for agent in self._agents:
+            decision = judge(self._engine.manifest(agent), live, waiting)
+            for problem in decision.problems:
+                (passing if _handled_by_others(problem, agent, live) else reasons).append(str(problem))
+        return Refusals(tuple(dict.fromkeys(reasons)), tuple(dict.fromkeys(passing)))
+
+    def override(self, refusals: Refusals, worker: str) -> None:
+        """Begin all the same: say so in the log, and record it in the history."""
+        said = "; ".join((*refusals.reasons, *refusals.passing))
+        _log.warning(
+            "COORDINATOR_CONTRACTS_ENFORCED is false, so the worker begins in spite of this: %s", said
+        )
+        names = ", ".join(agent.name for agent in self._agents)
+        entry = Entry("overridden", "", "", now(), agent=names, worker=worker, error=said)
+        self._engine.store.note("", entry.fields())
+
+    def _live(self) -> list[Deployed]:
+        found = []
+        for one in self._engine.announcements.live():
+            try:
+                found.append(Deployed(Manifest.from_json(one["manifest"]), "live"))
+            except InvalidManifest as error:
+                _log.warning(
+                    "the worker %s announces no manifest: %s", printable(one.get("instance"), 120), error
+                )
+        return found
+
+    def _outstanding(self) -> list[Outstanding]:
+        names = {agent.name for agent in self._agents}
+        return [
+            Outstanding(agent, reference(ref), count, 0)
+            for (agent, ref), count in sorted(self._engine.outstanding.counts().items())
+            if agent in names
+        ]
+
+
+def _handled_by_others(problem: Problem, agent: Agent, live: Sequence[Deployed]) -> bool:
+    """Whether it is about something that waits, and a live build of the same agent reads it."""
+    if problem.rule != "outstanding":
+        return False
+    ref = ContractRef(problem.contract, problem.writes[0])
+    others = [build.manifest for build in live if build.manifest.agent == agent.name]
+    return any(ref.version in manifest.accepts.get(ref.name, ()) for manifest in others)
+
+
+def _unpublished(contract: type[Contract], registry: Registry, live: Sequence[Deployed]) -> list[str]:
+    """What is wrong with a contract as the code has it, beside what is published; nothing, or one sentence."""
+    ref, has = contract.ref(), known(contract)
+    published = registry.get(ref)
+    readers = ", ".join(
+        sorted({build.manifest.agent for build in live if ref.name in build.manifest.accepts})
+    )
+    read_by = f", which {readers} reads" if readers else ""
+    if published is None:
+        before = [version for version in registry.versions(ref.name) if version < ref.version]
+        older = registry.get(versioned(contract, before[-1])) if before else None
+        change = f"; beside {older.ref}{read_by}: {_changed(has, older.known())}" if older else ""
+        return [f"{ref} is not published (coordinator contracts publish){change}"]
+    if published.fingerprint != has.fingerprint:
+        change = _changed(has, published.known())
+        return [f"{ref}{read_by} is not what was published: {change}; make the change a version of its own"]
+    return []
+
+
+def _changed(new: Known, old: Known) -> str:
+    """What an old reader does not find in what is written now, or a new one in what was written then."""
+    for writer, reader in ((new, old), (old, new)):
+        verdict: Verdict = compare(writer.writes, reader.reads)
+        if verdict.verdict != "compatible":
+            said = [str(difference) for difference in verdict.differences[:_SHOWN]]
+            witness: Any = verdict.witness if verdict.verdict == "incompatible" else None
+            shown = f" (witness: {printable(witness, 300)})" if witness is not None else ""
+            return f"{', '.join(said)}{shown}"
+    return "both read each other, and they are not the same"

@@ -1,0 +1,1 @@
+"""Who gets what next, and in which version of its contract."""

@@ -1,0 +1,156 @@
+"""Negotiation: which version of a contract a message is written in, so that every consumer of its queue can read it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.event import Event
+from handoffs.contracts.migration import versioned
+from handoffs.contracts.topic import matches
+from handoffs.contracts.versions import Versions
+from handoffs.coordinator.continuation.advance import digest
+from handoffs.coordinator.store.announcements import Announcements, Manifest
+from handoffs.coordinator.store.record import Record
+
+_log = logging.getLogger(__name__)
+
+FRESH = 0.5
+"""For how many seconds a producer goes by what it knows of the consumers. A worker waits longer than that between
+announcing itself and taking its first message."""
+
+_ANY = Event.ref().name
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What a message was before it was written for an older reader: its version, and the digest of its data."""
+
+    schema: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Data as it goes into a message: the version it is written in, the data as JSON text, and what it was before."""
+
+    schema: str
+    data: str
+    original: Original | None = None
+
+    def record(self) -> Record:
+        return Record(self.schema, self.data)
+
+
+class Negotiator:
+    """Writes for the consumers that there are. Safe for threads."""
+
+    def __init__(
+        self, announcements: Announcements, versions: Versions, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.versions = versions
+        self._announcements = announcements
+        self._clock = clock
+        self._seen: dict[str, tuple[float, list[dict[str, frozenset[int]]]]] = {}
+        self._heard: tuple[float, dict[str, tuple[str, ...]]] = (-FRESH, {})
+        self._lock = threading.Lock()
+
+    def written(self, record: Record, output: Contract | None, agents: Iterable[str]) -> Written:
+        """``record`` as the consumers of ``agents`` can read it. ``output`` is what the record says, None where this
+        build cannot read it: then it goes as it is.
+
+        Raises :class:`~handoffs.contracts.errors.InvalidInput` where a downcast fails, and
+        :class:`~handoffs.coordinator.errors.ServerError`.
+        """
+        ref = ContractRef.from_uri(record.schema)
+        if output is None:
+            return Written(record.schema, record.data)
+        contract = type(output)
+        version = self.version(contract, agents)
+        if version == ref.version:
+            return Written(record.schema, record.data)
+        data = self.versions.write(contract, output.to_data(), version)
+        original = Original(record.schema, digest(json.loads(record.data)))
+        return Written(versioned(contract, version).uri, strictjson.dumps(data), original)
+
+    def version(self, contract: type[Contract], agents: Iterable[str]) -> int:
+        """The newest version of ``contract`` that can be written here and that every consumer of ``agents`` accepts.
+
+        Consumers are the workers that are alive; where none is, the deployments that are recorded, or else the workers
+        that were seen last. Who hears a pattern of events reads each as it is, and is not asked. Where no version suits all
+        of them it is the newest that suits some.
+        """
+        options = self.versions.writable(contract)
+        if len(options) == 1:
+            return options[0]
+        name = contract.ref().name
+        builds = [build for agent in dict.fromkeys(agents) for build in self._builds(agent)]
+        accepted = [build.get(name, frozenset()) for build in builds if name in build or _ANY not in build]
+        for suits in (all, any):
+            found = next(
+                (option for option in options if accepted and suits(option in known for known in accepted)),
+                None,
+            )
+            if found is not None:
+                return found
+        if accepted:
+            _log.warning("no consumer of %s says that it reads a version written here: %s", name, options)
+        return options[0]
+
+    def subscribers(self, name: str) -> tuple[str, ...]:
+        """The agents that subscribe to events of the contract ``name``, as far as they are known."""
+        return tuple(
+            agent
+            for agent, patterns in self._subscriptions().items()
+            if any(matches(pattern, name) for pattern in patterns)
+        )
+
+    def subscribes(self, agent: str, name: str) -> bool:
+        """Whether any consumer of ``agent`` subscribes to events of the contract ``name``, as they say now."""
+        said = (build.get("subscribes") for build in self._announcements.consumers(agent))
+        patterns = (pattern for some in said if isinstance(some, list) for pattern in some)
+        return any(isinstance(pattern, str) and matches(pattern, name) for pattern in patterns)
+
+    def forget(self) -> None:
+        """Ask anew who consumes."""
+        with self._lock:
+            self._seen.clear()
+            self._heard = (-FRESH, {})
+
+    def _subscriptions(self) -> dict[str, tuple[str, ...]]:
+        with self._lock:
+            asked, heard = self._heard
+        if self._clock() - asked < FRESH:
+            return heard
+        asked, heard = self._clock(), self._announcements.subscriptions()
+        with self._lock:
+            self._heard = (asked, heard)
+        return heard
+
+    def _builds(self, agent: str) -> list[dict[str, frozenset[int]]]:
+        with self._lock:
+            asked, builds = self._seen.get(agent, (-FRESH, []))
+        if self._clock() - asked < FRESH:
+            return builds
+        asked = self._clock()
+        builds = [_accepted(manifest) for manifest in self._announcements.consumers(agent)]
+        with self._lock:
+            self._seen[agent] = (asked, builds)
+        return builds
+
+
+def _accepted(manifest: Manifest) -> dict[str, frozenset[int]]:
+    """The versions that a build reads, by contract; none of a contract for which it says something else."""
+    accepts = manifest.get("accepts")
+    named = accepts.items() if isinstance(accepts, dict) else ()
+    return {
+        name: frozenset(version for version in versions if type(version) is int)
+        for name, versions in named
+        if isinstance(versions, list)
+    }

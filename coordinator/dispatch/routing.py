@@ -1,0 +1,335 @@
+"""Passing: takes an output along its course, through joins, choices and lists, until there is something to send.
+
+What is done here is done again when a message comes again, and has the same result. That holds as long as the run goes on.
+So what has to be sent before it may end, its events, is given out first: see :data:`Batches`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.envelope import message_id
+from handoffs.coordinator.continuation import advance as course
+from handoffs.coordinator.continuation.advance import Arrival, Await, End, Go, Hold, Move, Value
+from handoffs.coordinator.continuation.canvas import EVENT, TIMER, Send
+from handoffs.coordinator.dispatch.negotiation import Negotiator, Written
+from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.settlement import Advance, Settled
+from handoffs.coordinator.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A step to send: with what, whether that was put together by a join (of which parts), and after what wait."""
+
+    send: Send
+    written: Written
+    parts: str | None
+    wait: timedelta
+    own: bool
+    """Whether it is the output itself, which has a key, and not an item or what a join put together."""
+    fallback: str = ""
+    """Which fallback it is, if it is one."""
+
+
+Batches = Iterator[list[Outgoing]]
+"""What is to be sent, in order. Each batch is to be with the broker before the next is asked for: asking moves the run on, it
+may end, and then the message that made these events sends them no more when it comes again."""
+
+_Sending = Generator[list[Outgoing], None, list[Outgoing]]
+"""Gives out events, and returns what may be sent after them, together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """Where one output goes: its course, and how it is written for each next step, and for each join (by the branch)."""
+
+    moves: tuple[Move, ...]
+    sent: dict[str, Written]
+    heard: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each event that it emits, the agents that are known to hear it."""
+
+    def advance(self) -> Advance:
+        """What settling the step does of it at once: arrive at the joins, note what is sent, end the run."""
+        [move] = self.moves if len(self.moves) == 1 else [None]
+        if isinstance(move, Arrival):
+            return _arriving(move, self.sent[move.place].record())
+        if isinstance(move, End):
+            return Advance(ends=True, part=None if _own(move.value) else _record(move.value))
+        goes = [move for move in self.moves if isinstance(move, Go) and move.send.agent != TIMER]
+        sends = (sent for go in goes for sent in _named(go.send, self.sent[go.send.step].schema, self.heard))
+        return Advance(sends=tuple(sends), ends=False)
+
+
+class Passing:
+    """Passes outputs on. Safe for threads."""
+
+    def __init__(self, store: Store, negotiator: Negotiator) -> None:
+        self._store = store
+        self._negotiator = negotiator
+
+    def onward(
+        self,
+        moves: Iterable[Move],
+        record: Record,
+        output: Contract | None,
+        events: Mapping[str, Contract | None] | None = None,
+    ) -> Onward:
+        """Write ``record`` for whoever is next on its course; ``output`` is what it says, where this build can read it.
+
+        ``events`` are what the events are, by the step that is sent, which are something else than the output. Raises what
+        :meth:`Negotiator.written` raises.
+        """
+        moves, sent, heard = tuple(moves), {}, self._heard(moves)
+        events = events or {}
+        for move in moves:
+            if isinstance(move, Go) and move.send.step in events:
+                event = Record(move.value.schema, course.text(move.value.data))
+                sent[move.send.step] = self._written(move, event, events[move.send.step], heard)
+            elif isinstance(move, Go):
+                sent[move.send.step] = self._written(move, record, output, heard)
+            elif isinstance(move, Arrival):
+                agents = [send.agent for send in move.sends or ()]
+                sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
+        return Onward(moves, sent, heard)
+
+    def outgoing(self, place: Place, onward: Onward, settled: Settled, *, arrived: bool = True) -> Batches:
+        """Everything that is to be sent now, after the step was settled as ``settled`` says: with
+        :meth:`Onward.advance`, unless ``arrived`` is false."""
+        if settled.verdict not in {"late", "cancelled", "undo"}:
+            yield from _all(self._outgoing(place, onward, settled, arrived))
+
+    def undone(self, place: Place, undo: list[dict[str, Any]]) -> Batches:
+        """What is to be sent so that steps are undone, the last one first."""
+        of_undo = replace(
+            place, step=f"{undo[-1]['step']}.undo"
+        )  # nothing else is sent while a run is compensating
+        return _all(self._moved(of_undo, course.undoing(place.flow, undo)))
+
+    def signalled(self, place: Place, follows: dict[str, Any], record: Record) -> Batches:
+        """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""
+        return _all(self._signalled(place, follows, record))
+
+    def took(
+        self, place: Place, moves: list[Move], fallback: str, entry: dict[str, Any] | None = None
+    ) -> Batches:
+        """What is to be sent when a fallback takes its course; ``entry`` is told if it is in time."""
+        return _all(self._moved(place, moves, fallback=fallback, entry=entry))
+
+    def _outgoing(self, place: Place, onward: Onward, settled: Settled, arrived: bool) -> _Sending:
+        found: list[Outgoing] = []
+        alone = arrived and len(onward.moves) == 1
+        events, others = _parted(onward.moves)
+        if events:
+            yield [self._going(place, move, onward.sent[move.send.step]) for move in events]
+        for move in others:
+            if isinstance(move, Arrival):
+                part = onward.sent[move.place].record()
+                done = settled if alone else self._arrive(place, move, part)
+                found += yield from self._arrived(place, move, done, part, known=alone)
+            elif isinstance(move, Go):
+                found.append(self._going(place, move, onward.sent[move.send.step]))
+            elif isinstance(move, Hold):
+                self._store.hold(place, move.path, move.items)
+            elif isinstance(move, Await):
+                found += yield from self._await(place, move)
+            elif not alone:
+                self._end(place, move)
+        return found
+
+    def _going(
+        self, place: Place, move: Go, written: Written, own: bool = True, fallback: str = ""
+    ) -> Outgoing:
+        self._note_delay(place, move)
+        return Outgoing(move.send, written, _parts(move.value), move.wait, own and _own(move.value), fallback)
+
+    def _signalled(self, place: Place, follows: dict[str, Any], record: Record) -> _Sending:
+        value = Value(record.schema, json.loads(record.data), item=True)
+        return (yield from self._moved(place, course.stood_in(follows["path"], "s", follows["chord"], value)))
+
+    def _await(self, place: Place, move: Await) -> _Sending:
+        since = round(time.time() * 1000)
+        follows = {
+            "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord, "since": since,
+        }  # fmt: skip
+        record = self._store.wait(place, move.path, move.name, follows, move.scopes)
+        return (yield from self._signalled(place, follows, record)) if record else []
+
+    def _arrived(
+        self,
+        place: Place,
+        arrival: Arrival,
+        settled: Settled,
+        part: Record,
+        *,
+        known: bool,
+        good: bool = True,
+    ) -> _Sending:
+        """What follows an arrival: the items whose turn it is, and what the joins put together once they are complete."""
+        found: list[Outgoing] = []
+        reached = settled.level if settled.waiting else len(arrival.joins)
+        passed = (
+            settled.level - 1 if settled.waiting else len(arrival.joins) if settled.joined is not None else 0
+        )
+        for level, key, max_age_ms in arrival.keep if good else ():
+            if level <= passed:
+                self._store.keep(key, part, max_age_ms)
+        for lane in arrival.lanes[:reached]:
+            item = self._store.held(place, lane.path, lane.following) if lane else None
+            if lane and item is not None:
+                found += yield from self._moved(place, course.released(lane, item))
+        if settled.waiting or settled.joined is None:
+            return found
+        if not arrival.then.chain:
+            return found  # the run has ended
+        moves = course.after(arrival.then, _joined(settled.joined))
+        noted = known and arrival.sends is not None
+        return found + (yield from self._moved(place, moves, noted=noted, fallback=settled.mark))
+
+    def _moved(
+        self,
+        place: Place,
+        moves: list[Move],
+        *,
+        noted: bool = False,
+        fallback: str = "",
+        entry: dict[str, Any] | None = None,
+    ) -> _Sending:
+        """The same for what an item or a join's data does, which nobody has written for anybody yet."""
+        found: list[Outgoing] = []
+        goes = [move for move in moves if isinstance(move, Go) and move.send.agent != TIMER]
+        if goes and not noted:
+            heard = self._heard(moves)
+            sends = tuple(sent for go in goes for sent in _named(go.send, _schema(go), heard))
+            self._store.follow(place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False))
+            self._tell(place, [go for go in goes if go.send.agent == EVENT], heard)
+
+        def going(move: Go) -> Outgoing:
+            written = Written(_schema(move), course.text(move.value.data))
+            return self._going(place, move, written, own=False, fallback=fallback)
+
+        events, others = _parted(moves)
+        if events:
+            yield [going(move) for move in events]
+        for move in others:
+            if isinstance(move, Go):
+                found.append(going(move))
+            elif isinstance(move, Hold):
+                self._store.hold(place, move.path, move.items)
+            elif isinstance(move, Await):
+                found += yield from self._await(place, move)
+            elif isinstance(move, Arrival):
+                part = _record(move.value)
+                settled = self._arrive(place, move, part, entry)
+                found += yield from self._arrived(place, move, settled, part, known=True, good=not fallback)
+            else:
+                self._end(place, move)
+        return found
+
+    def _tell(self, place: Place, events: list[Go], heard: Mapping[str, tuple[str, ...]]) -> None:
+        """Events that no step has emitted, for they come out of a join, a wait or a fallback, are told of by the run."""
+        if events:
+            emitted = [
+                emission(place.run, go.send.step, _schema(go), heard[go.send.step]) | {"step": go.send.step}
+                for go in events
+            ]
+            self._store.note(
+                place.run, Entry("emitted", place.run, place.flow, now(), emitted=emitted).fields()
+            )
+
+    def _note_delay(self, place: Place, go: Go) -> None:
+        if go.wait and go.send.agent != TIMER:
+            self._store.delayed(Place(place.run, place.flow, go.send.step), go.wait)
+
+    def _arrive(
+        self, place: Place, arrival: Arrival, record: Record, entry: dict[str, Any] | None = None
+    ) -> Settled:
+        return self._store.follow(place, record=record, onward=_arriving(arrival, record), entry=entry)
+
+    def _end(self, place: Place, end: End) -> None:
+        self._store.follow(place, record=_record(end.value), onward=Advance(ends=True))
+
+    def _written(
+        self, go: Go, record: Record, output: Contract | None, heard: Mapping[str, tuple[str, ...]]
+    ) -> Written:
+        readers = heard.get(go.send.step, (go.send.agent,))
+        return _plain(go.value, _schema(go)) or self._negotiator.written(record, output, readers)
+
+    def _heard(self, moves: Iterable[Move]) -> dict[str, tuple[str, ...]]:
+        """Who hears the events among these, as far as it is known."""
+        events = [move.send for move in moves if isinstance(move, Go) and move.send.agent == EVENT]
+        return {send.step: self._negotiator.subscribers(send.signature["kwargs"]["event"]) for send in events}
+
+
+def emission(run: str, step: str, schema: str, agents: Iterable[str]) -> dict[str, Any]:
+    """An event for the history: ``contract`` (``name/version``), message ``id``, and the agents that are known to hear it."""
+    ref = ContractRef.from_uri(schema)
+    return {"contract": str(ref), "id": message_id(run, step), "heard": list(agents)}
+
+
+def _all(sending: _Sending) -> Batches:
+    rest = yield from sending
+    if rest:
+        yield rest
+
+
+def _parted(moves: Iterable[Move]) -> tuple[list[Go], list[Move]]:
+    """The events, and all else."""
+    events = [move for move in moves if isinstance(move, Go) and move.send.agent == EVENT]
+    others = [move for move in moves if not (isinstance(move, Go) and move.send.agent == EVENT)]
+    return events, others
+
+
+def _plain(value: Value, schema: str = "") -> Written | None:
+    """An item, or what a join put together, as it is; None for an output, which is written for its readers."""
+    if _own(value):
+        return None
+    return Written(schema or value.schema or value.parts, course.text(value.data))
+
+
+def _joined(record: Record) -> Value:
+    """What joins put together; what came first out of a budget is as it was made."""
+    data = json.loads(record.data)
+    if "=" in record.schema or not record.schema:
+        return Value("", data, record.schema, joined=True)
+    return Value(record.schema, data, item=True)
+
+
+def _record(value: Value) -> Record:
+    return Record(value.schema or value.parts, course.text(value.data))
+
+
+def _own(value: Value) -> bool:
+    return not value.joined and not value.item
+
+
+def _parts(value: Value) -> str | None:
+    return value.parts or None
+
+
+def _schema(go: Go) -> str:
+    """The version that a value goes in; what a join put together is declared as what is accepted."""
+    accepts: str = go.send.signature["kwargs"]["accepts"]
+    return accepts if go.value.joined else go.value.schema
+
+
+def _arriving(arrival: Arrival, part: Record) -> Advance:
+    sends = tuple(
+        sent for send in arrival.sends or () for sent in _named(send, send.signature["kwargs"]["accepts"], {})
+    )
+    return Advance(arrival.joins, sends, part, ends=not arrival.then.chain)
+
+
+def _named(send: Send, schema: str, heard: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str, str]]:
+    """What is sent, as (step, agent, ``contract/version``); an event to each that hears it."""
+    ref = str(ContractRef.from_uri(schema))
+    if send.agent != EVENT:
+        return [(send.step, send.agent, ref)]
+    return [(course.heard(agent, send.step), agent, ref) for agent in heard.get(send.step, ())]

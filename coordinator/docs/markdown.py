@@ -1,0 +1,190 @@
+"""Markdown: the landscape as one file that GitHub and GitLab render, flows as Mermaid diagrams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from handoffs.coordinator.docs import phrases as sayings
+from handoffs.coordinator.docs.marks import code, escaped, prose, table
+from handoffs.coordinator.docs.model import AgentEntry, ContractEntry, Field, FlowEntry, Landscape, Version
+from handoffs.coordinator.render.flow_mermaid import mermaid
+
+
+def markdown(landscape: Landscape) -> str:
+    """The catalogue in Markdown. Every part has an anchor: ``contract-<name>``, ``agent-<name>``, ``flow-<name>``."""
+    blocks = [f"# {sayings.TITLE}", *_overview(landscape)]
+    blocks += ["## Flows", *(block for flow in landscape.flows for block in _flow(flow))]
+    blocks += ["## Contracts", escaped(sayings.LEGEND)]
+    blocks += [block for contract in landscape.contracts for block in _contract(contract)]
+    blocks += ["## Agents", *(block for agent in landscape.agents for block in _agent(agent))]
+    blocks += _events(landscape)
+    blocks += ["## Queues", *_queues(landscape)]
+    blocks += ["## The envelope", escaped(sayings.ENVELOPE)]
+    blocks.append(
+        table(
+            ("attribute", "what it says"),
+            [(code(name), escaped(text)) for name, text in sayings.ENVELOPE_ROWS],
+        )
+    )
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _overview(landscape: Landscape) -> Iterator[str]:
+    yield (
+        f"{sayings.counted(len(landscape.contracts), 'contract')}, "
+        f"{sayings.counted(len(landscape.agents), 'agent')}, {sayings.counted(len(landscape.flows), 'flow')}."
+    )
+    links = [f"- Flows: {_links('flow', [flow.name for flow in landscape.flows])}"]
+    links.append(f"- Contracts: {_links('contract', [contract.name for contract in landscape.contracts])}")
+    links.append(f"- Agents: {_links('agent', [agent.name for agent in landscape.agents])}")
+    links.append("- [Queues](#queues), [the envelope](#the-envelope)")
+    yield "\n".join(links)
+    yield "## Who produces and consumes what"
+    yield table(
+        ("contract", "versions", "owner", "produced by", "consumed by"),
+        [
+            (
+                _link("contract", contract.name),
+                ", ".join(str(version.ref.version) for version in contract.versions),
+                escaped(contract.owner),
+                _parties(sayings.producers(contract)),
+                _parties(sayings.consumers(contract)),
+            )
+            for contract in landscape.contracts
+        ],
+    )
+
+
+def _contract(contract: ContractEntry) -> Iterator[str]:
+    yield _heading("###", "contract", contract.name)
+    yield from map(prose, contract.description)
+    facts = [("owner", contract.owner), ("compatibility", contract.mode)]
+    lines = [f"- {word}: {escaped(said)}" for word, said in facts if said]
+    lines.append(f"- produced by: {_parties(sayings.producers(contract)) or sayings.NOBODY}")
+    lines.append(f"- consumed by: {_parties(sayings.consumers(contract)) or sayings.NOBODY}")
+    lines.append(f"- flows: {_links('flow', contract.flows)}")
+    yield "\n".join(lines)
+    for version in contract.versions:
+        yield from _version(version, contract)
+
+
+def _version(version: Version, contract: ContractEntry) -> Iterator[str]:
+    yield f'#### <a id="contract-{version.ref.name}-{version.ref.version}"></a>Version {version.ref.version}'
+    if version.description != contract.description:
+        yield from map(prose, version.description)
+    lines = [f"- {version.state}, fingerprint {code(version.fingerprint)}"]
+    lines += [f"- {escaped(sayings.migration(step))}" for step in version.migrations]
+    yield "\n".join(lines)
+    yield table(sayings.FIELD_COLUMNS, map(_field, version.fields)) or "It has no field."
+
+
+def _field(field: Field) -> tuple[str, ...]:
+    kind = (
+        _link("contract", field.contract.name, str(field.contract)) if field.contract else escaped(field.kind)
+    )
+    what = f"{kind}. {prose(field.description)}" if field.description else kind
+    marks = ", ".join(f"**{mark}**" for mark in sayings.marks(field))
+    return code(field.name), what, escaped(sayings.required(field)), _bounds(field), marks
+
+
+def _bounds(field: Field) -> str:
+    shown: list[str] = []
+    for bound in field.bounds:
+        word, sign, pattern = bound.partition("matches ")
+        shown.append(f"matches {code(pattern)}" if sign and not word else escaped(bound))
+    return ", ".join(shown)
+
+
+def _agent(agent: AgentEntry) -> Iterator[str]:
+    yield _heading("###", "agent", agent.name)
+    yield from map(prose, agent.description)
+    yield "\n".join(
+        (
+            f"- accepts: {_link('contract', agent.accepts.name)}, {sayings.versions(agent.reads)}",
+            f"- emits: {', '.join(_emits(agent)) or 'nothing'}",
+            *(
+                f"- hears: {_link('contract', one.contract.name) if one.contract else code(one.pattern)}, "
+                f"{escaped(sayings.hears(one))}"
+                for one in agent.hears
+            ),
+            f"- queue: {code(agent.queue)}",
+            f"- effort: {sayings.effort(agent)}",
+            f"- flows: {_links('flow', agent.flows)}",
+        )
+    )
+
+
+def _emits(agent: AgentEntry) -> Iterator[str]:
+    """What it hands over, and the events that it emits."""
+    if not sayings.only_speaks(agent):
+        yield f"{_link('contract', agent.emits.name)}, {sayings.versions(agent.writes)}"
+    yield from (f"{_link('contract', ref.name, str(ref))} as an event" for ref in agent.says)
+
+
+def _events(landscape: Landscape) -> Iterator[str]:
+    rows = [
+        (
+            _link("contract", contract.name),
+            _parties(sayings.speakers(contract)) or sayings.OUTSIDE,
+            _parties(sayings.ears(contract)) or sayings.NOBODY_HEARS,
+        )
+        for contract in landscape.contracts
+        if contract.is_event
+    ]
+    if rows:
+        yield "## Events"
+        yield escaped(sayings.EVENTS)
+        yield table(("event", "emitted by", "heard by"), rows)
+
+
+def _queues(landscape: Landscape) -> Iterator[str]:
+    yield table(
+        ("queue", "for", "kind", "exchange"),
+        [
+            (
+                code(queue.name),
+                escaped(sayings.queue(queue)),
+                ", ".join(sayings.queue_kind(queue)),
+                code(queue.exchange),
+            )
+            for queue in landscape.queues
+        ],
+    )
+
+
+def _flow(flow: FlowEntry) -> Iterator[str]:
+    yield _heading("###", "flow", flow.name)
+    yield f"Starts with {_link('contract', flow.accepts.name, str(flow.accepts))}."
+    yield f"```mermaid\n{mermaid(flow.outline)}\n```"
+    yield table(
+        ("step", "agent", "accepts", "emits"),
+        [
+            (
+                code(step.path),
+                _link("agent", step.agent),
+                _link("contract", step.accepts.name, str(step.accepts)),
+                _link("contract", step.emits.name, str(step.emits)),
+            )
+            for step in flow.steps
+        ],
+    )
+
+
+def _heading(level: str, kind: str, name: str) -> str:
+    return f'{level} <a id="{kind}-{name}"></a>{escaped(name)}'
+
+
+def _link(kind: str, name: str, text: str = "") -> str:
+    return f"[{escaped(text or name)}](#{kind}-{name})"
+
+
+def _links(kind: str, names: Iterable[str]) -> str:
+    return ", ".join(_link(kind, name) for name in names) or "none"
+
+
+def _parties(rows: Iterable[tuple[str, str, str]]) -> str:
+    """Who, and in parentheses what they do with it."""
+    shown = (
+        ("flow " if kind == "flow" else "", _link(kind, name), escaped(said)) for kind, name, said in rows
+    )
+    return ", ".join(f"{word}{link} ({said})" for word, link, said in shown)

@@ -1,0 +1,152 @@
+"""Sayings: the short phrases that the page and the Markdown have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from handoffs.contracts.event import Nothing
+from handoffs.coordinator.docs.envelope import ATTRIBUTES
+from handoffs.coordinator.docs.model import (
+    AgentEntry,
+    ContractEntry,
+    Field,
+    Hearing,
+    Migration,
+    Party,
+    QueueEntry,
+)
+
+TITLE = "Agents and contracts"
+ENVELOPE = (
+    "Every message is one CloudEvents 1.0 event. Its attributes are the same for all contracts; its data is what the "
+    "contract says."
+)
+ENVELOPE_ROWS = tuple(ATTRIBUTES.items())
+FIELD_COLUMNS = ("field", "type", "required", "bounds", "marks")
+LEGEND = "key: part of the idempotency key. sensitive: masked everywhere but in the envelope. untrusted: text from outside."
+
+
+def versions(numbers: Iterable[int]) -> str:
+    """``version 2``, or ``versions 2, 1``."""
+    shown = [str(number) for number in numbers]
+    return f"version{'s' if len(shown) > 1 else ''} {', '.join(shown)}"
+
+
+def required(field: Field) -> str:
+    """``yes``, ``no``, or ``no: "EUR"`` with the default."""
+    if field.required:
+        return "yes"
+    return f"no: {field.default}" if field.default and field.default != "null" else "no"
+
+
+def marks(field: Field) -> tuple[str, ...]:
+    """The words that mark a field."""
+    marked = {"key": field.key, "sensitive": field.sensitive, "untrusted": field.untrusted}
+    return tuple(word for word, holds in marked.items() if holds)
+
+
+NOBODY = "nobody that is loaded"
+"""Who produces or consumes a contract that no agent and no flow has anything to do with."""
+
+
+OUTSIDE = "whoever emits it"
+NOBODY_HEARS = "nobody that is loaded"
+EVENTS = "An event goes to every agent that subscribes to it, each with a queue of its own; who emits it does not know them."
+
+
+def speakers(contract: ContractEntry) -> list[tuple[str, str, str]]:
+    """Who emits it as an event, as (kind, name, what)."""
+    rows = [("agent", party.agent, versions(party.versions)) for party in contract.emitters]
+    return rows + [("flow", flow, "in a step of its own") for flow in contract.emitting]
+
+
+def ears(contract: ContractEntry) -> list[tuple[str, str, str]]:
+    """Who hears it, in the same form."""
+    return [
+        (
+            "agent",
+            hearing.agent,
+            hears(hearing) if hearing.contract else f"{hears(hearing)}, by {hearing.pattern}",
+        )
+        for hearing in contract.hearers
+    ]
+
+
+def only_speaks(agent: AgentEntry) -> bool:
+    """Whether what an agent returns is events, or nothing at all, and nothing is handed over in a flow."""
+    return agent.emits == Nothing.ref() or (agent.emits in agent.says and not agent.flows)
+
+
+def migration(step: Migration) -> str:
+    """``downcast 2 to 1 loses: the score``."""
+    lost = f"loses: {step.lossy}" if step.lossy else "loses nothing" if step.word == "downcast" else ""
+    return f"{step.word} {step.source} to {step.target}{', ' if lost else ''}{lost}"
+
+
+def producers(contract: ContractEntry) -> list[tuple[str, str, str]]:
+    """Who writes it, as (kind, name, what): kind is ``agent`` or ``flow``, to link to."""
+    events = {party.agent for party in contract.emitters}
+    said = (party for party in contract.producers if party.within or party.agent not in events)
+    rows = [("agent", party.agent, _party(party, "writes")) for party in said]
+    rows += [
+        ("agent", party.agent, f"emits {versions(party.versions)} as an event") for party in contract.emitters
+    ]
+    rows += [("flow", flow, "emits it as an event") for flow in contract.emitting]
+    rows += [("flow", flow, "starts with it") for flow in contract.starts]
+    return rows + [("flow", flow, "joins its branches into it") for flow in contract.joins]
+
+
+def consumers(contract: ContractEntry) -> list[tuple[str, str, str]]:
+    """Who reads it, in the same form."""
+    heard = {hearing.agent for hearing in contract.hearers}
+    said = (party for party in contract.consumers if party.agent not in heard)
+    rows = [("agent", party.agent, _party(party, "reads")) for party in said]
+    rows += [("agent", hearing.agent, heard_as(hearing)) for hearing in contract.hearers]
+    return rows + [("flow", flow, "ends with it") for flow in contract.ends]
+
+
+def heard_as(hearing: Hearing) -> str:
+    """How an agent hears an event: ``hears version 1 as an event, where amount > 5``."""
+    what = (
+        f"hears {versions(hearing.versions)} as an event" if hearing.versions else f"hears {hearing.pattern}"
+    )
+    return f"{what}{_which(hearing)}"
+
+
+def hears(hearing: Hearing) -> str:
+    """The same where it is said already what is heard: ``version 1, where amount > 5``."""
+    return f"{versions(hearing.versions) if hearing.versions else 'any version'}{_which(hearing)}"
+
+
+def _which(hearing: Hearing) -> str:
+    """Which events it wants, and how they come to it."""
+    where = f", where {hearing.where}" if hearing.where else ""
+    gathers = f", {hearing.gathers}" if hearing.gathers else ""
+    return f"{where}{gathers}{', in order' if hearing.ordered else ''}"
+
+
+def effort(agent: AgentEntry) -> str:
+    """How often and how long an agent tries."""
+    tries = f"{agent.attempts} attempt{'s' if agent.attempts != 1 else ''}"
+    return tries if agent.time_limit is None else f"{tries} of at most {agent.time_limit:g} seconds each"
+
+
+def queue(found: QueueEntry) -> str:
+    """What a queue is for."""
+    return f"work of {found.agent}" if found.agent else found.purpose
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 agent``, ``2 agents``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _party(party: Party, verb: str) -> str:
+    within = f", in {party.within}" if party.within else ""
+    return f"{verb} {versions(party.versions)}{within}"
+
+
+def queue_kind(found: QueueEntry) -> tuple[str, ...]:
+    """How the broker keeps a queue: ``durable``, ``quorum``."""
+    kept = "durable" if found.durable else "transient"
+    return (kept, str(found.arguments["x-queue-type"])) if "x-queue-type" in found.arguments else (kept,)

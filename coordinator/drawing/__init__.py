@@ -1,1 +1,0 @@
-"""Drawings of flows and of runs: in a terminal, and as Mermaid."""

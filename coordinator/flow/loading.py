@@ -1,0 +1,124 @@
+"""Loading: finds agents, flows and schedules in the modules that the settings name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.text import printable
+from handoffs.coordinator.errors import LoadError, UnknownFlow
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.schedule import Schedule
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """Agents, flows and schedules by name."""
+
+    agents: dict[str, Agent] = field(default_factory=dict)
+    flows: dict[str, Flow] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+
+    def flow(self, name: str) -> Flow:
+        """The flow of that name. Raises :class:`UnknownFlow`, which lists those that there are."""
+        if name not in self.flows:
+            known = ", ".join(sorted(self.flows)) or "none"
+            raise UnknownFlow(
+                f"there is no flow called {printable(name, 120)!r}",
+                f"loaded are: {known}",
+                "name the module that declares it in COORDINATOR_AGENTS",
+            )
+        return self.flows[name]
+
+    def add(self, value: Agent | Flow | Schedule) -> None:
+        """Add an agent, or a flow and its agents, or a schedule and its flow. Raises :class:`LoadError` for a second one of
+        the same name."""
+        if isinstance(value, Schedule):
+            if self.schedules.setdefault(value.name, value) is not value:
+                raise LoadError(
+                    f"two schedules are called {value.name}", "neither was loaded", "rename one of them"
+                )
+            self.add(value.flow)
+        elif isinstance(value, Flow):
+            if self.flows.setdefault(value.name, value) is not value:
+                raise LoadError(
+                    f"two flows are called {value.name}", "neither was loaded", "rename one of them"
+                )
+            for agent in value.agents().values():
+                self.add(agent)
+        elif self.agents.setdefault(value.name, value) is not value:
+            raise LoadError(f"two agents are called {value.name}", "neither was loaded", "rename one of them")
+
+
+def load_modules(names: Iterable[str]) -> Catalogue:
+    """Import modules and collect the agents, flows and schedules that are attributes of them.
+
+    The working directory is importable, as with ``celery -A``. Raises :class:`LoadError` where a module is missing,
+    fails on import, or declares nothing.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    catalogue = Catalogue()
+    for name in names:
+        found = [
+            value for value in vars(_imported(name)).values() if isinstance(value, (Agent, Flow, Schedule))
+        ]
+        if not found:
+            raise LoadError(
+                f"module {name} declares no agent and no flow", remedy="import them in that module"
+            )
+        for value in found:
+            catalogue.add(value)
+    return catalogue
+
+
+def find_demo(system: str) -> Any:
+    """The module that shows a reference system: ``tasks.<system>.demo``. Raises :class:`LoadError` for another name."""
+    name = f"tasks.{system}.demo"
+    if not system.isidentifier() or importlib.util.find_spec("tasks") is None or not _exists(name):
+        raise LoadError(
+            f"there is no demo called {printable(system, 40)!r}", remedy=f"there are: {', '.join(_demos())}"
+        )
+    return _imported(name)
+
+
+def _demos() -> list[str]:
+    tasks = importlib.util.find_spec("tasks")
+    folders = tasks.submodule_search_locations if tasks else None
+    return [found.name for found in pkgutil.iter_modules(folders) if _exists(f"tasks.{found.name}.demo")]
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except CoordinationError:
+        raise
+    except ModuleNotFoundError as error:
+        raise LoadError(
+            f"module {printable(name, 120)!r} of COORDINATOR_AGENTS cannot be found: {error}",
+            "nothing was started",
+            "check the name, and that it is importable from here",
+        ) from error
+    except Exception as error:
+        raise LoadError(
+            f"module {printable(name, 120)!r} of COORDINATOR_AGENTS failed on import: "
+            f"{type(error).__name__}: {printable(error, 200)}",
+            "nothing was started",
+        ) from error

@@ -1,0 +1,1 @@
+"""The heart: the six steps of a handoff. Begin with `handoff.py`."""

@@ -1,0 +1,260 @@
+"""Hearing: what an agent does with an event before it begins: whether it wants it, and whether it waits for more of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.envelope import Envelope, message_id
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.event import Event, Nothing
+from handoffs.contracts.text import printable
+from handoffs.contracts.versions import Versions
+from handoffs.coordinator.continuation.advance import digest
+from handoffs.coordinator.errors import Incomplete
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.subscription import MOST_PARTS, Gather, Subscription
+from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.messaging.message import Delivery, Message
+from handoffs.coordinator.messaging.publisher import Publisher
+from handoffs.coordinator.store.event_sets import Gathered, Sets
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.settlement import Advance
+from handoffs.coordinator.store.store import Store
+
+_log = logging.getLogger("coordinator.agents")
+
+
+class Hearing:
+    """How one agent hears events. Safe for threads."""
+
+    def __init__(
+        self, agent: Agent, store: Store, publisher: Publisher, versions: Versions, sets: Sets
+    ) -> None:
+        self._agent = agent
+        self._store = store
+        self._publisher = publisher
+        self._versions = versions
+        self._sets = sets
+
+    def event(self, delivery: Delivery) -> str:
+        """The name of the event's contract; empty where the message is a step of a flow."""
+        name = delivery.kwargs.get("event", "")
+        if not isinstance(name, str) or ("gathered" in delivery.kwargs and not name):
+            raise InvalidData("the message does not say which event it is")
+        return name
+
+    def deaf(self, delivery: Delivery) -> bool:
+        """Whether it is an event to which this build does not subscribe: not any more, or not yet. A set is work by now."""
+        name = delivery.kwargs.get("event")
+        return (
+            isinstance(name, str)
+            and bool(name)
+            and "gathered" not in delivery.kwargs
+            and not self._subscriptions(name)
+        )
+
+    def forgo(self, delivery: Delivery) -> str:
+        """Pass over an event to which nobody of the agent subscribes any more: its queue is still bound to it."""
+        _log.warning(
+            "agent=%s hears %s and does not subscribe to it any more",
+            self._agent.name,
+            printable(delivery.kwargs["event"], 120),
+        )
+        return self._passed_over(Place(delivery.run, delivery.flow, delivery.step))
+
+    def reads(self, name: str) -> type[Contract]:
+        """What an event is read as: what the agent accepts, or a part of it."""
+        gather = self._gather
+        return (
+            self._subscriptions(name)[0].contract
+            if gather and self._subscriptions(name)
+            else self._agent.accepts
+        )
+
+    def any(self, envelope: Envelope) -> Contract:
+        """An event of whatever contract, checked against the version that it declares.
+
+        Raises :class:`~handoffs.contracts.errors.InvalidInput` where that version is not known here.
+        """
+        ref = envelope.contract
+        data = self._versions.checked(ref, envelope.data)
+        return Event(contract=ref.name, version=ref.version, data=data)
+
+    def passes(self, name: str, payload: Contract, place: Place) -> str:
+        """Why the agent does not want an event, in a line; empty where it does. Then it counts as heard."""
+        heard = self._subscriptions(name)
+        data = payload.data if isinstance(payload, Event) else payload.to_data()
+        if any(subscription.wants(data) for subscription in heard):
+            return ""
+        return self._passed_over(place)
+
+    def _passed_over(self, place: Place) -> str:
+        self._store.pass_over(place)
+        return f"passed over run={place.run} step={place.step}"
+
+    def takes_part(self, delivery: Delivery, part: Contract, envelope: Envelope, place: Place) -> str:
+        """Add an event to its set, and send the set to the agent once it is complete, or when its time is over. Gives a line
+        on what came of it; empty where the agent gathers nothing, or this is the set. One that comes after the set was
+        worked on is not in it, and its history says so.
+
+        Raises :class:`InvalidData` where the event was there with another content, or the set is full.
+        """
+        gather = self._gather
+        if gather is None or "gathered" in delivery.kwargs:
+            return ""
+        key = _key(gather, part)
+        step = _step(self._agent.name, key)
+        number = envelope.idempotency_key
+        record = Record(envelope.data_schema, strictjson.dumps(envelope.data))
+        added = self._sets.add(
+            self._agent.name,
+            key,
+            number,
+            record,
+            place,
+            content=envelope.original_digest or digest(envelope.data),
+            within=gather.within,
+            most=MOST_PARTS,
+        )
+        if added.verdict == "conflict":
+            raise InvalidData("an event of the same key and another content is in the set already")
+        if added.verdict == "full":
+            raise InvalidData(f"the set has {added.count} events already")
+        if added.finished:  # nobody waits for the set any more, in this story as in the others
+            late = "it came late: the set was worked on before, without it" if added.verdict == "late" else ""
+            self._settle(delivery, part, envelope, place, step, (), late)
+            return f"{added.verdict} run={place.run} step={place.step}"
+        complete = gather.expected(part, added.count) or (
+            callable(gather.until) and self._complete(gather, key, part)
+        )
+        sends = ((step, self._agent.name, str(envelope.contract)),)
+        self._settle(delivery, part, envelope, place, step, sends)
+        name = self._sets.name(self._agent.name, key)
+        if added.first:
+            message = _whole(delivery, step, name, "timeout")
+            self._publisher.publish([message], delay=gather.within, exact=True)
+        if complete:
+            self._publisher.publish([_whole(delivery, step, name, "complete")])
+        return f"gathered {added.count} run={place.run} step={place.step}"
+
+    def whole(self, delivery: Delivery, part: Contract, place: Place) -> tuple[Contract, str] | None:
+        """The set that a message stands for, as what the agent accepts, and its key. None where its time is over and it
+        was complete before.
+
+        Raises :class:`Incomplete` where it is not complete and the agent does not take parts of it.
+        """
+        gather = self._gather
+        if gather is None:
+            raise InvalidData("the message stands for a set of events, and the agent gathers none")
+        key = _key(gather, part)
+        late, found = delivery.kwargs["gathered"] == "timeout", self._sets.get(self._agent.name, key)
+        if late and (found.finished or self._store.settled(place)):
+            return None
+        parts = self._read(found, type(part))
+        if not parts or not (gather.complete(parts) or (late and gather.partial)):
+            raise Incomplete(
+                f"{len(parts)} events of the set have come, and it is not complete",
+                "the agent was not called",
+                "replay it when the rest has come, or skip it with an outcome",
+            )
+        return self._agent.accepts.model_validate({gather.into: parts}), key
+
+    def finish(self, delivery: Delivery, key: str, place: Place) -> None:
+        """The set has its outcome, in the story of ``place``. In the other stories that it is of, the step that stands for it
+        has none of its own: there it is dealt with as well, also where it was parked as incomplete."""
+        gather = self._gather
+        if "gathered" not in delivery.kwargs or gather is None:
+            return
+        agent = self._agent.name
+        self._sets.finish(agent, key, gather.within)  # first: whatever comes from now on is late
+        for run, flow in self._sets.get(agent, key).stories:
+            if run and run != place.run:
+                other = Place(run, flow, place.step)
+                entry = Entry("deduplicated", run, flow, now(), step=place.step, agent=agent)
+                self._nothing(other, entry, ())
+
+    def _complete(self, gather: Gather, key: str, part: Contract) -> bool:
+        return gather.complete(self._read(self._sets.get(self._agent.name, key), type(part)))
+
+    def _read(self, found: Gathered, contract: type[Contract]) -> Sequence[Contract]:
+        return [
+            self._versions.read(contract, ContractRef.from_uri(record.schema), json.loads(record.data))
+            for record in found.parts
+        ]
+
+    def _settle(
+        self,
+        delivery: Delivery,
+        part: Contract,
+        envelope: Envelope,
+        place: Place,
+        step: str,
+        sends: tuple[tuple[str, str, str], ...],
+        late: str = "",
+    ) -> None:
+        entry = Entry(
+            "gathered",
+            place.run,
+            place.flow,
+            now(),
+            step=place.step,
+            agent=self._agent.name,
+            attempt=delivery.attempt,
+            message=delivery.id,
+            event=envelope.id,
+            read=str(envelope.contract),
+            into="" if late else step,
+            input=part.redacted(),
+            worker=delivery.worker,
+            error=late,
+        )
+        self._nothing(place, entry, sends)
+
+    def _nothing(self, place: Place, entry: Entry, sends: tuple[tuple[str, str, str], ...]) -> None:
+        """Settle a step with nothing."""
+        record = Record(Nothing.ref().uri, "{}")
+        onward = Advance(sends=sends, ends=False)
+        self._store.settle_known(place, fence=0, record=record, entry=entry.fields(), onward=onward)
+
+    def _subscriptions(self, name: str) -> list[Subscription]:
+        return [subscription for subscription in self._agent.subscriptions if subscription.hears(name)]
+
+    @property
+    def _gather(self) -> Gather | None:
+        return next((one.gather for one in self._agent.subscriptions if one.gather), None)
+
+
+def _key(gather: Gather, part: Contract) -> str:
+    data: dict[str, Any] = part.to_data()
+    values = [data[name] for name in gather.by]
+    return str(values[0]) if len(values) == 1 else strictjson.canonical(values)
+
+
+def _step(agent: str, key: str) -> str:
+    """The step that an agent does with a set: ``media.assemble@+3f9a12c4d0e1b2a7``."""
+    return f"{agent}@+{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def _whole(delivery: Delivery, step: str, name: str, why: str) -> Message:
+    """The message with which a set comes to its agent: by an event of it."""
+    number = message_id(delivery.run, step)
+    kwargs = {**delivery.kwargs, "step": step, "gathered": why, "set": name}
+    shown = str(delivery.headers.get("argsrepr") or "").replace(f"step={delivery.step} ", f"step={step} ")
+    headers = {
+        **delivery.again(attempt=1).headers,
+        "id": number,
+        "argsrepr": shown,
+        "handoff_step": step,
+        "handoff_gathered": why,
+        "handoff_replays": 0,
+    }
+    continuation = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    return Message(
+        number, delivery.agent, headers, strictjson.dumps([[delivery.envelope], kwargs, continuation])
+    )

@@ -1,0 +1,1 @@
+"""The dead-letter desk: what is parked, and how it goes on."""

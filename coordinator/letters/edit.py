@@ -1,0 +1,254 @@
+"""Editing: a step that is parked, or held with its run, gets another input from a person. Decision 15 says why that is sound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.envelope import Envelope
+from handoffs.contracts.errors import InvalidData, InvalidInput
+from handoffs.contracts.strictjson import Limits
+from handoffs.contracts.text import MASK, printable
+from handoffs.coordinator.continuation import advance as course
+from handoffs.coordinator.errors import Conflict, EditRefused
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
+from handoffs.coordinator.handoff.open import turned
+from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.letters.desk import Desk
+from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.run_state import RunRecord
+
+_REASONS = {
+    "settled": "it has its outcome",
+    "closed": "its budget is spent, and something has taken its place",
+    "running": "it runs now, or is about to be tried again",
+    "gone": "it is neither parked nor held: it is on its way, or was never sent",
+    "changed": "somebody else has edited it in between",
+}
+_LONGEST = 500
+_NOTHING = "nothing was edited"
+
+
+class Editing:
+    """Gives steps of runs another input, for one person and one reason."""
+
+    def __init__(self, engine: Engine, journal: Journal, desk: Desk, *, by: str, why: str) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._desk = desk
+        self._by = printable(by, 200)
+        self._why = printable(why, _LONGEST)
+
+    def parked(self, row: LetterRow, agent: Agent, given: Contract | Mapping[str, Any]) -> None:
+        """Let the step of a dead letter run with ``given``: recorded at its run, and then replayed. Sensitive values that are
+        left masked stay as they are.
+
+        Raises :class:`InvalidData` where it is not what the agent accepts; :class:`EditRefused` where the letter cannot be read, or its step does not wait any more;
+        :class:`Conflict` where its idempotency key stands for something else; what
+        :meth:`~handoffs.coordinator.letters.desk.Letter.replay` raises.
+        """
+        try:
+            envelope, kwargs, continuation = self._desk.read(row)
+            number = number_of(kwargs)
+            _refuse_event(row.run, row.step, kwargs)
+        except InvalidInput as error:
+            raise EditRefused(
+                f"dead letter {row.id} cannot be read: {error.cause}",
+                "it was not edited",
+                "give its step an outcome by hand (skip), or give the run up",
+            ) from None
+        place = Place(row.run, row.flow, row.step)
+        current = self._current(place)
+        if current is not None:
+            number = max(number, current.number)
+            envelope, kwargs = current.applied(envelope, kwargs)
+        payload = _payload(agent, given, envelope.data)
+        self._refuse_ended(place)
+        before = (*superseded(kwargs), envelope.original_digest or course.digest(envelope.data))
+        edit = self._made(agent, payload, number + 1, before)
+        key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
+        old = _old_key(self._engine, agent, envelope, kwargs)
+        self._refuse_taken(place, agent, old, key, edit)
+        scopes = course.budgets(row.step, continuation.get("chain") or [], continuation.get("chord")).split()
+        shown = self._shown(agent, current) if current else row.payload
+        self._record(place, agent, payload, edit, current, shown, row.contract, "parked", scopes, row.id)
+        self._desk.replay(row.id, by=self._by)
+
+    def held(self, run: RunRecord, step: str, agent: Agent, given: Contract | Mapping[str, Any]) -> None:
+        """Let a step that is held with its run begin with ``given``, once the run is resumed. Raises the same."""
+        known, place = run.held[step], Place(run.id, run.flow, step)
+        _refuse_event(run.id, step, known)
+        current = self._current(place)
+        payload = _payload(agent, given, current.data if current else None)
+        before = (*current.supersedes, current.content) if current else (known["content"],)
+        edit = self._made(agent, payload, current.number + 1 if current else 1, before)
+        key = turned(_key(agent, payload, edit.key or known["given"]), {"turn": known["turn"]})
+        self._refuse_taken(place, agent, known["key"], key, edit)
+        shown = self._shown(agent, current) if current else known["payload"]
+        self._record(
+            place, agent, payload, edit, current, shown, known["contract"], "held", known["budgets"], ""
+        )
+
+    def _refuse_ended(self, place: Place) -> None:
+        """Raise where the step, or its run, has ended: people are to hear of that first."""
+        if self._engine.store.settled(place):
+            raise _refused(place, "settled")
+        run = self._engine.runs.state(place.run)
+        if run is not None and run.status in {"completed", "cancelled"}:
+            raise _refused(place, run.status)
+
+    def _current(self, place: Place) -> Edit | None:
+        return Edit.parse(self._engine.store.edit_of(place))
+
+    def _made(self, agent: Agent, payload: Contract, number: int, before: Sequence[str]) -> Edit:
+        """The edit, written for whoever works for the agent."""
+        record = Record(payload.ref().uri, strictjson.dumps(payload.to_data()))
+        strictjson.loads(record.data, Limits(octets=self._engine.settings.max_message_bytes))
+        written = self._engine.negotiator.written(record, payload, [agent.name])
+        original = written.original
+        return Edit(
+            number,
+            written.schema,
+            json.loads(written.data),
+            self._by,
+            self._why,
+            now(),
+            key=payload.key() or "",
+            original_schema=original.schema if original else "",
+            original_digest=original.digest if original else "",
+            supersedes=tuple(dict.fromkeys(before)),
+        )
+
+    def _refuse_taken(self, place: Place, agent: Agent, old: str, key: str, edit: Edit) -> None:
+        """Raise where somebody works on the step under its key now, or the key of the edit stands for something else.
+
+        It is asked so that people are told at once. What happens right after it is found out by the claim, and by
+        whoever settles.
+        """
+        now_there = self._engine.store.lease_of(agent.name, old) if old else None
+        here = f"{place.run}|{place.step}"
+        if now_there and now_there.held and (old == key or here in now_there.holders):
+            raise _refused(place, "running")
+        known = self._engine.store.lease_of(agent.name, key)
+        if known is None or known.content == edit.content:
+            return
+        if known.state == "done" or known.content not in edit.supersedes:
+            raise Conflict(
+                f"the idempotency key {printable(key, 120)!r} of {agent.name} stands for another input"
+                + (", which has its outcome" if known.state == "done" else ""),
+                f"step {place.step} of run {place.run} was not edited",
+                "edit the fields of its key too, or give the step an outcome by hand (skip)",
+            )
+
+    def _shown(self, agent: Agent, edit: Edit) -> Any:
+        """The input of an edit as people may see it."""
+        try:
+            ref = ContractRef.from_uri(edit.schema)
+            return self._engine.versions.read(agent.accepts, ref, edit.data).redacted()
+        except InvalidInput:  # another build made it
+            return None
+
+    def _record(
+        self,
+        place: Place,
+        agent: Agent,
+        payload: Contract,
+        edit: Edit,
+        current: Edit | None,
+        shown: Any,
+        contract: str,
+        where: Literal["parked", "held"],
+        scopes: Sequence[str],
+        letter: str,
+    ) -> None:
+        entry = Entry(
+            "edited", place.run, place.flow, edit.at, step=place.step, agent=agent.name, message=letter, by=self._by,
+            error=self._why, read=str(ContractRef.from_uri(current.schema)) if current else contract,
+            wrote=str(payload.ref()), input=shown, output=payload.redacted(),
+        )  # fmt: skip
+        verdict = self._engine.runs.edit(
+            place,
+            edit.to_json(),
+            before=current.number if current else 0,
+            entry=entry.fields(),
+            sent=f"{agent.name} {ContractRef.from_uri(edit.schema)}",
+            where=where,
+            scopes=scopes,
+        )
+        if verdict != "edited":
+            raise _refused(place, verdict)
+        self._journal.act("edit", who=self._by, run=place.run, letter=letter, note=self._why)
+
+
+def _payload(agent: Agent, given: Contract | Mapping[str, Any], known: Any) -> Contract:
+    """What a person gave, as the agent accepts it; masks in it are what ``known`` has there."""
+    says = f"{agent.name} accepts {agent.accepts.ref()}"
+    if isinstance(given, Contract) and not isinstance(given, agent.accepts):
+        raise InvalidData(f"{says}, not {given.ref()}", _NOTHING)
+    data = given.to_data() if isinstance(given, Contract) else given
+    if not isinstance(data, Mapping):
+        raise InvalidData(f"{says}, which is an object", _NOTHING)
+    return agent.accepts.from_data(_unmasked(dict(data), known, ""))
+
+
+def _unmasked(given: Any, known: Any, path: str) -> Any:
+    if isinstance(given, dict):
+        inside = known if isinstance(known, dict) else {}
+        return {name: _unmasked(value, inside.get(name), f"{path}.{name}") for name, value in given.items()}
+    if isinstance(given, list):
+        beside = known if isinstance(known, list) and len(known) == len(given) else [None] * len(given)
+        return [_unmasked(value, beside[number], f"{path}.{number}") for number, value in enumerate(given)]
+    if given != MASK:
+        return given
+    if known is None:
+        raise InvalidData(
+            f"{printable(path[1:], 200)} is masked, and what it is is not known here",
+            _NOTHING,
+            "give the value",
+        )
+    return known
+
+
+def _refuse_event(run: str, step: str, known: Mapping[str, Any]) -> None:
+    """Raise where a step hears an event: that is a fact, which others have heard as it is."""
+    if known.get("event"):
+        raise EditRefused(
+            f"step {printable(step, 120)} of run {run} hears an event, which others have heard as it is",
+            _NOTHING,
+            "let a corrected event be emitted, or give the step an outcome by hand (skip)",
+        )
+
+
+def _refused(place: Place, verdict: str) -> EditRefused:
+    why = _REASONS.get(verdict, f"its run is {verdict}")
+    return EditRefused(
+        f"step {place.step} of run {place.run} cannot be edited: {why}",
+        "nothing was changed",
+        "look at the run: coordinator runs show RUN",
+    )
+
+
+def _key(agent: Agent, payload: Contract, given: str) -> str:
+    """The agent's key for an input. Raises :class:`InvalidData` where its key function has none."""
+    try:
+        return agent.idempotency_key(payload, given)
+    except Exception as error:
+        raise InvalidData(
+            f"the key function of {agent.name} fails on this input: {type(error).__name__}",
+            "nothing was edited",
+        ) from error
+
+
+def _old_key(engine: Engine, agent: Agent, envelope: Envelope, kwargs: dict[str, Any]) -> str:
+    """The key of the input as it is; empty where it can have none: then nobody works under it."""
+    try:
+        payload = engine.versions.read(agent.accepts, envelope.contract, envelope.data)
+        return turned(_key(agent, payload, envelope.idempotency_key), kwargs)
+    except InvalidInput:
+        return ""

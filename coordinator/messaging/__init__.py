@@ -1,0 +1,1 @@
+"""Messages, and the broker that carries them."""

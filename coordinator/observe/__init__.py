@@ -1,0 +1,1 @@
+"""What can be said of flows, runs and the landscape: read models, nothing of terminals or pages."""

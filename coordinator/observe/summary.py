@@ -1,0 +1,58 @@
+"""Outcome: what came of something that happened in a run, in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from handoffs.contracts.text import printable
+
+_LONGEST = 220
+
+
+def outcome(entry: Mapping[str, Any]) -> str:
+    """What an entry of a history says: an error with its attempt, who did it, or the fields that are new, with versions."""
+    return printable(_said(entry), _LONGEST)
+
+
+def _said(entry: Mapping[str, Any]) -> str:
+    attempt = entry.get("attempt") or 1
+    if entry["kind"] in {"parked", "retried"}:
+        return f"attempt {attempt}: {entry.get('error', '')}"
+    if entry["kind"] in {"replayed", "cancelled", "given-up", "paused", "resumed"}:
+        return f"by {entry['by']}" if entry.get("by") else ""
+    if entry["kind"] == "waiting":
+        return f"for signal {entry['signal']} of {entry['wrote']}"
+    if entry["kind"] == "refused":
+        return f"{entry.get('error', '')}" + (f", by {entry['by']}" if entry.get("by") else "")
+    given = _fields(entry.get("input"))
+    made = _fields(entry.get("output"))
+    news = {name: value for name, value in made.items() if given.get(name) != value} if made else given
+    words = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in news.items()]
+    notes = [_versions(entry)]
+    if entry["kind"] == "fallback":
+        words.insert(0, f"{entry.get('fallback', '')}:" if words else str(entry.get("fallback", "")))
+    elif entry.get("fallback"):
+        notes.append(f"from a fallback: {entry['fallback']}")
+    if entry.get("due"):
+        words.insert(0, f"due {entry['due']}" + (":" if words else ""))
+    if entry["kind"] in {"edited", "skipped"}:  # by whom and why is what people look for
+        words.insert(0, f"by {entry.get('by', '')}: {entry.get('error') or '(no reason given)'};")
+    elif entry.get("by"):
+        notes.append(f"by {entry['by']}")
+    if attempt > 1:
+        notes.append(f"attempt {attempt}")
+    noted = ", ".join(note for note in notes if note)
+    return " ".join(words) + (f"  ({noted})" if noted else "")
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _versions(entry: Mapping[str, Any]) -> str:
+    """What was written; where it was sent in another version, or its input came in one, that too."""
+    sent = "".join(f", sent as {ref}" for ref in dict.fromkeys((entry.get("sent") or {}).values()))
+    read = f", read from {entry['read']}" if entry.get("original") or entry.get("migrated") else ""
+    return f"{entry.get('wrote', '')}{sent}{read}".removeprefix(", ")

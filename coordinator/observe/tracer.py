@@ -1,0 +1,119 @@
+"""Tracer: reads the histories of a story, along the links between its runs, and what else is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from handoffs.contracts.text import printable
+from handoffs.coordinator.errors import UnknownRun
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.observe.chronicle import Chronicle, chronicle
+from handoffs.coordinator.observe.step_state import kind_of, text_of
+from handoffs.coordinator.observe.trace import Trace
+from handoffs.coordinator.observe.tracing import Known, traced
+from handoffs.coordinator.store.outstanding import Outstanding
+from handoffs.coordinator.store.run_state import RunState
+from handoffs.coordinator.store.runs import Runs
+
+_MOST_RUNS = 500
+_HIGHEST = 50
+
+History = Callable[[str], list[dict[str, Any]]]
+
+
+class Tracer:
+    """Makes traces. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis or the journal cannot be used."""
+
+    def __init__(
+        self,
+        runs: Runs,
+        outstanding: Outstanding,
+        journal: Journal,
+        history: History,
+        agents: Iterable[Agent] = (),
+    ) -> None:
+        self._runs = runs
+        self._outstanding = outstanding
+        self._journal = journal
+        self._history = history
+        self._expects = {
+            agent.name: one.gather.until
+            for agent in agents
+            for one in agent.subscriptions
+            if one.gather and isinstance(one.gather.until, str)
+        }
+
+    def trace(self, number: str) -> Trace:
+        """The whole story of which ``number`` is the id, or the id of a run that one of its events began.
+
+        Raises :class:`~handoffs.coordinator.errors.UnknownRun` where neither Redis nor the journal has it.
+        """
+        root, story = self._top(number)
+        known = {root: story}
+        fresh: set[str] = set()
+        runs: dict[str, Chronicle] = {}
+        todo = dict.fromkeys([root])
+        while todo and len(runs) < _MOST_RUNS:
+            run = next(iter(todo))
+            del todo[run]
+            entries = known.pop(run, None) or self._history(run)
+            if not entries:
+                continue  # it is told of where it was begun
+            found, new = self._read(run, entries)
+            fresh |= new
+            runs[run] = found
+            begun = (one for some in found.begun.values() for one in some)
+            todo |= {one: None for one in begun if one not in runs}
+        statuses = zip(runs, self._runs.states(list(runs)), strict=True)
+        letters = (row.id for run in runs for row in self._journal.letters(state="unheard", run=run))
+        return traced(
+            number, root, runs,
+            Known(
+                statuses={run: _status(record, runs[run]) for run, record in statuses},
+                unheard=frozenset(printable(letter, 200) for letter in letters),
+                fresh=fresh,
+                expects=self._expects,
+            ),
+        )  # fmt: skip
+
+    def _read(self, run: str, entries: list[dict[str, Any]]) -> tuple[Chronicle, set[str]]:
+        """A history and what is outstanding; the events that were not told of yet when that was asked.
+
+        Whoever is outstanding no more has done its work by then, or does not want it: so the history is read once more.
+        """
+        before = chronicle(run, entries)
+        outstanding = self._outstanding.agents_of(run)
+        if outstanding is None:
+            return before, set()
+        after = chronicle(run, self._history(run), outstanding)
+        return after, after.events.keys() - before.events.keys()
+
+    def _top(self, number: str) -> tuple[str, list[dict[str, Any]]]:
+        """The story that a run hangs on, with its history; the run itself where there is none."""
+        story = self._history(number)
+        if not story:
+            raise UnknownRun(
+                f"there is no story and no run {printable(number, 80)!r}",
+                "there is nothing to trace",
+                "give a correlation id; list runs: coordinator runs list",
+            )
+        seen = {number}
+        while len(seen) < _HIGHEST:
+            links = (text_of(entry, "story", 200) for entry in story if kind_of(entry) == "started")
+            above = next(filter(None, links), "")
+            found = self._history(above) if above and above not in seen else []
+            if not found:
+                break
+            seen.add(above)
+            number, story = above, found
+        return number, story
+
+
+def _status(record: RunState | None, found: Chronicle) -> str:
+    """As far as it is known: Redis forgets what has ended."""
+    if record is None:
+        return "cancelled" if found.cancelled else "ended"
+    paused: Mapping[bool, str] = {True: "paused", False: record.status}
+    return paused[record.paused and record.status == "running"]

@@ -1,0 +1,1 @@
+"""Read models in a terminal, and as Mermaid."""

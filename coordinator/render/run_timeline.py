@@ -1,0 +1,50 @@
+"""Timeline: a run's history in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from handoffs.coordinator.observe.current import Current
+from handoffs.coordinator.observe.outline import Outline, duration
+from handoffs.coordinator.observe.timeline import course
+from handoffs.coordinator.render.console import STYLES, out, table
+from handoffs.coordinator.render.gantt import chart
+from handoffs.coordinator.render.lines import cut, plain
+
+
+def timeline(
+    run: str, story: Sequence[dict[str, Any]], flow: Outline | None = None, doing: Sequence[Current] = ()
+) -> Group:
+    """The history of ``run``, and for what it waits (of ``doing``): what happened to which step, as its flow is nested, when, for how long, and what came of it.
+
+    ``flow``, where it is loaded, adds its conditions, budgets and names; without it the steps' paths are told.
+    """
+    whole = [*story, *awaited(story, doing)]
+    lines = [Text(cut(f"run {run}", out.width), "bold"), *chart(course(whole, flow), out.width, STYLES)]
+    if out.options.ascii_only:
+        lines = [Text(plain(line.plain)) for line in lines]
+    return Group(*lines)
+
+
+def awaited(story: Sequence[dict[str, Any]], doing: Sequence[Current]) -> Iterator[dict[str, Any]]:
+    """What a run waits for, as entries of its history."""
+    for one in doing:
+        if one.state == "waiting" and story:
+            at = one.since.isoformat(timespec="milliseconds") if one.since else story[-1]["at"]
+            yield {"kind": "waiting", "step": one.step, "at": at, "signal": one.signal, "wrote": one.contract}
+
+
+def now_table(doing: Sequence[Current]) -> RenderableType:
+    """What a run does now, as a table."""
+    now = datetime.now(UTC)
+    rows = [(one.step, one.agent, one.words(now), _ago(one.since, now)) for one in doing]
+    return table("now", ("step", "agent", "state", "for"), rows)
+
+
+def _ago(since: datetime | None, now: datetime) -> str:
+    return duration(max(now - since, timedelta(milliseconds=1))) if since else ""

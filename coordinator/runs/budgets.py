@@ -1,0 +1,142 @@
+"""Timers: what happens when a budget is spent. The coordinator process does it, so it holds while a worker is away."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from handoffs.contracts.envelope import Envelope
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.strictjson import Limits
+from handoffs.coordinator.continuation import advance as course
+from handoffs.coordinator.continuation.advance import Arrival, Cursor, Value
+from handoffs.coordinator.continuation.canvas import Sig
+from handoffs.coordinator.dispatch.routing import Batches, Outgoing, Passing
+from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.messaging.envelopes import compose
+from handoffs.coordinator.messaging.message import Message, message
+from handoffs.coordinator.messaging.publisher import Publisher, publish_after
+from handoffs.coordinator.runtime.task import read_body
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.store import Store
+
+_log = logging.getLogger(__name__)
+_OF_A_BUDGET = ".timer"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fired:
+    """A timer that has fired: the budget's place and chord, what the step was given, and the fallback."""
+
+    place: Place
+    path: str
+    chord: Sig
+    value: Value
+    fallback: dict[str, Any]
+    envelope: Envelope
+
+
+class Timers:
+    """Takes the place of steps whose budget is spent. Safe for threads."""
+
+    def __init__(self, store: Store, passing: Passing, publisher: Publisher, limits: Limits) -> None:
+        self._store = store
+        self._passing = passing
+        self._publisher = publisher
+        self._limits = limits
+
+    def fire(self, body: bytes | str, content_type: str) -> str:
+        """Handle the message of a timer; gives a line on what came of it. Doing it again changes nothing.
+
+        Raises :class:`~handoffs.contracts.errors.InvalidInput` for what is no timer's message, and
+        :class:`~handoffs.coordinator.errors.ServerError`.
+        """
+        fired = self._read(body, content_type)
+        _, *around = course.scopes(Cursor(f"{fired.path}.f", [], fired.chord))
+        stands = self._store.stood_in(fired.place, fired.path)
+        if (stands and stands[1] in {"", "agent"}) or self._store.closed(fired.place, *around):
+            return f"in time run={fired.place.run} step={fired.path}"
+        batches, said = self._again(fired, *stands) if stands else self._taken(fired, fired.fallback)
+        for outgoing in batches:
+            publish_after(self._publisher, [(_message(out, fired), out.wait) for out in outgoing])
+        return f"fallback ({said}) run={fired.place.run} step={fired.path}"
+
+    def _again(self, fired: _Fired, record: Record, mark: str) -> tuple[Batches, str]:
+        """The fallback took the step's place before, and perhaps nobody lived to send what follows."""
+        fallback = fired.fallback
+        if mark.startswith("cache"):
+            return self._arrived(fired, Value(record.schema, json.loads(record.data), item=True), mark)
+        while "key" in fallback:
+            fallback = fallback["otherwise"]
+        return self._taken(fired, fallback)
+
+    def _taken(self, fired: _Fired, fallback: dict[str, Any]) -> tuple[Batches, str]:
+        if "key" in fallback:
+            kept = self._store.kept(fallback["key"])
+            if kept is None or kept[1] > fallback["max_age_ms"]:
+                return self._taken(fired, fallback["otherwise"])
+            record, age = kept
+            return self._arrived(
+                fired,
+                Value(record.schema, json.loads(record.data), item=True),
+                f"cache age={age / 1000:.1f}s",
+            )
+        if "body" in fallback:
+            moves = course.taken(fallback["body"], fired.chord, fired.value)
+            return self._passing.took(fired.place, moves, ""), "agent"
+        value = Value(fallback["schema"], fallback["constant"], item=True)
+        return self._arrived(fired, value, "constant")
+
+    def _arrived(self, fired: _Fired, value: Value, mark: str) -> tuple[Batches, str]:
+        [arrival] = course.stood_in(fired.path, "f", fired.chord, value)
+        assert isinstance(arrival, Arrival)
+        first, *others = arrival.joins
+        marked = replace(arrival, joins=(replace(first, mark=mark), *others))
+        entry = Entry(
+            "fallback",
+            fired.place.run,
+            fired.place.flow,
+            now(),
+            step=fired.path,
+            output=value.data,
+            fallback=mark,
+        )
+        return self._passing.took(fired.place, [marked], mark, entry.fields()), mark
+
+    def _read(self, body: bytes | str, content_type: str) -> _Fired:
+        text, kwargs, continuation = read_body(body, content_type, self._limits)
+        envelope = Envelope.decode(text, self._limits)
+        try:
+            path = kwargs["step"].removesuffix(_OF_A_BUDGET)
+            place = Place(envelope.correlation_id, kwargs["flow"], path)
+            joined = envelope.join_schemas is not None
+            value = Value(
+                "" if joined else envelope.data_schema,
+                envelope.data,
+                envelope.join_schemas or "",
+                joined=joined,
+                item=not joined,
+            )
+            chord = continuation["chord"]
+            course.checked(Cursor(f"{path}.f", [], chord))
+            return _Fired(place, path, chord, value, dict(kwargs["fallback"]), envelope)
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+            raise InvalidData("the message of a timer is malformed", "no fallback was taken") from error
+
+
+def _message(out: Outgoing, fired: _Fired) -> Message:
+    return message(
+        out.send,
+        compose(
+            run=fired.place.run,
+            step=out.send.step,
+            written=out.written,
+            key=None,
+            source="/coordinator",
+            cause=fired.envelope,
+            join_schemas=out.parts,
+            fallback=out.fallback,
+        ),
+    )

@@ -1,0 +1,73 @@
+"""Due: when a run is to begin, as people and programs say it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from pydantic import TypeAdapter, ValidationError
+
+from handoffs.config.settings import Duration
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.text import printable
+
+LATEST = timedelta(days=366)
+"""How far ahead a run may be accepted."""
+
+_duration: TypeAdapter[timedelta] = TypeAdapter(Duration)
+_NOTHING = "nothing was started"
+
+
+def checked(at: datetime | timedelta) -> datetime | timedelta:
+    """``at`` itself: a moment with a time zone, or how long from now. What is past means at once.
+
+    Raises :class:`~handoffs.contracts.errors.InvalidData` for a moment without a time zone, for what is neither, and for more than
+    :data:`LATEST` ahead.
+    """
+    if isinstance(at, datetime):
+        if at.utcoffset() is None:
+            raise InvalidData(
+                "the time to start at has no time zone",
+                _NOTHING,
+                "say which: datetime.now(UTC) + ..., or datetime(..., tzinfo=ZoneInfo(...))",
+            )
+    elif not isinstance(at, timedelta):
+        raise InvalidData(
+            f"the time to start at is {type(at).__name__}", _NOTHING, "give a datetime or a timedelta"
+        )
+    if ahead(at) > LATEST:
+        raise InvalidData(
+            f"the time to start at is more than {LATEST.days} days ahead",
+            _NOTHING,
+            "start it nearer to the time, or declare a schedule",
+        )
+    return at
+
+
+def ahead(at: datetime | timedelta) -> timedelta:
+    """How long it is until then; negative where it is past."""
+    return at - datetime.now(UTC) if isinstance(at, datetime) else at
+
+
+def moment(at: datetime | timedelta) -> datetime:
+    """Then, in UTC."""
+    try:
+        return at.astimezone(UTC) if isinstance(at, datetime) else datetime.now(UTC) + at
+    except OverflowError:  # so long ago that UTC has no date for it
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def read(text: str) -> datetime | timedelta:
+    """Read ``2026-12-01T09:00:00+01:00``, or ``+90m`` for so long from now.
+
+    Raises :class:`~handoffs.contracts.errors.InvalidData` for anything else, and what :func:`checked` raises.
+    """
+    try:
+        if text.startswith("+"):
+            return checked(_duration.validate_python(text[1:]))
+        return checked(datetime.fromisoformat(text))
+    except (ValidationError, ValueError, OverflowError):
+        raise InvalidData(
+            f"{printable(text, 80)!r} is no time to start at",
+            _NOTHING,
+            "write 2026-12-01T09:00:00+01:00, or +90m for so long from now",
+        ) from None

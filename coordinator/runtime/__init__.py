@@ -1,0 +1,1 @@
+"""Processes: workers, the coordinator process, eager mode and the embedded default."""

@@ -1,0 +1,177 @@
+"""Bootsteps: what a Celery worker does besides Celery's own: look at the servers first, and say how it is."""
+
+# ruff: noqa: ARG002 - Celery decides what its steps are given
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import setup_logging
+from celery.worker import state
+
+from handoffs.config.health import HealthFile
+from handoffs.config.logs import configure
+from handoffs.config.settings import Settings
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.deployment.admission import Gate
+from handoffs.coordinator.deployment.announcer import Announcer
+from handoffs.coordinator.dispatch.negotiation import FRESH
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.loading import load_modules
+from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
+from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.runtime.preflight import examine
+from handoffs.coordinator.runtime.readiness import until_ready
+from handoffs.coordinator.store.announcements import Announcements
+from handoffs.coordinator.store.server import connect
+
+_log = logging.getLogger(__name__)
+_BEAT = 5.0  # seconds
+_GLANCE = 0.2  # seconds
+
+
+def worker_engine(settings: Settings) -> Engine:
+    """The engine of a worker: its agents loaded, its steps in place, the log as the settings want it.
+
+    Raises :class:`~handoffs.config.settings.SettingsError` without servers, and :class:`~handoffs.coordinator.errors.LoadError`.
+    """
+    refuse_embedded(settings, "a worker")
+
+    def keep_logs(**_: Any) -> None:
+        """Keeps Celery from setting a level and handlers of its own: whoever connects here does it."""
+        configure(settings.log_level)
+
+    setup_logging.connect(keep_logs, weak=False)
+    configure(settings.log_level)
+    engine = Engine(settings, agents=load_modules(settings.agents).agents.values())
+    health = HealthFile(settings.health_file)
+    preflight = type("Preflight", (_Preflight,), {"engine": engine, "health": health})
+    engine.app.steps["worker"].add(preflight)
+    engine.app.steps["consumer"].add(type("Pulse", (_Pulse,), {"health": health}))
+    return engine
+
+
+class _Preflight(bootsteps.StartStopStep):
+    """Hold the worker back until every server and every contract is in order, and let producers know what it reads. It
+    comes after the pool, whose processes are forked before any connection is open, and before the consumer, which Celery
+    starts last."""
+
+    requires = ("celery.worker.components:Pool",)
+    engine: Engine
+    health: HealthFile
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        self._announcer: Announcer | None = None
+        super().__init__(parent, **options)
+
+    def start(self, parent: Any) -> None:
+        engine, consumed = self.engine, parent.app.amqp.queues.consume_from
+        agents = [
+            agent for agent in engine.agents.values() if engine.topology.queue_name(agent.name) in consumed
+        ]
+        _refuse_crowd(agents, parent)
+        until_ready(lambda: examine(engine), self.health, _pause)
+        until_ready(lambda: self._enter(agents, parent.hostname), self.health, _pause)
+
+    def stop(self, parent: Any) -> None:
+        self.health.say("stopping", "it finishes what it has begun")
+        if self._announcer is not None:
+            self._announcer.stop()
+
+    def _enter(self, agents: Sequence[Agent], worker: str) -> None:
+        """Look whether the contracts are in order, say what is read here, and look once more when every producer has heard
+        of it: at what was written before, and at who began at the same time.
+
+        Raises :class:`ServerError` where the worker has to wait, and :class:`SystemExit` where it must not begin.
+        """
+        engine = self.engine
+        try:
+            if self._announcer is None:
+                manifests = [engine.manifest(agent).to_json() for agent in agents]
+                own = Announcements(connect(engine.settings.redis_url or ""), engine.settings)
+                self._announcer = Announcer(own, manifests, f"{worker}|{os.getpid()}", engine.settings.lease)
+            gate = Gate(engine, agents)
+            self._admit(gate, worker)
+            self._announcer.start()
+            _pause(FRESH * 1.5)  # by then no producer goes by what it knew before
+            if engine.settings.contracts_enforced:
+                self._admit(gate, worker)
+        except ServerError:
+            raise
+        except CoordinationError as error:
+            if self._announcer is not None:
+                self._announcer.silence()
+            raise self._refused(error) from error
+
+    def _admit(self, gate: Gate, worker: str) -> None:
+        found = gate.examine()
+        if not found.reasons and not found.passing:
+            return
+        if not self.engine.settings.contracts_enforced:
+            gate.override(found, worker)
+        elif not found.reasons:
+            assert self._announcer is not None
+            self._announcer.start()  # so that no more of it is written
+            raise ServerError("; ".join(found.passing), "the worker waits until others have handled it", "")
+        else:
+            raise found.error()
+
+    def _refused(self, error: CoordinationError) -> BaseException:
+        if self.engine.settings.health_file:
+            return ServerError(error.cause, error.consequence, error.remedy)  # it is held, and says why
+        _log.error("coordinator: %s", error)
+        return SystemExit(1)
+
+
+def _refuse_crowd(agents: Sequence[Agent], worker: Any) -> None:
+    """Raise :class:`SystemExit` where an agent that hears events in order would hear several at a time."""
+    ordered = [agent.name for agent in agents if agent.intake.ordered]
+    if ordered and worker.concurrency != 1:
+        _log.error(
+            "coordinator: %s hears events in order, and this worker takes %s at a time; nothing was started;"
+            " give it a worker of its own with -c 1",
+            ordered[0],
+            worker.concurrency,
+        )
+        raise SystemExit(1)
+
+
+class _Pulse(bootsteps.StartStopStep):
+    """Say that the worker is ready, from the loop that consumes: a loop that is stuck falls silent."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+    health: HealthFile
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        self._beats: list[Any] = []
+        super().__init__(parent, **options)
+
+    def start(self, parent: Any) -> None:
+        names = ", ".join(sorted(queue.name for queue in parent.task_consumer.queues))
+
+        def beat() -> None:
+            self.health.say("ready", f"consumes {names}")
+
+        self._beats = [parent.timer.call_after(0, beat), parent.timer.call_repeatedly(_BEAT, beat)]
+        _log.info("consumes %s", names)
+
+    def stop(self, parent: Any) -> None:
+        for entry in self._beats:
+            entry.cancel()
+        self._beats = []
+        if state.should_stop is None and state.should_terminate is None:  # the status to end with: 0 is one
+            self.health.say("held", "the connection to the broker was lost: it tries to connect again")
+
+
+def _pause(seconds: float) -> None:
+    """Wait, but not longer than until the worker is told to stop."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        state.maybe_shutdown()
+        time.sleep(_GLANCE)

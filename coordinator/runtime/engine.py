@@ -1,0 +1,137 @@
+"""Engine: the parts of one process, put together from the settings. The composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from amqp.exceptions import AMQPError
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+
+from handoffs.config.app import create_app
+from handoffs.config.settings import Settings
+from handoffs.config.topology import Topology
+from handoffs.contracts.manifest import Manifest
+from handoffs.contracts.registry.registry import open_registry
+from handoffs.contracts.strictjson import Limits
+from handoffs.contracts.versions import Versions
+from handoffs.coordinator.dispatch.negotiation import Negotiator
+from handoffs.coordinator.dispatch.routing import Passing
+from handoffs.coordinator.errors import LoadError, ServerError
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.manifest import manifest_of
+from handoffs.coordinator.flow.trigger import Opening
+from handoffs.coordinator.handoff.handoff import Handoff
+from handoffs.coordinator.handoff.lease import LeaseKeeper
+from handoffs.coordinator.messaging.publisher import BrokerPublisher, Publisher
+from handoffs.coordinator.runs.budgets import Timers
+from handoffs.coordinator.runs.outbox import OnEvent
+from handoffs.coordinator.runtime.task import agent_consumer, task_class
+from handoffs.coordinator.store.announcements import Announcements
+from handoffs.coordinator.store.history_stream import Entries
+from handoffs.coordinator.store.outstanding import Outstanding
+from handoffs.coordinator.store.runs import Runs
+from handoffs.coordinator.store.server import Server, connect
+from handoffs.coordinator.store.store import Store
+
+
+class Engine:
+    """Settings, Celery app, publisher, and what there is in Redis, of one process. Opens no connection until it is used."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        agents: Iterable[Agent] = (),
+        app: Celery | None = None,
+        redis: Redis | None = None,
+        publisher: Publisher | None = None,
+    ) -> None:
+        agents = list(agents)
+        self.settings = settings
+        self.topology = Topology.of(settings)
+        self.app = app or create_app(settings, {agent.name: agent.intake for agent in agents})
+        self.app.conf.worker_consumer = "handoffs.coordinator.runtime.task:Consumer"
+        self.app.amqp.Consumer = agent_consumer(self.topology)
+        redis = redis if redis is not None else connect(settings.redis_url or "")
+        self.store = Store(redis, settings)
+        self.runs = Runs(redis, settings)
+        self.outstanding = Outstanding(redis, settings)
+        self.entries = Entries(redis, settings)
+        self.announcements = Announcements(redis, settings)
+        self.server = Server(redis)
+        self.publisher: Publisher = publisher or BrokerPublisher(self.app, self.topology)
+        self.leases = LeaseKeeper(self.store, settings.lease)
+        self.registry = open_registry(Path(settings.contracts_folder))
+        self.versions = Versions(lookup=self.registry.known)
+        self.negotiator = Negotiator(self.announcements, self.versions)
+        self.agents: dict[str, Agent] = {}
+        self.register(agents)
+
+    def register(self, agents: Iterable[Agent]) -> list[Agent]:
+        """Make tasks of agents; gives those that are new.
+
+        Raises :class:`LoadError` where two agents have the same name.
+        """
+        new = []
+        for agent in agents:
+            known = self.agents.get(agent.name)
+            if known is agent or _opens_the_same(known, agent):
+                continue
+            if known is not None:
+                raise LoadError(
+                    f"two agents are called {agent.name}", "neither was started", "rename one of them"
+                )
+            if isinstance(agent, Opening):
+                agent = replace(agent, function=OnEvent(self, agent.flow))  # noqa: PLW2901 - from here on it is that one
+            self.agents[agent.name] = agent
+            self.versions.know(agent.accepts)
+            self.versions.know(agent.emits)
+            for event in agent.events:
+                self.versions.know(event)
+            handoff = Handoff(agent, self.settings, self.store, self.publisher, self.leases, self.negotiator)
+            limits = Limits(
+                octets=self.settings.max_message_bytes * 2 + 65_536,
+                text_length=self.settings.max_message_bytes,
+            )
+            self.app.register_task(task_class(handoff, self.publisher, limits)())
+            new.append(agent)
+        return new
+
+    def timers(self) -> Timers:
+        """What happens when budgets are spent."""
+        limits = Limits(
+            octets=self.settings.max_message_bytes * 2 + 65_536, text_length=self.settings.max_message_bytes
+        )
+        return Timers(self.store, Passing(self.store, self.negotiator), self.publisher, limits)
+
+    def manifest(self, agent: Agent) -> Manifest:
+        """What the code of ``agent`` reads and writes, as it is now."""
+        return manifest_of(agent, self.versions, queue=self.topology.queue_name(agent.name))
+
+    def broker_version(self) -> str:
+        """Name and version of the broker. Raises :class:`ServerError` where it cannot be reached within 5 seconds."""
+        try:
+            with self.app.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=5)
+                properties = getattr(connection.connection, "server_properties", None) or {}
+                return f"{properties.get('product', 'broker')} {properties.get('version', '')}".strip()
+        except (OperationalError, OSError, AMQPError) as error:
+            raise ServerError(
+                f"the broker cannot be reached: {type(error).__name__}: {str(error)[:200]}",
+                "nothing was started",
+                "check COORDINATOR_BROKER_URL, and that the server is up",
+            ) from error
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.leases.close()
+        self.app.close()
+        self.store.redis.close()
+
+
+def _opens_the_same(known: Agent | None, agent: Agent) -> bool:
+    return isinstance(known, Opening) and isinstance(agent, Opening) and known.flow is agent.flow

@@ -1,0 +1,102 @@
+"""Sets: the events that an agent waits for, until they are complete. Each belongs to one agent, and to no story."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from redis import Redis
+
+from handoffs.config.settings import Settings
+from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.scripts import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of a part: ``added``, ``again`` (it was there), ``conflict`` (it is there with another content), ``full`` or
+    ``late`` (the set was worked on before, without it); how many parts there are, whether this one began the set, and
+    whether the set was worked on."""
+
+    verdict: str
+    count: int
+    first: bool
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A set as it is: its parts in the order of their names, the stories that they came from, and whether it was worked on."""
+
+    parts: tuple[Record, ...]
+    stories: tuple[tuple[str, str], ...]
+    """As (run, flow)."""
+    finished: bool
+
+
+class Sets:
+    """The sets of one installation. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be used."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._keys = Keys(settings.prefix, settings.shards)
+        self._run_ttl = clock.ms(settings.run_ttl)
+        self._result_ttl = clock.ms(settings.result_ttl)
+
+    def add(
+        self,
+        agent: str,
+        key: str,
+        part: str,
+        record: Record,
+        place: Place,
+        *,
+        content: str,
+        within: timedelta,
+        most: int,
+    ) -> Added:
+        """Add a part to the set ``key`` of an agent, at most ``most`` of them; ``content`` names what it says, in whichever
+        version; ``place`` is where it came from."""
+        ttl = max(self._run_ttl, clock.ms(2 * within))
+        text = f"{content} {place.run} {place.flow}\n{record.part()}"
+        call = Call("gather", [self._keys.gathered(agent, key)], [part, text, ttl, most])
+        [[verdict, count, first, finished]] = scripts.run(self._redis, call)
+        return Added(str(verdict), int(count), first == "1", finished == "1")
+
+    def get(self, agent: str, key: str) -> Gathered:
+        """A set; an empty one where there is none."""
+        with scripts.usable():
+            fields: Any = self._redis.hgetall(self._keys.gathered(agent, key))
+        texts = [text.partition("\n") for name, text in sorted(fields.items()) if name.startswith("p:")]
+        return Gathered(
+            tuple(Record.parse(text) for _, _, text in texts),
+            tuple(dict.fromkeys(_story(head) for head, _, _ in texts)),
+            "finished" in fields,
+        )
+
+    def finish(self, agent: str, key: str, within: timedelta) -> None:
+        """A set was worked on: it takes no more parts, and is kept for a while, for messages that come again: that of its time
+        is among them."""
+        ttl = max(self._result_ttl, clock.ms(2 * within))
+        scripts.run(self._redis, Call("finish_set", [self._keys.gathered(agent, key)], [ttl]))
+
+    def touch(self, names: Iterable[str]) -> None:
+        """Keep sets from expiring, by their :meth:`name`: those that wait for a person."""
+        with scripts.usable():
+            pipeline = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.pexpire(self._keys.set(name), self._run_ttl)
+            pipeline.execute()
+
+    def name(self, agent: str, key: str) -> str:
+        """What stands for a set where its key must not be shown: ``media.assemble/9f86d081884c7d65...``."""
+        return self._keys.set_name(agent, key)
+
+
+def _story(head: str) -> tuple[str, str]:
+    _, run, flow = (*head.split(" ", 2), "", "")[:3]
+    return run, flow

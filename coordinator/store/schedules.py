@@ -1,0 +1,70 @@
+"""Ticked: how far each schedule has come, for all beats together. Redis' clock says what time it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redis import Redis
+
+from handoffs.config.settings import Settings
+from handoffs.coordinator.store import scripts
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.scripts import Call
+
+_MILLISECOND = timedelta(milliseconds=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEPT = timedelta(days=400)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a schedule has come: it is done with its times up to ``until``, and for ``last`` it started ``run``."""
+
+    until: datetime | None = None
+    last: datetime | None = None
+    run: str = ""
+
+
+class Ticked:
+    """The schedules of one installation. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be used."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self._redis = redis
+        self._keys = Keys(settings.prefix, settings.shards)
+
+    def read(self, names: Sequence[str]) -> tuple[datetime, list[Progress]]:
+        """What time it is, and how far each of these schedules has come."""
+        with scripts.usable():
+            pipeline: Any = self._redis.pipeline(transaction=False)
+            for name in names:
+                pipeline.hgetall(self._keys.schedule(name))
+                pipeline.pexpire(self._keys.schedule(name), _ms(_KEPT))
+            found = pipeline.execute()[::2] if names else []
+            seconds, micros = self._redis.time()
+        now = _EPOCH + timedelta(seconds=int(seconds), microseconds=int(micros))
+        return now, [
+            Progress(_time(one.get("until")), _time(one.get("last")), one.get("run", "")) for one in found
+        ]
+
+    def meet(self, name: str, now: datetime) -> None:
+        """A schedule is there from now on, if nothing is known of it: its earlier times are nobody's."""
+        self._note(name, now, "", "first")
+
+    def done(self, name: str, until: datetime, run: str = "") -> None:
+        """A schedule is done with its times up to one, for which ``run`` was started, if any was."""
+        self._note(name, until, run, "")
+
+    def _note(self, name: str, until: datetime, run: str, how: str) -> None:
+        arguments: list[str | int] = [(until - _EPOCH) // _MILLISECOND, run, _ms(_KEPT), how]
+        scripts.run(self._redis, Call("tick", [self._keys.schedule(name)], arguments))
+
+
+def _ms(duration: timedelta) -> int:
+    return duration // _MILLISECOND
+
+
+def _time(text: str | None) -> datetime | None:
+    return _EPOCH + int(text) * _MILLISECOND if text else None

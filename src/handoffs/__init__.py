@@ -1,0 +1,148 @@
+"""Agents that hand work to one another, over Celery and RabbitMQ: every handoff explicit, every effect taken once."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from handoffs.contracts.contract import Contract as Contract
+    from handoffs.contracts.contract import ContractRef as ContractRef
+    from handoffs.contracts.contract import Key as Key
+    from handoffs.contracts.envelope import Envelope as Envelope
+    from handoffs.contracts.errors import CoordinationError as CoordinationError
+    from handoffs.contracts.event import Event as Event
+    from handoffs.contracts.migration import downcast as downcast
+    from handoffs.contracts.migration import upcast as upcast
+    from handoffs.contracts.numbers import ExactDecimal as ExactDecimal
+    from handoffs.contracts.prompt import render_for_prompt as render_for_prompt
+    from handoffs.contracts.text import Hygiene as Hygiene
+    from handoffs.contracts.text import Sensitive as Sensitive
+    from handoffs.contracts.text import UntrustedText as UntrustedText
+    from handoffs.coordinator.client.coordinator import Coordinator as Coordinator
+    from handoffs.coordinator.client.coordinator import Run as Run
+    from handoffs.coordinator.errors import Permanent as Permanent
+    from handoffs.coordinator.errors import Transient as Transient
+    from handoffs.coordinator.flow.agent import Agent as Agent
+    from handoffs.coordinator.flow.agent import Context as Context
+    from handoffs.coordinator.flow.agent import agent as agent
+    from handoffs.coordinator.flow.budget import budget as budget
+    from handoffs.coordinator.flow.budget import cached as cached
+    from handoffs.coordinator.flow.budget import constant as constant
+    from handoffs.coordinator.flow.condition import field as field
+    from handoffs.coordinator.flow.flow import Flow as Flow
+    from handoffs.coordinator.flow.retry import Retry as Retry
+    from handoffs.coordinator.flow.schedule import Schedule as Schedule
+    from handoffs.coordinator.flow.schedule import schedule as schedule
+    from handoffs.coordinator.flow.signal import wait_for as wait_for
+    from handoffs.coordinator.flow.step import choice as choice
+    from handoffs.coordinator.flow.step import compensate as compensate
+    from handoffs.coordinator.flow.step import delay as delay
+    from handoffs.coordinator.flow.step import each as each
+    from handoffs.coordinator.flow.step import emit as emit
+    from handoffs.coordinator.flow.step import go_on as go_on
+    from handoffs.coordinator.flow.step import parallel as parallel
+    from handoffs.coordinator.flow.step import repeat as repeat
+    from handoffs.coordinator.flow.step import retrying as retrying
+    from handoffs.coordinator.flow.step import when as when
+    from handoffs.coordinator.flow.subscription import gather as gather
+    from handoffs.coordinator.flow.subscription import on as on
+
+_WHERE = {
+    "Agent": "handoffs.coordinator.flow.agent",
+    "Context": "handoffs.coordinator.flow.agent",
+    "Contract": "handoffs.contracts.contract",
+    "ContractRef": "handoffs.contracts.contract",
+    "CoordinationError": "handoffs.contracts.errors",
+    "Coordinator": "handoffs.coordinator.client.coordinator",
+    "Envelope": "handoffs.contracts.envelope",
+    "Event": "handoffs.contracts.event",
+    "ExactDecimal": "handoffs.contracts.numbers",
+    "Flow": "handoffs.coordinator.flow.flow",
+    "Hygiene": "handoffs.contracts.text",
+    "Key": "handoffs.contracts.contract",
+    "Permanent": "handoffs.coordinator.errors",
+    "Retry": "handoffs.coordinator.flow.retry",
+    "Run": "handoffs.coordinator.client.coordinator",
+    "Schedule": "handoffs.coordinator.flow.schedule",
+    "Sensitive": "handoffs.contracts.text",
+    "Transient": "handoffs.coordinator.errors",
+    "UntrustedText": "handoffs.contracts.text",
+    "agent": "handoffs.coordinator.flow.agent",
+    "budget": "handoffs.coordinator.flow.budget",
+    "cached": "handoffs.coordinator.flow.budget",
+    "choice": "handoffs.coordinator.flow.step",
+    "compensate": "handoffs.coordinator.flow.step",
+    "constant": "handoffs.coordinator.flow.budget",
+    "delay": "handoffs.coordinator.flow.step",
+    "downcast": "handoffs.contracts.migration",
+    "each": "handoffs.coordinator.flow.step",
+    "emit": "handoffs.coordinator.flow.step",
+    "field": "handoffs.coordinator.flow.condition",
+    "gather": "handoffs.coordinator.flow.subscription",
+    "go_on": "handoffs.coordinator.flow.step",
+    "on": "handoffs.coordinator.flow.subscription",
+    "parallel": "handoffs.coordinator.flow.step",
+    "render_for_prompt": "handoffs.contracts.prompt",
+    "repeat": "handoffs.coordinator.flow.step",
+    "retrying": "handoffs.coordinator.flow.step",
+    "schedule": "handoffs.coordinator.flow.schedule",
+    "upcast": "handoffs.contracts.migration",
+    "wait_for": "handoffs.coordinator.flow.signal",
+    "when": "handoffs.coordinator.flow.step",
+}
+"""Where each public name lives. It is loaded when it is first asked for (PEP 562), so that an agent's module costs no server's
+client, no database and no worker."""
+
+__all__ = [
+    "Agent",
+    "Context",
+    "Contract",
+    "ContractRef",
+    "CoordinationError",
+    "Coordinator",
+    "Envelope",
+    "Event",
+    "ExactDecimal",
+    "Flow",
+    "Hygiene",
+    "Key",
+    "Permanent",
+    "Retry",
+    "Run",
+    "Schedule",
+    "Sensitive",
+    "Transient",
+    "UntrustedText",
+    "agent",
+    "budget",
+    "cached",
+    "choice",
+    "compensate",
+    "constant",
+    "delay",
+    "downcast",
+    "each",
+    "emit",
+    "field",
+    "gather",
+    "go_on",
+    "on",
+    "parallel",
+    "render_for_prompt",
+    "repeat",
+    "retrying",
+    "schedule",
+    "upcast",
+    "wait_for",
+    "when",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(_WHERE[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

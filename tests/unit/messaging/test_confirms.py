@@ -1,0 +1,101 @@
+"""The pipeline: whatever the broker answers in whatever order, each message is confirmed or given back."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handoffs.coordinator.messaging.confirms import Parcel, Pipeline
+from handoffs.coordinator.messaging.message import Message
+
+
+class Channel:
+    """A channel in confirm mode; ``answers`` says what comes when somebody waits: (ack or nack, number, multiple)."""
+
+    def __init__(self) -> None:
+        self.events: dict[str, set[Callable[..., None]]] = defaultdict(set)
+        self.published: list[str] = []
+        self.answers: list[tuple[str, int, bool]] = []
+        self.confirming = False
+
+    def channel(self) -> Channel:
+        return self
+
+    def confirm_select(self) -> None:
+        self.confirming = True
+
+    def prepare_message(self, body: bytes, **options: Any) -> SimpleNamespace:
+        return SimpleNamespace(body=body, **options)
+
+    def basic_publish(self, message: Any, *, exchange: str, routing_key: str) -> None:
+        assert self.confirming
+        assert (exchange, routing_key) == ("agents", "test.agent")
+        self.published.append(message.properties["message_id"])
+
+    def drain_events(self, timeout: float) -> None:
+        if not self.answers:
+            raise TimeoutError(f"nothing within {timeout}")
+        kind, number, multiple = self.answers.pop(0)
+        for listener in self.events[f"basic_{kind}"]:
+            listener(number, multiple)
+
+
+def parcels(count: int, start: int = 0) -> list[Parcel]:
+    return [
+        Parcel("agents", "test.agent", Message(f"m-{number}", "test.agent", {}, "[]"))
+        for number in range(start, start + count)
+    ]
+
+
+@st.composite
+def answered(draw: st.DrawFn) -> tuple[int, list[tuple[str, int, bool]], set[int]]:
+    """How many are sent, what is answered until each has its answer, and the numbers that were refused."""
+    count = draw(st.integers(1, 12))
+    left, answers, refused = set(range(1, count + 1)), [], set()
+    while left:
+        kind = draw(st.sampled_from(["ack", "ack", "nack"]))
+        number = draw(st.sampled_from(sorted(left)))
+        multiple = draw(st.booleans())
+        these = {other for other in left if other <= number} if multiple else {number}
+        if kind == "nack":
+            refused |= these
+        left -= these
+        answers.append((kind, number, multiple))
+    return count, answers, refused
+
+
+@given(answered(), answered())
+def test_each_message_has_its_answer(first: Any, second: Any) -> None:
+    """All are on their way before the first answer; those refused are given back, all others are confirmed; and so again."""
+    channel = Channel()
+    pipeline = Pipeline(channel)
+    sent = 0
+    for count, answers, refused in (first, second):
+        channel.answers = [(kind, sent + number, multiple) for kind, number, multiple in answers]
+        back = pipeline.send(parcels(count, sent), 10.0)
+        assert {parcel.message.id for parcel in back} == {f"m-{sent + number - 1}" for number in refused}
+        assert len(back) == len(refused)
+        assert not channel.answers  # no more and no fewer were waited for
+        sent += count
+    assert channel.published == [f"m-{number}" for number in range(sent)]
+
+
+def test_an_answer_that_does_not_come() -> None:
+    """Nobody waits longer than told."""
+    channel = Channel()
+    channel.answers = [("ack", 1, False)]
+    with pytest.raises(TimeoutError):
+        Pipeline(channel).send(parcels(2), 0.01)
+
+
+def test_an_answer_of_something_else() -> None:
+    """What answers for nothing that waits, changes nothing."""
+    channel = Channel()
+    channel.answers = [("nack", 7, False), ("ack", 1, False), ("ack", 1, False), ("ack", 2, False)]
+    assert Pipeline(channel).send(parcels(2), 10.0) == []
