@@ -1,4 +1,4 @@
-"""``python -m coordinator`` is the command line."""
+"""``python -m handoffs.coordinator`` is the command line."""
 
 from handoffs.coordinator.cli import main
 

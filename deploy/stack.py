@@ -191,7 +191,7 @@ class Stack:
         running = [] if system == "payments" else ["--running"]
         if system == "media":
             running += ["--film", self._must("run", "--rm", "-T", "--no-deps", _ONE_OFF).strip()]
-        command = [sys.executable, "-m", "coordinator", "demo", system, *running, *arguments]
+        command = [sys.executable, "-m", "handoffs.coordinator", "demo", system, *running, *arguments]
         sourced = ["sh", "-c", 'set -a; . "$0"; set +a; exec "$@"', str(self._env_file.absolute())]
         return subprocess.run([*sourced, *command], cwd=_ROOT, check=False).returncode
 

@@ -27,7 +27,7 @@ _LONGEST_NAMESPACE: Final = 28
 def on_servers(settings: Settings, system: str) -> Settings:
     """The settings of a show of a reference system: everything as it is, in a namespace of its own."""
     namespace = f"{settings.namespace[:_LONGEST_NAMESPACE]}-{system}-demo".strip("-")
-    return settings.model_copy(update={"namespace": namespace, "agents": (f"tasks.{system}",)})
+    return settings.model_copy(update={"namespace": namespace, "agents": (f"handoffs.tasks.{system}",)})
 
 
 class Programs:
@@ -115,7 +115,7 @@ class Programs:
     def _start(self, name: str, settings: Settings, *arguments: str) -> None:
         with self._log(name).open("ab") as log:
             self._running[name] = subprocess.Popen(  # noqa: S603 - our own command line
-                [sys.executable, "-m", "coordinator", *arguments],
+                [sys.executable, "-m", "handoffs.coordinator", *arguments],
                 env=environment(settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

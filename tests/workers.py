@@ -119,7 +119,7 @@ class Installation:
 
     def program(self, name: str, *arguments: str, **settings: str) -> Program:
         """Start the command line with these arguments and settings of its own, and return at once."""
-        program = Program(self, name, [sys.executable, "-m", "coordinator", *arguments], settings)
+        program = Program(self, name, [sys.executable, "-m", "handoffs.coordinator", *arguments], settings)
         self._programs.append(program)
         program.start()
         return program
@@ -328,7 +328,7 @@ class CoordinatorProcess(Program):
     """The coordinator process: drains dead letters and history, publishes what a crash left behind."""
 
     def __init__(self, installation: Installation, name: str) -> None:
-        super().__init__(installation, name, [sys.executable, "-m", "coordinator", "serve"])
+        super().__init__(installation, name, [sys.executable, "-m", "handoffs.coordinator", "serve"])
 
     def wait_ready(self) -> None:
         """Wait until it drains."""

@@ -83,9 +83,9 @@ def load_modules(names: Iterable[str]) -> Catalogue:
 
 
 def find_demo(system: str) -> Any:
-    """The module that shows a reference system: ``tasks.<system>.demo``. Raises :class:`LoadError` for another name."""
-    name = f"tasks.{system}.demo"
-    if not system.isidentifier() or importlib.util.find_spec("tasks") is None or not _exists(name):
+    """The module that shows a reference system: ``handoffs.tasks.<system>.demo``. Raises :class:`LoadError` for another name."""
+    name = f"handoffs.tasks.{system}.demo"
+    if not system.isidentifier() or importlib.util.find_spec("handoffs.tasks") is None or not _exists(name):
         raise LoadError(
             f"there is no demo called {printable(system, 40)!r}", remedy=f"there are: {', '.join(_demos())}"
         )
@@ -93,9 +93,11 @@ def find_demo(system: str) -> Any:
 
 
 def _demos() -> list[str]:
-    tasks = importlib.util.find_spec("tasks")
+    tasks = importlib.util.find_spec("handoffs.tasks")
     folders = tasks.submodule_search_locations if tasks else None
-    return [found.name for found in pkgutil.iter_modules(folders) if _exists(f"tasks.{found.name}.demo")]
+    return [
+        found.name for found in pkgutil.iter_modules(folders) if _exists(f"handoffs.tasks.{found.name}.demo")
+    ]
 
 
 def _exists(name: str) -> bool:

@@ -228,7 +228,7 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
 def _program(*arguments: str, variables: Mapping[str, str] = NOBODY, cwd: Path = ROOT) -> Ran:
     """A command line in a process of its own, for commands that change the process they run in."""
     done = subprocess.run(
-        [sys.executable, "-m", "coordinator", *arguments],
+        [sys.executable, "-m", "handoffs.coordinator", *arguments],
         cwd=cwd,
         env=_environment(variables),
         capture_output=True,
@@ -314,7 +314,7 @@ def _started(
 ) -> Iterator[subprocess.Popen[str]]:
     """A command line that goes on until it is told to stop."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "coordinator", *arguments],
+        [sys.executable, "-m", "handoffs.coordinator", *arguments],
         cwd=cwd,
         env=_environment(variables),
         stdin=subprocess.DEVNULL,

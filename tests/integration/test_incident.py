@@ -42,7 +42,7 @@ class Bank:
             "COLUMNS": "120",
         }
         return subprocess.run(
-            [sys.executable, "-m", "coordinator", "contracts", *arguments],
+            [sys.executable, "-m", "handoffs.coordinator", "contracts", *arguments],
             env=environment, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 

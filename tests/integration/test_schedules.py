@@ -183,7 +183,7 @@ def _as_once_written(first: str) -> str:
 
 def _command(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "coordinator", *arguments],
+        [sys.executable, "-m", "handoffs.coordinator", *arguments],
         env={**bench.installation.environment, "COLUMNS": "100"},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip

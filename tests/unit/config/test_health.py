@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import config.health
+import handoffs.config.health
 from handoffs.config.health import STALE_AFTER, VARIABLE, Health, HealthFile, State, main
 from tests.stack import ROOT
 
@@ -200,7 +200,7 @@ class _Opener:
 
 def _answers(monkeypatch: pytest.MonkeyPatch, answer: Any) -> _Opener:
     opener = _Opener(answer)
-    monkeypatch.setattr(config.health, "build_opener", lambda *_: opener)
+    monkeypatch.setattr(handoffs.config.health, "build_opener", lambda *_: opener)
     return opener
 
 

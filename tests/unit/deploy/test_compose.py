@@ -98,7 +98,7 @@ def test_every_agent_has_a_service(system: str) -> None:
     it for themselves."""
     fleets = _fleets(system)
     working = [agent for agents in fleets.values() for agent in agents]
-    assert sorted(working) == sorted(load_modules([f"tasks.{system}"]).agents)
+    assert sorted(working) == sorted(load_modules([f"handoffs.tasks.{system}"]).agents)
     assert [name for name, agents in fleets.items() if len(agents) > 1] == (
         ["stand-ins"] if system == "rides" else []
     )
@@ -134,7 +134,10 @@ def test_who_has_which_volume() -> None:
 
 def test_the_coordinator_process_knows_every_system() -> None:
     """The coordinator process, beat and Flower load the agents of all systems, whichever run."""
-    assert f"x-systems: &systems {','.join(f'tasks.{system}' for system in load()._FLEETS)}\n" in COMPOSE
+    assert (
+        f"x-systems: &systems {','.join(f'handoffs.tasks.{system}' for system in load()._FLEETS)}\n"
+        in COMPOSE
+    )
     for name in ("coordinator", "beat", "flower"):
         assert "COORDINATOR_AGENTS: *systems" in _services()[name]
 

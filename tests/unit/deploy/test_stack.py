@@ -380,7 +380,7 @@ def test_a_demo_is_a_client_of_the_stack(stack: Any, target: Path, monkeypatch: 
     monkeypatch.setattr(stack.sys, "executable", str(program))
     assert stack.main(["demo", "--env-file", str(target), "media", "--titles", "5", "--json"]) == 3
     assert Path(f"{target}.said").read_text() == (
-        'amqp://me:p@host|-m|coordinator|demo|media|--running|--film|{"source": "a b"}|--titles|5|--json|'
+        'amqp://me:p@host|-m|handoffs.coordinator|demo|media|--running|--film|{"source": "a b"}|--titles|5|--json|'
     )
 
 
