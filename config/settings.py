@@ -23,6 +23,7 @@ from pydantic_settings import SettingsError as MalformedSetting
 
 from handoffs.contracts.contract import faults, valid_name
 from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.strictjson import Limits
 
 PREFIX = "COORDINATOR_"
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -201,6 +202,16 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether everything runs in this one process."""
         return self.broker_url is None
+
+    @property
+    def journal(self) -> str:
+        """SQLAlchemy URL of the journal: ``journal_url``, or a file in the working directory where it is not set."""
+        return self.journal_url or "sqlite:///coordinator-journal.sqlite3"
+
+    @property
+    def message_limits(self) -> Limits:
+        """Limits of what is read of a message: beside its data, of ``max_message_bytes`` at most, it has escapes and headers."""
+        return Limits(octets=self.max_message_bytes * 2 + 65_536, text_length=self.max_message_bytes)
 
     @property
     def prefix(self) -> str:

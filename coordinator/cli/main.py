@@ -443,7 +443,7 @@ def serve() -> None:
         settings = configured()
         refuse_embedded(settings, "the coordinator process")
         engine = Engine(settings)
-        journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
+        journal = Journal(settings.journal)
     health = HealthFile(settings.health_file)
     stop = _stop_signal()
 

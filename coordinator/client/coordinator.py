@@ -90,7 +90,7 @@ class Coordinator:
             self._folder = tempfile.TemporaryDirectory(prefix="coordinator-", ignore_cleanup_errors=True)
             settings = _with_files(settings, Path(self._folder.name))
         self.settings = settings
-        self.journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
+        self.journal = Journal(settings.journal)
         self._workers: list[EmbeddedWorker] = []
         self._hosting = threading.RLock()
         self._service: Service | None = None

@@ -155,7 +155,7 @@ class Deployments:
 @contextmanager
 def open_deployments(settings: Settings) -> Iterator[Deployments]:
     """Deployments on the journal and the Redis of the settings, for a while."""
-    journal = Journal(settings.journal_url or "sqlite:///coordinator-journal.sqlite3")
+    journal = Journal(settings.journal)
     redis = connect(settings.redis_url or "")
     try:
         yield Deployments(journal, Announcements(redis, settings), Steps(redis, settings))

@@ -13,7 +13,6 @@ from typing import Any
 
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError, InvalidInput
-from handoffs.contracts.strictjson import Limits
 from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.canvas import EVENT
@@ -180,8 +179,10 @@ class Desk:
         none of them."""
         if "body" not in row.message:
             raise InvalidInput(f"dead letter {row.id} is no message of this system")
-        text, kwargs, continuation = read_body(row.message["body"], "application/json", self._limits())
-        return Envelope.decode(text, self._limits()), kwargs, continuation
+        text, kwargs, continuation = read_body(
+            row.message["body"], "application/json", self._engine.settings.message_limits
+        )
+        return Envelope.decode(text, self._engine.settings.message_limits), kwargs, continuation
 
     def sets(self, rows: Iterable[LetterRow]) -> Iterator[str]:
         """The names of the sets for which letters stand: what is replayed are the events that Redis has."""
@@ -336,7 +337,7 @@ class Desk:
 
     def _budgets(self, raw: RawLetter) -> str:
         """The budgets that the step is in: where one was spent meanwhile, something has taken the step's place."""
-        _, kwargs, continuation = read_body(raw.body, raw.content_type, self._limits())
+        _, kwargs, continuation = read_body(raw.body, raw.content_type, self._engine.settings.message_limits)
         return course.budgets(
             str(kwargs.get("step", "")), continuation.get("chain") or [], continuation.get("chord")
         )
@@ -372,11 +373,13 @@ class Desk:
 
     def _read(self, raw: RawLetter) -> str:
         """The text of the envelope. Raises :class:`InvalidInput` where no worker could read the message."""
-        return read_message(raw.headers, raw.body, raw.content_type, raw.content_encoding, self._limits())
-
-    def _limits(self) -> Limits:
-        size = self._engine.settings.max_message_bytes
-        return Limits(octets=size * 2 + 65_536, text_length=size)
+        return read_message(
+            raw.headers,
+            raw.body,
+            raw.content_type,
+            raw.content_encoding,
+            self._engine.settings.message_limits,
+        )
 
 
 def _name(value: object, longest: int) -> str:

@@ -12,7 +12,6 @@ from handoffs.contracts.contract import Contract
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.event import Nothing
-from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Cursor, Go, Move, Value
 from handoffs.coordinator.dispatch.routing import Passing
@@ -49,8 +48,10 @@ def skip(
             f"dead letter {row.id} cannot be read, so what follows its step is not known",
             "it stays where it is",
         )
-    text, kwargs, continuation = read_body(row.message["body"], "application/json", _limits(engine))
-    envelope = Envelope.decode(text, _limits(engine))
+    text, kwargs, continuation = read_body(
+        row.message["body"], "application/json", engine.settings.message_limits
+    )
+    envelope = Envelope.decode(text, engine.settings.message_limits)
     place = Place(row.run, row.flow, row.step)
     heard = "event" in kwargs
     if heard and not isinstance(output, Nothing):
@@ -91,8 +92,3 @@ def skip(
         engine.publisher.publish([message(out.send, sent)], delay=out.wait or None, exact=True)
     journal.mark(row.id, "settled")
     journal.act("skip", who=by, run=row.run, letter=row.id, note=why)
-
-
-def _limits(engine: Engine) -> Limits:
-    size = engine.settings.max_message_bytes
-    return Limits(octets=size * 2 + 65_536, text_length=size)

@@ -16,7 +16,6 @@ from handoffs.config.settings import Settings
 from handoffs.config.topology import Topology
 from handoffs.contracts.manifest import Manifest
 from handoffs.contracts.registry.registry import open_registry
-from handoffs.contracts.strictjson import Limits
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import Passing
@@ -93,20 +92,14 @@ class Engine:
             for event in agent.events:
                 self.versions.know(event)
             handoff = Handoff(agent, self.settings, self.store, self.publisher, self.leases, self.negotiator)
-            limits = Limits(
-                octets=self.settings.max_message_bytes * 2 + 65_536,
-                text_length=self.settings.max_message_bytes,
-            )
-            self.app.register_task(task_class(handoff, self.publisher, limits)())
+            self.app.register_task(task_class(handoff, self.publisher, self.settings.message_limits)())
             new.append(agent)
         return new
 
     def timers(self) -> Timers:
         """What happens when budgets are spent."""
-        limits = Limits(
-            octets=self.settings.max_message_bytes * 2 + 65_536, text_length=self.settings.max_message_bytes
-        )
-        return Timers(self.store, Passing(self.store, self.negotiator), self.publisher, limits)
+        passing = Passing(self.store, self.negotiator)
+        return Timers(self.store, passing, self.publisher, self.settings.message_limits)
 
     def manifest(self, agent: Agent) -> Manifest:
         """What the code of ``agent`` reads and writes, as it is now."""

@@ -212,3 +212,15 @@ def test_another_process_gets_the_same(name: str, monkeypatch: pytest.MonkeyPatc
     for variable, value in written.items():
         monkeypatch.setenv(variable, value)
     assert load() == settings
+
+
+def test_the_journal_has_a_place_by_default() -> None:
+    """Where no URL is set, the journal is a file in the working directory."""
+    assert Settings(journal_url="sqlite:///other").journal == "sqlite:///other"
+    assert Settings().journal == "sqlite:///coordinator-journal.sqlite3"
+
+
+def test_limits_of_messages_follow_their_largest_size() -> None:
+    """A text may be as long as a message; around it there is room for escapes and headers."""
+    limits = Settings(max_message_bytes=4096).message_limits
+    assert (limits.octets, limits.text_length) == (4096 * 2 + 65_536, 4096)
