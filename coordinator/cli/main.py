@@ -39,6 +39,7 @@ from handoffs.coordinator.cli.session import configured, opened
 from handoffs.coordinator.cli.trace import print_trace, trace
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
 from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError, RunNotCompleted
 from handoffs.coordinator.flow.loading import find_demo, load_modules
 from handoffs.coordinator.journal.journal import Journal
@@ -54,7 +55,6 @@ from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.preflight import examine
 from handoffs.coordinator.runtime.readiness import until_ready
 from handoffs.coordinator.runtime.service import Service
-from handoffs.coordinator.store.run_state import STORY
 
 _UNFINISHED = 3
 _PULSE = 2.0  # seconds
@@ -200,7 +200,7 @@ def show_run(run: str, as_json: bool) -> None:
         if as_json:
             now = [{**one.to_json(), "says": one.words()} for one in doing]
             print_json({"run": run, "status": found.status(), **_due(found), "now": now, "history": story})
-        elif story and str(story[0].get("flow", "")).startswith(STORY):
+        elif story and is_story(str(story[0].get("flow", ""))):
             print_trace(coordinator.trace(run))  # it has no flow along which it could be drawn
             out.print(_told(found.status(), found))
         else:

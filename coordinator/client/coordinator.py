@@ -25,6 +25,7 @@ from handoffs.contracts.errors import CoordinationError, InvalidData
 from handoffs.contracts.text import is_plain, printable
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation.canvas import TIMER
+from handoffs.coordinator.continuation.path import story_of
 from handoffs.coordinator.dispatch.routing import Batches, Passing
 from handoffs.coordinator.errors import (
     EditRefused,
@@ -50,7 +51,7 @@ from handoffs.coordinator.observe.current import Current, current
 from handoffs.coordinator.observe.trace import Trace
 from handoffs.coordinator.observe.tracer import Tracer
 from handoffs.coordinator.runs import due
-from handoffs.coordinator.runs.emit import Emitter, story_of
+from handoffs.coordinator.runs.emit import Emitter
 from handoffs.coordinator.runs.outbox import told
 from handoffs.coordinator.runs.published import PublishedRuns
 from handoffs.coordinator.runs.start import Starter
@@ -192,7 +193,7 @@ class Coordinator:
         :class:`~handoffs.coordinator.errors.ServerError` where it was not accepted.
         """
         self._host_subscribers()
-        story = story_of(event)
+        story = story_of(event.ref().name)
         key = _key(idempotency_key if idempotency_key is not None else event.key())
         run = run_id(story, key) if key else str(uuid.uuid4())
         content = hashlib.sha256(

@@ -28,11 +28,13 @@ from handoffs.coordinator.continuation.canvas import (
     WAIT,
     Send,
     Sig,
+    event,
     placed,
     tasks,
     with_chord,
 )
-from handoffs.coordinator.continuation.canvas import event as event_of
+from handoffs.coordinator.continuation.path import event_of, timer_of, undo_of
+from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.condition import condition_from
 
 _CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET, WAIT, UNDO, EMIT})
@@ -204,8 +206,8 @@ def _arrival(cursor: Cursor, value: Value) -> Arrival:
         count = kwargs.get("count", 0)
         lane = None
         if kwargs.get("one"):
-            joins.append(Join(path, (), "one", one=True, mark="agent" if branch == "f" else ""))
-            good = good and branch != "f"
+            joins.append(Join(path, (), "one", one=True, mark="agent" if branch == ways.FALLBACK else ""))
+            good = good and branch != ways.FALLBACK
             if good and kwargs.get("keep"):
                 keep.append((len(joins), kwargs["keep"], kwargs["keep_ms"]))
         elif count:
@@ -277,7 +279,7 @@ def _repeat(control: Send, value: Value) -> Iterator[Move]:
         yield from after(_past(control), value)
         return
     again = {**control.signature, "kwargs": {**kwargs, "round": done + 1}}
-    body = placed(kwargs["body"], f"{path}.r*", f"{path}.r{done + 1}")
+    body = placed(kwargs["body"], f"{path}.{ways.ROUND}", f"{path}.{ways.each_time(ways.ROUND, done + 1)}")
     yield from _entered(body, [*control.chain, again], value)
 
 
@@ -307,7 +309,9 @@ def _each(control: Send, value: Value) -> Iterator[Move]:
 
 
 def _item(body: Sig, path: str, number: int, chord: Sig, item: Any) -> Iterator[Move]:
-    body = with_chord(placed(body, f"{path}.i*", f"{path}.i{number}"), chord)
+    body = with_chord(
+        placed(body, f"{path}.{ways.ITEM}", f"{path}.{ways.each_time(ways.ITEM, number)}"), chord
+    )
     yield from _entered(body, [], Value(chord["kwargs"]["item"], item, item=True))
 
 
@@ -320,26 +324,16 @@ def _delay(control: Send, value: Value) -> Iterator[Move]:
 def _emit(control: Send, value: Value) -> Iterator[Move]:
     """The event, and then on to what follows."""
     kwargs = control.signature["kwargs"]
-    yield Go(Send(event_of(kwargs["flow"], f"{kwargs['step']}!", kwargs["schema"]), []), value)
+    yield Go(Send(event(kwargs["flow"], event_of(kwargs["step"]), kwargs["schema"]), []), value)
     yield from after(_past(control), value)
 
 
 def emitted(place: str, flow: str, events: Sequence[tuple[str, Any]]) -> list[Go]:
     """The events that a step has emitted, as (URI of the contract version, data)."""
     return [
-        Go(Send(event_of(flow, emitting(place, number), schema), []), Value(schema, data))
+        Go(Send(event(flow, event_of(place, number), schema), []), Value(schema, data))
         for number, (schema, data) in enumerate(events)
     ]
-
-
-def emitting(place: str, number: int) -> str:
-    """What stands for the step of an event, the ``number``-th (from 0) that the step ``place`` emits."""
-    return f"{place}!{number}"
-
-
-def heard(agent: str, step: str) -> str:
-    """The step that an agent does when it hears the event that ``step`` emits: ``media.transcode@3f9a12c4d0e1b2a7``."""
-    return f"{agent}@{hashlib.sha256(step.encode()).hexdigest()[:16]}"
 
 
 def _budget(control: Send, value: Value) -> Iterator[Move]:
@@ -360,7 +354,7 @@ def _budget(control: Send, value: Value) -> Iterator[Move]:
     accepts = next((go.send.signature["kwargs"]["accepts"] for go in moves if isinstance(go, Go)), "")
     timer: Sig = {
         "task": TIMER, "args": [], "subtask_type": None, "immutable": False, "options": {"chord": chord},
-        "kwargs": {"flow": kwargs["flow"], "step": f"{path}.timer", "accepts": accepts, "fallback": fallback},
+        "kwargs": {"flow": kwargs["flow"], "step": timer_of(path), "accepts": accepts, "fallback": fallback},
     }  # fmt: skip
     yield Go(Send(timer, []), value, timedelta(milliseconds=kwargs["ms"]))
 
@@ -386,7 +380,7 @@ def _wait(control: Send, value: Value) -> Iterator[Move]:
         timer: Sig = {
             "task": TIMER, "args": [], "subtask_type": None, "immutable": False, "options": {"chord": chord},
             "kwargs": {
-                "flow": kwargs["flow"], "step": f"{path}.timer", "accepts": kwargs["schema"],
+                "flow": kwargs["flow"], "step": timer_of(path), "accepts": kwargs["schema"],
                 "fallback": kwargs["otherwise"],
             },
         }  # fmt: skip
@@ -401,7 +395,7 @@ def _undo(control: Send, _: Value) -> Iterator[Move]:
     undo: Sig = {
         "task": last["agent"], "args": [], "subtask_type": None, "immutable": False, "options": {},
         "kwargs": {
-            "flow": kwargs["flow"], "step": f"{last['step']}.undo", "accepts": last["accepts"],
+            "flow": kwargs["flow"], "step": undo_of(last["step"]), "accepts": last["accepts"],
             "turn": f"undo@{last['step']}",
         },
     }  # fmt: skip

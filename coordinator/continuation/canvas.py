@@ -18,6 +18,7 @@ from typing import Any
 from celery.canvas import Signature, chain, chord
 
 from handoffs.contracts.contract import ContractRef
+from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.agent_step import Doing, doing
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant, Fallback
 from handoffs.coordinator.flow.flow import Flow
@@ -107,24 +108,24 @@ class _Composer:
         kwargs: dict[str, Any] = {"step": path}
         if isinstance(part, Choice):
             kwargs["cases"] = [
-                [condition.to_json(), self.composed(step, f"{path}.c{number}.", turning)]
+                [condition.to_json(), self.composed(step, f"{path}.{ways.case(number)}.", turning)]
                 for number, (condition, step) in enumerate(part.cases, 1)
             ]
             otherwise = part.otherwise
-            kwargs["otherwise"] = otherwise and self.composed(otherwise, f"{path}.c0.", turning)
+            kwargs["otherwise"] = otherwise and self.composed(otherwise, f"{path}.{ways.OTHERWISE}.", turning)
             return CHOICE, (), kwargs
         if isinstance(part, Each):
             kwargs |= {"field": part.field, "into": part.into, "limit": part.limit}
             kwargs["item"] = self._flow.items[path].ref().uri
-            kwargs["body"] = self.composed(part.step, f"{path}.i*.", f"{path}.i*")
+            kwargs["body"] = self.composed(part.step, f"{path}.{ways.ITEM}.", f"{path}.{ways.ITEM}")
             return EACH, (), kwargs
         if isinstance(part, Repeat):
             kwargs |= {"until": part.until.to_json(), "at_most": part.at_most, "round": 0}
-            kwargs["body"] = self.composed(part.step, f"{path}.r*.", f"{path}.r*")
+            kwargs["body"] = self.composed(part.step, f"{path}.{ways.ROUND}.", f"{path}.{ways.ROUND}")
             return REPEAT, (), kwargs
         if isinstance(part, Budget):
             kwargs |= {"flow": self._flow.name, "site": path, "ms": _ms(part.within)}
-            kwargs["body"] = self.composed(part.step, f"{path}.b.", turning)
+            kwargs["body"] = self.composed(part.step, f"{path}.{ways.WITHIN}.", turning)
             kwargs["fallback"] = self._fallback(part.fallback, path, turning)
             return BUDGET, (), kwargs
         return self._passing(part, path, turning, kwargs)
@@ -150,7 +151,7 @@ class _Composer:
         if isinstance(fallback, Cached):
             otherwise = self._fallback(fallback.otherwise, path, turning)
             return {"by": list(fallback.by), "max_age_ms": _ms(fallback.max_age), "otherwise": otherwise}
-        return {"body": self.composed(fallback, f"{path}.f.", turning)}
+        return {"body": self.composed(fallback, f"{path}.{ways.FALLBACK}.", turning)}
 
     def _agent(self, done: Doing, path: str, turning: str) -> Signature:
         agent, undo = done.agent, done.undo

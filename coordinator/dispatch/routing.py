@@ -18,6 +18,7 @@ from handoffs.contracts.envelope import message_id
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Arrival, Await, End, Go, Hold, Move, Value
 from handoffs.coordinator.continuation.canvas import EVENT, TIMER, Send
+from handoffs.coordinator.continuation.path import hearing, undo_of
 from handoffs.coordinator.dispatch.negotiation import Negotiator, Written
 from handoffs.coordinator.history import Entry, now
 from handoffs.coordinator.store.record import Place, Record
@@ -109,7 +110,7 @@ class Passing:
     def undone(self, place: Place, undo: list[dict[str, Any]]) -> Batches:
         """What is to be sent so that steps are undone, the last one first."""
         of_undo = replace(
-            place, step=f"{undo[-1]['step']}.undo"
+            place, step=undo_of(undo[-1]["step"])
         )  # nothing else is sent while a run is compensating
         return _all(self._moved(of_undo, course.undoing(place.flow, undo)))
 
@@ -332,4 +333,4 @@ def _named(send: Send, schema: str, heard: Mapping[str, tuple[str, ...]]) -> lis
     ref = str(ContractRef.from_uri(schema))
     if send.agent != EVENT:
         return [(send.step, send.agent, ref)]
-    return [(course.heard(agent, send.step), agent, ref) for agent in heard.get(send.step, ())]
+    return [(hearing(agent, send.step), agent, ref) for agent in heard.get(send.step, ())]

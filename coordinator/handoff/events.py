@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from handoffs.contracts.event import Event, Nothing
 from handoffs.contracts.text import printable
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation.advance import digest
+from handoffs.coordinator.continuation.path import set_of
 from handoffs.coordinator.errors import Incomplete
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.subscription import MOST_PARTS, Gather, Subscription
@@ -109,7 +109,7 @@ class Hearing:
         if gather is None or "gathered" in delivery.kwargs:
             return ""
         key = _key(gather, part)
-        step = _step(self._agent.name, key)
+        step = set_of(self._agent.name, key)
         number = envelope.idempotency_key
         record = Record(envelope.data_schema, strictjson.dumps(envelope.data))
         added = self._sets.add(
@@ -234,11 +234,6 @@ def _key(gather: Gather, part: Contract) -> str:
     data: dict[str, Any] = part.to_data()
     values = [data[name] for name in gather.by]
     return str(values[0]) if len(values) == 1 else strictjson.canonical(values)
-
-
-def _step(agent: str, key: str) -> str:
-    """The step that an agent does with a set: ``media.assemble@+3f9a12c4d0e1b2a7``."""
-    return f"{agent}@+{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
 
 
 def _whole(delivery: Delivery, step: str, name: str, why: str) -> Message:

@@ -23,6 +23,7 @@ from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Go, Value
 from handoffs.coordinator.continuation.canvas import EVENT
+from handoffs.coordinator.continuation.path import event_of
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import Onward, Outgoing, Passing
 from handoffs.coordinator.errors import AgentError, ServerError
@@ -584,8 +585,7 @@ def _ended_by_signal(error: SystemExit) -> bool:
 
 def _keys(place: Place, events: Sequence[Contract | None]) -> dict[str, str | None]:
     return {
-        course.emitting(place.step, number): event.key() if event else None
-        for number, event in enumerate(events)
+        event_of(place.step, number): event.key() if event else None for number, event in enumerate(events)
     }
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from handoffs.contracts.manifest import Manifest
+from handoffs.coordinator.continuation.path import STORY, SUBSCRIBER, UNDO
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal import deployments, edits
@@ -268,7 +269,7 @@ class Journal:
         """The waiting letters of a cancelled run wait no more; but for those of what undoes it, and of what hears an event of
         a flow: both go on."""
         step, flow = dead_letters.c.step, dead_letters.c.flow
-        goes_on = step.like("%.undo") | (step.like("%@%") & ~flow.like("on:%"))
+        goes_on = step.like(f"%{UNDO}") | (step.like(f"%{SUBSCRIBER}%") & ~flow.like(f"{STORY}%"))
         ended = (dead_letters.c.run == run) & (dead_letters.c.state == "waiting") & ~goes_on
         with self._begin() as connection:
             connection.execute(update(dead_letters).where(ended).values(state="cancelled"))

@@ -16,6 +16,7 @@ from handoffs.contracts.errors import CoordinationError, InvalidInput
 from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.canvas import EVENT
+from handoffs.coordinator.continuation.path import budgets_around, follows_event, is_set, is_undo
 from handoffs.coordinator.errors import RunCancelled, ServerError, UnknownLetter
 from handoffs.coordinator.handoff.edit import Edit, number_of, shown_as
 from handoffs.coordinator.handoff.failure import REMEDIES, Failure, Kind, parked_entry
@@ -155,10 +156,9 @@ class Desk:
     def _stood_in(self, row: LetterRow, steps: set[tuple[str, str]]) -> bool:
         """Whether something else has come out of a budget in which a letter's step is: a fallback, or what it was to stand in
         for. One of the steps that have an outcome by now tells when to look."""
-        if row.step.endswith(".undo") or "@" in row.step:  # goes on by itself
+        if is_undo(row.step) or follows_event(row.step):  # goes on by itself
             return False
-        for found in re.finditer(r"\.[bf]\.", row.step):
-            budget = row.step[: found.start()]
+        for budget in budgets_around(row.step):
             told = any(run == row.run and f"{step}.".startswith(f"{budget}.") for run, step in steps)
             if told and self._engine.runs.taken(row.run, budget):
                 return True
@@ -187,7 +187,7 @@ class Desk:
     def sets(self, rows: Iterable[LetterRow]) -> Iterator[str]:
         """The names of the sets for which letters stand: what is replayed are the events that Redis has."""
         for row in rows:
-            if "@+" in row.step and "body" in row.message:
+            if is_set(row.step) and "body" in row.message:
                 with contextlib.suppress(InvalidInput):
                     _, kwargs, _ = self.read(row)
                     if _SET.match(str(kwargs.get("set", ""))):
@@ -270,7 +270,7 @@ class Desk:
             "replayed", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=who
         )
         status = self._engine.runs.unpark(place, entry.fields())
-        if status == "cancelled" or (status == "compensating" and not row.step.endswith(".undo")):
+        if status == "cancelled" or (status == "compensating" and not is_undo(row.step)):
             self._journal.cancel_run(row.run)
             raise RunCancelled(
                 f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
@@ -278,7 +278,7 @@ class Desk:
         message = Message.restored(row.message).replayed(self._journal.count_replay(row.id))
         try:
             self._engine.publisher.declare(
-                [] if "@" in row.step or message.event else [message.agent], again=True
+                [] if follows_event(row.step) or message.event else [message.agent], again=True
             )
             self._engine.publisher.publish([message])
         except ServerError:

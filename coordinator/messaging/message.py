@@ -12,8 +12,8 @@ from typing import Any
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope, message_id
-from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.canvas import EVENT, Send, Sig
+from handoffs.coordinator.continuation.path import hearing
 
 _BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-delay", "expires")
 
@@ -99,7 +99,7 @@ def addressed(headers: dict[str, Any], body: bytes | str, agent: str) -> tuple[d
     :class:`TypeError`, :class:`AttributeError` or :class:`KeyError` for what :func:`message` does not make.
     """
     [envelope], kwargs, continuation = json.loads(body)
-    step = course.heard(agent, kwargs["step"])
+    step = hearing(agent, kwargs["step"])
     number = message_id(str(headers["handoff_run"]), step)
     shown = str(headers.get("argsrepr") or "").replace(f"step={kwargs['step']} ", f"step={step} ")
     return {

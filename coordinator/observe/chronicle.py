@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from handoffs.contracts.envelope import message_id
-from handoffs.coordinator.continuation.advance import emitting, heard
+from handoffs.coordinator.continuation import path
 from handoffs.coordinator.observe.step_state import Entry, kind_of, text_of
-from handoffs.coordinator.store.run_state import STORY
 
 _ENDED = frozenset({"cancelled", "given-up"})
 _MOST_NAMED = 1_000
@@ -62,12 +61,12 @@ class Chronicle:
     @property
     def is_story(self) -> bool:
         """Whether an event began it, and no flow."""
-        return self.flow.startswith(STORY)
+        return path.is_story(self.flow)
 
     def event_of(self, step: str) -> str:
         """The event that a step hears: its id, or where nobody tells it, what its step ends with."""
         told = next((text_of(one, "event", 200) for one in self.steps[step] if one.get("event")), "")
-        return told or self.marks.get(_marked(step)) or f"@{_marked(step)}"
+        return told or self.marks.get(path.mark_of(step)) or path.marked("", path.mark_of(step))
 
 
 def chronicle(run: str, entries: Sequence[Entry], outstanding: Mapping[str, str] | None = None) -> Chronicle:
@@ -89,12 +88,16 @@ def chronicle(run: str, entries: Sequence[Entry], outstanding: Mapping[str, str]
     _mark(made)
     by_event = defaultdict(list)
     for step in made.steps:
-        if hears(step):
+        if path.hears_event(step):
             by_event[made.event_of(step)].append(step)
     made.hearings = dict(by_event)
     for step, agent in (outstanding or {}).items():
         if step not in made.steps:
-            event = made.marks.get(_marked(step), f"@{_marked(step)}") if hears(step) else ""
+            event = (
+                made.marks.get(path.mark_of(step), path.marked("", path.mark_of(step)))
+                if path.hears_event(step)
+                else ""
+            )
             made.waiting.setdefault(event, []).append((step, agent))
     adrift = (waiting for event, waiting in made.waiting.items() if event.startswith("@"))
     made.adrift = frozenset(agent for waiting in adrift for _, agent in waiting)
@@ -103,20 +106,10 @@ def chronicle(run: str, entries: Sequence[Entry], outstanding: Mapping[str, str]
     return made
 
 
-def hears(step: str) -> bool:
-    """Whether a step is that of an agent which hears an event."""
-    return "@" in step and not has_set(step)
-
-
-def has_set(step: str) -> bool:
-    """Whether a step is that of an agent which has a set of events."""
-    return "@+" in step
-
-
 def agent_of(step: str, entries: Sequence[Entry]) -> str:
-    """The agent of a step, where its entries tell it or its name does."""
+    """The agent of a step, where its entries tell it or its path does."""
     told = next((text_of(entry, "agent", 200) for entry in entries if entry.get("agent")), "")
-    return told or (step.rpartition("@")[0] if "@" in step else "")
+    return told or path.agent_of(step)
 
 
 def _emitted(made: Chronicle, step: str, entry: Entry) -> None:
@@ -134,7 +127,7 @@ def _emissions(entry: Entry) -> Iterator[Emission]:
             agents = named[:_MOST_NAMED] if isinstance(named, list) else ()
             shown = tuple(dict.fromkeys(agent for agent in agents if isinstance(agent, str)))
             place = text_of(one, "step")
-            mark = heard("", place)[1:] if place else ""
+            mark = path.mark(place) if place else ""
             yield Emission(one["id"][:200], text_of(one, "contract", 200), shown, entry, mark)
 
 
@@ -142,8 +135,8 @@ def _mark(made: Chronicle) -> None:
     """Find out what the steps of those who hear an event end with: they tell it, or it follows from who emitted it."""
     for step, entries in made.steps.items():
         event = next((text_of(one, "event", 200) for one in entries if one.get("event")), "")
-        if hears(step) and event:
-            made.marks[_marked(step)] = event
+        if path.hears_event(step) and event:
+            made.marks[path.mark_of(step)] = event
     for mark, event in made.marks.items():
         if event in made.events:
             made.events[event].mark = mark
@@ -151,7 +144,7 @@ def _mark(made: Chronicle) -> None:
         for number, emission in enumerate(emissions):
             if not emission.mark:
                 emission.mark = next(
-                    (heard("", one)[1:] for one in _places(made.run, step, number, emission)), ""
+                    (path.mark(one) for one in _places(made.run, step, number, emission)), ""
                 )
             if emission.mark:
                 made.marks.setdefault(emission.mark, emission.id)
@@ -160,11 +153,11 @@ def _mark(made: Chronicle) -> None:
 
 def _places(run: str, step: str, number: int, emission: Emission) -> Iterator[str]:
     """Where an event was emitted: by the step itself, or by what follows it in its flow."""
-    places = [emitting(step, number)]
+    places = [path.event_of(step, number)]
     head, _, last = step.rpartition(".") if step else ("", "", "0")  # a flow may begin with one
     if last.isdecimal() and len(last) < _LONGEST_NUMBER:
         before = f"{head}." if head else ""
-        places += [f"{before}{int(last) + further}!" for further in range(1, _FURTHER)]
+        places += [path.event_of(f"{before}{int(last) + further}") for further in range(1, _FURTHER)]
     return (place for place in places if message_id(run, place) == emission.id)
 
 
@@ -172,12 +165,8 @@ def _guess(made: Chronicle) -> None:
     """What is outstanding belongs to an event of which only that one is left, among those that the same agent hears."""
     left = [emission for emission in made.events.values() if not emission.mark]
     for step, agent in (made.outstanding or {}).items() if left else ():
-        if hears(step) and step not in made.steps and _marked(step) not in made.marks:
+        if path.hears_event(step) and step not in made.steps and path.mark_of(step) not in made.marks:
             fitting = [emission for emission in left if agent in emission.heard and not emission.mark]
             if len(fitting) == 1:
-                fitting[0].mark = _marked(step)
-                made.marks[_marked(step)] = fitting[0].id
-
-
-def _marked(step: str) -> str:
-    return step.rpartition("@")[2]
+                fitting[0].mark = path.mark_of(step)
+                made.marks[path.mark_of(step)] = fitting[0].id

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.text import printable
+from handoffs.coordinator.continuation.path import is_within
 from handoffs.coordinator.observe.outline import duration
 from handoffs.coordinator.store.run_state import RunRecord
 
@@ -98,7 +99,7 @@ def _all(record: RunRecord, sent: Sent, story: Sequence[Mapping[str, Any]]) -> I
         elif entry["kind"] in _ANEW:
             failed.pop(str(entry.get("step")), None)
     for step, (at, agent, contract) in sent.items():
-        spent = any(step.startswith(f"{path}.b.") for path in record.spent)
+        spent = any(is_within(step, path) for path in record.spent)
         if not spent and step not in record.parked and step not in record.settled:
             yield _one(record, step, at, agent, contract, failed.get(step))
 

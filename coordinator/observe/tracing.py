@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from handoffs.coordinator.observe.chronicle import Chronicle, Emission, agent_of, has_set, hears
+from handoffs.coordinator.continuation.path import follows_event, hears_event, is_set, marked
+from handoffs.coordinator.observe.chronicle import Chronicle, Emission, agent_of
 from handoffs.coordinator.observe.step_state import Entry, Fate, fate, text_of, time_of
 from handoffs.coordinator.observe.trace import Node, Trace
 
@@ -104,16 +105,16 @@ class _Tracing:
         """What a run begins with, its steps, and at last whatever hangs on nothing that is told of."""
         yield from self._events(found, "")
         for step in found.steps:
-            if not hears(step) and not has_set(step):
+            if not hears_event(step) and not is_set(step):
                 yield from self._work(found, step, "step")
         for step, agent in found.waiting.get("", ()):
-            if not has_set(step):
+            if not is_set(step):
                 yield from self._work(found, step, "step", agent)
         for event in found.hearings:
             if event not in found.events:
                 yield from self._untold(found, event)
         for step in found.steps:
-            if has_set(step) and (found.run, step) not in self._last:
+            if is_set(step) and (found.run, step) not in self._last:
                 yield from self._work(found, step, "set")
         for event, waiting in found.waiting.items():
             unclear = all(agent in found.unclear for _, agent in waiting)  # it is one of several events
@@ -183,7 +184,7 @@ class _Tracing:
 
     def _silent(self, found: Chronicle, emission: Emission, agent: str) -> _Todo:
         """An agent that hears an event, of which no entry tells."""
-        step = f"{agent}@{emission.mark}" if emission.mark else ""
+        step = marked(agent, emission.mark) if emission.mark else ""
         state = self._silence(found, emission, agent, step)
         return _Todo(
             lambda parent: Node("hearing", parent, agent, state, found.run, step), found.run, step="-"
@@ -232,7 +233,9 @@ class _Tracing:
         """What became of a step; where its run was cancelled, of what was not done yet. A fact goes on all the same."""
         waits = came.state in {"parked", "open"}
         return (
-            "cancelled" if waits and found.cancelled and (found.is_story or "@" not in step) else came.state
+            "cancelled"
+            if waits and found.cancelled and (found.is_story or not follows_event(step))
+            else came.state
         )
 
     def _expected(self, agent: str, parts: Sequence[Entry]) -> int | None:

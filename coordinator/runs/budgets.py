@@ -13,7 +13,9 @@ from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Arrival, Cursor, Value
 from handoffs.coordinator.continuation.canvas import Sig
+from handoffs.coordinator.continuation.path import timed
 from handoffs.coordinator.dispatch.routing import Batches, Outgoing, Passing
+from handoffs.coordinator.flow import ways
 from handoffs.coordinator.history import Entry, now
 from handoffs.coordinator.messaging.envelopes import compose
 from handoffs.coordinator.messaging.message import Message, message
@@ -23,7 +25,6 @@ from handoffs.coordinator.store.record import Place, Record
 from handoffs.coordinator.store.store import Store
 
 _log = logging.getLogger(__name__)
-_OF_A_BUDGET = ".timer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Timers:
         :class:`~handoffs.coordinator.errors.ServerError`.
         """
         fired = self._read(body, content_type)
-        _, *around = course.scopes(Cursor(f"{fired.path}.f", [], fired.chord))
+        _, *around = course.scopes(Cursor(f"{fired.path}.{ways.FALLBACK}", [], fired.chord))
         stands = self._store.stood_in(fired.place, fired.path)
         if (stands and stands[1] in {"", "agent"}) or self._store.closed(fired.place, *around):
             return f"in time run={fired.place.run} step={fired.path}"
@@ -90,7 +91,7 @@ class Timers:
         return self._arrived(fired, value, "constant")
 
     def _arrived(self, fired: _Fired, value: Value, mark: str) -> tuple[Batches, str]:
-        [arrival] = course.stood_in(fired.path, "f", fired.chord, value)
+        [arrival] = course.stood_in(fired.path, ways.FALLBACK, fired.chord, value)
         assert isinstance(arrival, Arrival)
         first, *others = arrival.joins
         marked = replace(arrival, joins=(replace(first, mark=mark), *others))
@@ -109,7 +110,7 @@ class Timers:
         text, kwargs, continuation = read_body(body, content_type, self._limits)
         envelope = Envelope.decode(text, self._limits)
         try:
-            path = kwargs["step"].removesuffix(_OF_A_BUDGET)
+            path = timed(kwargs["step"])
             place = Place(envelope.correlation_id, kwargs["flow"], path)
             joined = envelope.join_schemas is not None
             value = Value(
@@ -120,7 +121,7 @@ class Timers:
                 item=not joined,
             )
             chord = continuation["chord"]
-            course.checked(Cursor(f"{path}.f", [], chord))
+            course.checked(Cursor(f"{path}.{ways.FALLBACK}", [], chord))
             return _Fired(place, path, chord, value, dict(kwargs["fallback"]), envelope)
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise InvalidData("the message of a timer is malformed", "no fallback was taken") from error

@@ -10,12 +10,12 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Go
+from handoffs.coordinator.continuation.path import story_of
 from handoffs.coordinator.dispatch.routing import Onward, Passing
 from handoffs.coordinator.history import Entry, now
 from handoffs.coordinator.messaging.envelopes import compose, emissions
 from handoffs.coordinator.messaging.message import Message, message
 from handoffs.coordinator.store.record import Record
-from handoffs.coordinator.store.run_state import STORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Emission:
         return Entry(
             "emitted",
             run,
-            story_of(event),
+            story_of(event.ref().name),
             now(),
             wrote=str(event.ref()),
             emitted=emissions(run, self.onward),
@@ -58,7 +58,7 @@ class Emitter:
         Raises :class:`~handoffs.contracts.errors.InvalidInput` where it cannot be written for them.
         """
         record = Record(event.ref().uri, strictjson.dumps(event.to_data()))
-        [go] = course.emitted("", story_of(event), [(record.schema, json.loads(record.data))])
+        [go] = course.emitted("", story_of(event.ref().name), [(record.schema, json.loads(record.data))])
         assert isinstance(go, Go)
         onward = self._passing.onward([go], record, event, {go.send.step: event})
         envelope = compose(
@@ -70,8 +70,3 @@ class Emitter:
             deadline=expiry,
         )
         return Emission(message(go.send, envelope), onward)
-
-
-def story_of(event: Contract) -> str:
-    """What stands for the flow where ``event`` has begun a run."""
-    return f"{STORY}{event.ref().name}"

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-STORY = "on:"
-"""Begins what stands for a flow where an event has begun a run: ``on:media.title-uploaded``."""
+from handoffs.coordinator.continuation.path import follows_event, is_story, is_within
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +75,16 @@ class RunRecord(RunState):
 def waits_for_somebody(step: str, reason: Mapping[str, Any]) -> bool:
     """Whether nothing but a person will end what is parked: no budget that it is in, other than as a fallback."""
     budgets: list[str] = reason.get("budgets", "").split()
-    return not any(step.startswith(f"{path}.b.") for path in budgets)
+    return not any(is_within(step, path) for path in budgets)
 
 
 def _state(run: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """The values of a :class:`RunState`."""
     parked, flow, status = _values(fields, "p:"), fields.get("flow", ""), fields.get("status", "running")
-    story = flow.startswith(STORY)
+    story = is_story(flow)
     waits = any(
-        waits_for_somebody(step, reason) and (story or "@" not in step) for step, reason in parked.items()
+        waits_for_somebody(step, reason) and (story or not follows_event(step))
+        for step, reason in parked.items()
     )
     if story and status == "running" and not waits and int(fields.get("open", 1)) <= 0:
         status = "completed"

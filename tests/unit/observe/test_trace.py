@@ -13,7 +13,7 @@ from rich.cells import cell_len
 
 from handoffs.contracts.envelope import message_id
 from handoffs.contracts.text import is_plain
-from handoffs.coordinator.continuation.advance import heard
+from handoffs.coordinator.continuation.path import hearing
 from handoffs.coordinator.observe.chronicle import chronicle
 from handoffs.coordinator.observe.trace import Trace
 from handoffs.coordinator.observe.tracing import Known, traced
@@ -130,7 +130,7 @@ def test_who_has_not_heard_it_yet() -> None:
     """An agent of which nothing is told: open where its step is outstanding, otherwise it did not want the event."""
     told = Told()
     place = told.emitted("news.filed/1", "desk", "ear")
-    waits = {heard("desk", place): "desk"}
+    waits = {hearing("desk", place): "desk"}
     trace = trace_of(told, waits)
     assert (only(trace, "desk").state, only(trace, "ear").state) == ("open", "passed over")
     assert only(trace_of(told), "ear").state == "unknown"
@@ -145,12 +145,12 @@ def test_an_event_of_a_step_that_is_no_agent() -> None:
     told = Told(flow="shop.order")
     event = {"contract": "shop.paid/1", "id": message_id(RUN, "2!"), "heard": ["till", "ear"]}
     told.entry("settled", "1", agent="shop.pay", emitted=[event])
-    trace = trace_of(told, {heard("till", "2!"): "till"})
+    trace = trace_of(told, {hearing("till", "2!"): "till"})
     assert (only(trace, "till").state, only(trace, "ear").state) == ("open", "passed over")
-    assert only(trace, "till").step == heard("till", "2!")
+    assert only(trace, "till").step == hearing("till", "2!")
     event["id"] = "made otherwise"  # then it is the only one that can be meant
-    trace = trace_of(told, {heard("till", "7!"): "till"})
-    assert (only(trace, "till").state, only(trace, "till").step) == ("open", heard("till", "7!"))
+    trace = trace_of(told, {hearing("till", "7!"): "till"})
+    assert (only(trace, "till").state, only(trace, "till").step) == ("open", hearing("till", "7!"))
     assert trace.nodes[0].kind == "run"
     assert only(trace, "shop.pay").kind == "step"
 
@@ -163,8 +163,8 @@ def test_one_of_several_events() -> None:
             {"contract": f"shop.paid/{number}", "id": message_id(RUN, f"{number + 1}!"), "heard": ["till"]}
         ]
         told.entry("settled", f"{number}", agent="shop.pay", emitted=emitted)
-    told.entry("parked", heard("till", "4!"), agent="till", error="error: Jam: no")
-    trace = trace_of(told, {heard("till", "4!"): "till"})
+    told.entry("parked", hearing("till", "4!"), agent="till", error="error: Jam: no")
+    trace = trace_of(told, {hearing("till", "4!"): "till"})
     states = {trace.nodes[node.parent or 0].name: node.state for node in named(trace, "till")}
     assert states == {"shop.paid/1": "passed over", "shop.paid/3": "parked"}
 
@@ -174,7 +174,7 @@ def test_an_event_that_nobody_tells_of() -> None:
     told = Told(flow="shop.order")
     told.entry("started", wrote="shop.order-placed/1")
     told.hears("till", "3!", read="shop.paid/2")
-    trace = trace_of(told, {heard("ear", "3!"): "ear", heard("ear", "9!"): "ear", "4": "shop.ship"})
+    trace = trace_of(told, {hearing("ear", "3!"): "ear", hearing("ear", "9!"): "ear", "4": "shop.ship"})
     assert only(trace, "shop.paid/2").parent == 0
     assert trace.nodes[only(trace, "till").parent or 0].name == "shop.paid/2"
     assert [node.state for node in named(trace, "ear")] == ["open", "open"]
@@ -212,8 +212,8 @@ def test_older_builds_tell_less() -> None:
     shown."""
     told = Told()
     place = told.emitted("news.filed/1", "desk")
-    told.entry("parked", heard("desk", place), agent="desk", error="error: Jam: no")
-    told.entry("parked", heard("ear", "nowhere"), agent="ear", error="error: Jam: no")
+    told.entry("parked", hearing("desk", place), agent="desk", error="error: Jam: no")
+    told.entry("parked", hearing("ear", "nowhere"), agent="ear", error="error: Jam: no")
     trace = trace_of(told)
     assert trace.nodes[only(trace, "desk").parent or 0].name == "news.filed/1"
     assert only(trace, "ear").reason == "error: Jam: no"
@@ -321,8 +321,8 @@ def test_for_programs() -> None:
     assert summary(trace_of(a_story(2))) == "5 events, 2 gathered, 4 settled"
 
 
-_STEPS = st.sampled_from(["", "1", "2.a.1", "a@x", "a@+x", heard("a", "!0"), "@", "a@"])
-_IDS = st.sampled_from(["e", message_id(RUN, "!0"), message_id(RUN, f"{heard('a', '!0')}!0"), "", "r"])
+_STEPS = st.sampled_from(["", "1", "2.a.1", "a@x", "a@+x", hearing("a", "!0"), "@", "a@"])
+_IDS = st.sampled_from(["e", message_id(RUN, "!0"), message_id(RUN, f"{hearing('a', '!0')}!0"), "", "r"])
 _ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.floats(allow_nan=True),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from handoffs.contracts.envelope import message_id
-from handoffs.coordinator.continuation.advance import emitting, heard
+from handoffs.coordinator.continuation.path import event_of, hearing
 from handoffs.coordinator.observe.chronicle import chronicle
 from handoffs.coordinator.observe.trace import Node, Trace
 from handoffs.coordinator.observe.tracing import Known, traced
@@ -32,11 +32,11 @@ class Told:
     def emitted(self, contract: str, *agents: str) -> str:
         """The event that begins it; gives its place."""
         self.entry("emitted", wrote=contract, emitted=[self.event("", 0, contract, agents)])
-        return emitting("", 0)
+        return event_of("", 0)
 
     def event(self, step: str, number: int, contract: str, agents: Sequence[str]) -> dict[str, Any]:
         """An event, as it is told by whoever emits it."""
-        number_of = message_id(self.run, emitting(step, number))
+        number_of = message_id(self.run, event_of(step, number))
         return {"contract": contract, "id": number_of, "heard": list(agents)}
 
     def hears(
@@ -48,7 +48,7 @@ class Told:
         **more: Any,
     ) -> list[str]:
         """An agent hears the event of ``place`` and emits others; gives their places."""
-        step = heard(agent, place)
+        step = hearing(agent, place)
         emitted = [self.event(step, number, *event) for number, event in enumerate(events)]
         self.entry(
             kind,
@@ -59,7 +59,7 @@ class Told:
             attempt=1,
             **more,
         )
-        return [emitting(step, number) for number in range(len(events))]
+        return [event_of(step, number) for number in range(len(events))]
 
 
 def trace_of(told: Told, outstanding: dict[str, str] | None = None, known: Known | None = None) -> Trace:
