@@ -122,7 +122,7 @@ def _emitted(made: Chronicle, step: str, entry: Entry) -> None:
 def _emissions(entry: Entry) -> Iterator[Emission]:
     said = entry.get("emitted")
     for one in said if isinstance(said, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("id"), str):
+        if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"]:
             named = one.get("heard")
             agents = named[:_MOST_NAMED] if isinstance(named, list) else ()
             shown = tuple(dict.fromkeys(agent for agent in agents if isinstance(agent, str)))
