@@ -10,18 +10,13 @@ if __name__ != "handoffs.contracts":
     )
 
 if TYPE_CHECKING:
-    from handoffs.contracts.contract import Contract as Contract
-    from handoffs.contracts.contract import ContractRef as ContractRef
-    from handoffs.contracts.contract import Key as Key
-    from handoffs.contracts.envelope import Envelope as Envelope
-    from handoffs.contracts.errors import CoordinationError as CoordinationError
-    from handoffs.contracts.migration import downcast as downcast
-    from handoffs.contracts.migration import upcast as upcast
-    from handoffs.contracts.numbers import ExactDecimal as ExactDecimal
-    from handoffs.contracts.prompt import render_for_prompt as render_for_prompt
-    from handoffs.contracts.text import Hygiene as Hygiene
-    from handoffs.contracts.text import Sensitive as Sensitive
-    from handoffs.contracts.text import UntrustedText as UntrustedText
+    from handoffs.contracts.contract import Contract, ContractRef, Key
+    from handoffs.contracts.envelope import Envelope
+    from handoffs.contracts.errors import CoordinationError
+    from handoffs.contracts.migration import downcast, upcast
+    from handoffs.contracts.numbers import ExactDecimal
+    from handoffs.contracts.prompt import render_for_prompt
+    from handoffs.contracts.text import Hygiene, Sensitive, UntrustedText
 
 _WHERE = {
     "Contract": "handoffs.contracts.contract",

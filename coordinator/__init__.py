@@ -10,35 +10,29 @@ if __name__ != "handoffs.coordinator":
     )
 
 if TYPE_CHECKING:
-    from handoffs.contracts.event import Event as Event
-    from handoffs.coordinator.client.coordinator import Coordinator as Coordinator
-    from handoffs.coordinator.client.coordinator import Run as Run
-    from handoffs.coordinator.errors import Permanent as Permanent
-    from handoffs.coordinator.errors import Transient as Transient
-    from handoffs.coordinator.flow.agent import Agent as Agent
-    from handoffs.coordinator.flow.agent import Context as Context
-    from handoffs.coordinator.flow.agent import agent as agent
-    from handoffs.coordinator.flow.budget import budget as budget
-    from handoffs.coordinator.flow.budget import cached as cached
-    from handoffs.coordinator.flow.budget import constant as constant
-    from handoffs.coordinator.flow.condition import field as field
-    from handoffs.coordinator.flow.flow import Flow as Flow
-    from handoffs.coordinator.flow.retry import Retry as Retry
-    from handoffs.coordinator.flow.schedule import Schedule as Schedule
-    from handoffs.coordinator.flow.schedule import schedule as schedule
-    from handoffs.coordinator.flow.signal import wait_for as wait_for
-    from handoffs.coordinator.flow.step import choice as choice
-    from handoffs.coordinator.flow.step import compensate as compensate
-    from handoffs.coordinator.flow.step import delay as delay
-    from handoffs.coordinator.flow.step import each as each
-    from handoffs.coordinator.flow.step import emit as emit
-    from handoffs.coordinator.flow.step import go_on as go_on
-    from handoffs.coordinator.flow.step import parallel as parallel
-    from handoffs.coordinator.flow.step import repeat as repeat
-    from handoffs.coordinator.flow.step import retrying as retrying
-    from handoffs.coordinator.flow.step import when as when
-    from handoffs.coordinator.flow.subscription import gather as gather
-    from handoffs.coordinator.flow.subscription import on as on
+    from handoffs.contracts.event import Event
+    from handoffs.coordinator.client.coordinator import Coordinator, Run
+    from handoffs.coordinator.errors import Permanent, Transient
+    from handoffs.coordinator.flow.agent import Agent, Context, agent
+    from handoffs.coordinator.flow.budget import budget, cached, constant
+    from handoffs.coordinator.flow.condition import field
+    from handoffs.coordinator.flow.flow import Flow
+    from handoffs.coordinator.flow.retry import Retry
+    from handoffs.coordinator.flow.schedule import Schedule, schedule
+    from handoffs.coordinator.flow.signal import wait_for
+    from handoffs.coordinator.flow.step import (
+        choice,
+        compensate,
+        delay,
+        each,
+        emit,
+        go_on,
+        parallel,
+        repeat,
+        retrying,
+        when,
+    )
+    from handoffs.coordinator.flow.subscription import gather, on
 
 _WHERE = {
     "Agent": "handoffs.coordinator.flow.agent",

@@ -1,1 +1,50 @@
-"""Services: the parts of one process, as a value. They are made in the composition root (runtime/engine.py) only."""
+"""Services: the parts of one process, as a value. Made in the composition root only: runtime/engine.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from celery import Celery
+
+from handoffs.config.settings import Settings
+from handoffs.config.topology import Topology
+from handoffs.contracts.manifest import Manifest
+from handoffs.contracts.registry.registry import Registry
+from handoffs.contracts.versions import Versions
+from handoffs.coordinator.dispatch.negotiation import Negotiator
+from handoffs.coordinator.dispatch.routing import Router
+from handoffs.coordinator.dispatch.sender import Sender
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.manifest import manifest_of
+from handoffs.coordinator.messaging.publisher import Publisher
+from handoffs.coordinator.store.announcements import Announcements
+from handoffs.coordinator.store.history_stream import Entries
+from handoffs.coordinator.store.outstanding import Outstanding
+from handoffs.coordinator.store.runs import Runs
+from handoffs.coordinator.store.server import Server
+from handoffs.coordinator.store.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the rooms above the handoff need of their process. None of it opens a connection until it is used."""
+
+    settings: Settings
+    topology: Topology
+    app: Celery
+    publisher: Publisher
+    store: Store
+    runs: Runs
+    outstanding: Outstanding
+    entries: Entries
+    announcements: Announcements
+    server: Server
+    registry: Registry
+    versions: Versions
+    negotiator: Negotiator
+    router: Router
+    sender: Sender
+
+    def manifest(self, agent: Agent) -> Manifest:
+        """What the code of ``agent`` reads and writes, as it is now."""
+        return manifest_of(agent, self.versions, queue=self.topology.queue_name(agent.name))

@@ -10,11 +10,12 @@ from handoffs.contracts.contract import Contract
 from handoffs.contracts.strictjson import Limits
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.dispatch.negotiation import Negotiator
-from handoffs.coordinator.dispatch.routing import Passing
+from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.messaging.message import Delivery, Message
-from handoffs.coordinator.runs.start import Starter
-from handoffs.coordinator.runtime.task import delivered, read_body
+from handoffs.coordinator.messaging.delivery import Delivery, delivery_of
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.messaging.wire import read_body
+from handoffs.coordinator.runs.first import Starter
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.store import Store
 from tests.store_suite import make_settings
@@ -51,11 +52,11 @@ def start(
     ) as redis:
         settings = make_settings(shards=1)
         store = Store(redis, settings)
-        starter = Starter(Passing(store, Negotiator(Announcements(redis, settings), Versions())))
+        starter = Starter(Router(store, Negotiator(Announcements(redis, settings), Versions())))
         return list(starter.first(flow, payload, run, expiry).messages)
 
 
 def deliver(sent: Message, worker: str = "w@1") -> Delivery:
     """A message as a worker gets it."""
     envelope, kwargs, continuation = read_body(sent.body, "application/json", Limits())
-    return delivered({**sent.headers, **continuation, "hostname": worker}, envelope, kwargs)
+    return delivery_of({**sent.headers, **continuation, "hostname": worker}, envelope, kwargs)

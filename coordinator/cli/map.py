@@ -53,7 +53,11 @@ def topology_map(as_mermaid: bool, as_json: bool, watch: bool) -> None:
 def survey(coordinator: Coordinator) -> Atlas:
     """The atlas, as a command sees it."""
     asks = not coordinator.settings.embedded
-    return Surveyor(coordinator.engine, coordinator.journal, coordinator.flows, asks=asks).atlas()
+    engine = coordinator.engine
+    surveyor = Surveyor(
+        engine.services, coordinator.journal, coordinator.flows, asks=asks, working=engine.agents
+    )
+    return surveyor.atlas()
 
 
 def _drawn(atlas: Atlas) -> Group:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import hashlib
 import json
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
@@ -20,13 +17,10 @@ from handoffs.config.app import create_app
 from handoffs.config.settings import PaymentsSettings, Settings, load
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
-from handoffs.contracts.envelope import run_id
 from handoffs.contracts.errors import CoordinationError, InvalidData
 from handoffs.contracts.text import is_plain, printable
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.continuation.canvas import TIMER
-from handoffs.coordinator.continuation.path import story_of
-from handoffs.coordinator.dispatch.routing import Batches, Passing
+from handoffs.coordinator.dispatch.routing import Batches
 from handoffs.coordinator.errors import (
     EditRefused,
     LoadError,
@@ -44,17 +38,13 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.letters.desk import Desk, Letter, somebody
 from handoffs.coordinator.letters.edit import Editing
 from handoffs.coordinator.letters.skip import skip
-from handoffs.coordinator.messaging.envelopes import compose, emissions, sent_otherwise
-from handoffs.coordinator.messaging.message import message
-from handoffs.coordinator.messaging.publisher import publish_after
+from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.observe.current import Current, current
 from handoffs.coordinator.observe.trace import Trace
 from handoffs.coordinator.observe.tracer import Tracer
-from handoffs.coordinator.runs import due
-from handoffs.coordinator.runs.emit import Emitter
-from handoffs.coordinator.runs.outbox import told
+from handoffs.coordinator.runs.emit import Emits
 from handoffs.coordinator.runs.published import PublishedRuns
-from handoffs.coordinator.runs.start import Starter
+from handoffs.coordinator.runs.start import Starts
 from handoffs.coordinator.runtime.eager import EagerPublisher
 from handoffs.coordinator.runtime.embedded.servers import EmbeddedEngine
 from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
@@ -97,8 +87,10 @@ class Coordinator:
         self._service: Service | None = None
         self._catalogue: Catalogue | None = None
         self.engine = self._engine()
-        self.desk = Desk(self.engine, self.journal)
+        self.desk = Desk(self.engine.services, self.journal)
         self._published = PublishedRuns(self.engine.runs)
+        self._starts = Starts(self.engine.services, self._published)
+        self._emits = Emits(self.engine.services, self._published)
         self._serve()
         atexit.register(self.close)
 
@@ -128,56 +120,11 @@ class Coordinator:
         """
         if isinstance(flow, str):
             flow = self.flows.flow(flow)
-        begins = due.checked(at) if at is not None else None
         self._host(flow)
-        typed = _payload(flow, payload)
-        key = _key(idempotency_key if idempotency_key is not None else typed.key())
-        run = run_id(flow.name, key) if key else str(uuid.uuid4())
-        data = typed.to_data()
-        content = hashlib.sha256(strictjson.canonical([typed.ref().uri, data]).encode()).hexdigest()
-        expiry = max(datetime.now(UTC), due.moment(at or timedelta())) + deadline if deadline else None
-        starter = Starter(Passing(self.engine.store, self.engine.negotiator))
-        begun = starter.first(flow, typed, run, expiry)
-        stored = begun.stored()
-        place = Place(run, flow.name, "")
-        self.engine.publisher.declare(flow.agents())  # all queues, so that no later step is without one
-        later = None if self.settings.eager else begins
-        entry = Entry(
-            "started",
-            run,
-            flow.name,
-            now(),
-            wrote=str(typed.ref()),
-            sent=sent_otherwise(begun.onward.sent),
-            emitted=emissions(run, begun.onward) if later is None else None,
-            input=typed.redacted(),
-            due=due.moment(begins).isoformat(timespec="milliseconds") if begins is not None else "",
+        accepted = self._starts.start(
+            flow, payload, idempotency_key=idempotency_key, deadline=deadline, at=at
         )
-        found = self.engine.runs.start(
-            place,
-            key=key or "",
-            content=content,
-            first=stored,
-            entry=entry.fields(),
-            sends=begun.named(),
-            due=later,
-        )
-        if found in {"scheduled", "waiting"}:
-            return Run(run, self, flow, created=found == "scheduled")
-        emitted = told(run, flow.name, begun.messages, self.engine.negotiator) if later is not None else None
-        if found == "created" and emitted is not None:  # its time is past
-            self.engine.store.note(run, emitted.fields())
-        messages = list(zip(begun.messages, begun.waits, strict=True))
-        if not begun.whole and self.engine.runs.state(run) is not None:
-            messages += starter.rest(begun, place)
-        if found == "created" or (found == "unpublished" and run not in self._published) or not begun.whole:
-            for sent, wait in messages:
-                if wait and sent.agent != TIMER:
-                    self.engine.store.delayed(Place(run, flow.name, str(sent.headers["handoff_step"])), wait)
-            ordered = sorted(messages, key=lambda one: one[1])  # what is sooner is sent sooner
-            publish_after(self.engine.publisher, ordered)
-            self._published.add(run)
-        return Run(run, self, flow, created=found == "created")
+        return Run(accepted.run_id, self, flow, created=accepted.created)
 
     def emit(
         self, event: Contract, *, idempotency_key: str | None = None, deadline: timedelta | None = None
@@ -193,26 +140,8 @@ class Coordinator:
         :class:`~handoffs.coordinator.errors.ServerError` where it was not accepted.
         """
         self._host_subscribers()
-        story = story_of(event.ref().name)
-        key = _key(idempotency_key if idempotency_key is not None else event.key())
-        run = run_id(story, key) if key else str(uuid.uuid4())
-        content = hashlib.sha256(
-            strictjson.canonical([event.ref().uri, event.to_data()]).encode()
-        ).hexdigest()
-        expiry = datetime.now(UTC) + deadline if deadline else None
-        emission = Emitter(Passing(self.engine.store, self.engine.negotiator)).emission(event, run, expiry)
-        found = self.engine.runs.start(
-            Place(run, story, ""),
-            key=key or "",
-            content=content,
-            first=emission.stored(),
-            entry=emission.entry(event, run).fields(),
-            sends=emission.sends(),
-        )
-        if found == "created" or (found == "unpublished" and run not in self._published):
-            self.engine.publisher.publish([emission.message])
-            self._published.add(run)
-        return Run(run, self, None, created=found == "created")
+        accepted = self._emits.emit(event, idempotency_key=idempotency_key, deadline=deadline)
+        return Run(accepted.run_id, self, None, created=accepted.created)
 
     def run(self, number: str) -> Run:
         """The run of that id. Raises :class:`~handoffs.coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""
@@ -268,7 +197,7 @@ class Coordinator:
         """
         agent = self._agent(letter.agent)
         made = _typed_as(agent.emits, output, agent.name)
-        skip(self.engine, self.journal, letter.row, made, by=by or somebody(), why=why)
+        skip(self.engine.services, self.journal, letter.row, made, by=by or somebody(), why=why)
 
     def edit(
         self, letter: Letter, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
@@ -288,7 +217,7 @@ class Coordinator:
         self._editing(by, why).parked(letter.row, agent, payload)
 
     def _editing(self, by: str, why: str) -> Editing:
-        return Editing(self.engine, self.journal, self.desk, by=by or somebody(), why=why)
+        return Editing(self.engine.services, self.journal, self.desk, by=by or somebody(), why=why)
 
     def _agent(self, name: str) -> Agent:
         agent = self.engine.agents.get(name) or self.flows.agents.get(name)
@@ -499,7 +428,7 @@ class Run:
         if status in {"cancelled", "compensating"}:
             self._coordinator.journal.cancel_run(self.id)
         if undo:
-            self._send(Passing(engine.store, engine.negotiator).undone(Place(self.id, flow, ""), undo))
+            self._send(engine.services.router.undone(Place(self.id, flow, ""), undo))
         self._look_again()
         return self.status()
 
@@ -564,17 +493,10 @@ class Run:
             raise UnknownRun(f"run {self.id} is not running", f"the signal {name!r} was not taken")
         if follows:
             place = Place(self.id, flow, follows["path"])
-            self._send(Passing(engine.store, engine.negotiator).signalled(place, follows, text))
+            self._send(engine.services.router.signalled(place, follows, text))
 
     def _send(self, batches: Batches) -> None:
-        engine = self._coordinator.engine
-        for out in chain.from_iterable(batches):
-            engine.publisher.declare([out.send.agent])
-            envelope = compose(
-                run=self.id, step=out.send.step, written=out.written, key=None, source="/coordinator",
-                join_schemas=out.parts, fallback=out.fallback,
-            )  # fmt: skip
-            engine.publisher.publish([message(out.send, envelope)], delay=out.wait or None, exact=True)
+        self._coordinator.engine.services.sender.send(batches, Sending(self.id), declare=True)
 
     def _refuse_signal(self, name: str, payload: Contract, flow: str, by: str) -> None:
         """Raise where the flow, as far as it is known here, waits for no such signal."""
@@ -641,17 +563,6 @@ def _with_files(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"journal_url": journal, "payments": payments, "media": media})
 
 
-def _payload(flow: Flow, payload: Contract | Mapping[str, Any]) -> Contract:
-    accepts = flow.accepts
-    if isinstance(payload, accepts):
-        return payload
-    if isinstance(payload, Contract):
-        raise InvalidData(
-            f"flow {flow.name} starts with {accepts.ref()}, not {payload.ref()}", "nothing was started"
-        )
-    return accepts.from_data(payload)
-
-
 def _typed_as(contract: type[Contract], given: Contract | Mapping[str, Any], agent: str) -> Contract:
     """What a person gave, as the contract that an agent emits. Raises :class:`InvalidData`."""
     says, consequence = f"{agent} emits", "nothing was skipped"
@@ -662,16 +573,6 @@ def _typed_as(contract: type[Contract], given: Contract | Mapping[str, Any], age
     if not isinstance(given, Mapping):
         raise InvalidData(f"{says} {contract.ref()}, which is an object", consequence)
     return contract.from_data(dict(given))
-
-
-def _key(key: Any) -> str | None:
-    if key is None:
-        return None
-    if not isinstance(key, str) or not 0 < len(key) <= 200 or not is_plain(key):
-        raise InvalidData(
-            "the idempotency key is not usable", "nothing was started", "use 1 to 200 printable characters"
-        )
-    return key
 
 
 def _status(record: RunState | None) -> Status:

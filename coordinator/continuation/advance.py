@@ -53,6 +53,11 @@ class Value:
     item: bool = False
     """Whether it is an item of a list: it has no producer who could write it in another version."""
 
+    @property
+    def own(self) -> bool:
+        """Whether it is an output, which has a producer and a key, and not an item or what a join put together."""
+        return not self.joined and not self.item
+
 
 @dataclass(frozen=True, slots=True)
 class Cursor:

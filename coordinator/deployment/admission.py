@@ -20,7 +20,7 @@ from handoffs.contracts.versions import Known, known, parts
 from handoffs.coordinator.errors import ContractsRefused
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.history import Entry, now
-from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.services import Services
 
 _log = logging.getLogger(__name__)
 _SHOWN = 3
@@ -45,8 +45,8 @@ class Refusals:
 class Gate:
     """Looks at the agents of one worker: their contracts, who else is alive, and what waits for them."""
 
-    def __init__(self, engine: Engine, agents: Sequence[Agent]) -> None:
-        self._engine = engine
+    def __init__(self, services: Services, agents: Sequence[Agent]) -> None:
+        self._services = services
         self._agents = agents
 
     def examine(self) -> Refusals:
@@ -55,7 +55,7 @@ class Gate:
         said."""
         live = self._live()
         registry = Registry(
-            *self._engine.registry.folders
+            *self._services.registry.folders
         )  # as it is now: a worker that is held goes on when it is mended
         reasons = [
             reason
@@ -66,7 +66,7 @@ class Gate:
         waiting = self._outstanding()
         passing: list[str] = []
         for agent in self._agents:
-            decision = judge(self._engine.manifest(agent), live, waiting)
+            decision = judge(self._services.manifest(agent), live, waiting)
             for problem in decision.problems:
                 (passing if _handled_by_others(problem, agent, live) else reasons).append(str(problem))
         return Refusals(tuple(dict.fromkeys(reasons)), tuple(dict.fromkeys(passing)))
@@ -79,11 +79,11 @@ class Gate:
         )
         names = ", ".join(agent.name for agent in self._agents)
         entry = Entry("overridden", "", "", now(), agent=names, worker=worker, error=said)
-        self._engine.store.note("", entry.fields())
+        self._services.store.note("", entry.fields())
 
     def _live(self) -> list[Deployed]:
         found = []
-        for one in self._engine.announcements.live():
+        for one in self._services.announcements.live():
             try:
                 found.append(Deployed(Manifest.from_json(one["manifest"]), "live"))
             except InvalidManifest as error:
@@ -96,7 +96,7 @@ class Gate:
         names = {agent.name for agent in self._agents}
         return [
             Outstanding(agent, reference(ref), count, 0)
-            for (agent, ref), count in sorted(self._engine.outstanding.counts().items())
+            for (agent, ref), count in sorted(self._services.outstanding.counts().items())
             if agent in names
         ]
 

@@ -7,7 +7,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
@@ -16,6 +15,7 @@ from handoffs.contracts.migration import versioned
 from handoffs.contracts.topic import matches
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation.advance import digest
+from handoffs.coordinator.messaging.envelopes import Original, Written
 from handoffs.coordinator.store.announcements import Announcements, Manifest
 from handoffs.coordinator.store.record import Record
 
@@ -26,26 +26,6 @@ FRESH = 0.5
 announcing itself and taking its first message."""
 
 _ANY = Event.ref().name
-
-
-@dataclass(frozen=True, slots=True)
-class Original:
-    """What a message was before it was written for an older reader: its version, and the digest of its data."""
-
-    schema: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """Data as it goes into a message: the version it is written in, the data as JSON text, and what it was before."""
-
-    schema: str
-    data: str
-    original: Original | None = None
-
-    def record(self) -> Record:
-        return Record(self.schema, self.data)
 
 
 class Negotiator:

@@ -1,4 +1,4 @@
-"""Passing: takes an output along its course, through joins, choices and lists, until there is something to send.
+"""Routing: takes an output along its course, through joins, choices and lists, until there is something to send.
 
 What is done here is done again when a message comes again, and has the same result. That holds as long as the run goes on.
 So what has to be sent before it may end, its events, is given out first: see :data:`Batches`.
@@ -19,8 +19,9 @@ from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Arrival, Await, End, Go, Hold, Move, Value
 from handoffs.coordinator.continuation.canvas import EVENT, TIMER, Send
 from handoffs.coordinator.continuation.path import hearing, undo_of
-from handoffs.coordinator.dispatch.negotiation import Negotiator, Written
+from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.messaging.envelopes import Written
 from handoffs.coordinator.store.record import Place, Record
 from handoffs.coordinator.store.settlement import Advance, Settled
 from handoffs.coordinator.store.store import Store
@@ -49,7 +50,7 @@ _Sending = Generator[list[Outgoing], None, list[Outgoing]]
 
 
 @dataclass(frozen=True, slots=True)
-class Onward:
+class Route:
     """Where one output goes: its course, and how it is written for each next step, and for each join (by the branch)."""
 
     moves: tuple[Move, ...]
@@ -61,28 +62,40 @@ class Onward:
         """What settling the step does of it at once: arrive at the joins, note what is sent, end the run."""
         [move] = self.moves if len(self.moves) == 1 else [None]
         if isinstance(move, Arrival):
-            return _arriving(move, self.sent[move.place].record())
+            return _arriving(move, _kept(self.sent[move.place]))
         if isinstance(move, End):
-            return Advance(ends=True, part=None if _own(move.value) else _record(move.value))
+            return Advance(ends=True, part=None if move.value.own else _record(move.value))
         goes = [move for move in self.moves if isinstance(move, Go) and move.send.agent != TIMER]
         sends = (sent for go in goes for sent in _named(go.send, self.sent[go.send.step].schema, self.heard))
         return Advance(sends=tuple(sends), ends=False)
 
+    def sent_otherwise(self) -> dict[str, str]:
+        """By step, the version that a message was written in, where it is not the one that its producer made."""
+        return {
+            step: str(ContractRef.from_uri(written.schema))
+            for step, written in self.sent.items()
+            if written.original
+        }
 
-class Passing:
-    """Passes outputs on. Safe for threads."""
+    def emissions(self, run: str) -> list[dict[str, Any]]:
+        """The events that are emitted, for the history."""
+        return [emission(run, step, self.sent[step].schema, agents) for step, agents in self.heard.items()]
+
+
+class Router:
+    """Finds what follows an output. Safe for threads."""
 
     def __init__(self, store: Store, negotiator: Negotiator) -> None:
         self._store = store
         self._negotiator = negotiator
 
-    def onward(
+    def route(
         self,
         moves: Iterable[Move],
         record: Record,
         output: Contract | None,
         events: Mapping[str, Contract | None] | None = None,
-    ) -> Onward:
+    ) -> Route:
         """Write ``record`` for whoever is next on its course; ``output`` is what it says, where this build can read it.
 
         ``events`` are what the events are, by the step that is sent, which are something else than the output. Raises what
@@ -99,13 +112,13 @@ class Passing:
             elif isinstance(move, Arrival):
                 agents = [send.agent for send in move.sends or ()]
                 sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
-        return Onward(moves, sent, heard)
+        return Route(moves, sent, heard)
 
-    def outgoing(self, place: Place, onward: Onward, settled: Settled, *, arrived: bool = True) -> Batches:
+    def outgoing(self, place: Place, route: Route, settled: Settled, *, arrived: bool = True) -> Batches:
         """Everything that is to be sent now, after the step was settled as ``settled`` says: with
-        :meth:`Onward.advance`, unless ``arrived`` is false."""
+        :meth:`Route.advance`, unless ``arrived`` is false."""
         if settled.verdict not in {"late", "cancelled", "undo"}:
-            yield from _all(self._outgoing(place, onward, settled, arrived))
+            yield from _all(self._outgoing(place, route, settled, arrived))
 
     def undone(self, place: Place, undo: list[dict[str, Any]]) -> Batches:
         """What is to be sent so that steps are undone, the last one first."""
@@ -124,19 +137,19 @@ class Passing:
         """What is to be sent when a fallback takes its course; ``entry`` is told if it is in time."""
         return _all(self._moved(place, moves, fallback=fallback, entry=entry))
 
-    def _outgoing(self, place: Place, onward: Onward, settled: Settled, arrived: bool) -> _Sending:
+    def _outgoing(self, place: Place, route: Route, settled: Settled, arrived: bool) -> _Sending:
         found: list[Outgoing] = []
-        alone = arrived and len(onward.moves) == 1
-        events, others = _parted(onward.moves)
+        alone = arrived and len(route.moves) == 1
+        events, others = _parted(route.moves)
         if events:
-            yield [self._going(place, move, onward.sent[move.send.step]) for move in events]
+            yield [self._going(place, move, route.sent[move.send.step]) for move in events]
         for move in others:
             if isinstance(move, Arrival):
-                part = onward.sent[move.place].record()
+                part = _kept(route.sent[move.place])
                 done = settled if alone else self._arrive(place, move, part)
                 found += yield from self._arrived(place, move, done, part, known=alone)
             elif isinstance(move, Go):
-                found.append(self._going(place, move, onward.sent[move.send.step]))
+                found.append(self._going(place, move, route.sent[move.send.step]))
             elif isinstance(move, Hold):
                 self._store.hold(place, move.path, move.items)
             elif isinstance(move, Await):
@@ -149,7 +162,7 @@ class Passing:
         self, place: Place, move: Go, written: Written, own: bool = True, fallback: str = ""
     ) -> Outgoing:
         self._note_delay(place, move)
-        return Outgoing(move.send, written, _parts(move.value), move.wait, own and _own(move.value), fallback)
+        return Outgoing(move.send, written, _parts(move.value), move.wait, own and move.value.own, fallback)
 
     def _signalled(self, place: Place, follows: dict[str, Any], record: Record) -> _Sending:
         value = Value(record.schema, json.loads(record.data), item=True)
@@ -290,7 +303,7 @@ def _parted(moves: Iterable[Move]) -> tuple[list[Go], list[Move]]:
 
 def _plain(value: Value, schema: str = "") -> Written | None:
     """An item, or what a join put together, as it is; None for an output, which is written for its readers."""
-    if _own(value):
+    if value.own:
         return None
     return Written(schema or value.schema or value.parts, course.text(value.data))
 
@@ -303,12 +316,12 @@ def _joined(record: Record) -> Value:
     return Value(record.schema, data, item=True)
 
 
+def _kept(written: Written) -> Record:
+    return Record(written.schema, written.data)
+
+
 def _record(value: Value) -> Record:
     return Record(value.schema or value.parts, course.text(value.data))
-
-
-def _own(value: Value) -> bool:
-    return not value.joined and not value.item
 
 
 def _parts(value: Value) -> str | None:

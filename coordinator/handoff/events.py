@@ -20,7 +20,8 @@ from handoffs.coordinator.errors import Incomplete
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.subscription import MOST_PARTS, Gather, Subscription
 from handoffs.coordinator.history import Entry, now
-from handoffs.coordinator.messaging.message import Delivery, Message
+from handoffs.coordinator.messaging.delivery import Delivery
+from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.messaging.publisher import Publisher
 from handoffs.coordinator.store.event_sets import Gathered, Sets
 from handoffs.coordinator.store.record import Place, Record

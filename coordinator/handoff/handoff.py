@@ -25,7 +25,8 @@ from handoffs.coordinator.continuation.advance import Go, Value
 from handoffs.coordinator.continuation.canvas import EVENT
 from handoffs.coordinator.continuation.path import event_of
 from handoffs.coordinator.dispatch.negotiation import Negotiator
-from handoffs.coordinator.dispatch.routing import Onward, Outgoing, Passing
+from handoffs.coordinator.dispatch.routing import Route, Router
+from handoffs.coordinator.dispatch.sender import Sender
 from handoffs.coordinator.errors import AgentError, ServerError
 from handoffs.coordinator.flow.agent import Agent, Context
 from handoffs.coordinator.handoff.events import Hearing
@@ -34,9 +35,10 @@ from handoffs.coordinator.handoff.lease import LeaseKeeper
 from handoffs.coordinator.handoff.open import Opened, Opener, Parking
 from handoffs.coordinator.history import Entry, now
 from handoffs.coordinator.history import Kind as EntryKind
-from handoffs.coordinator.messaging.envelopes import compose, emissions, sent_otherwise
-from handoffs.coordinator.messaging.message import Delivery, Message, message
-from handoffs.coordinator.messaging.publisher import Publisher, publish_after
+from handoffs.coordinator.messaging.delivery import Delivery
+from handoffs.coordinator.messaging.envelopes import Sending
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.messaging.publisher import Publisher
 from handoffs.coordinator.store.claim import Claim
 from handoffs.coordinator.store.event_sets import Sets
 from handoffs.coordinator.store.record import Place, Record
@@ -102,7 +104,7 @@ class _Closed:
     it, and how long it took."""
 
     record: Record
-    onward: Onward
+    onward: Route
     key: str | None
     shown: Any
     took_ms: float | None
@@ -131,7 +133,8 @@ class Handoff:
         self._store = store
         self._publisher = publisher
         self._leases = leases
-        self._passing = Passing(store, negotiator)
+        self._router = Router(store, negotiator)
+        self._sender = Sender(publisher)
         self._negotiator = negotiator
         self._versions = negotiator.versions
         self._limits = Limits(octets=settings.max_message_bytes)
@@ -353,18 +356,18 @@ class Handoff:
 
     def _course(
         self, opened: Opened, record: Record, output: Contract | None, events: Sequence[Contract | None] = ()
-    ) -> Onward:
+    ) -> Route:
         """Where the output and the events go, each written in the newest version that every live consumer of it accepts."""
         place = opened.place
         emitted = course.emitted(place.step, place.flow, json.loads(record.events or "[]"))
         typed = {go.send.step: event for go, event in zip(emitted, events, strict=True)}
         if opened.event:
-            return self._passing.onward(emitted, record, output, typed)
+            return self._router.route(emitted, record, output, typed)
         try:
             moves = course.after(opened.cursor, Value(record.schema, json.loads(record.data)))
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise InvalidData("the continuation of the message is malformed") from error
-        return self._passing.onward([*moves, *emitted], record, output, typed)
+        return self._router.route([*moves, *emitted], record, output, typed)
 
     # 5. Settle
 
@@ -422,32 +425,25 @@ class Handoff:
         if settled.verdict == "undo":
             record = closed.record
             one = {**json.loads(self._undo(opened)), "schema": record.schema, "data": json.loads(record.data)}
-            batches = self._passing.undone(opened.place, [one])
+            batches = self._router.undone(opened.place, [one])
         else:
-            batches = self._passing.outgoing(opened.place, closed.onward, settled)
-        for outgoing in batches:
-            publish_after(self._publisher, [(self._next(opened, closed, out), out.wait) for out in outgoing])
+            batches = self._router.outgoing(opened.place, closed.onward, settled)
+        self._sender.send(
+            batches,
+            Sending(
+                opened.place.run,
+                f"/agents/{self.agent.name}",
+                opened.envelope,
+                key=closed.key,
+                keys=closed.keys,
+            ),
+        )
 
     def _let_go(self, opened: Opened, claim: Claim, closed: _Closed, settled: Settled) -> None:
         """An outcome that its key has, and that nothing undoes, needs no copy in the run any more."""
         kept = settled.kept or claim.verdict == "done"
         if settled.verdict in {"settled", "again"} and kept and not self._undo(opened):
             self._store.let_go(opened.place, claim.fence, closed.record)
-
-    def _next(self, opened: Opened, closed: _Closed, out: Outgoing) -> Message:
-        return message(
-            out.send,
-            compose(
-                run=opened.place.run,
-                step=out.send.step,
-                written=out.written,  # it was checked when it was recorded, by part
-                key=_key(closed, out),
-                source=f"/agents/{self.agent.name}",
-                cause=opened.envelope,
-                join_schemas=out.parts,
-                fallback=out.fallback,
-            ),
-        )
 
     # What leaves the straight path
 
@@ -559,9 +555,9 @@ class Handoff:
             message=opened.delivery.id,
             read=str(opened.envelope.contract),
             wrote=str(wrote),
-            sent=sent_otherwise(closed.onward.sent) if closed else None,
+            sent=closed.onward.sent_otherwise() if closed else None,
             event=opened.envelope.id if opened.event else "",
-            emitted=emissions(opened.place.run, closed.onward) if closed else None,
+            emitted=closed.onward.emissions(opened.place.run) if closed else None,
             original=str(ContractRef.from_uri(original)) if original else "",
             migrated=opened.migrated,
             fallback=opened.envelope.fallback or "",
@@ -593,13 +589,6 @@ def _look_again(delivery: Delivery, came: Delivery, longest: timedelta, why: str
     """The message as it ``came``, soon once more, and ever later, but never later than ``longest``."""
     wait = min(_BUSY * 2 ** min(delivery.looks, 10), longest)
     return Later(wait, came.again(attempt=delivery.attempt, looks=delivery.looks + 1), why)
-
-
-def _key(closed: _Closed, out: Outgoing) -> str | None:
-    """The idempotency key of what is sent: the output's own, or that of an event."""
-    if out.send.step in closed.keys:
-        return closed.keys[out.send.step]
-    return closed.key if out.own else None
 
 
 def _event(event: Contract) -> tuple[str, Any]:

@@ -20,7 +20,7 @@ from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
 from handoffs.coordinator.handoff.events import Hearing
 from handoffs.coordinator.handoff.failure import Kind
 from handoffs.coordinator.handoff.joins import upcast_parts
-from handoffs.coordinator.messaging.message import Delivery
+from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.store.record import Place
 from handoffs.coordinator.store.store import Store
 

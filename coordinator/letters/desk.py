@@ -24,8 +24,8 @@ from handoffs.coordinator.history import Entry, now
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.messaging.message import Message, addressed, rewritten
-from handoffs.coordinator.runtime.engine import Engine
-from handoffs.coordinator.runtime.task import read_body, read_message
+from handoffs.coordinator.messaging.wire import Body, read_body, read_message
+from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Place
 
 _OUTCOME = frozenset({"settled", "deduplicated", "skipped", "fallback"})
@@ -118,8 +118,8 @@ class Letter:
 class Desk:
     """Receives dead letters, keeps them in the journal, and replays them."""
 
-    def __init__(self, engine: Engine, journal: Journal) -> None:
-        self._engine = engine
+    def __init__(self, services: Services, journal: Journal) -> None:
+        self._services = services
         self._journal = journal
 
     def receive(self, raw: RawLetter) -> LetterRow:
@@ -132,7 +132,7 @@ class Desk:
         if row.run and row.step:
             place = Place(row.run, row.flow, row.step)
             entry = parked_entry(place, failure, raw.event)
-            status = self._engine.store.park(place, failure.fields(), entry, marked=recorded is not None)
+            status = self._services.store.park(place, failure.fields(), entry, marked=recorded is not None)
             if status == "settled":
                 self._pass_on(row)
             if status not in {"parked", "gone"}:
@@ -160,7 +160,7 @@ class Desk:
             return False
         for budget in budgets_around(row.step):
             told = any(run == row.run and f"{step}.".startswith(f"{budget}.") for run, step in steps)
-            if told and self._engine.runs.taken(row.run, budget):
+            if told and self._services.runs.taken(row.run, budget):
                 return True
         return False
 
@@ -168,7 +168,7 @@ class Desk:
         """Its step is settled, but perhaps nobody lived to publish what follows: send it once more, to find that out."""
         if "body" in row.message and not row.message["headers"].get(_PASSED_ON):
             again = Message.restored(row.message).replayed(row.replays)
-            self._engine.publisher.publish([replace(again, headers={**again.headers, _PASSED_ON: 1})])
+            self._services.publisher.publish([replace(again, headers={**again.headers, _PASSED_ON: 1})])
 
     def edits(self, number: str) -> list[EditRow]:
         """The edits of a letter, oldest first."""
@@ -180,9 +180,9 @@ class Desk:
         if "body" not in row.message:
             raise InvalidInput(f"dead letter {row.id} is no message of this system")
         text, kwargs, continuation = read_body(
-            row.message["body"], "application/json", self._engine.settings.message_limits
+            row.message["body"], "application/json", self._services.settings.message_limits
         )
-        return Envelope.decode(text, self._engine.settings.message_limits), kwargs, continuation
+        return Envelope.decode(text, self._services.settings.message_limits), kwargs, continuation
 
     def sets(self, rows: Iterable[LetterRow]) -> Iterator[str]:
         """The names of the sets for which letters stand: what is replayed are the events that Redis has."""
@@ -196,7 +196,7 @@ class Desk:
     def _edited(self, row: LetterRow) -> LetterRow:
         """The letter with the input that a person gave to its step, if the run has one that is newer than the message's."""
         try:
-            edit = Edit.parse(self._engine.store.edit_of(Place(row.run, row.flow, row.step)))
+            edit = Edit.parse(self._services.store.edit_of(Place(row.run, row.flow, row.step)))
             if edit is None:
                 return row
             envelope, kwargs, continuation = self.read(row)
@@ -235,7 +235,7 @@ class Desk:
         if raw.headers.get("task") != EVENT or not isinstance(queue, str):
             return raw
         try:
-            agent = self._engine.topology.agent_of(queue)
+            agent = self._services.topology.agent_of(queue)
             headers, body = addressed(raw.headers, raw.body, agent)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return raw
@@ -269,7 +269,7 @@ class Desk:
         entry = Entry(
             "replayed", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=who
         )
-        status = self._engine.runs.unpark(place, entry.fields())
+        status = self._services.runs.unpark(place, entry.fields())
         if status == "cancelled" or (status == "compensating" and not is_undo(row.step)):
             self._journal.cancel_run(row.run)
             raise RunCancelled(
@@ -277,12 +277,12 @@ class Desk:
             )
         message = Message.restored(row.message).replayed(self._journal.count_replay(row.id))
         try:
-            self._engine.publisher.declare(
+            self._services.publisher.declare(
                 [] if follows_event(row.step) or message.event else [message.agent], again=True
             )
-            self._engine.publisher.publish([message])
+            self._services.publisher.publish([message])
         except ServerError:
-            self._engine.store.park(place, _failure(row).fields(), None)  # it waits as before
+            self._services.store.park(place, _failure(row).fields(), None)  # it waits as before
             raise
         self._journal.mark_replayed(row)
         self._journal.act("replay", who=who, run=row.run, letter=row.id)
@@ -292,7 +292,7 @@ class Desk:
         place = raw.place
         if not place.run or not place.step:
             return None
-        reason = self._engine.runs.parked(place)
+        reason = self._services.runs.parked(place)
         return Failure(**reason) if reason and reason.get("message") in (raw.id, raw.digest) else None
 
     def _diagnosed(self, raw: RawLetter) -> Failure:
@@ -331,13 +331,15 @@ class Desk:
 
     def _contract(self, raw: RawLetter) -> str:
         try:
-            return str(Envelope.decode(self._read(raw)).contract)
+            return str(Envelope.decode(self._read(raw).envelope).contract)
         except InvalidInput:
             return ""
 
     def _budgets(self, raw: RawLetter) -> str:
         """The budgets that the step is in: where one was spent meanwhile, something has taken the step's place."""
-        _, kwargs, continuation = read_body(raw.body, raw.content_type, self._engine.settings.message_limits)
+        _, kwargs, continuation = read_body(
+            raw.body, raw.content_type, self._services.settings.message_limits
+        )
         return course.budgets(
             str(kwargs.get("step", "")), continuation.get("chain") or [], continuation.get("chord")
         )
@@ -371,14 +373,14 @@ class Desk:
             return {"headers": _plain(headers), "body_base64": base64.b64encode(raw.body).decode()}
         return Message(raw.id, str(raw.headers["task"]), _plain(headers), raw.body.decode()).stored()
 
-    def _read(self, raw: RawLetter) -> str:
-        """The text of the envelope. Raises :class:`InvalidInput` where no worker could read the message."""
+    def _read(self, raw: RawLetter) -> Body:
+        """Its body, taken apart. Raises :class:`InvalidInput` where no worker could read the message."""
         return read_message(
             raw.headers,
             raw.body,
             raw.content_type,
             raw.content_encoding,
-            self._engine.settings.message_limits,
+            self._services.settings.message_limits,
         )
 
 

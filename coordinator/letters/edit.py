@@ -20,7 +20,7 @@ from handoffs.coordinator.handoff.open import turned
 from handoffs.coordinator.history import Entry, now
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.letters.desk import Desk
-from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Place, Record
 from handoffs.coordinator.store.run_state import RunRecord
 
@@ -38,8 +38,8 @@ _NOTHING = "nothing was edited"
 class Editing:
     """Gives steps of runs another input, for one person and one reason."""
 
-    def __init__(self, engine: Engine, journal: Journal, desk: Desk, *, by: str, why: str) -> None:
-        self._engine = engine
+    def __init__(self, services: Services, journal: Journal, desk: Desk, *, by: str, why: str) -> None:
+        self._services = services
         self._journal = journal
         self._desk = desk
         self._by = printable(by, 200)
@@ -73,7 +73,7 @@ class Editing:
         before = (*superseded(kwargs), envelope.original_digest or course.digest(envelope.data))
         edit = self._made(agent, payload, number + 1, before)
         key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
-        old = _old_key(self._engine, agent, envelope, kwargs)
+        old = _old_key(self._services, agent, envelope, kwargs)
         self._refuse_taken(place, agent, old, key, edit)
         scopes = course.budgets(row.step, continuation.get("chain") or [], continuation.get("chord")).split()
         shown = self._shown(agent, current) if current else row.payload
@@ -97,20 +97,20 @@ class Editing:
 
     def _refuse_ended(self, place: Place) -> None:
         """Raise where the step, or its run, has ended: people are to hear of that first."""
-        if self._engine.store.settled(place):
+        if self._services.store.settled(place):
             raise _refused(place, "settled")
-        run = self._engine.runs.state(place.run)
+        run = self._services.runs.state(place.run)
         if run is not None and run.status in {"completed", "cancelled"}:
             raise _refused(place, run.status)
 
     def _current(self, place: Place) -> Edit | None:
-        return Edit.parse(self._engine.store.edit_of(place))
+        return Edit.parse(self._services.store.edit_of(place))
 
     def _made(self, agent: Agent, payload: Contract, number: int, before: Sequence[str]) -> Edit:
         """The edit, written for whoever works for the agent."""
         record = Record(payload.ref().uri, strictjson.dumps(payload.to_data()))
-        strictjson.loads(record.data, Limits(octets=self._engine.settings.max_message_bytes))
-        written = self._engine.negotiator.written(record, payload, [agent.name])
+        strictjson.loads(record.data, Limits(octets=self._services.settings.max_message_bytes))
+        written = self._services.negotiator.written(record, payload, [agent.name])
         original = written.original
         return Edit(
             number,
@@ -131,11 +131,11 @@ class Editing:
         It is asked so that people are told at once. What happens right after it is found out by the claim, and by
         whoever settles.
         """
-        now_there = self._engine.store.lease_of(agent.name, old) if old else None
+        now_there = self._services.store.lease_of(agent.name, old) if old else None
         here = f"{place.run}|{place.step}"
         if now_there and now_there.held and (old == key or here in now_there.holders):
             raise _refused(place, "running")
-        known = self._engine.store.lease_of(agent.name, key)
+        known = self._services.store.lease_of(agent.name, key)
         if known is None or known.content == edit.content:
             return
         if known.state == "done" or known.content not in edit.supersedes:
@@ -150,7 +150,7 @@ class Editing:
         """The input of an edit as people may see it."""
         try:
             ref = ContractRef.from_uri(edit.schema)
-            return self._engine.versions.read(agent.accepts, ref, edit.data).redacted()
+            return self._services.versions.read(agent.accepts, ref, edit.data).redacted()
         except InvalidInput:  # another build made it
             return None
 
@@ -172,7 +172,7 @@ class Editing:
             error=self._why, read=str(ContractRef.from_uri(current.schema)) if current else contract,
             wrote=str(payload.ref()), input=shown, output=payload.redacted(),
         )  # fmt: skip
-        verdict = self._engine.runs.edit(
+        verdict = self._services.runs.edit(
             place,
             edit.to_json(),
             before=current.number if current else 0,
@@ -245,10 +245,10 @@ def _key(agent: Agent, payload: Contract, given: str) -> str:
         ) from error
 
 
-def _old_key(engine: Engine, agent: Agent, envelope: Envelope, kwargs: dict[str, Any]) -> str:
+def _old_key(services: Services, agent: Agent, envelope: Envelope, kwargs: dict[str, Any]) -> str:
     """The key of the input as it is; empty where it can have none: then nobody works under it."""
     try:
-        payload = engine.versions.read(agent.accepts, envelope.contract, envelope.data)
+        payload = services.versions.read(agent.accepts, envelope.contract, envelope.data)
         return turned(_key(agent, payload, envelope.idempotency_key), kwargs)
     except InvalidInput:
         return ""

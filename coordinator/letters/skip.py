@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
@@ -14,13 +13,11 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.event import Nothing
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Cursor, Go, Move, Value
-from handoffs.coordinator.dispatch.routing import Passing
 from handoffs.coordinator.history import Entry, now
 from handoffs.coordinator.journal.journal import Journal, LetterRow
-from handoffs.coordinator.messaging.envelopes import compose, emissions
-from handoffs.coordinator.messaging.message import message
-from handoffs.coordinator.runtime.engine import Engine
-from handoffs.coordinator.runtime.task import read_body
+from handoffs.coordinator.messaging.envelopes import Sending
+from handoffs.coordinator.messaging.wire import read_body
+from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Place, Record
 
 _ABOVE_ALL = 2**53
@@ -28,7 +25,7 @@ _ABOVE_ALL = 2**53
 
 
 def skip(
-    engine: Engine,
+    services: Services,
     journal: Journal,
     row: LetterRow,
     output: Contract,
@@ -49,9 +46,9 @@ def skip(
             "it stays where it is",
         )
     text, kwargs, continuation = read_body(
-        row.message["body"], "application/json", engine.settings.message_limits
+        row.message["body"], "application/json", services.settings.message_limits
     )
-    envelope = Envelope.decode(text, engine.settings.message_limits)
+    envelope = Envelope.decode(text, services.settings.message_limits)
     place = Place(row.run, row.flow, row.step)
     heard = "event" in kwargs
     if heard and not isinstance(output, Nothing):
@@ -65,16 +62,15 @@ def skip(
     if not heard:
         cursor = Cursor(str(kwargs["step"]), continuation.get("chain") or [], continuation.get("chord"))
         moves = [*course.after(cursor, Value(record.schema, json.loads(record.data))), *moves]
-    passing = Passing(engine.store, engine.negotiator)
-    onward = passing.onward(moves, record, output, typed)
+    route = services.router.route(moves, record, output, typed)
     entry = Entry(
         "skipped", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=by, error=why,
         wrote=str(output.ref()), output=output.redacted(), event=envelope.id if heard else "",
-        emitted=emissions(row.run, onward),
+        emitted=route.emissions(row.run),
     )  # fmt: skip
     undo = kwargs.get("undo")
-    advance = replace(onward.advance(), undo=json.dumps({"step": row.step, **undo}) if undo else "")
-    settled = engine.store.settle_known(
+    advance = replace(route.advance(), undo=json.dumps({"step": row.step, **undo}) if undo else "")
+    settled = services.store.settle_known(
         place, fence=_ABOVE_ALL, record=record, entry=entry.fields(), onward=advance
     )
     if settled.verdict not in {"settled", "again"}:
@@ -82,13 +78,8 @@ def skip(
             f"step {row.step} of run {row.run} has an outcome, or its run has ended ({settled.verdict})",
             "it was not skipped",
         )
-    for out in chain.from_iterable(passing.outgoing(place, onward, settled)):
-        engine.publisher.declare([out.send.agent])
-        key = (typed.get(out.send.step) or output).key() if out.own else None
-        sent = compose(
-            run=row.run, step=out.send.step, written=out.written, key=key, source="/coordinator", cause=envelope,
-            join_schemas=out.parts, fallback=out.fallback,
-        )  # fmt: skip
-        engine.publisher.publish([message(out.send, sent)], delay=out.wait or None, exact=True)
+    keys = {step: event.key() for step, event in typed.items()}
+    sending = Sending(row.run, cause=envelope, key=output.key(), keys=keys)
+    services.sender.send(services.router.outgoing(place, route, settled), sending, declare=True)
     journal.mark(row.id, "settled")
     journal.act("skip", who=by, run=row.run, letter=row.id, note=why)

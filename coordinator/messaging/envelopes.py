@@ -1,44 +1,83 @@
-"""Composing: the envelope that starts a step, and what the history says of what was sent."""
+"""The envelope that starts a step: what it says of where it comes from, and the data as its readers want it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope, message_id, trace_parent
-from handoffs.coordinator.dispatch.negotiation import Written
-from handoffs.coordinator.dispatch.routing import Onward, emission
 
 
-def compose(
-    *,
-    run: str,
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What a message was before it was written for an older reader: its version, and the digest of its data."""
+
+    schema: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Data as it goes into a message: the version it is written in, the data as JSON text, and what it was before."""
+
+    schema: str
+    data: str
+    original: Original | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What all messages say that leave together.
+
+    run_id
+        The run that they belong to.
+    source
+        Who sends them, as a URI reference: ``/agents/payments.fraud``, ``/coordinator``, ``/operators``.
+    cause
+        The envelope that led to them, where one did: its id, its deadline and its trace go on.
+    deadline
+        When steps are not begun any more, where nothing led to them.
+    key
+        The idempotency key of what a step has put out itself; ``keys`` those of events, by the step that they are sent as.
+    """
+
+    run_id: str
+    source: str = "/coordinator"
+    cause: Envelope | None = None
+    deadline: datetime | None = None
+    key: str | None = None
+    keys: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def envelope_for(
     step: str,
     written: Written,
+    sending: Sending,
+    *,
     key: str | None,
-    source: str,
-    cause: Envelope | None = None,
     join_schemas: str | None = None,
     fallback: str = "",
-    deadline: datetime | None = None,
 ) -> Envelope:
-    """Make the envelope that starts ``step`` of ``run``. Its id is derived from the two; all the rest it is given."""
-    number = message_id(run, step)
-    original = written.original
+    """The envelope that starts ``step``. Its id is derived from run and step, so that making it again gives the same message.
+
+    ``join_schemas`` says of joined data what each branch made; ``fallback`` which fallback it is, if it is one.
+    """
+    message, cause, original = message_id(sending.run_id, step), sending.cause, written.original
     return Envelope(
-        id=number,
-        source=source,
+        id=message,
+        source=sending.source,
         type=ContractRef.from_uri(written.schema).name,
         data_schema=written.schema,
         subject=key,
         time=datetime.now(UTC),
-        correlation_id=run,
+        correlation_id=sending.run_id,
         causation_id=cause.id if cause else None,
-        idempotency_key=key or number,
-        expiry_time=cause.expiry_time if cause else deadline,
-        trace_parent=trace_parent(run, cause.id if cause else number),
+        idempotency_key=key or message,
+        expiry_time=cause.expiry_time if cause else sending.deadline,
+        trace_parent=trace_parent(sending.run_id, cause.id if cause else message),
         trace_state=cause.trace_state if cause else None,
         join_schemas=join_schemas,
         fallback=fallback or None,
@@ -46,15 +85,3 @@ def compose(
         original_digest=original.digest if original else None,
         data=json.loads(written.data),
     )
-
-
-def sent_otherwise(sent: dict[str, Written]) -> dict[str, str]:
-    """By step, the version that a message was written in, where it is not the one that its producer made."""
-    return {
-        step: str(ContractRef.from_uri(written.schema)) for step, written in sent.items() if written.original
-    }
-
-
-def emissions(run: str, onward: Onward) -> list[dict[str, Any]]:
-    """The events that are emitted, for the history."""
-    return [emission(run, step, onward.sent[step].schema, agents) for step, agents in onward.heard.items()]

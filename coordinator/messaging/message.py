@@ -12,10 +12,10 @@ from typing import Any
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope, message_id
-from handoffs.coordinator.continuation.canvas import EVENT, Send, Sig
+from handoffs.coordinator.continuation.canvas import EVENT, Send
 from handoffs.coordinator.continuation.path import hearing
 
-_BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-delay", "expires")
+BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-delay", "expires")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Message:
 
     def replayed(self, replays: int) -> Message:
         """The same message for another try: attempts begin anew, and the broker's traces of the last one are gone."""
-        kept = {name: value for name, value in self.headers.items() if not name.startswith(_BROKER_HEADERS)}
+        kept = {name: value for name, value in self.headers.items() if not name.startswith(BROKER_HEADERS)}
         return replace(self, headers={**kept, "retries": 0, "handoff_replays": replays})
 
 
@@ -121,48 +121,3 @@ def summary(run: str, flow: str, step: str, contract: ContractRef) -> str:
 def origin() -> str:
     """This process, as ``pid@host``."""
     return f"{os.getpid()}@{socket.gethostname()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message as a worker got it.
-
-    ``attempt`` counts from 1; ``replays`` is how often the step was replayed; ``worker`` is the node that got it.
-    """
-
-    id: str
-    agent: str
-    envelope: str
-    kwargs: dict[str, Any]
-    chain: list[Sig]
-    chord: Sig | None
-    attempt: int
-    replays: int
-    looks: int
-    worker: str
-    headers: dict[str, Any]
-
-    @property
-    def flow(self) -> str:
-        return str(self.kwargs.get("flow", ""))
-
-    @property
-    def step(self) -> str:
-        return str(self.kwargs.get("step", ""))
-
-    @property
-    def run(self) -> str:
-        """The run that the headers name, for where the envelope cannot be read."""
-        return str(self.headers.get("handoff_run") or "")
-
-    @property
-    def owner(self) -> str:
-        """Who holds a lease for this delivery."""
-        return f"{self.worker}|{self.id}"
-
-    def again(self, *, attempt: int, looks: int = 0) -> Message:
-        """The same message, to be tried later; ``looks`` counts how often somebody else was found running it."""
-        kept = {name: value for name, value in self.headers.items() if not name.startswith(_BROKER_HEADERS)}
-        continuation = {"callbacks": None, "errbacks": None, "chain": self.chain or None, "chord": self.chord}
-        body = strictjson.dumps([[self.envelope], self.kwargs, continuation])
-        return Message(self.id, self.agent, {**kept, "retries": attempt - 1, "handoff_looks": looks}, body)

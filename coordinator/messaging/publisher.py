@@ -56,16 +56,6 @@ class Publisher(Protocol):
         """Declare the queue of an agent that hears events, so that they come there, whether it works or not."""
 
 
-def publish_after(publisher: Publisher, sent: Iterable[tuple[Message, timedelta]]) -> None:
-    """Publish messages, each after its wait: those of one wait together, in the order in which the waits first come. Raises
-    :class:`ServerError`."""
-    waits: dict[timedelta, list[Message]] = {}
-    for message, wait in sent:
-        waits.setdefault(wait, []).append(message)
-    for wait, messages in waits.items():
-        publisher.publish(messages, delay=wait or None, exact=True)
-
-
 class BrokerPublisher:
     """Publishes to RabbitMQ, confirmed. Safe for threads, and after a fork."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from handoffs.contracts.contract import valid_name
 from handoffs.contracts.text import is_plain, printable
 from handoffs.contracts.topic import matches
+from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.events import emitted_in, events_of
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Catalogue
@@ -25,7 +26,7 @@ from handoffs.coordinator.observe.topology import (
     Handover,
     QueueSpot,
 )
-from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.services import Services
 
 Versions = dict[str, tuple[int, ...]]
 
@@ -76,22 +77,31 @@ class Surveyor:
     """Makes the atlas. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis, the broker or the journal cannot be
     used."""
 
-    def __init__(self, engine: Engine, journal: Journal, catalogue: Catalogue, *, asks: bool) -> None:
-        self._engine = engine
+    def __init__(
+        self,
+        services: Services,
+        journal: Journal,
+        catalogue: Catalogue,
+        *,
+        asks: bool,
+        working: Mapping[str, Agent],
+    ) -> None:
+        self._services = services
         self._journal = journal
         self._catalogue = catalogue
         self._asks = asks
+        self._working = working
 
     def atlas(self) -> Atlas:
         """What there is now."""
         agents = self._agents()
         outstanding: Counter[str] = Counter()
         if self._asks:
-            for (agent, _), count in self._engine.outstanding.counts().items():
+            for (agent, _), count in self._services.outstanding.counts().items():
                 outstanding[agent] += count
         parked = self._journal.counted("waiting", by="agent") if self._asks else {}
         unheard = self._unheard() if self._asks else {}
-        topology = self._engine.topology
+        topology = self._services.topology
         own = [
             (topology.dead_letters.name, "dead letters"),
             (topology.unheard_events.name, "events that nobody hears"),
@@ -115,7 +125,7 @@ class Surveyor:
     def _spot(
         self, name: str, agent: _Agent, depths: Mapping[str, tuple[int, int]], outstanding: int, parked: int
     ) -> AgentSpot:
-        queue = self._engine.topology.queue_name(name)
+        queue = self._services.topology.queue_name(name)
         depth, consumers = depths.get(queue, (None, None))
         return AgentSpot(
             name=name,
@@ -135,15 +145,15 @@ class Surveyor:
     def _agents(self) -> dict[str, _Agent]:
         """What is loaded here, and what is announced, by name."""
         found: dict[str, _Agent] = {}
-        loaded = {**self._catalogue.agents, **self._engine.agents}
+        loaded = {**self._catalogue.agents, **self._working}
         for name, agent in loaded.items():
-            found[name] = _Agent("loaded", [self._engine.manifest(agent).to_json()])
-        for name in self._engine.announcements.agents() if self._asks else ():
+            found[name] = _Agent("loaded", [self._services.manifest(agent).to_json()])
+        for name in self._services.announcements.agents() if self._asks else ():
             if not valid_name(name):
                 continue
-            said = self._engine.announcements.of(name)
+            said = self._services.announcements.of(name)
             alive = [one["manifest"] for one in said if one["live"]]
-            deployed = [] if alive else self._engine.announcements.deployed(name)
+            deployed = [] if alive else self._services.announcements.deployed(name)
             builds = alive or deployed or [one["manifest"] for one in said]
             if builds:
                 found[name] = _Agent(
@@ -191,7 +201,7 @@ class Surveyor:
 
     def _depths(self, names: Iterable[str]) -> dict[str, queues.Depth]:
         return queues.depths(
-            self._engine.app,
+            self._services.app,
             names,
             cause="the broker cannot be asked for its queues",
             consequence="there is no map",

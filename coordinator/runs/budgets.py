@@ -14,13 +14,12 @@ from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Arrival, Cursor, Value
 from handoffs.coordinator.continuation.canvas import Sig
 from handoffs.coordinator.continuation.path import timed
-from handoffs.coordinator.dispatch.routing import Batches, Outgoing, Passing
+from handoffs.coordinator.dispatch.routing import Batches, Router
+from handoffs.coordinator.dispatch.sender import Sender
 from handoffs.coordinator.flow import ways
 from handoffs.coordinator.history import Entry, now
-from handoffs.coordinator.messaging.envelopes import compose
-from handoffs.coordinator.messaging.message import Message, message
-from handoffs.coordinator.messaging.publisher import Publisher, publish_after
-from handoffs.coordinator.runtime.task import read_body
+from handoffs.coordinator.messaging.envelopes import Sending
+from handoffs.coordinator.messaging.wire import read_body
 from handoffs.coordinator.store.record import Place, Record
 from handoffs.coordinator.store.store import Store
 
@@ -42,10 +41,10 @@ class _Fired:
 class Timers:
     """Takes the place of steps whose budget is spent. Safe for threads."""
 
-    def __init__(self, store: Store, passing: Passing, publisher: Publisher, limits: Limits) -> None:
+    def __init__(self, store: Store, router: Router, sender: Sender, limits: Limits) -> None:
         self._store = store
-        self._passing = passing
-        self._publisher = publisher
+        self._router = router
+        self._sender = sender
         self._limits = limits
 
     def fire(self, body: bytes | str, content_type: str) -> str:
@@ -60,8 +59,7 @@ class Timers:
         if (stands and stands[1] in {"", "agent"}) or self._store.closed(fired.place, *around):
             return f"in time run={fired.place.run} step={fired.path}"
         batches, said = self._again(fired, *stands) if stands else self._taken(fired, fired.fallback)
-        for outgoing in batches:
-            publish_after(self._publisher, [(_message(out, fired), out.wait) for out in outgoing])
+        self._sender.send(batches, Sending(fired.place.run, cause=fired.envelope))
         return f"fallback ({said}) run={fired.place.run} step={fired.path}"
 
     def _again(self, fired: _Fired, record: Record, mark: str) -> tuple[Batches, str]:
@@ -86,7 +84,7 @@ class Timers:
             )
         if "body" in fallback:
             moves = course.taken(fallback["body"], fired.chord, fired.value)
-            return self._passing.took(fired.place, moves, ""), "agent"
+            return self._router.took(fired.place, moves, ""), "agent"
         value = Value(fallback["schema"], fallback["constant"], item=True)
         return self._arrived(fired, value, "constant")
 
@@ -104,7 +102,7 @@ class Timers:
             output=value.data,
             fallback=mark,
         )
-        return self._passing.took(fired.place, [marked], mark, entry.fields()), mark
+        return self._router.took(fired.place, [marked], mark, entry.fields()), mark
 
     def _read(self, body: bytes | str, content_type: str) -> _Fired:
         text, kwargs, continuation = read_body(body, content_type, self._limits)
@@ -125,19 +123,3 @@ class Timers:
             return _Fired(place, path, chord, value, dict(kwargs["fallback"]), envelope)
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise InvalidData("the message of a timer is malformed", "no fallback was taken") from error
-
-
-def _message(out: Outgoing, fired: _Fired) -> Message:
-    return message(
-        out.send,
-        compose(
-            run=fired.place.run,
-            step=out.send.step,
-            written=out.written,
-            key=None,
-            source="/coordinator",
-            cause=fired.envelope,
-            join_schemas=out.parts,
-            fallback=out.fallback,
-        ),
-    )

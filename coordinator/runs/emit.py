@@ -1,21 +1,25 @@
-"""Emitting: how a story begins with an event that somebody outside emits."""
+"""Emit: a story begins with an event that comes from outside."""
 
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
+from handoffs.contracts.envelope import run_id as derived_run_id
 from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Go
 from handoffs.coordinator.continuation.path import story_of
-from handoffs.coordinator.dispatch.routing import Onward, Passing
+from handoffs.coordinator.dispatch.routing import Outgoing, Route, Router
+from handoffs.coordinator.dispatch.sender import written
 from handoffs.coordinator.history import Entry, now
-from handoffs.coordinator.messaging.envelopes import compose, emissions
-from handoffs.coordinator.messaging.message import Message, message
-from handoffs.coordinator.store.record import Record
+from handoffs.coordinator.messaging.envelopes import Sending
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.runs.start import Accepted, Marks, checked_key, content_of
+from handoffs.coordinator.services import Services
+from handoffs.coordinator.store.record import Place, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +27,25 @@ class Emission:
     """An event on its way: its message, and to whom it goes."""
 
     message: Message
-    onward: Onward
+    route: Route
 
     def sends(self) -> tuple[tuple[str, str, str], ...]:
         """Those who are known to hear it, as (step, agent, ``contract/version``)."""
-        return self.onward.advance().sends
+        return self.route.advance().sends
 
     def stored(self) -> str:
-        """The message as JSON text for :func:`~handoffs.coordinator.runs.start.restored`."""
+        """The message as JSON text for :func:`~handoffs.coordinator.runs.first.restored`."""
         return json.dumps([self.message.stored()])
 
-    def entry(self, event: Contract, run: str) -> Entry:
+    def entry(self, event: Contract, run_id: str) -> Entry:
         """What the history says of it."""
         return Entry(
             "emitted",
-            run,
+            run_id,
             story_of(event.ref().name),
             now(),
             wrote=str(event.ref()),
-            emitted=emissions(run, self.onward),
+            emitted=self.route.emissions(run_id),
             input=event.redacted(),
         )
 
@@ -49,24 +53,53 @@ class Emission:
 class Emitter:
     """Makes the message of an event."""
 
-    def __init__(self, passing: Passing) -> None:
-        self._passing = passing
+    def __init__(self, router: Router) -> None:
+        self._router = router
 
-    def emission(self, event: Contract, run: str, expiry: datetime | None = None) -> Emission:
-        """``event`` as the first of the story ``run``, in the version that all who hear it accept.
+    def emission(self, event: Contract, run_id: str, expiry: datetime | None = None) -> Emission:
+        """``event`` as the first of the story ``run_id``, in the version that all who hear it accept.
 
         Raises :class:`~handoffs.contracts.errors.InvalidInput` where it cannot be written for them.
         """
         record = Record(event.ref().uri, strictjson.dumps(event.to_data()))
         [go] = course.emitted("", story_of(event.ref().name), [(record.schema, json.loads(record.data))])
-        assert isinstance(go, Go)
-        onward = self._passing.onward([go], record, event, {go.send.step: event})
-        envelope = compose(
-            run=run,
-            step=go.send.step,
-            written=onward.sent[go.send.step],
-            key=event.key(),
-            source="/coordinator",
-            deadline=expiry,
+        route = self._router.route([go], record, event, {go.send.step: event})
+        outgoing = Outgoing(go.send, route.sent[go.send.step], None, go.wait, own=True)
+        [(message, _)] = written([outgoing], Sending(run_id, deadline=expiry, key=event.key()))
+        return Emission(message, route)
+
+
+class Emits:
+    """Accepts events from outside, and publishes them. Safe for threads."""
+
+    def __init__(self, services: Services, marks: Marks) -> None:
+        self._services = services
+        self._marks = marks
+        self._emitter = Emitter(services.router)
+
+    def emit(
+        self, event: Contract, *, idempotency_key: str | None = None, deadline: timedelta | None = None
+    ) -> Accepted:
+        """Accept the story that ``event`` begins, and hand the event to the broker.
+
+        Raises :class:`~handoffs.contracts.errors.InvalidInput` where it cannot be written for those who hear it,
+        :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another event, and
+        :class:`~handoffs.coordinator.errors.ServerError` where it was not accepted.
+        """
+        story = story_of(event.ref().name)
+        key = checked_key(idempotency_key if idempotency_key is not None else event.key())
+        run_id = derived_run_id(story, key) if key else str(uuid.uuid4())
+        expiry = datetime.now(UTC) + deadline if deadline else None
+        emission = self._emitter.emission(event, run_id, expiry)
+        found = self._services.runs.start(
+            Place(run_id, story, ""),
+            key=key or "",
+            content=content_of(event),
+            first=emission.stored(),
+            entry=emission.entry(event, run_id).fields(),
+            sends=emission.sends(),
         )
-        return Emission(message(go.send, envelope), onward)
+        if found == "created" or (found == "unpublished" and run_id not in self._marks):
+            self._services.publisher.publish([emission.message])
+            self._marks.add(run_id)
+        return Accepted(run_id, created=found == "created")

@@ -1,156 +1,199 @@
-"""Starting: how a run begins."""
+"""Start: a run is accepted, and its first messages are published."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
 
-from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
-from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Go, Value
-from handoffs.coordinator.continuation.canvas import Sig, composed
-from handoffs.coordinator.dispatch.negotiation import Original, Written
-from handoffs.coordinator.dispatch.routing import Onward, Outgoing, Passing
+from handoffs.contracts.envelope import run_id as derived_run_id
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.text import is_plain
+from handoffs.coordinator.continuation.advance import digest
+from handoffs.coordinator.continuation.canvas import TIMER
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.messaging.envelopes import compose
-from handoffs.coordinator.messaging.message import Message, message
-from handoffs.coordinator.store.record import Place, Record
-from handoffs.coordinator.store.settlement import Settled
+from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.runs import due
+from handoffs.coordinator.runs.first import First, Starter
+from handoffs.coordinator.runs.outbox import first_events
+from handoffs.coordinator.services import Services
+from handoffs.coordinator.store.record import Place
 
-_MILLISECOND = timedelta(milliseconds=1)
+
+class Marks(Protocol):
+    """Where it is written down which runs are published: at once, or many together some time later."""
+
+    def add(self, run: str) -> None: ...
+
+    def __contains__(self, run: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What a run begins with: its composition, its input as it was given, and its key."""
+class Accepted:
+    """A run that was accepted. ``created`` is False where its key already had it."""
 
-    signature: Sig
-    record: Record
+    run_id: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A run that is to be accepted."""
+
+    flow: Flow
+    payload: Contract
+    run_id: str
     key: str | None
-    expiry: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class First:
-    """How a run begins: the messages that can be made at once, by how long they wait, and where its input goes."""
-
-    messages: tuple[Message, ...]
-    waits: tuple[timedelta, ...]
-    onward: Onward
-    origin: Origin
-
-    def named(self) -> tuple[tuple[str, str, str], ...]:
-        """The messages as (step, agent, ``contract/version``)."""
-        return self.onward.advance().sends
-
-    def stored(self) -> str:
-        """The messages with their waits, and where they are not all what the others are made of, as JSON text for
-        :func:`restored` and :func:`remaining`."""
-        both = zip(self.messages, self.waits, strict=True)
-        messages = [{**sent.stored(), "wait_ms": wait / _MILLISECOND} for sent, wait in both]
-        if self.whole:
-            return json.dumps(messages)
-        origin, written = self.origin, self.onward.sent
-        rest = {
-            "course": origin.signature,
-            "input": origin.record.text(),
-            "key": origin.key,
-            "expiry": origin.expiry.isoformat() if origin.expiry else None,
-            "written": {place: asdict(one) for place, one in written.items()},
-        }
-        return json.dumps({"messages": messages, "rest": rest})
+    deadline: datetime | None = None
+    at: datetime | timedelta | None = None
+    story: str = ""
+    event: str = ""
 
     @property
-    def whole(self) -> bool:
-        """Whether the messages are all there is to it: no list whose items wait, no join that is reached at once."""
-        return all(isinstance(move, Go) for move in self.onward.moves)
+    def place(self) -> Place:
+        return Place(self.run_id, self.flow.name, "")
+
+    @property
+    def content(self) -> str:
+        """Names the input: the same key with another is a conflict."""
+        return content_of(self.payload)
 
 
-def restored(text: str) -> list[tuple[Message, timedelta]]:
-    """The messages that :meth:`First.stored` wrote, with their waits, what is sooner first."""
-    stored = json.loads(text)
-    messages = stored["messages"] if isinstance(stored, dict) else stored
-    both = [(Message.restored(one), one.get("wait_ms", 0) * _MILLISECOND) for one in messages]
-    return sorted(both, key=lambda sent: sent[1])
+class Starts:
+    """Accepts runs of flows. Safe for threads.
 
+    Every method raises :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another input,
+    :class:`~handoffs.contracts.errors.InvalidInput` where the payload cannot be written for its consumers, and
+    :class:`~handoffs.coordinator.errors.ServerError` where nothing was accepted.
+    """
 
-def remaining(text: str, place: Place, passing: Passing) -> list[tuple[Message, timedelta]]:
-    """What else begins the run that :meth:`First.stored` wrote, where its messages are not all there is to it. Nobody needs
-    the flow's code for that."""
-    stored = json.loads(text)
-    if not isinstance(stored, dict):
-        return []
-    rest = stored["rest"]
-    record = Record.parse(rest["input"])
-    value = Value(record.schema, json.loads(record.data))
-    sent = {
-        name: Written(one["schema"], one["data"], Original(**one["original"]) if one["original"] else None)
-        for name, one in rest["written"].items()
-    }
-    onward = Onward(tuple(course.begun(rest["course"], value)), sent)
-    expiry = datetime.fromisoformat(rest["expiry"]) if rest["expiry"] else None
-    return _rest(onward, place, passing, rest["key"], expiry)
+    def __init__(self, services: Services, marks: Marks | None = None) -> None:
+        self._services = services
+        self._marks = marks if marks is not None else _AtOnce(services)
+        self._starter = Starter(services.router)
 
+    def start(
+        self,
+        flow: Flow,
+        payload: Contract | Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        deadline: timedelta | None = None,
+        at: datetime | timedelta | None = None,
+    ) -> Accepted:
+        """Accept a run of ``flow`` with ``payload``, now or to begin ``at`` a moment, and publish its first messages.
 
-def _rest(
-    onward: Onward, place: Place, passing: Passing, key: str | None, expiry: datetime | None
-) -> list[tuple[Message, timedelta]]:
-    others = replace(onward, moves=tuple(move for move in onward.moves if not isinstance(move, Go)))
-    batches = passing.outgoing(
-        place, others, Settled("settled"), arrived=False
-    )  # a run that is not published is taken up
-    return [(_message(out, key, place.run, expiry), out.wait) for outgoing in batches for out in outgoing]
-
-
-class Starter:
-    """Begins runs of flows."""
-
-    def __init__(self, passing: Passing) -> None:
-        self._passing = passing
-
-    def first(self, flow: Flow, payload: Contract, run: str, expiry: datetime | None = None) -> First:
-        """The messages that start ``run`` with ``payload``, each in the version that its consumers accept.
-
-        After ``expiry`` its steps are not begun any more. Raises :class:`~handoffs.contracts.errors.InvalidInput` where the
-        payload cannot be written for its consumers, or a list in it is too long.
+        The same ``idempotency_key`` gives the same run; by default it is the payload's. ``deadline`` counts from when the
+        run is to begin. Raises :class:`~handoffs.contracts.errors.InvalidData` where the payload does not fit the flow, or
+        ``at`` is no such time.
         """
-        data = payload.to_data()
-        record = Record(payload.ref().uri, strictjson.dumps(data))
-        origin = Origin(composed(flow), record, payload.key(), expiry)
-        onward = self._passing.onward(
-            course.begun(origin.signature, Value(record.schema, data)), record, payload
+        begins = due.checked(at) if at is not None else None
+        typed = payload_of(flow, payload)
+        key = checked_key(idempotency_key if idempotency_key is not None else typed.key())
+        expiry = max(datetime.now(UTC), due.moment(at or timedelta())) + deadline if deadline else None
+        run_id = derived_run_id(flow.name, key) if key else str(uuid.uuid4())
+        return self._accept(_Start(flow, typed, run_id, key, expiry, begins))
+
+    def start_on_event(
+        self, flow: Flow, payload: Contract, key: str, *, story: str, event: str, deadline: datetime | None
+    ) -> Accepted:
+        """Accept the run that an event starts: of the ``story``, with the message id ``event``."""
+        run_id = derived_run_id(flow.name, key)
+        return self._accept(_Start(flow, payload, run_id, key, deadline, story=story, event=event))
+
+    def _accept(self, start: _Start) -> Accepted:
+        services = self._services
+        first = self._starter.first(start.flow, start.payload, start.run_id, start.deadline)
+        services.publisher.declare(start.flow.agents())  # all queues, so that no later step is without one
+        later = None if services.settings.eager else start.at
+        found = services.runs.start(
+            start.place,
+            key=start.key or "",
+            content=start.content,
+            first=first.stored(),
+            entry=_entry(start, first, told_later=later is not None).fields(),
+            sends=first.named(),
+            due=later,
         )
-        goes = [move for move in onward.moves if isinstance(move, Go)]
-        outgoing = [
-            Outgoing(
-                go.send,
-                onward.sent[go.send.step],
-                go.value.parts or None,
-                go.wait,
-                not (go.value.item or go.value.joined),
-            )
-            for go in goes
-        ]
-        messages = tuple(_message(out, origin.key, run, expiry) for out in outgoing)
-        return First(messages, tuple(go.wait for go in goes), onward, origin)
+        if found in {"scheduled", "waiting"}:
+            return Accepted(start.run_id, created=found == "scheduled")
+        if later is not None and found == "created":  # its time is past
+            events = first_events(start.run_id, start.flow.name, first.messages, services.negotiator)
+            if events is not None:
+                services.store.note(start.run_id, events.fields())
+        self._publish(start.place, first, found)
+        return Accepted(start.run_id, created=found == "created")
 
-    def rest(self, first: First, place: Place) -> list[tuple[Message, timedelta]]:
-        """What else begins a run once it is accepted, where its messages are not all there is to it."""
-        return _rest(first.onward, place, self._passing, first.origin.key, first.origin.expiry)
+    def _publish(self, place: Place, first: First, found: str) -> None:
+        services, sent = self._services, list(first.sent)
+        if not first.whole and services.runs.state(place.run) is not None:
+            sent += self._starter.rest(first, place)
+        unpublished = found == "created" or (found == "unpublished" and place.run not in self._marks)
+        if first.whole and not unpublished:
+            return
+        for message, wait in sent:
+            if wait and message.agent != TIMER:
+                step = Place(place.run, place.flow, str(message.headers["handoff_step"]))
+                services.store.delayed(step, wait)
+        services.sender.publish(sorted(sent, key=lambda one: one[1]))  # what is sooner is sent sooner
+        self._marks.add(place.run)
 
 
-def _message(out: Outgoing, key: str | None, run: str, expiry: datetime | None) -> Message:
-    return message(
-        out.send,
-        compose(
-            run=run,
-            step=out.send.step,
-            written=out.written,
-            key=key if out.own else None,
-            source="/coordinator",
-            deadline=expiry,
-            join_schemas=out.parts,
-        ),
+class _AtOnce:
+    """Marks each run as published as soon as it is."""
+
+    def __init__(self, services: Services) -> None:
+        self._runs = services.runs
+
+    def add(self, run: str) -> None:
+        self._runs.published(run)
+
+    def __contains__(self, run: str) -> bool:
+        return False
+
+
+def payload_of(flow: Flow, payload: Contract | Mapping[str, Any]) -> Contract:
+    """What a run of ``flow`` starts with, as its contract. Raises :class:`~handoffs.contracts.errors.InvalidData`."""
+    accepts = flow.accepts
+    if isinstance(payload, accepts):
+        return payload
+    if isinstance(payload, Contract):
+        raise InvalidData(
+            f"flow {flow.name} starts with {accepts.ref()}, not {payload.ref()}", "nothing was started"
+        )
+    return accepts.from_data(payload)
+
+
+def checked_key(key: Any) -> str | None:
+    """An idempotency key that can be one; None for none. Raises :class:`~handoffs.contracts.errors.InvalidData`."""
+    if key is None:
+        return None
+    if not isinstance(key, str) or not 0 < len(key) <= 200 or not is_plain(key):
+        raise InvalidData(
+            "the idempotency key is not usable", "nothing was started", "use 1 to 200 printable characters"
+        )
+    return key
+
+
+def content_of(payload: Contract) -> str:
+    """Names what a payload says: the SHA-256 of its version and its data, 64 hexadecimal digits."""
+    return digest([payload.ref().uri, payload.to_data()])
+
+
+def _entry(start: _Start, first: First, *, told_later: bool) -> Entry:
+    return Entry(
+        "started",
+        start.run_id,
+        start.flow.name,
+        now(),
+        wrote=str(start.payload.ref()),
+        sent=first.route.sent_otherwise(),
+        emitted=None if told_later else first.route.emissions(start.run_id),
+        input=start.payload.redacted(),
+        due=due.moment(start.at).isoformat(timespec="milliseconds") if start.at is not None else "",
+        story=start.story,
+        event=start.event,
     )

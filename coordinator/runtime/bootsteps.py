@@ -96,7 +96,7 @@ class _Preflight(bootsteps.StartStopStep):
                 manifests = [engine.manifest(agent).to_json() for agent in agents]
                 own = Announcements(connect(engine.settings.redis_url or ""), engine.settings)
                 self._announcer = Announcer(own, manifests, f"{worker}|{os.getpid()}", engine.settings.lease)
-            gate = Gate(engine, agents)
+            gate = Gate(engine.services, agents)
             self._admit(gate, worker)
             self._announcer.start()
             _pause(FRESH * 1.5)  # by then no producer goes by what it knew before

@@ -16,7 +16,8 @@ from handoffs.contracts.topic import matches
 from handoffs.coordinator.continuation.canvas import TIMER
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.messaging.message import Message, addressed
-from handoffs.coordinator.runtime.task import Parked, read_body
+from handoffs.coordinator.messaging.wire import read_body
+from handoffs.coordinator.runtime.task import Parked
 
 
 class EagerPublisher:

@@ -18,23 +18,57 @@ from handoffs.contracts.manifest import Manifest
 from handoffs.contracts.registry.registry import open_registry
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.dispatch.negotiation import Negotiator
-from handoffs.coordinator.dispatch.routing import Passing
+from handoffs.coordinator.dispatch.routing import Router
+from handoffs.coordinator.dispatch.sender import Sender
 from handoffs.coordinator.errors import LoadError, ServerError
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.flow.manifest import manifest_of
 from handoffs.coordinator.flow.trigger import Opening
 from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.lease import LeaseKeeper
 from handoffs.coordinator.messaging.publisher import BrokerPublisher, Publisher
 from handoffs.coordinator.runs.budgets import Timers
-from handoffs.coordinator.runs.outbox import OnEvent
-from handoffs.coordinator.runtime.task import agent_consumer, task_class
+from handoffs.coordinator.runs.start import Starts
+from handoffs.coordinator.runs.trigger import StartOnEvent
+from handoffs.coordinator.runtime.consumer import agent_consumer
+from handoffs.coordinator.runtime.task import task_class
+from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.history_stream import Entries
 from handoffs.coordinator.store.outstanding import Outstanding
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.server import Server, connect
 from handoffs.coordinator.store.store import Store
+
+
+def services_of(
+    settings: Settings, app: Celery, redis: Redis | None = None, publisher: Publisher | None = None
+) -> Services:
+    """The parts of a process with ``settings``; ``redis`` and ``publisher`` are given where they are none of the settings'."""
+    topology = Topology.of(settings)
+    redis = redis if redis is not None else connect(settings.redis_url or "")
+    publisher = publisher or BrokerPublisher(app, topology)
+    store = Store(redis, settings)
+    announcements = Announcements(redis, settings)
+    registry = open_registry(Path(settings.contracts_folder))
+    versions = Versions(lookup=registry.known)
+    negotiator = Negotiator(announcements, versions)
+    return Services(
+        settings=settings,
+        topology=topology,
+        app=app,
+        publisher=publisher,
+        store=store,
+        runs=Runs(redis, settings),
+        outstanding=Outstanding(redis, settings),
+        entries=Entries(redis, settings),
+        announcements=announcements,
+        server=Server(redis),
+        registry=registry,
+        versions=versions,
+        negotiator=negotiator,
+        router=Router(store, negotiator),
+        sender=Sender(publisher),
+    )
 
 
 class Engine:
@@ -50,23 +84,25 @@ class Engine:
         publisher: Publisher | None = None,
     ) -> None:
         agents = list(agents)
+        app = app or create_app(settings, {agent.name: agent.intake for agent in agents})
+        self.services = services = services_of(settings, app, redis, publisher)
+        app.conf.worker_consumer = "handoffs.coordinator.runtime.consumer:Consumer"
+        app.amqp.Consumer = agent_consumer(services.topology)
         self.settings = settings
-        self.topology = Topology.of(settings)
-        self.app = app or create_app(settings, {agent.name: agent.intake for agent in agents})
-        self.app.conf.worker_consumer = "handoffs.coordinator.runtime.task:Consumer"
-        self.app.amqp.Consumer = agent_consumer(self.topology)
-        redis = redis if redis is not None else connect(settings.redis_url or "")
-        self.store = Store(redis, settings)
-        self.runs = Runs(redis, settings)
-        self.outstanding = Outstanding(redis, settings)
-        self.entries = Entries(redis, settings)
-        self.announcements = Announcements(redis, settings)
-        self.server = Server(redis)
-        self.publisher: Publisher = publisher or BrokerPublisher(self.app, self.topology)
-        self.leases = LeaseKeeper(self.store, settings.lease)
-        self.registry = open_registry(Path(settings.contracts_folder))
-        self.versions = Versions(lookup=self.registry.known)
-        self.negotiator = Negotiator(self.announcements, self.versions)
+        self.topology = services.topology
+        self.app = app
+        self.publisher = services.publisher
+        self.store = services.store
+        self.runs = services.runs
+        self.outstanding = services.outstanding
+        self.entries = services.entries
+        self.announcements = services.announcements
+        self.server = services.server
+        self.registry = services.registry
+        self.versions = services.versions
+        self.negotiator = services.negotiator
+        self.leases = LeaseKeeper(services.store, settings.lease)
+        self._starts = Starts(services)
         self.agents: dict[str, Agent] = {}
         self.register(agents)
 
@@ -85,7 +121,7 @@ class Engine:
                     f"two agents are called {agent.name}", "neither was started", "rename one of them"
                 )
             if isinstance(agent, Opening):
-                agent = replace(agent, function=OnEvent(self, agent.flow))  # noqa: PLW2901 - from here on it is that one
+                agent = replace(agent, function=StartOnEvent(self._starts, self.store, agent.flow))  # noqa: PLW2901 - from here on it is that one
             self.agents[agent.name] = agent
             self.versions.know(agent.accepts)
             self.versions.know(agent.emits)
@@ -98,12 +134,11 @@ class Engine:
 
     def timers(self) -> Timers:
         """What happens when budgets are spent."""
-        passing = Passing(self.store, self.negotiator)
-        return Timers(self.store, passing, self.publisher, self.settings.message_limits)
+        return Timers(self.store, self.services.router, self.services.sender, self.settings.message_limits)
 
     def manifest(self, agent: Agent) -> Manifest:
         """What the code of ``agent`` reads and writes, as it is now."""
-        return manifest_of(agent, self.versions, queue=self.topology.queue_name(agent.name))
+        return self.services.manifest(agent)
 
     def broker_version(self) -> str:
         """Name and version of the broker. Raises :class:`ServerError` where it cannot be reached within 5 seconds."""

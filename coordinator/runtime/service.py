@@ -20,9 +20,9 @@ from handoffs.coordinator.deployment.deployments import Deployments
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.letters.desk import Desk, RawLetter
-from handoffs.coordinator.runs.outbox import Beginner
+from handoffs.coordinator.runs.outbox import Outbox
+from handoffs.coordinator.runtime.consumer import RawConsumer
 from handoffs.coordinator.runtime.engine import Engine
-from handoffs.coordinator.runtime.task import RawConsumer
 from handoffs.coordinator.store.event_sets import Sets
 
 _log = logging.getLogger(__name__)
@@ -45,9 +45,9 @@ class Service:
     def __init__(self, engine: Engine, journal: Journal) -> None:
         self._engine = engine
         self._journal = journal
-        self._desk = Desk(engine, journal)
+        self._desk = Desk(engine.services, journal)
         self._timers = engine.timers()
-        self._beginner = Beginner(engine)
+        self._outbox = Outbox(engine.services)
         self._stop = threading.Event()
         self._ready = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -102,7 +102,7 @@ class Service:
     def sweep(self) -> None:
         """Publish the first messages of runs that were accepted and not published: their starter died in between."""
         for run, first in self._engine.runs.unpublished(older_than=self._engine.settings.unpublished_after):
-            self._beginner.publish(run, first)
+            self._outbox.publish(run, first)
             _log.warning("run=%s was accepted but not published: published now", run)
         if time.monotonic() - self._touched > _TOUCH_EVERY:
             letters = self._journal.letters()
@@ -113,7 +113,7 @@ class Service:
 
     def begin(self) -> None:
         """Publish the first messages of runs that were accepted for later, and whose time has come."""
-        while not self._stop.is_set() and self._beginner.begin():
+        while not self._stop.is_set() and self._outbox.begin():
             pass
 
     def _repeat(self, name: str, job: Callable[[], None], pause: float) -> None:

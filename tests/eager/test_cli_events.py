@@ -56,7 +56,9 @@ def atlas(coordinator: Coordinator, *flows: Flow) -> Atlas:
     catalogue = Catalogue()
     for flow in flows:
         catalogue.add(flow)
-    return Surveyor(coordinator.engine, coordinator.journal, catalogue, asks=True).atlas()
+    engine = coordinator.engine
+    surveyor = Surveyor(engine.services, coordinator.journal, catalogue, asks=True, working=engine.agents)
+    return surveyor.atlas()
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from handoffs import (
     wait_for,
 )
 from handoffs.config.topology import Intake
-from handoffs.coordinator.dispatch.routing import Passing
+from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.messaging.message import Message
@@ -329,8 +329,8 @@ def test_a_flow_that_an_event_starts_waits_for_its_agents(live_coordinator: Coor
 
 def sent(coordinator: Coordinator, event: Contract) -> Message:
     """An event as the broker gets it."""
-    passing = Passing(coordinator.engine.store, coordinator.engine.negotiator)
-    return Emitter(passing).emission(event, str(uuid.uuid4())).message
+    router = Router(coordinator.engine.store, coordinator.engine.negotiator)
+    return Emitter(router).emission(event, str(uuid.uuid4())).message
 
 
 @pytest.mark.parametrize(

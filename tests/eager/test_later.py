@@ -13,7 +13,7 @@ from handoffs.contracts.contract import Contract, Key
 from handoffs.contracts.envelope import message_id
 from handoffs.contracts.errors import InvalidData
 from handoffs.coordinator.errors import Conflict
-from handoffs.coordinator.runs.outbox import Beginner
+from handoffs.coordinator.runs.outbox import Outbox
 from tests.waiting import wait_until
 
 
@@ -238,7 +238,7 @@ def test_published_twice_it_takes_effect_once(live_coordinator: Coordinator) -> 
     run = live_coordinator.start(FLOWS["list with a limit"], _order("o-1", "a", "b", "c"), at=_SOON)
     first = store.redis.hget(store.keys.run(run.id), "first")
     assert run.wait(20) == "completed"
-    Beginner(live_coordinator.engine).publish(run.id, str(first))
+    Outbox(live_coordinator.engine.services).publish(run.id, str(first))
     after = live_coordinator.start(FLOWS["one step"], _order("o-2"))
     assert after.wait(20) == "completed"
     settled = [entry["step"] for entry in run.history() if entry["kind"] == "settled"]

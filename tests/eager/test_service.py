@@ -12,12 +12,12 @@ import pytest
 from handoffs import Contract, Flow, agent, budget, each
 from handoffs.config.settings import Settings
 from handoffs.coordinator.continuation.canvas import TIMER
-from handoffs.coordinator.dispatch.routing import Passing
+from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.emit import Emitter
-from handoffs.coordinator.runs.start import Starter
+from handoffs.coordinator.runs.first import Starter
 from handoffs.coordinator.runtime.embedded.servers import EmbeddedEngine
 from handoffs.coordinator.runtime.service import Service
 from handoffs.coordinator.store.record import Place
@@ -128,7 +128,7 @@ def test_a_job_that_has_ended_is_a_fault(service: Service) -> None:
 def _unheard(engine: EmbeddedEngine, count: int) -> None:
     """Emit events that nobody hears."""
     engine.publisher.declare([])
-    emitter = Emitter(Passing(engine.store, engine.negotiator))
+    emitter = Emitter(Router(engine.store, engine.negotiator))
     engine.publisher.publish(
         emitter.emission(Thing(), f"run-{number}", None).message for number in range(count)
     )
@@ -172,7 +172,7 @@ def test_an_unpublished_run_keeps_its_budgets(
 
     made = Flow("shop.hasty", budget(slow, within=timedelta(seconds=7), fallback=slow))
     payload = Thing()
-    begun = Starter(Passing(engine.store, engine.negotiator)).first(made, payload, "run-1")
+    begun = Starter(Router(engine.store, engine.negotiator)).first(made, payload, "run-1")
     place = Place("run-1", made.name, "")
     engine.runs.start(place, key="k", content="c", first=begun.stored(), sends=begun.named())
     found = engine.runs.unpublished
@@ -202,7 +202,7 @@ def test_what_a_dead_process_left_begins_whole(
 
     made = Flow("shop.listed", each("things", many, into="things", limit=1), input=Things)
     payload = Things(things=[Thing(), Thing(), Thing()])
-    begun = Starter(Passing(engine.store, engine.negotiator)).first(made, payload, "run-1")
+    begun = Starter(Router(engine.store, engine.negotiator)).first(made, payload, "run-1")
     place = Place("run-1", made.name, "")
     due = timedelta(milliseconds=1) if later else None
     engine.runs.start(

@@ -91,7 +91,7 @@ class Town:
         return Engine(self.settings, agents=agents, redis=self.redis)
 
     def examine(self, *agents: Agent) -> Refusals:
-        return Gate(self.engine(*agents), agents).examine()
+        return Gate(self.engine(*agents).services, agents).examine()
 
     def alive(self, who: Agent, instance: str = "w") -> None:
         engine = self.engine(who)

@@ -23,7 +23,8 @@ from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.flow.step import compensate, parallel
 from handoffs.coordinator.handoff.handoff import Done, Handoff, Later, Outcome, Park
 from handoffs.coordinator.handoff.lease import LeaseKeeper
-from handoffs.coordinator.messaging.message import Delivery, Message
+from handoffs.coordinator.messaging.delivery import Delivery
+from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.claim import Claim
 from handoffs.coordinator.store.history_stream import Entries

@@ -14,9 +14,11 @@ from handoffs.config.logs import configure
 from handoffs.contracts.errors import InvalidInput
 from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.handoff.failure import said
-from handoffs.coordinator.runtime import task as task_module
+from handoffs.coordinator.messaging.wire import read_body, read_message
+from handoffs.coordinator.runtime import strategy as strategy_module
+from handoffs.coordinator.runtime.consumer import Consumer, RawConsumer
 from handoffs.coordinator.runtime.engine import Engine
-from handoffs.coordinator.runtime.task import Consumer, RawConsumer, read_body, read_message, strategy
+from handoffs.coordinator.runtime.strategy import strategy
 
 LIMITS = Limits(octets=2000, depth=20, nodes=100)
 BODY = b'[["{}"],{"flow":"shop.order","step":"0"},{}]'
@@ -78,7 +80,7 @@ def handled_by_strategy(message: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[
     handled: list[Any] = []
     rejected: list[Any] = []
     monkeypatch.setattr(
-        task_module, "celery_strategy", lambda *_, **__: lambda message, *_, **__: handled.append(message)
+        strategy_module, "celery_strategy", lambda *_, **__: lambda message, *_, **__: handled.append(message)
     )
     on_message = strategy(
         SimpleNamespace(name="shop.reserve", limits=LIMITS),  # type: ignore[arg-type]
@@ -163,7 +165,8 @@ def test_headers_that_people_see_are_plain_and_short(name: str, value: object) -
     """What Flower and the logs show of a message is plain text of bounded length, or the message is refused."""
     with pytest.raises(InvalidInput, match=name):
         read_message({**HEADERS, name: value}, BODY, "application/json", "utf-8", LIMITS)
-    assert read_message({**HEADERS, name: None}, BODY, "application/json", "utf-8", LIMITS) == "{}"
+    read = read_message({**HEADERS, name: None}, BODY, "application/json", "utf-8", LIMITS)
+    assert read.envelope == "{}"
 
 
 @pytest.fixture

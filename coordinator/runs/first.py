@@ -1,0 +1,140 @@
+"""The first messages of a run: made, kept as text until they are published, and read back from that."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+
+from handoffs.contracts import strictjson
+from handoffs.contracts.contract import Contract
+from handoffs.coordinator.continuation import advance as course
+from handoffs.coordinator.continuation.advance import Go, Value
+from handoffs.coordinator.continuation.canvas import Sig, composed
+from handoffs.coordinator.dispatch.routing import Outgoing, Route, Router
+from handoffs.coordinator.dispatch.sender import Sent, written
+from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.messaging.envelopes import Original, Sending, Written
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.settlement import Settled
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a run begins with: its composition, its input as it was given, and its key."""
+
+    signature: Sig
+    record: Record
+    key: str | None
+    expiry: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class First:
+    """How a run begins: the messages that can be made at once, each with its wait, and the route of its input."""
+
+    sent: tuple[Sent, ...]
+    route: Route
+    origin: Origin
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages without their waits."""
+        return tuple(message for message, _ in self.sent)
+
+    def named(self) -> tuple[tuple[str, str, str], ...]:
+        """The messages as (step, agent, ``contract/version``)."""
+        return self.route.advance().sends
+
+    def stored(self) -> str:
+        """The messages with their waits, and where they are not all what the others are made of, as JSON text for
+        :func:`restored` and :func:`remaining`."""
+        messages = [{**message.stored(), "wait_ms": wait / _MILLISECOND} for message, wait in self.sent]
+        if self.whole:
+            return json.dumps(messages)
+        origin = self.origin
+        rest = {
+            "course": origin.signature,
+            "input": origin.record.text(),
+            "key": origin.key,
+            "expiry": origin.expiry.isoformat() if origin.expiry else None,
+            "written": {branch: asdict(one) for branch, one in self.route.sent.items()},
+        }
+        return json.dumps({"messages": messages, "rest": rest})
+
+    @property
+    def whole(self) -> bool:
+        """Whether the messages are all there is to it: no list whose items wait, no join that is reached at once."""
+        return all(isinstance(move, Go) for move in self.route.moves)
+
+
+class Starter:
+    """Makes the messages with which runs of flows begin."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+
+    def first(self, flow: Flow, payload: Contract, run_id: str, expiry: datetime | None = None) -> First:
+        """The messages that start ``run_id`` with ``payload``, each in the version that its consumers accept.
+
+        After ``expiry`` its steps are not begun any more. Raises :class:`~handoffs.contracts.errors.InvalidInput` where the
+        payload cannot be written for its consumers, or a list in it is too long.
+        """
+        data = payload.to_data()
+        record = Record(payload.ref().uri, strictjson.dumps(data))
+        origin = Origin(composed(flow), record, payload.key(), expiry)
+        moves = course.begun(origin.signature, Value(record.schema, data))
+        route = self._router.route(moves, record, payload)
+        outgoing = [
+            Outgoing(go.send, route.sent[go.send.step], go.value.parts or None, go.wait, go.value.own)
+            for go in route.moves
+            if isinstance(go, Go)
+        ]
+        return First(tuple(written(outgoing, _sending(run_id, origin))), route, origin)
+
+    def rest(self, first: First, place: Place) -> list[Sent]:
+        """What else begins a run once it is accepted, where its messages are not all there is to it."""
+        return self._others(first.route, place, _sending(place.run, first.origin))
+
+    def restored(self, text: str, place: Place) -> list[Sent]:
+        """All messages that begin the run that :meth:`First.stored` wrote. Nobody needs the flow's code for that."""
+        return restored(text) + self._remaining(text, place)
+
+    def _remaining(self, text: str, place: Place) -> list[Sent]:
+        stored = json.loads(text)
+        if not isinstance(stored, dict):
+            return []
+        rest = stored["rest"]
+        record = Record.parse(rest["input"])
+        value = Value(record.schema, json.loads(record.data))
+        versions = {
+            branch: Written(
+                one["schema"], one["data"], Original(**one["original"]) if one["original"] else None
+            )
+            for branch, one in rest["written"].items()
+        }
+        route = Route(tuple(course.begun(rest["course"], value)), versions)
+        expiry = datetime.fromisoformat(rest["expiry"]) if rest["expiry"] else None
+        return self._others(route, place, Sending(place.run, deadline=expiry, key=rest["key"]))
+
+    def _others(self, route: Route, place: Place, sending: Sending) -> list[Sent]:
+        """What is to be sent beside the messages that could be made at once."""
+        others = replace(route, moves=tuple(move for move in route.moves if not isinstance(move, Go)))
+        # as settled: a run that is not published is taken up
+        batches = self._router.outgoing(place, others, Settled("settled"), arrived=False)
+        return [sent for outgoing in batches for sent in written(outgoing, sending)]
+
+
+def restored(text: str) -> list[Sent]:
+    """The messages that :meth:`First.stored` could make at once, with their waits, what is sooner first."""
+    stored = json.loads(text)
+    messages = stored["messages"] if isinstance(stored, dict) else stored
+    both = [(Message.restored(one), one.get("wait_ms", 0) * _MILLISECOND) for one in messages]
+    return sorted(both, key=lambda sent: sent[1])
+
+
+def _sending(run_id: str, origin: Origin) -> Sending:
+    return Sending(run_id, deadline=origin.expiry, key=origin.key)

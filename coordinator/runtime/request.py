@@ -1,0 +1,123 @@
+"""Request: a delivery in the worker's parent process. Whatever ends it badly parks it. See docs/decisions/0003."""
+
+# ruff: noqa: ARG002 - Celery decides what the methods that it calls are given
+
+from __future__ import annotations
+
+import logging
+import threading
+from functools import partial
+from typing import Any
+
+from billiard.einfo import ExceptionWithTraceback
+from celery.exceptions import Reject, Retry, TimeLimitExceeded
+from celery.utils.saferepr import saferepr
+from celery.worker import state
+from celery.worker.request import Request as CeleryRequest
+from celery.worker.state import revoked as revoked_tasks
+from celery.worker.state import task_ready
+from kombu.asynchronous import get_event_loop
+
+from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.handoff.failure import Kind, said
+from handoffs.coordinator.handoff.handoff import Done, Handoff
+from handoffs.coordinator.messaging.delivery import delivery_of
+from handoffs.coordinator.runtime.task import Parked
+
+_log = logging.getLogger(__name__)
+
+
+class Request(CeleryRequest):
+    """A delivery in the worker's parent process: whatever ends it badly parks it, in every branch that Celery has."""
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """The pool says that the task did not return."""
+        error = exc_info.exception
+        if isinstance(error, ExceptionWithTraceback):
+            error = error.exc
+        if isinstance(error, Parked):
+            self._rejected(str(error.reason))
+        elif isinstance(error, Reject) and error.requeue:
+            task_ready(self)
+            self.reject(requeue=True)
+        elif isinstance(error, Retry):
+            super().on_failure(exc_info, send_failed_event, return_ok)
+        elif state.should_terminate or self._already_cancelled:
+            task_ready(self)  # a cold shutdown: the broker hands the message to another worker
+        else:
+            self._park(*_lost(error))
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """The attempt ran into a time limit; at the hard one the pool kills its process."""
+        if soft or state.should_terminate:
+            super().on_timeout(soft, timeout)
+        else:
+            self._park(*_overran(timeout))
+
+    def send_event(self, type: str, **fields: Any) -> None:
+        """Send a task event from the worker's main loop only. Celery's threads pool would send it from its own thread,
+        and one that retries there while the broker is away never comes back to work."""
+        hub = get_event_loop()
+        if hub is None or threading.current_thread() is threading.main_thread():
+            super().send_event(type, **fields)
+        else:
+            hub.call_soon(partial(super().send_event, type, **fields))
+
+    def revoked(self) -> bool:
+        """Whether remote control has revoked it. A replay is the later decision, so it overrules a revocation."""
+        if self.request_dict.get("handoff_replays"):
+            revoked_tasks.discard(self.id)
+        return bool(super().revoked())
+
+    def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
+        """Somebody revoked the task by Celery's remote control."""
+        self._already_revoked = True
+        self._park("revoked", "TaskRevoked", f"the task was {reason} by remote control")
+
+    def _park(self, kind: Kind, error: str, text: str) -> None:
+        if self.acknowledged:
+            return
+        handoff: Handoff = self.task.handoff
+        try:
+            delivery = delivery_of(self.request_dict, *_arguments(self))
+            outcome = handoff.park(delivery, kind, error, text)
+            handoff.release_for(delivery)
+        except Exception as trouble:  # noqa: BLE001 - the letter itself must get away, its mark can be made from it
+            _log.warning("task %s is parked without its mark: %s", self.id, said(trouble))
+            self._rejected(f"{kind}: {error}: {text}")
+        else:
+            if isinstance(outcome, Done):
+                self._given_back(outcome.summary)
+            else:
+                self._rejected(f"{kind}: {error}: {text}")
+
+    def _given_back(self, why: str) -> None:
+        """The step is settled: its process may have died before it passed the outcome on. The next delivery does that."""
+        revoked_tasks.discard(self.id)
+        task_ready(self)
+        _log.info("%s[%s] goes back to its queue: %s", self.name, self.id, why)
+        self.reject(requeue=True)
+
+    def _rejected(self, reason: str) -> None:
+        task_ready(self)
+        _log.warning("%s[%s] parked: %s", self.name, self.id, reason)
+        self.reject(requeue=False)
+        self.send_event("task-failed", exception=f"Parked({saferepr(reason)})", traceback="")
+
+
+def _lost(error: BaseException) -> tuple[Kind, str, str]:
+    name, text = said(error)
+    if isinstance(error, TimeLimitExceeded):
+        return _overran(*error.args)
+    if isinstance(error, CoordinationError) or name not in {"WorkerLostError", "SystemExit", "Terminated"}:
+        return "error", name, text
+    return "worker-lost", name, text
+
+
+def _overran(limit: float) -> tuple[Kind, str, str]:
+    return "time-limit", "TimeLimitExceeded", f"it ran longer than {limit:g} s and was killed"
+
+
+def _arguments(request: CeleryRequest) -> tuple[str, dict[str, Any]]:
+    (envelope,) = request.args
+    return envelope, request.kwargs
