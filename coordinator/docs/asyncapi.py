@@ -19,7 +19,8 @@ from handoffs.coordinator.docs.channels import (
 from handoffs.coordinator.docs.draft7 import components
 from handoffs.coordinator.docs.envelope import attributes
 from handoffs.coordinator.docs.marks import prose
-from handoffs.coordinator.docs.model import AgentEntry, ContractEntry, FlowEntry, Landscape, Server, Version
+from handoffs.coordinator.docs.model import AgentEntry, ContractEntry, Landscape, Server, Version
+from handoffs.coordinator.observe.handovers import FlowEntry
 
 Object = dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from handoffs.coordinator.docs.elements import Markup, join, listed, prose, tag
 from handoffs.coordinator.docs.links import chip, link
-from handoffs.coordinator.docs.model import FlowEntry, Giver, StepEntry
+from handoffs.coordinator.observe.handovers import FlowEntry, Giver, StepEntry
 from handoffs.coordinator.observe.outline import Node, Track
 
 

@@ -23,7 +23,6 @@ from handoffs.coordinator.docs.model import (
     AgentEntry,
     ContractEntry,
     ExchangeEntry,
-    FlowEntry,
     Landscape,
     Migration,
     Party,
@@ -38,7 +37,7 @@ from handoffs.coordinator.docs.text import line, paragraphs
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Catalogue
-from handoffs.coordinator.observe.handovers import course
+from handoffs.coordinator.observe.handovers import FlowEntry, course
 
 
 def gather(catalogue: Catalogue, settings: Settings, published: Iterable[Entry] = ()) -> Landscape:

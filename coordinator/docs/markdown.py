@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from handoffs.coordinator.docs import phrases as sayings
 from handoffs.coordinator.docs.marks import code, escaped, prose, table
-from handoffs.coordinator.docs.model import AgentEntry, ContractEntry, Field, FlowEntry, Landscape, Version
+from handoffs.coordinator.docs.model import AgentEntry, ContractEntry, Field, Landscape, Version
+from handoffs.coordinator.observe.handovers import FlowEntry
 from handoffs.coordinator.render.flow_mermaid import mermaid
 
 

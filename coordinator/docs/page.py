@@ -13,11 +13,11 @@ from handoffs.coordinator.docs.model import (
     AgentEntry,
     ContractEntry,
     Field,
-    FlowEntry,
     Landscape,
     Migration,
     Version,
 )
+from handoffs.coordinator.observe.handovers import FlowEntry
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 

@@ -14,7 +14,7 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.events import emitted_in, events_of
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.subscription import Gather, Subscription
-from handoffs.coordinator.observe.outline import duration
+from handoffs.coordinator.observe.words import duration
 
 _LONGEST = 300
 

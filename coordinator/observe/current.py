@@ -10,7 +10,7 @@ from typing import Any, Literal
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.text import printable
 from handoffs.coordinator.continuation.path import is_within
-from handoffs.coordinator.observe.outline import duration
+from handoffs.coordinator.observe.words import duration
 from handoffs.coordinator.store.run_state import RunRecord
 
 State = Literal["queued", "running", "retrying", "waiting", "parked", "delayed", "held"]

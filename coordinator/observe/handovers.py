@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from handoffs.contracts.contract import ContractRef
-from handoffs.coordinator.docs.model import FlowEntry, Giver, StepEntry
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.observe.outline import Node, outline
+from handoffs.coordinator.observe.outline import Node, Outline, outline
+
+
+@dataclass(frozen=True, slots=True)
+class Giver:
+    """Where a step gets its input: the step of that ``path``, empty for the start, which gives ``contract``. ``part`` is
+    the field of a join that it fills. ``item``: what is given are the items of a list in what it emits. ``signal``: it comes
+    from outside, as the signal of that name."""
+
+    path: str
+    contract: ContractRef
+    part: str = ""
+    item: bool = False
+    signal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEntry:
+    """An agent's place in a flow, and what it gets from whom."""
+
+    path: str
+    agent: str
+    accepts: ContractRef
+    emits: ContractRef
+    givers: tuple[Giver, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowEntry:
+    """A flow: its agents' places in order, and ``outline``, all of its steps as they are nested. ``results`` are its last
+    ones."""
+
+    name: str
+    accepts: ContractRef
+    steps: tuple[StepEntry, ...]
+    outline: Outline
+    results: tuple[Giver, ...]
+
 
 Givers = tuple[Giver, ...]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, Literal
 
 from handoffs.contracts.contract import ContractRef
@@ -16,10 +15,10 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.flow.signal import WaitFor
 from handoffs.coordinator.flow.step import Choice, Delay, Each, Emit, Parallel, Repeat, Step, positions
+from handoffs.coordinator.observe.words import duration
 
 Kind = Literal["agent", "parallel", "choice", "each", "repeat", "delay", "budget", "flow", "wait", "emit"]
 _LONGEST = 300
-_UNITS = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +101,6 @@ def every(nodes: tuple[Node, ...]) -> Iterator[Node]:
             yield node.undo
         for track in node.tracks:
             yield from every(track.nodes)
-
-
-def duration(span: timedelta) -> str:
-    """``300 ms``, ``1.5 s``, ``5 min``, ``2 h``."""
-    seconds = span.total_seconds()
-    unit, size = next((unit for unit in _UNITS if seconds >= unit[1]), _UNITS[-1])
-    return f"{seconds / size:.4g} {unit}"
 
 
 def _nodes(flow: Flow, step: Step, prefix: str) -> tuple[Node, ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from handoffs.coordinator.observe.grouping import Entry, Part, grouped
+from handoffs.coordinator.observe.nested import Item
 from handoffs.coordinator.observe.outline import Outline
 from handoffs.coordinator.observe.summary import outcome
-from handoffs.coordinator.render.lines import Item
 
 _MOST = 12
 _NOUNS = {"each": "item", "repeat": "round"}

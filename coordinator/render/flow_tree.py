@@ -9,8 +9,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from handoffs.contracts.text import printable
+from handoffs.coordinator.observe.nested import Item
 from handoffs.coordinator.observe.outline import Node, Outline
-from handoffs.coordinator.render.lines import Item, padded, railed, wrapped
+from handoffs.coordinator.render.lines import padded, railed, wrapped
 
 _GAP = 3
 

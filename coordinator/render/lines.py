@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from rich.cells import cell_len, chop_cells
 
 from handoffs.contracts.text import printable
+from handoffs.coordinator.observe.nested import Item
 
 T = TypeVar("T")
 _PLAIN = str.maketrans(
@@ -29,14 +29,6 @@ _PLAIN = str.maketrans(
         "\u00d7": "x",
     }
 )
-
-
-@dataclass(slots=True)
-class Item(Generic[T]):
-    """Something on a line, and what hangs beneath it."""
-
-    content: T
-    below: list[Item[T]] = field(default_factory=list)
 
 
 def railed(items: Sequence[Item[T]], above: str = "") -> Iterator[tuple[str, str, T]]:

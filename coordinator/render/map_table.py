@@ -8,8 +8,9 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from handoffs.contracts.text import printable
+from handoffs.coordinator.observe.nested import Item
 from handoffs.coordinator.observe.topology import AgentSpot, Atlas, EventSpot, FlowSpot
-from handoffs.coordinator.render.lines import Item, cut, padded, railed, wrapped
+from handoffs.coordinator.render.lines import cut, padded, railed, wrapped
 
 _COLUMNS = ("live", "depth", "cons.", "outst.", "parked")
 _COLUMN = 7

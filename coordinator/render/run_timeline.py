@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from handoffs.coordinator.observe.current import Current
-from handoffs.coordinator.observe.outline import Outline, duration
+from handoffs.coordinator.observe.outline import Outline
 from handoffs.coordinator.observe.timeline import course
+from handoffs.coordinator.observe.words import duration
 from handoffs.coordinator.render.console import STYLES, out, table
 from handoffs.coordinator.render.gantt import chart
 from handoffs.coordinator.render.lines import cut, plain

@@ -21,9 +21,10 @@ from handoffs.coordinator.flow.loading import Catalogue
 from handoffs.coordinator.flow.step import choice, each, go_on, parallel, repeat, when
 from handoffs.coordinator.observe.current import Current
 from handoffs.coordinator.observe.grouping import grouped
-from handoffs.coordinator.observe.outline import Outline, duration, outline
+from handoffs.coordinator.observe.outline import Outline, outline
 from handoffs.coordinator.observe.summary import outcome
 from handoffs.coordinator.observe.timeline import course
+from handoffs.coordinator.observe.words import duration
 from handoffs.coordinator.render.flow_mermaid import mermaid
 from handoffs.coordinator.render.flow_tree import tree
 from handoffs.coordinator.render.gantt import chart
