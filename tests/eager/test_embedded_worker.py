@@ -17,7 +17,8 @@ from celery.exceptions import Reject
 from celery.result import assert_will_not_block
 from celery.worker import state
 
-from handoffs.coordinator.runtime.embedded.broker import Transport, forget, queue_depths
+from handoffs.coordinator.runtime.embedded.brokers import forget, queue_depths
+from handoffs.coordinator.runtime.embedded.transport import Transport
 from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 from tests.waiting import wait_until
 
@@ -31,7 +32,7 @@ def make_app(broker: str, *queues: kombu.Queue, **settings: Any) -> celery.Celer
     app = celery.Celery("t", set_as_current=False, autofinalize=False)
     app.conf.update(
         broker_url=f"memory://{broker}",
-        broker_transport="handoffs.coordinator.runtime.embedded.broker:Transport",
+        broker_transport="handoffs.coordinator.runtime.embedded.transport:Transport",
         task_queues=queues or (kombu.Queue("work"),),
         task_default_queue="work",
         task_ignore_result=True,

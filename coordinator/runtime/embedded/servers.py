@@ -13,7 +13,7 @@ from handoffs.config.settings import Settings
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.messaging.publisher import Publisher
-from handoffs.coordinator.runtime.embedded.broker import forget
+from handoffs.coordinator.runtime.embedded.brokers import forget
 from handoffs.coordinator.runtime.engine import Engine
 
 
@@ -32,7 +32,7 @@ class EmbeddedEngine(Engine):
         app = app or create_app(settings)
         app.conf.update(
             broker_url=f"memory://{self._broker}",
-            broker_transport="handoffs.coordinator.runtime.embedded.broker:Transport",
+            broker_transport="handoffs.coordinator.runtime.embedded.transport:Transport",
         )
         redis = FakeStrictRedis(server=FakeServer(server_type="redis", version=(7,)), decode_responses=True)
         super().__init__(settings, agents=agents, app=app, redis=redis, publisher=publisher)
