@@ -18,7 +18,7 @@ from handoffs.coordinator.runtime.engine import Engine
 
 
 class EmbeddedEngine(Engine):
-    """An engine whose servers live in this process, and end with it."""
+    """An engine whose broker and Redis live in this process, are its own, and end with it."""
 
     def __init__(
         self,
@@ -38,13 +38,16 @@ class EmbeddedEngine(Engine):
         super().__init__(settings, agents=agents, app=app, redis=redis, publisher=publisher)
 
     def close(self) -> None:
-        """End the servers too."""
+        """Give connections back, and end the servers: what they hold is gone."""
         super().close()
         forget(self._broker)
 
 
 def refuse_embedded(settings: Settings, what: str) -> None:
-    """Raise :class:`ServerError` where ``what`` needs servers that other processes can reach and there are none."""
+    """Refuse ``what`` needs servers that other processes can reach, where none is set.
+
+    Raises :class:`~handoffs.coordinator.errors.ServerError`.
+    """
     if settings.embedded:
         raise ServerError(
             f"{what} needs servers, and none is set",
