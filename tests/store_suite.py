@@ -13,6 +13,7 @@ from handoffs.coordinator.continuation.advance import Join
 from handoffs.coordinator.errors import Conflict, ServerError
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
+from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.claim import Claim
 from handoffs.coordinator.store.history_stream import Entries
 from handoffs.coordinator.store.outstanding import Outstanding
@@ -21,7 +22,6 @@ from handoffs.coordinator.store.run_state import RunRecord, RunState
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.scheduled import Begun, Later
 from handoffs.coordinator.store.schedules import Progress, Ticked
-from handoffs.coordinator.store.scripts import Call
 from handoffs.coordinator.store.settlement import Advance, Settled
 from handoffs.coordinator.store.store import Store
 from tests.waiting import wait_until

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from redis import Redis
 
 from handoffs.config.settings import Settings
-from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store import clock
+from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
 from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.performing import Performed
 from handoffs.coordinator.store.record import Place, Record
-from handoffs.coordinator.store.scripts import Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,10 @@ class Gathered:
     finished: bool
 
 
-class Sets:
-    """The sets of one installation. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be used."""
+class AskSets:
+    """The sets of one installation. Each method gives what it asks of Redis (``asking.py``)."""
 
-    def __init__(self, redis: Redis, settings: Settings) -> None:
-        self._redis = redis
+    def __init__(self, settings: Settings) -> None:
         self._keys = Keys(settings.prefix, settings.shards)
         self._run_ttl = clock.ms(settings.run_ttl)
         self._result_ttl = clock.ms(settings.result_ttl)
@@ -58,19 +57,18 @@ class Sets:
         content: str,
         within: timedelta,
         most: int,
-    ) -> Added:
+    ) -> Asking[Added]:
         """Add a part to the set ``key`` of an agent, at most ``most`` of them; ``content`` names what it says, in whichever
         version; ``place`` is where it came from."""
         ttl = max(self._run_ttl, clock.ms(2 * within))
         text = f"{content} {place.run} {place.flow}\n{record.part()}"
         call = Call("gather", [self._keys.gathered(agent, key)], [part, text, ttl, most])
-        [[verdict, count, first, finished]] = scripts.run(self._redis, call)
+        [[verdict, count, first, finished]] = yield RoundTrip.of(call)
         return Added(str(verdict), int(count), first == "1", finished == "1")
 
-    def get(self, agent: str, key: str) -> Gathered:
+    def get(self, agent: str, key: str) -> Asking[Gathered]:
         """A set; an empty one where there is none."""
-        with scripts.usable():
-            fields: Any = self._redis.hgetall(self._keys.gathered(agent, key))
+        [fields] = yield RoundTrip.of(Command("HGETALL", self._keys.gathered(agent, key)))
         texts = [text.partition("\n") for name, text in sorted(fields.items()) if name.startswith("p:")]
         return Gathered(
             tuple(Record.parse(text) for _, _, text in texts),
@@ -78,23 +76,35 @@ class Sets:
             "finished" in fields,
         )
 
-    def finish(self, agent: str, key: str, within: timedelta) -> None:
+    def finish(self, agent: str, key: str, within: timedelta) -> Asking[None]:
         """A set was worked on: it takes no more parts, and is kept for a while, for messages that come again: that of its time
         is among them."""
         ttl = max(self._result_ttl, clock.ms(2 * within))
-        scripts.run(self._redis, Call("finish_set", [self._keys.gathered(agent, key)], [ttl]))
+        yield RoundTrip.of(Call("finish_set", [self._keys.gathered(agent, key)], [ttl]))
 
-    def touch(self, names: Iterable[str]) -> None:
+    def touch(self, names: Iterable[str]) -> Asking[None]:
         """Keep sets from expiring, by their :meth:`name`: those that wait for a person."""
-        with scripts.usable():
-            pipeline = self._redis.pipeline(transaction=False)
-            for name in names:
-                pipeline.pexpire(self._keys.set(name), self._run_ttl)
-            pipeline.execute()
+        yield RoundTrip(tuple(Command("PEXPIRE", self._keys.set(name), self._run_ttl) for name in names))
 
     def name(self, agent: str, key: str) -> str:
         """What stands for a set where its key must not be shown: ``media.assemble/9f86d081884c7d65...``."""
         return self._keys.set_name(agent, key)
+
+
+class Sets:
+    """The sets of one installation, performed at once: for timers and tests. What is done within a handoff is asked through
+    ``asks``. Raises :class:`~handoffs.coordinator.errors.ServerError` from every method that performs when Redis cannot be
+    used."""
+
+    def __init__(self, redis: Redis, settings: Settings) -> None:
+        self.redis = redis
+        self.asks = AskSets(settings)
+        self.name = self.asks.name
+
+    add = Performed(AskSets.add, "asks")
+    get = Performed(AskSets.get, "asks")
+    finish = Performed(AskSets.finish, "asks")
+    touch = Performed(AskSets.touch, "asks")
 
 
 def _story(head: str) -> tuple[str, str]:

@@ -13,10 +13,11 @@ from redis import Redis
 from handoffs.config.settings import Settings
 from handoffs.coordinator.errors import Conflict
 from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.record import Entry, Place, Record
 from handoffs.coordinator.store.run_state import RunRecord, RunState
-from handoffs.coordinator.store.scripts import Call, as_json
+from handoffs.coordinator.store.scripts import as_json
 from handoffs.coordinator.store.settlement import named
 
 _STANDING = ("flow", "key", "status", "started", "paused", "due", "open", "parked")

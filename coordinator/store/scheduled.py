@@ -10,8 +10,8 @@ from redis import Redis
 from handoffs.config.settings import Settings
 from handoffs.coordinator.history import Entry, now
 from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.scripts import Call
 
 
 class Begun(NamedTuple):

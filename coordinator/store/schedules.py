@@ -11,8 +11,8 @@ from redis import Redis
 
 from handoffs.config.settings import Settings
 from handoffs.coordinator.store import scripts
+from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.scripts import Call
 
 _MILLISECOND = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

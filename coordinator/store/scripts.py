@@ -1,4 +1,4 @@
-"""Scripts: the Lua files, sent together in one pipeline and so in one round trip."""
+"""Scripts: the Lua files, and plain commands beside them, sent together in one pipeline and so in one round trip."""
 
 from __future__ import annotations
 
@@ -7,23 +7,16 @@ import json
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 from redis import Redis, RedisError
 from redis.exceptions import NoScriptError, RedisClusterException
 
 from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.store.asking import Call, Command
 
 FAILURES = (RedisError, RedisClusterException)
 """What a client raises where Redis cannot be used; that of a cluster has errors of its own beside the others."""
-
-
-class Call(NamedTuple):
-    """One script with its keys and arguments."""
-
-    script: str
-    keys: Sequence[str]
-    arguments: Sequence[str | int]
 
 
 @cache
@@ -32,8 +25,8 @@ def _source(script: str) -> tuple[str, str]:
     return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def run(redis: Redis, *calls: Call) -> list[Any]:
-    """Run the scripts in order, in one round trip, and give their replies.
+def run(redis: Redis, *calls: Call | Command) -> list[Any]:
+    """Run scripts and commands in order, in one round trip, and give their replies.
 
     A server that does not know a script yet is given it, and the calls that it refused are sent again. The client may
     also send everything again when a connection breaks, so each script may be repeated.
@@ -44,7 +37,8 @@ def run(redis: Redis, *calls: Call) -> list[Any]:
         refused = [number for number, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if refused:
             for call in calls:
-                redis.script_load(_source(call.script)[0])
+                if isinstance(call, Call):
+                    redis.script_load(_source(call.script)[0])
             for number, reply in zip(
                 refused, _send(redis, [calls[number] for number in refused]), strict=True
             ):
@@ -82,11 +76,15 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _send(redis: Redis, calls: Sequence[Call]) -> list[Any]:
+def _send(redis: Redis, calls: Sequence[Call | Command]) -> list[Any]:
     pipeline: Any = redis.pipeline(transaction=False)
     for call in calls:
-        pipeline.execute_command(
-            "EVALSHA", _source(call.script)[1], len(call.keys), *call.keys, *call.arguments
-        )
+        pipeline.execute_command(*_command(call))
     replies: list[Any] = pipeline.execute(raise_on_error=False)
     return replies
+
+
+def _command(call: Call | Command) -> Sequence[str | int]:
+    if isinstance(call, Command):
+        return call
+    return ("EVALSHA", _source(call.script)[1], len(call.keys), *call.keys, *call.arguments)

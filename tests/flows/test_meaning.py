@@ -37,7 +37,7 @@ def _settings(*, eager: bool) -> Settings:
 @pytest.fixture(scope="module")
 def eager() -> Iterator[Coordinator]:
     with Coordinator(_settings(eager=True)) as opened:
-        opened.engine.store.worth_letting_go = 0  # however short an outcome is
+        opened.engine.store.handoffs.worth_letting_go = 0  # however short an outcome is
         opened.work(AGENTS)
         yield opened
 
@@ -45,7 +45,7 @@ def eager() -> Iterator[Coordinator]:
 @pytest.fixture(scope="module")
 def embedded() -> Iterator[Coordinator]:
     with Coordinator(_settings(eager=False)) as opened:
-        opened.engine.store.worth_letting_go = 0  # however short an outcome is
+        opened.engine.store.handoffs.worth_letting_go = 0  # however short an outcome is
         opened.work(AGENTS)
         yield opened
 
@@ -63,7 +63,7 @@ def test_eager(eager: Coordinator, scenario: Scenario) -> None:
 def stuttering() -> Iterator[Coordinator]:
     """Eager, and every message comes twice: once when it is its turn, and again behind those that were sent with it."""
     with Coordinator(_settings(eager=True)) as opened:
-        opened.engine.store.worth_letting_go = 0  # however short an outcome is
+        opened.engine.store.handoffs.worth_letting_go = 0  # however short an outcome is
         opened.work(AGENTS)
         publisher: Any = opened.engine.publisher
         publish = publisher.publish

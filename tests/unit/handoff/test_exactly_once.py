@@ -26,9 +26,9 @@ from handoffs.coordinator.handoff.lease import LeaseKeeper
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
+from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.record import Place, Record
 from handoffs.coordinator.store.runs import Runs
-from handoffs.coordinator.store.scripts import Call
 from handoffs.coordinator.store.store import Store
 from tests.deliveries import RecordingPublisher, deliver, start
 from tests.store_suite import make_settings
@@ -199,7 +199,10 @@ class Workers(RuleBasedStateMachine):
         publisher.messages = self.published
         stepped: Any = SteppedRedis(self.redis, gate)
         store = Store(stepped, self.settings)
-        store.worth_letting_go, store._gone = 0, self.gone  # as in one process: any claim tells of any
+        store.handoffs.worth_letting_go, store.handoffs.gone = (
+            0,
+            self.gone,
+        )  # as in one process: any claim tells of any
         return Handoff(
             make,
             self.settings,

@@ -673,7 +673,7 @@ class TestOnce:
     def test_outcome_that_was_passed_on_is_let_go(self, shop: Shop) -> None:
         """Once what follows is published, the run has no copy of what its key has: with the next message. The message that
         comes again still sends what follows, as long as the key is known."""
-        shop.store.worth_letting_go = 0
+        shop.store.handoffs.worth_letting_go = 0
         price = shop.agent()
         flow = Flow("f", price >> after)
         [sent], [other] = start(flow, ORDER), start(flow, ORDER, "run-2")
@@ -690,7 +690,7 @@ class TestOnce:
 
     def test_outcome_that_is_needed_is_not_let_go(self, shop: Shop) -> None:
         """Before what follows is published, and where something undoes the step, its outcome stays in the run."""
-        shop.store.worth_letting_go = 0
+        shop.store.handoffs.worth_letting_go = 0
         price = shop.agent()
         undone = shop.agent(Priced, Priced, name="test.undo")
         shop.publisher.before = _broken

@@ -1,10 +1,5 @@
 """The store's scripts on the embedded Redis, and what holds whatever workers do."""
 
-import pytest
-from fakeredis import FakeServer, FakeStrictRedis
-from redis import Redis
-
-from handoffs.coordinator.store.store import Store
 from tests.store_suite import (
     TestClaim,
     TestCompensating,
@@ -22,7 +17,6 @@ from tests.store_suite import (
     TestStart,
     TestTicked,
     TestTimeToLive,
-    make_settings,
 )
 
 __all__ = [
@@ -43,15 +37,3 @@ __all__ = [
     "TestTicked",
     "TestTimeToLive",
 ]
-
-
-@pytest.fixture
-def redis_server() -> Redis:
-    """A Redis in this process."""
-    return FakeStrictRedis(server=FakeServer(server_type="redis", version=(7,)), decode_responses=True)
-
-
-@pytest.fixture
-def store(redis_server: Redis, namespace: str) -> Store:
-    """A store of its own."""
-    return Store(redis_server, make_settings(namespace=namespace))

@@ -1,0 +1,83 @@
+"""Controls: what the controls of a flow keep in Redis: items that wait for their turn, signals, budgets, stand-ins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from handoffs.config.settings import Settings
+from handoffs.coordinator.store import clock
+from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.scripts import as_json
+
+
+class Controls:
+    """The controls of one installation's runs. Each method gives what it asks of Redis (``asking.py``)."""
+
+    def __init__(self, keys: Keys, settings: Settings) -> None:
+        self.keys = keys
+        self._run_ttl = clock.ms(settings.run_ttl)
+
+    def closed(self, place: Place, *paths: str) -> Asking[bool]:
+        """Whether something has come back from one of the budgets at ``paths``, or the run does not go on."""
+        fields = (f"j:{path}.one" for path in paths)
+        [[status, *arrived]] = yield RoundTrip.of(
+            Command("HMGET", self.keys.run(place.run), "status", *fields)
+        )
+        return status not in ("running", None) or any(one is not None for one in arrived)
+
+    def stood_in(self, place: Place, path: str) -> Asking[tuple[Record, str] | None]:
+        """What has come out of the budget at ``path``, and which fallback it is, empty where it is none; None where nothing
+        has."""
+        [[text, mark]] = yield RoundTrip.of(
+            Command("HMGET", self.keys.run(place.run), f"j:{path}.one", f"m:{path}")
+        )
+        return (Record.parse(text), str(mark or "")) if text else None
+
+    def hold(self, place: Place, path: str, items: Mapping[int, Any]) -> Asking[None]:
+        """Keep the items of an each until their turn."""
+        key = self.keys.run(place.run)
+        fields = ((f"e:{path}.{number}", as_json(item)) for number, item in items.items())
+        yield RoundTrip.of(
+            Command("HSET", key, *chain.from_iterable(fields)), Command("PEXPIRE", key, self._run_ttl)
+        )
+
+    def held(self, place: Place, path: str, number: int) -> Asking[Any]:
+        """An item that was kept; None where there is none any more, because the run has ended."""
+        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), f"e:{path}.{number}"))
+        return json.loads(text) if text else None
+
+    def wait(
+        self, place: Place, path: str, name: str, follows: dict[str, Any], scopes: Sequence[str] = ()
+    ) -> Asking[Record | None]:
+        """Wait at ``path`` for the signal ``name``; ``follows`` is what is needed to go on. Gives the signal if it came before.
+
+        ``scopes`` are the budgets that it is in: where one of them is spent it does not wait any more.
+        """
+        arguments: list[str | int] = [
+            path,
+            name,
+            as_json({**follows, "scopes": list(scopes)}),
+            self._run_ttl,
+            *scopes,
+        ]
+        call = Call("wait", [self.keys.run(place.run)], arguments)
+        [text] = yield RoundTrip.of(call)
+        return Record.parse(text) if text else None
+
+    def keep(self, key: str, record: Record, max_age_ms: int) -> Asking[None]:
+        """Keep a good outcome, for whoever falls back to it."""
+        kept = json.dumps({"at": clock.now(), "record": record.text()})
+        yield RoundTrip.of(Command("SET", self.keys.kept(key), kept, "PX", max_age_ms))
+
+    def kept(self, key: str) -> Asking[tuple[Record, int] | None]:
+        """The last good outcome that was kept under ``key``, and its age in milliseconds."""
+        [text] = yield RoundTrip.of(Command("GET", self.keys.kept(key)))
+        if not text:
+            return None
+        found = json.loads(text)
+        return Record.parse(found["record"]), max(clock.now() - int(found["at"]), 0)

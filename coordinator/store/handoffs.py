@@ -1,0 +1,271 @@
+"""Handoffs: what a handoff asks of Redis, from its claim to its settlement.
+
+An idempotency key is claimed, and at most one of its claimants settles it (``fence``). A step of a run is settled once
+as well. Key and run live in different hash slots, so no script sees both; docs/decisions/0002 says why the two can
+never disagree all the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+
+from handoffs.config.settings import Settings
+from handoffs.coordinator.store import clock
+from handoffs.coordinator.store.asking import Asking, Call, RoundTrip
+from handoffs.coordinator.store.claim import Claim
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.record import Entry, Place, Record
+from handoffs.coordinator.store.scripts import as_json
+from handoffs.coordinator.store.settlement import Advance, Settled, named
+
+_LOOK_AGAIN = timedelta(seconds=2)
+_MOST_GONE = 1000
+_GONE_AT_ONCE = 50
+
+_LET_GO = "#"
+"""Begins what a run has left of an outcome that it has let go."""
+
+
+class Handoffs:
+    """The claims and settlements of one installation. Each method gives what it asks of Redis (``asking.py``)."""
+
+    worth_letting_go = 100
+    """From how many characters on runs let outcomes go: what is left of one is about as long as a short one."""
+
+    def __init__(self, keys: Keys, settings: Settings) -> None:
+        self.keys = keys
+        self.gone: deque[Call] = deque(maxlen=_MOST_GONE)
+        """The outcomes that runs are to let go with the next claim."""
+        self._crash_limit = settings.crash_limit
+        self._run_ttl = clock.ms(settings.run_ttl)
+        self._result_ttl = clock.ms(settings.result_ttl)
+        self._outcome_ttl = clock.ms(settings.outcome_ttl)
+        self._lease = clock.ms(settings.lease)
+
+    def claim(
+        self,
+        place: Place,
+        *,
+        agent: str,
+        key: str,
+        content: str,
+        owner: str,
+        epoch: int,
+        scopes: Sequence[str] = (),
+        edit: int = 0,
+        supersedes: Sequence[str] = (),
+    ) -> Asking[Claim]:
+        """Claim a step: one round trip; more where a lease is taken over from a holder that fell silent.
+
+        ``epoch`` grows with each replay, and forgives the crashes before it. ``scopes`` are the budgets that the step is in.
+        ``edit`` is the number of the edit that the input is, and ``supersedes`` the contents whose place it has taken: where
+        the key stands for one of them and has no outcome, it stands for this one from now on.
+        """
+        outcome = self.keys.outcome(agent, key)
+        here, token = f"{place.run}|{place.step}", uuid.uuid4().hex
+        (status, settled), (verdict, number, holders, record, before), *_ = yield RoundTrip.of(
+            Call(
+                "claim_run",
+                [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))],
+                [place.step, place.flow, clock.now(), self._run_ttl, place.run, edit, *scopes],
+            ),
+            Call(
+                "claim_outcome",
+                [outcome],
+                [
+                    content,
+                    owner,
+                    here,
+                    self._lease,
+                    self._outcome_ttl,
+                    epoch,
+                    self._crash_limit,
+                    token,
+                    " ".join(supersedes),
+                ],
+            ),
+            *self._let_go_by_now(),
+        )
+        claim = Claim(
+            verdict,
+            fence=int(number) if verdict in {"granted", "done"} else 0,
+            record=Record.parse(record) if record else None,
+            wait=timedelta(milliseconds=int(number)) if verdict == "busy" else timedelta(),
+        )
+        if verdict == "granted" and holders:
+            claim = yield from self._taken_over(holders.split("\n"), agent, key, content, claim.fence, before)
+        if status == "open":
+            return claim
+        if claim.verdict == "granted":
+            yield from self.release(agent, key, fence=claim.fence)
+        if status == "edited":
+            return Claim("edited", edit=settled)
+        if settled.startswith(_LET_GO):  # everything that follows is on its way; the key may have it still
+            known = claim.record
+            return Claim(status, record=known if known and settled == _LET_GO + known.digest() else None)
+        held = _LOOK_AGAIN if status == "paused" else timedelta()
+        return Claim(status, record=Record.parse(settled) if settled else None, wait=held)
+
+    def renew(self, leases: Sequence[tuple[str, str, int]]) -> Asking[list[bool]]:
+        """Keep leases, given as (agent, key, fence); False for each that is another's by now."""
+        calls = [
+            Call("renew", [self.keys.outcome(agent, key)], [fence, self._lease])
+            for agent, key, fence in leases
+        ]
+        replies = yield RoundTrip(tuple(calls))
+        return [reply == 1 for reply in replies]
+
+    def release(self, agent: str, key: str, *, fence: int = 0, owner: str = "") -> Asking[bool]:
+        """Give a lease back: by its fence, or by its owner, which counts as a crash. False where it is not that."""
+        [given] = yield RoundTrip.of(Call("release", [self.keys.outcome(agent, key)], [fence, owner]))
+        return bool(given == 1)
+
+    def settle(
+        self,
+        place: Place,
+        *,
+        agent: str,
+        key: str,
+        content: str,
+        fence: int,
+        record: Record,
+        entry: Entry,
+        late: Entry,
+        onward: Advance,
+        edit: int = 0,
+        quiet: Entry | None = None,
+        emits: bool = False,
+    ) -> Asking[Settled]:
+        """Record the outcome, the history and the run's advance: one round trip. First settler wins; an outcome of another
+        input than that of the newest edit is late. ``quiet`` is told in the place of ``entry`` where the run was cancelled
+        meanwhile, so that nothing is passed on. ``emits``: whether it sends events, which :meth:`emits_once` is to know."""
+        kept, settled, *_ = yield RoundTrip.of(
+            Call(
+                "settle_outcome",
+                [self.keys.outcome(agent, key)],
+                [fence, record.text(), self._outcome_ttl, content],
+            ),
+            self._settle_run(place, fence, record, entry, late, onward, again=False, edit=edit, quiet=quiet),
+            *([self._emit_once(place, agent, key)] if emits else []),
+        )
+        return Settled.read(settled, kept=kept == "settled")
+
+    def settle_known(
+        self,
+        place: Place,
+        *,
+        fence: int,
+        record: Record,
+        entry: Entry,
+        onward: Advance,
+        edit: int | None = None,
+    ) -> Asking[Settled]:
+        """Settle a step with an outcome that its key already has, or with a person's (``edit`` None: whatever its input)."""
+        [settled] = yield RoundTrip.of(
+            self._settle_run(place, fence, record, entry, {}, onward, again=False, edit=edit)
+        )
+        return Settled.read(settled)
+
+    def follow(
+        self, place: Place, *, record: Record, onward: Advance, entry: Entry | None = None
+    ) -> Asking[Settled]:
+        """Find again what follows a step that is settled; ``entry`` is told where it is the first to arrive at a budget."""
+        [settled] = yield RoundTrip.of(
+            self._settle_run(place, 0, record, entry or {}, {}, onward, again=True)
+        )
+        return Settled.read(settled)
+
+    def let_go(self, place: Place, fence: int, record: Record) -> None:
+        """The run needs the outcome of a step no more, because its idempotency key has it, and everything that follows is in
+        the broker's hands: from then on it only knows which it was. It is told with the next claim, and if this process dies
+        before, it keeps the outcome."""
+        if len(record.data) + len(record.events) >= self.worth_letting_go:
+            arguments: list[str | int] = [place.step, fence, record.digest()]
+            self.gone.append(Call("let_go", [self.keys.run(place.run)], arguments))
+
+    def emits_once(self, place: Place, agent: str, key: str) -> Asking[bool]:
+        """Whether it is for this step to send the events of an outcome which its key had already, and not for another step of
+        the run that has the same."""
+        [first] = yield RoundTrip.of(self._emit_once(place, agent, key))
+        return bool(first == place.step)
+
+    def _let_go_by_now(self) -> Iterator[Call]:
+        for _ in range(_GONE_AT_ONCE):
+            try:
+                yield self.gone.popleft()
+            except IndexError:
+                return
+
+    def _emit_once(self, place: Place, agent: str, key: str) -> Call:
+        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+        return Call("emit_once", [self.keys.run(place.run)], [f"{agent}|{digest}", place.step])
+
+    def _taken_over(
+        self, holders: list[str], agent: str, key: str, content: str, fence: int, before: str
+    ) -> Asking[Claim]:
+        """Shut the earlier holders out. One that has settled at its run meanwhile has made the outcome: of the content
+        ``before``, where the key stood for that."""
+        calls = []
+        for holder in holders:
+            run, _, step = holder.partition("|")
+            calls.append(Call("fence", [self.keys.run(run)], [step, fence, self._run_ttl]))
+        replies = yield RoundTrip(tuple(calls))
+        made = next((text for text in replies if text), None)
+        if made is None:
+            return Claim("granted", fence=fence)
+        outcome = self.keys.outcome(agent, key)
+        yield RoundTrip.of(
+            Call("settle_outcome", [outcome], [fence, made, self._outcome_ttl, before or content])
+        )
+        if before:
+            return Claim("conflict")
+        return Claim("done", fence=fence, record=Record.parse(made))
+
+    def _settle_run(
+        self,
+        place: Place,
+        fence: int,
+        record: Record,
+        entry: Entry,
+        late: Entry,
+        onward: Advance,
+        *,
+        again: bool,
+        edit: int | None = None,
+        quiet: Entry | None = None,
+    ) -> Call:
+        return Call(
+            "settle_run",
+            [
+                self.keys.run(place.run),
+                self.keys.history(self.keys.shard(place.run)),
+                self.keys.outstanding(self.keys.shard(place.run)),
+            ],
+            [
+                place.step,
+                fence,
+                record.text(),
+                as_json(entry) if entry else "",
+                json.dumps([asdict(join) for join in onward.joins]),
+                "1" if (not onward.sends if onward.ends is None else onward.ends) else "",
+                "1" if again else "",
+                self._run_ttl,
+                self._result_ttl,
+                self._run_ttl,
+                as_json(late) if late else "",
+                (onward.part or record).part(),
+                place.run,
+                clock.now(),
+                onward.undo,
+                "" if edit is None else edit,
+                record.digest(),
+                as_json(quiet) if quiet else "",
+                *named(onward.sends),
+            ],
+        )

@@ -1,0 +1,64 @@
+"""Performing: the simple driver of what is asked of Redis. One question at a time, and its caller waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+
+from redis import Redis
+
+from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.store import scripts
+from handoffs.coordinator.store.asking import Asking
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def answered(redis: Redis, asking: Asking[T]) -> T:
+    """Perform what is asked, round trip by round trip, and give the answer.
+
+    Raises :class:`ServerError` where Redis fails, unless the one that asks catches it.
+    """
+    try:
+        asked = next(asking)
+        while True:
+            try:
+                replies = scripts.run(redis, *asked.calls)
+            except ServerError as error:
+                asked = asking.throw(error)
+            else:
+                asked = asking.send(replies)
+    except StopIteration as end:
+        answer: T = end.value
+        return answer
+    finally:
+        asking.close()
+
+
+class HasRedis(Protocol):
+    """What performs: it has a client of Redis, and beside it the object that asks."""
+
+    redis: Redis
+
+
+class Performed(Generic[P, T]):
+    """A method that performs at once what a method of another object asks: with its signature, its docstring and its answer.
+
+    ``claim = Performed(Handoffs.claim, "handoffs")`` in a class makes ``store.claim(...)`` the answer to
+    ``store.handoffs.claim(...)``.
+    """
+
+    def __init__(self, asks: Callable[Concatenate[Any, P], Asking[T]], room: str) -> None:
+        self._asks = asks
+        self._room = room
+
+    def __get__(self, performer: HasRedis, owner: type) -> Callable[P, T]:
+        room = getattr(performer, self._room)
+
+        @wraps(self._asks)
+        def perform(*args: P.args, **kwargs: P.kwargs) -> T:
+            return answered(performer.redis, self._asks(room, *args, **kwargs))
+
+        return perform

@@ -1,0 +1,92 @@
+"""Steps: what is asked of Redis about one step of a run, beside its claim and its settlement."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from handoffs.config.settings import Settings
+from handoffs.coordinator.store import clock
+from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
+from handoffs.coordinator.store.claim import Lease
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.record import Entry, Place
+from handoffs.coordinator.store.scripts import as_json
+
+
+class Steps:
+    """The steps of one installation. Each method gives what it asks of Redis (``asking.py``)."""
+
+    def __init__(self, keys: Keys, settings: Settings) -> None:
+        self.keys = keys
+        self._run_ttl = clock.ms(settings.run_ttl)
+
+    def lease_of(self, agent: str, key: str) -> Asking[Lease | None]:
+        """What is known of an idempotency key."""
+        outcome = self.keys.outcome(agent, key)
+        [[state, content, until, holders]] = yield RoundTrip.of(
+            Command("HMGET", outcome, "state", "content", "until", "holders")
+        )
+        if state is None:
+            return None
+        held = state == "leased" and float(until or 0) > clock.now()
+        return Lease(state, content or "", held, tuple((holders or "").split("\n")))
+
+    def settled(self, place: Place) -> Asking[bool]:
+        """Whether a step has its outcome."""
+        [known] = yield RoundTrip.of(Command("HEXISTS", self.keys.run(place.run), f"s:{place.step}"))
+        return bool(known)
+
+    def park(
+        self, place: Place, reason: dict[str, Any], entry: Entry | None, *, marked: bool = False
+    ) -> Asking[str]:
+        """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``; where it was
+        ``marked`` with that reason before, and is not any more, ``gone``: it is on its way again."""
+        shard = self.keys.shard(place.run)
+        [status] = yield RoundTrip.of(
+            Call(
+                "park",
+                [self.keys.run(place.run), self.keys.history(shard), self.keys.outstanding(shard)],
+                [
+                    place.step,
+                    as_json(reason),
+                    as_json(entry) if entry else "",
+                    place.flow,
+                    clock.now(),
+                    self._run_ttl,
+                    self._run_ttl,
+                    place.run,
+                    "1" if marked else "",
+                    *reason.get("budgets", "").split(),
+                ],
+            )
+        )
+        return str(status)
+
+    def edit_of(self, place: Place) -> Asking[str]:
+        """The input that a person gave to a step, as JSON text; empty where nobody did."""
+        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), f"i:{place.step}"))
+        return str(text or "")
+
+    def pass_over(self, place: Place) -> Asking[None]:
+        """A step that was sent to somebody who does not want it is not outstanding any more."""
+        keys = [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))]
+        yield RoundTrip.of(Call("pass_over", keys, [place.step, place.run]))
+
+    def stopped(self, place: Place, known: dict[str, Any]) -> Asking[None]:
+        """A step does not begin because its run is paused; ``known`` is what there is to say of its message."""
+        call = Call("stop", [self.keys.run(place.run)], [place.step, as_json(known), self._run_ttl])
+        yield RoundTrip.of(call)
+
+    def delayed(self, place: Place, wait: timedelta) -> Asking[None]:
+        """A step is sent after ``wait``: so people can be told."""
+        key = self.keys.run(place.run)
+        yield RoundTrip.of(
+            Command("HSETNX", key, f"d:{place.step}", clock.now() + clock.ms(wait)),
+            Command("PEXPIRE", key, self._run_ttl),
+        )
+
+    def note(self, run: str, entry: Entry) -> Asking[None]:
+        """Append to the history."""
+        history = self.keys.history(self.keys.shard(run))
+        yield RoundTrip.of(Call("note", [history], [as_json(entry), self._run_ttl]))

@@ -1,0 +1,20 @@
+"""A store on the Redis of this process."""
+
+import pytest
+from fakeredis import FakeServer, FakeStrictRedis
+from redis import Redis
+
+from handoffs.coordinator.store.store import Store
+from tests.store_suite import make_settings
+
+
+@pytest.fixture
+def redis_server() -> Redis:
+    """A Redis in this process."""
+    return FakeStrictRedis(server=FakeServer(server_type="redis", version=(7,)), decode_responses=True)
+
+
+@pytest.fixture
+def store(redis_server: Redis, namespace: str) -> Store:
+    """A store of its own."""
+    return Store(redis_server, make_settings(namespace=namespace))
