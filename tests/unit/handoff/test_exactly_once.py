@@ -199,10 +199,8 @@ class Workers(RuleBasedStateMachine):
         publisher.messages = self.published
         stepped: Any = SteppedRedis(self.redis, gate)
         store = Store(stepped, self.settings)
-        store.handoffs.worth_letting_go, store.handoffs.gone = (
-            0,
-            self.gone,
-        )  # as in one process: any claim tells of any
+        store.handoffs.worth_letting_go = 0
+        store.handoffs.gone = self.gone  # as in one process: any claim tells of any
         return Handoff(
             make,
             self.settings,
