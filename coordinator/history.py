@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
-Kind = Literal[
-    "started",
-    "begun",
-    "settled",
-    "deduplicated",
-    "late",
-    "retried",
-    "parked",
-    "replayed",
-    "skipped",
-    "edited",
-    "cancelled",
-    "given-up",
-    "paused",
-    "resumed",
-    "signalled",
-    "refused",
-    "overridden",
-    "fallback",
-    "emitted",
-    "gathered",
-    "began",
-]
+_BEGAN = "began"
+"""How ``triggered``, the kind and the field, were called before; histories that were written then are read as well."""
+
+
+class EntryKind(StrEnum):
+    """What an entry tells of; :class:`Entry` says what each means."""
+
+    STARTED = "started"
+    BEGUN = "begun"
+    SETTLED = "settled"
+    DEDUPLICATED = "deduplicated"
+    LATE = "late"
+    RETRIED = "retried"
+    PARKED = "parked"
+    REPLAYED = "replayed"
+    SKIPPED = "skipped"
+    EDITED = "edited"
+    CANCELLED = "cancelled"
+    GIVEN_UP = "given-up"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    SIGNALLED = "signalled"
+    REFUSED = "refused"
+    OVERRIDDEN = "overridden"
+    FALLBACK = "fallback"
+    EMITTED = "emitted"
+    GATHERED = "gathered"
+    TRIGGERED = "triggered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +51,7 @@ class Entry:
         what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
         ``fallback`` (a budget was spent, and its fallback took the step's place); ``emitted`` (an event began the story, or a flow
         emitted one after a join, a wait or a fallback, where there is no step to tell it);
-        ``gathered`` (an event is in a set that its agent waits for); ``began`` (an event has started a flow).
+        ``gathered`` (an event is in a set that its agent waits for); ``triggered`` (an event has started a flow).
     at
         When it was written, UTC, ISO 8601.
     due
@@ -65,7 +72,7 @@ class Entry:
     event, emitted
         The message id of the event that the agent heard; and the events that were emitted: ``contract``, ``id``, and the
         agents that were known to hear it then (``heard``); its place in the flow (``step``) where the run tells it.
-    story, began
+    story, triggered
         The story that an event belongs to which started this run; and the run that it started.
     into
         The step that has the set which an event was gathered into.
@@ -73,7 +80,7 @@ class Entry:
         The migrations that the input went through here, in order.
     """
 
-    kind: Kind
+    kind: EntryKind
     run: str
     flow: str
     at: str
@@ -91,7 +98,7 @@ class Entry:
     emitted: list[dict[str, Any]] | None = None
     into: str = ""
     story: str = ""
-    began: str = ""
+    triggered: str = ""
     fallback: str = ""
     input: Any = None
     output: Any = None
@@ -110,3 +117,12 @@ class Entry:
 def now() -> str:
     """This moment as it is written into the history."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def triggered_run(entry: Mapping[str, Any]) -> str:
+    """The id of the run that an event has started, where that is what ``entry`` tells of; or else empty."""
+    for name in (str(EntryKind.TRIGGERED), _BEGAN):
+        if entry.get("kind") == name:
+            run = entry.get(name)
+            return run if isinstance(run, str) else ""
+    return ""

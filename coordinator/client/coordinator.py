@@ -33,7 +33,7 @@ from handoffs.coordinator.errors import (
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Catalogue, load_modules
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.letters.desk import Desk, Letter, somebody
 from handoffs.coordinator.letters.edit import Editing
@@ -413,13 +413,13 @@ class Run:
         (:func:`~handoffs.coordinator.flow.step.compensate`), the last one first; the run is ``compensating`` until that is done. Asked
         again while it is, the same is sent again, which changes nothing.
         """
-        return self._end("cancelled", by, compensate)
+        return self._end(EntryKind.CANCELLED, by, compensate)
 
     def give_up(self, by: str = "") -> Status:
         """Abandon the run, for example where a step is parked for good: cancel it, and undo what was done."""
-        return self._end("given-up", by, compensate=True)
+        return self._end(EntryKind.GIVEN_UP, by, compensate=True)
 
-    def _end(self, kind: Literal["cancelled", "given-up"], by: str, compensate: bool) -> Status:
+    def _end(self, kind: EntryKind, by: str, compensate: bool) -> Status:
         engine = self._coordinator.engine
         record = engine.runs.state(self.id)
         flow = record.flow if record else ""
@@ -435,11 +435,11 @@ class Run:
     def pause(self, by: str = "") -> Status:
         """Hold the run: steps that run now finish, nothing further begins until :meth:`resume`. Gives the status; an ended
         run keeps its own."""
-        return self._held("paused", by)
+        return self._held(EntryKind.PAUSED, by)
 
     def resume(self, by: str = "") -> Status:
         """Let a held run go on; it does within seconds. Gives the status."""
-        return self._held("resumed", by)
+        return self._held(EntryKind.RESUMED, by)
 
     def edit(self, step: str, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = "") -> None:
         """Give a step another input: one that is parked is replayed with it, one that is held with the paused run begins with
@@ -483,7 +483,14 @@ class Run:
         ref = payload.ref()
         self._refuse_signal(name, payload, flow, by)
         entry = Entry(
-            "signalled", self.id, flow, now(), step=name, wrote=str(ref), input=payload.redacted(), by=by
+            EntryKind.SIGNALLED,
+            self.id,
+            flow,
+            now(),
+            step=name,
+            wrote=str(ref),
+            input=payload.redacted(),
+            by=by,
         )
         text = Record(ref.uri, strictjson.dumps(payload.to_data()))
         verdict, follows = engine.runs.signal(self.id, name, text, entry.fields())
@@ -513,19 +520,19 @@ class Run:
     def _refused_signal(self, name: str, payload: Contract, flow: str, by: str, why: str) -> SignalRefused:
         shown = printable(name, 80)
         entry = Entry(
-            "refused", self.id, flow, now(), step=shown, wrote=str(payload.ref()), input=payload.redacted(), by=by,
+            EntryKind.REFUSED, self.id, flow, now(), step=shown, wrote=str(payload.ref()), input=payload.redacted(), by=by,
             error=why,
         )  # fmt: skip
         if flow:
             self._coordinator.engine.store.note(self.id, entry.fields())
         return SignalRefused(why, f"run {self.id} goes on waiting", "send the signal that the flow declares")
 
-    def _held(self, kind: Literal["paused", "resumed"], by: str) -> Status:
+    def _held(self, kind: EntryKind, by: str) -> Status:
         runs = self._coordinator.engine.runs
         record = runs.state(self.id)
         entry = Entry(kind, self.id, record.flow if record else "", now(), by=by)
-        runs.pause(self.id, entry.fields(), resume=kind == "resumed")
-        if kind == "resumed":
+        runs.pause(self.id, entry.fields(), resume=kind is EntryKind.RESUMED)
+        if kind is EntryKind.RESUMED:
             self._look_again()
         return self.status()
 

@@ -19,7 +19,7 @@ from handoffs.contracts.text import printable
 from handoffs.contracts.versions import Known, known, parts
 from handoffs.coordinator.errors import ContractsRefused
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.services import Services
 
 _log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Gate:
             "COORDINATOR_CONTRACTS_ENFORCED is false, so the worker begins in spite of this: %s", said
         )
         names = ", ".join(agent.name for agent in self._agents)
-        entry = Entry("overridden", "", "", now(), agent=names, worker=worker, error=said)
+        entry = Entry(EntryKind.OVERRIDDEN, "", "", now(), agent=names, worker=worker, error=said)
         self._services.store.note("", entry.fields())
 
     def _live(self) -> list[Deployed]:

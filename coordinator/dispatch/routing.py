@@ -20,7 +20,7 @@ from handoffs.coordinator.continuation.advance import Arrival, Await, End, Go, H
 from handoffs.coordinator.continuation.canvas import EVENT, TIMER, Send
 from handoffs.coordinator.continuation.path import hearing, undo_of
 from handoffs.coordinator.dispatch.negotiation import Negotiator
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Written
 from handoffs.coordinator.store.record import Place, Record
 from handoffs.coordinator.store.settlement import Advance, Settled
@@ -255,7 +255,7 @@ class Router:
                 for go in events
             ]
             self._store.note(
-                place.run, Entry("emitted", place.run, place.flow, now(), emitted=emitted).fields()
+                place.run, Entry(EntryKind.EMITTED, place.run, place.flow, now(), emitted=emitted).fields()
             )
 
     def _note_delay(self, place: Place, go: Go) -> None:

@@ -19,7 +19,7 @@ from handoffs.coordinator.continuation.path import set_of
 from handoffs.coordinator.errors import Incomplete
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.subscription import MOST_PARTS, Gather, Subscription
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.messaging.publisher import Publisher
@@ -177,7 +177,7 @@ class Hearing:
         for run, flow in self._sets.get(agent, key).stories:
             if run and run != place.run:
                 other = Place(run, flow, place.step)
-                entry = Entry("deduplicated", run, flow, now(), step=place.step, agent=agent)
+                entry = Entry(EntryKind.DEDUPLICATED, run, flow, now(), step=place.step, agent=agent)
                 self._nothing(other, entry, ())
 
     def _complete(self, gather: Gather, key: str, part: Contract) -> bool:
@@ -200,7 +200,7 @@ class Hearing:
         late: str = "",
     ) -> None:
         entry = Entry(
-            "gathered",
+            EntryKind.GATHERED,
             place.run,
             place.flow,
             now(),

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from handoffs.contracts.text import printable
-from handoffs.coordinator.history import Entry
+from handoffs.coordinator.history import Entry, EntryKind
 from handoffs.coordinator.store.record import Place
 
 Kind = Literal[
@@ -83,7 +83,7 @@ def said(error: BaseException) -> tuple[str, str]:
 def parked_entry(place: Place, failure: Failure, event: str = "") -> dict[str, Any]:
     """The history entry of a parked step; ``event`` is the id of the event that it was to hear."""
     return Entry(
-        "parked",
+        EntryKind.PARKED,
         place.run,
         place.flow,
         failure.at,

@@ -33,8 +33,7 @@ from handoffs.coordinator.handoff.events import Hearing
 from handoffs.coordinator.handoff.failure import Failure, Kind, parked_entry, said
 from handoffs.coordinator.handoff.lease import LeaseKeeper
 from handoffs.coordinator.handoff.open import Opened, Opener, Parking
-from handoffs.coordinator.history import Entry, now
-from handoffs.coordinator.history import Kind as EntryKind
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.message import Message
@@ -373,7 +372,7 @@ class Handoff:
 
     def _settle(self, opened: Opened, claim: Claim, closed: _Closed) -> Settled:
         """Record the outcome, the history and the run's advance, if the lease still holds: one round trip."""
-        entry = self._entry("settled", opened, closed)
+        entry = self._entry(EntryKind.SETTLED, opened, closed)
         quiet = {name: value for name, value in entry.items() if name != "emitted"}
         settled = self._store.settle(
             opened.place,
@@ -401,7 +400,7 @@ class Handoff:
                 opened.place,
                 fence=claim.fence,
                 record=closed.record,
-                entry=self._entry("deduplicated", opened, closed),
+                entry=self._entry(EntryKind.DEDUPLICATED, opened, closed),
                 onward=onward,
                 edit=opened.edit,
             )
@@ -450,7 +449,7 @@ class Handoff:
     def _retry(self, delivery: Delivery, opened: Opened | None, later: _TryLater) -> Later:
         error, text = said(later.error)
         if opened is not None:
-            entry = self._entry("retried", opened, None, error=f"{error}: {text}", wait=later.wait)
+            entry = self._entry(EntryKind.RETRIED, opened, None, error=f"{error}: {text}", wait=later.wait)
             self._store.note(opened.place.run, entry)
         again = delivery.again(attempt=delivery.attempt + 1)
         return Later(later.wait, again, f"attempt {delivery.attempt} failed: {error}: {text}", later.error)

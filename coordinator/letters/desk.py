@@ -20,7 +20,7 @@ from handoffs.coordinator.continuation.path import budgets_around, follows_event
 from handoffs.coordinator.errors import RunCancelled, ServerError, UnknownLetter
 from handoffs.coordinator.handoff.edit import Edit, number_of, shown_as
 from handoffs.coordinator.handoff.failure import REMEDIES, Failure, Kind, parked_entry
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.messaging.message import Message, addressed, rewritten
@@ -267,7 +267,14 @@ class Desk:
         who = by or somebody()
         place = Place(row.run, row.flow, row.step)
         entry = Entry(
-            "replayed", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=who
+            EntryKind.REPLAYED,
+            row.run,
+            row.flow,
+            now(),
+            step=row.step,
+            agent=row.agent,
+            message=row.id,
+            by=who,
         )
         status = self._services.runs.unpark(place, entry.fields())
         if status == "cancelled" or (status == "compensating" and not is_undo(row.step)):

@@ -17,7 +17,7 @@ from handoffs.coordinator.errors import Conflict, EditRefused
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
 from handoffs.coordinator.handoff.open import turned
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.services import Services
@@ -168,7 +168,7 @@ class Editing:
         letter: str,
     ) -> None:
         entry = Entry(
-            "edited", place.run, place.flow, edit.at, step=place.step, agent=agent.name, message=letter, by=self._by,
+            EntryKind.EDITED, place.run, place.flow, edit.at, step=place.step, agent=agent.name, message=letter, by=self._by,
             error=self._why, read=str(ContractRef.from_uri(current.schema)) if current else contract,
             wrote=str(payload.ref()), input=shown, output=payload.redacted(),
         )  # fmt: skip

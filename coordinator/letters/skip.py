@@ -13,7 +13,7 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.event import Nothing
 from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.advance import Cursor, Go, Move, Value
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.wire import read_body
@@ -64,7 +64,7 @@ def skip(
         moves = [*course.after(cursor, Value(record.schema, json.loads(record.data))), *moves]
     route = services.router.route(moves, record, output, typed)
     entry = Entry(
-        "skipped", row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=by, error=why,
+        EntryKind.SKIPPED, row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=by, error=why,
         wrote=str(output.ref()), output=output.redacted(), event=envelope.id if heard else "",
         emitted=route.emissions(row.run),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from handoffs.contracts.envelope import message_id
 from handoffs.coordinator.continuation import path
+from handoffs.coordinator.history import triggered_run
 from handoffs.coordinator.observe.step_state import Entry, kind_of, text_of
 
 _ENDED = frozenset({"cancelled", "given-up"})
@@ -41,7 +42,7 @@ class Chronicle:
     hearings: dict[str, list[str]] = field(default_factory=dict)
     sets: dict[str, list[Entry]] = field(default_factory=dict)
     """The entries of the parts, by the step that has the set."""
-    begun: dict[str, list[str]] = field(default_factory=dict)
+    triggered: dict[str, list[str]] = field(default_factory=dict)
     """The runs that its events began, by the step that heard the event, or where none is told ``!`` and the event."""
     cancelled: bool = False
     waiting: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -78,9 +79,10 @@ def chronicle(run: str, entries: Sequence[Entry], outstanding: Mapping[str, str]
         if step:
             made.steps.setdefault(step, []).append(entry)
         made.cancelled = made.cancelled or (kind in _ENDED and not step)
-        if kind == "began":
+        triggered = triggered_run(entry)[:200]
+        if triggered:
             at = step or f"!{text_of(entry, 'event', 200)}"
-            made.begun.setdefault(at, []).append(text_of(entry, "began", 200))
+            made.triggered.setdefault(at, []).append(triggered)
         elif kind == "gathered":
             made.sets.setdefault(text_of(entry, "into"), []).append(entry)
         if kind != "late":  # what came late was not sent

@@ -64,7 +64,7 @@ class Tracer:
             found, new = self._read(run, entries)
             fresh |= new
             runs[run] = found
-            begun = (one for some in found.begun.values() for one in some)
+            begun = (one for some in found.triggered.values() for one in some)
             todo |= {one: None for one in begun if one not in runs}
         statuses = zip(runs, self._runs.states(list(runs)), strict=True)
         letters = (row.id for run in runs for row in self._journal.letters(state="unheard", run=run))

@@ -120,9 +120,9 @@ class _Tracing:
             unclear = all(agent in found.unclear for _, agent in waiting)  # it is one of several events
             if event and event not in found.events and not (event.startswith("@") and unclear):
                 yield from self._untold(found, event)
-        for at in found.begun:
+        for at in found.triggered:
             if at.removeprefix("!") not in found.events and at not in found.steps:
-                yield from self._begun(found, at)
+                yield from self._triggered(found, at)
 
     # Events
 
@@ -136,7 +136,7 @@ class _Tracing:
             heard = len(
                 {agent_of(step, ()) for step in found.hearings.get(emission.id, ())} | set(emission.heard)
             )
-            begun = len(found.begun.get(f"!{emission.id}", ()))
+            begun = len(found.triggered.get(f"!{emission.id}", ()))
             nobody = not heard and not begun
             state = "unheard" if nobody or emission.id in self._known.unheard else "emitted"
             at, which = time_of(emission.entry), _fields(emission.entry.get("output"))
@@ -176,11 +176,13 @@ class _Tracing:
         else:
             for step, agent in found.waiting.get(event, ()):
                 yield from self._work(found, step, "hearing", agent)
-        yield from self._begun(found, f"!{event}")
+        yield from self._triggered(found, f"!{event}")
 
-    def _begun(self, found: Chronicle, at: str) -> Iterator[_Todo]:
+    def _triggered(self, found: Chronicle, at: str) -> Iterator[_Todo]:
         """The runs that began there, once."""
-        yield from (self._run(run) for run in found.begun.get(at, ()) if run and (run, "") not in self._seen)
+        yield from (
+            self._run(run) for run in found.triggered.get(at, ()) if run and (run, "") not in self._seen
+        )
 
     def _silent(self, found: Chronicle, emission: Emission, agent: str) -> _Todo:
         """An agent that hears an event, of which no entry tells."""
@@ -206,7 +208,7 @@ class _Tracing:
     def _after(self, found: Chronicle, step: str) -> Iterator[_Todo]:
         """What a step led to: the events that it emitted, and the sets that were whole with it."""
         yield from self._events(found, step)
-        yield from self._begun(found, step)
+        yield from self._triggered(found, step)
         for entry in found.steps.get(step, ()):
             into = text_of(entry, "into")
             if into and self._last.get((found.run, into)) == step:

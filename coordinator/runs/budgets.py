@@ -17,7 +17,7 @@ from handoffs.coordinator.continuation.path import timed
 from handoffs.coordinator.dispatch.routing import Batches, Router
 from handoffs.coordinator.dispatch.sender import Sender
 from handoffs.coordinator.flow import ways
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.wire import read_body
 from handoffs.coordinator.store.record import Place, Record
@@ -94,7 +94,7 @@ class Timers:
         first, *others = arrival.joins
         marked = replace(arrival, joins=(replace(first, mark=mark), *others))
         entry = Entry(
-            "fallback",
+            EntryKind.FALLBACK,
             fired.place.run,
             fired.place.flow,
             now(),

@@ -14,7 +14,7 @@ from handoffs.coordinator.continuation import advance as course
 from handoffs.coordinator.continuation.path import story_of
 from handoffs.coordinator.dispatch.routing import Outgoing, Route, Router
 from handoffs.coordinator.dispatch.sender import written
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.start import Accepted, Marks, checked_key, content_of
@@ -40,7 +40,7 @@ class Emission:
     def entry(self, event: Contract, run_id: str) -> Entry:
         """What the history says of it."""
         return Entry(
-            "emitted",
+            EntryKind.EMITTED,
             run_id,
             story_of(event.ref().name),
             now(),

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import emission
 from handoffs.coordinator.dispatch.sender import Sent
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.first import Starter, restored
 from handoffs.coordinator.services import Services
@@ -75,4 +75,4 @@ def first_events(run_id: str, flow: str, first: Iterable[Message], negotiator: N
             emitted.append(
                 emission(run_id, step, schema, negotiator.subscribers(sent.event)) | {"step": step}
             )
-    return Entry("emitted", run_id, flow, now(), emitted=emitted) if emitted else None
+    return Entry(EntryKind.EMITTED, run_id, flow, now(), emitted=emitted) if emitted else None

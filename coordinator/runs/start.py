@@ -15,7 +15,7 @@ from handoffs.contracts.text import is_plain
 from handoffs.coordinator.continuation.advance import digest
 from handoffs.coordinator.continuation.canvas import TIMER
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.runs import due
 from handoffs.coordinator.runs.first import First, Starter
 from handoffs.coordinator.runs.outbox import first_events
@@ -185,7 +185,7 @@ def content_of(payload: Contract) -> str:
 
 def _entry(start: _Start, first: First, *, told_later: bool) -> Entry:
     return Entry(
-        "started",
+        EntryKind.STARTED,
         start.run_id,
         start.flow.name,
         now(),

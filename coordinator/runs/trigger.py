@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from handoffs.contracts.contract import Contract
 from handoffs.coordinator.flow.agent import Context
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.runs.start import Starts
 from handoffs.coordinator.store.store import Store
 
@@ -31,12 +31,12 @@ class StartOnEvent:
             deadline=context.deadline,
         )
         began = Entry(
-            "began",
+            EntryKind.TRIGGERED,
             context.run_id,
             context.flow,
             now(),
             step=context.step,
             event=context.event,
-            began=accepted.run_id,
+            triggered=accepted.run_id,
         )
         self.store.note(context.run_id, began.fields())

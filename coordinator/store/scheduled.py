@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from handoffs.config.settings import Settings
-from handoffs.coordinator.history import Entry, now
+from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.keys import Keys
@@ -69,5 +69,5 @@ class Later:
             self._keys.outstanding(shard),
             self._keys.history(shard),
         ]
-        entry = scripts.as_json(Entry("begun", run, flow, now()).fields())
+        entry = scripts.as_json(Entry(EntryKind.BEGUN, run, flow, now()).fields())
         return Call("begin", keys, [run, self._ttl, self._ttl, entry])

@@ -417,8 +417,8 @@ def test_a_flow_starts_on_an_event(anywhere: Coordinator, news: Newsroom) -> Non
     anywhere.work(flow.agents().values())
     story = anywhere.emit(Filed(story="s"))
     wait_until(lambda: news.effects["seal s"] == 1)
-    [began] = wait_until(lambda: [entry for entry in story.history() if entry["kind"] == "began"])
-    run = anywhere.run(began["began"])
+    [began] = wait_until(lambda: [entry for entry in story.history() if entry["kind"] == "triggered"])
+    run = anywhere.run(began["triggered"])
     assert run.wait(20) == "completed"
     [started] = [entry for entry in run.history() if entry["kind"] == "started"]
     assert (started["story"], started["event"]) == (story.id, began["event"])

@@ -316,9 +316,9 @@ def test_a_flow_that_an_event_starts_waits_for_its_agents(live_coordinator: Coor
     live_coordinator.work([flow.opening, first])
     story = live_coordinator.emit(Told(story="s"))
     [began] = wait_until(
-        lambda: [one for one in story.history() if one["kind"] == "began"], description="it began"
+        lambda: [one for one in story.history() if one["kind"] == "triggered"], description="it began"
     )
-    run = live_coordinator.run(began["began"])
+    run = live_coordinator.run(began["triggered"])
     wait_until(
         lambda: [one for one in run.history() if one["kind"] == "settled"], description="the first is done"
     )

@@ -246,9 +246,9 @@ def test_runs_that_hang_together(anywhere: Coordinator) -> None:
     anywhere.work([room.archive, *flow.agents().values()])
     story = anywhere.emit(Printed(story="s", text="t"))
     [began] = wait_until(
-        lambda: [one for one in story.history() if one["kind"] == "began"], "the run has begun"
+        lambda: [one for one in story.history() if one["kind"] == "triggered"], "the run has begun"
     )
-    run = anywhere.run(began["began"])
+    run = anywhere.run(began["triggered"])
     assert run.wait(20) == "completed"
     for asked in (story.id, run.id):
         trace = settled(anywhere, asked)

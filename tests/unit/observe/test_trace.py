@@ -220,16 +220,18 @@ def test_older_builds_tell_less() -> None:
     assert all(cell_len(line) <= 100 for line in drawn(trace))
 
 
-def test_runs_that_events_began() -> None:
-    """A run that an event began hangs on that event, with its own steps and events; one that cannot be read is named."""
+@pytest.mark.parametrize("kind", ["triggered", "began"])
+def test_runs_that_events_began(kind: str) -> None:
+    """A run that an event began hangs on that event, with its own steps and events; one that cannot be read is named. It is
+    read as well from histories that were written when the entry was called ``began``."""
     told = Told()
     place = told.emitted("news.filed/1", "desk")
     for run in ("run-2", "run-3"):
-        told.entry("began", began=run, event=message_id(RUN, place))
+        told.entry(kind, event=message_id(RUN, place), **{kind: run})
     flow = Told("run-2", "news.check")
     flow.entry("started", story=RUN, event=message_id(RUN, place))
     flow.entry("settled", "1", agent="news.checker", emitted=[flow.event("1", 0, "news.checked/1", [])])
-    flow.entry("began", began=RUN, event=message_id("run-2", "1!0"))
+    flow.entry(kind, event=message_id("run-2", "1!0"), **{kind: RUN})
     runs = {one.run: chronicle(one.run, one.entries) for one in (told, flow)}
     trace = traced("run-2", RUN, runs, Known(statuses={"run-2": "completed"}))
     check = only(trace, "news.check")
@@ -337,6 +339,7 @@ _KINDS = [
     "parked",
     "emitted",
     "gathered",
+    "triggered",
     "began",
     "late",
     "replayed",
@@ -349,7 +352,8 @@ _ENTRY = st.fixed_dictionaries(
     optional={
         "step": _STEPS | _ANY, "event": _IDS | _ANY, "emitted": _EVENTS | _ANY, "into": _STEPS | _ANY, "agent": _ANY,
         "at": st.just("2026-01-05T10:00:00+00:00") | st.just("2026-01-05T10:00:00") | _ANY, "took_ms": _ANY,
-        "attempt": _ANY, "input": _ANY, "error": _ANY, "began": st.just("r2") | _ANY, "flow": st.just("on:c") | _ANY,
+        "attempt": _ANY, "input": _ANY, "error": _ANY, "began": st.just("r2") | _ANY,
+        "triggered": st.just("r2") | _ANY, "flow": st.just("on:c") | _ANY,
     },
 )  # fmt: skip
 
