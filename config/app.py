@@ -7,8 +7,9 @@ from typing import Any
 
 from celery import Celery
 
+from handoffs.config.intake import Intake
 from handoffs.config.settings import Settings
-from handoffs.config.topology import Intake, Topology
+from handoffs.config.topology import Topology
 
 _SHORTEST_HEARTBEAT = 10
 """Seconds. Otherwise the broker gives a silent worker's messages to another when its leases end, no earlier or later."""

@@ -18,6 +18,7 @@ from datetime import timedelta
 
 from kombu import Exchange, Queue, binding
 
+from handoffs.config.intake import NO_INTAKE, Intake
 from handoffs.config.settings import Settings
 
 _DELAYS_MS = tuple(
@@ -26,18 +27,6 @@ _DELAYS_MS = tuple(
 
 _NO_LIMIT = 2**31 - 1
 """The dead-letter queue has nowhere to put what is delivered too often, and RabbitMQ 4 drops it after 20 by default."""
-
-
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What comes into an agent's queue besides the steps of flows: events whose names fit ``patterns``. ``ordered``: its
-    messages go to one worker at a time, in their order."""
-
-    patterns: tuple[str, ...] = ()
-    ordered: bool = False
-
-
-NO_INTAKE = Intake()
 
 
 @dataclass(frozen=True, slots=True)

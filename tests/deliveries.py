@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from fakeredis import FakeServer, FakeStrictRedis
 
-from handoffs.config.topology import Intake
+from handoffs.config.intake import Intake
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.strictjson import Limits
 from handoffs.contracts.versions import Versions

@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from types import UnionType
 from typing import Any
 
-from handoffs.config.settings import Settings
-from handoffs.config.topology import Intake
+from handoffs.config.intake import Intake
 from handoffs.contracts.contract import Contract, valid_name
 from handoffs.contracts.event import Nothing
 from handoffs.coordinator.errors import AgentError
@@ -22,6 +21,7 @@ from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.flow.step import Step
 
 if typing.TYPE_CHECKING:
+    from handoffs.config.settings import Settings
     from handoffs.coordinator.flow.subscription import Subscription
 
 

@@ -15,7 +15,8 @@ from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 
-from handoffs.config.topology import Intake, Topology
+from handoffs.config.intake import Intake
+from handoffs.config.topology import Topology
 from handoffs.contracts.text import printable
 from handoffs.coordinator.continuation.canvas import EVENT
 from handoffs.coordinator.errors import ServerError

@@ -11,7 +11,7 @@ from celery import Celery
 from celery.app.trace import build_tracer
 from celery.states import FAILURE
 
-from handoffs.config.topology import Intake
+from handoffs.config.intake import Intake
 from handoffs.contracts.topic import matches
 from handoffs.coordinator.continuation.canvas import TIMER
 from handoffs.coordinator.letters.desk import RawLetter

@@ -29,7 +29,7 @@ from handoffs import (
     parallel,
     wait_for,
 )
-from handoffs.config.topology import Intake
+from handoffs.config.intake import Intake
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.letters.desk import RawLetter

@@ -9,7 +9,8 @@ from celery.app.defaults import NAMESPACES, flatten
 
 from handoffs.config.app import _configuration as configuration
 from handoffs.config.app import create_app
-from handoffs.config.topology import Intake, Topology
+from handoffs.config.intake import Intake
+from handoffs.config.topology import Topology
 from tests.store_suite import make_settings
 
 SERVERS = {"broker_url": "amqp://guest@localhost//", "redis_url": "redis://localhost/0"}

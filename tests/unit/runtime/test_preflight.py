@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from handoffs.config.topology import Intake
+from handoffs.config.intake import Intake
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.runtime.engine import Engine
