@@ -18,7 +18,7 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.manifest import manifest_of
 from handoffs.coordinator.messaging.publisher import Publisher
 from handoffs.coordinator.store.announcements import Announcements
-from handoffs.coordinator.store.history_stream import Entries
+from handoffs.coordinator.store.history_stream import HistoryStream
 from handoffs.coordinator.store.outstanding import Outstanding
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.server import Server
@@ -36,7 +36,7 @@ class Services:
     store: Store
     runs: Runs
     outstanding: Outstanding
-    entries: Entries
+    entries: HistoryStream
     announcements: Announcements
     server: Server
     registry: Registry

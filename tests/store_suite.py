@@ -15,13 +15,13 @@ from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.claim import Claim
-from handoffs.coordinator.store.history_stream import Entries
+from handoffs.coordinator.store.history_stream import HistoryStream
 from handoffs.coordinator.store.outstanding import Outstanding
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.run_state import RunRecord, RunState
 from handoffs.coordinator.store.runs import Runs
-from handoffs.coordinator.store.scheduled import Begun, Later
-from handoffs.coordinator.store.schedules import Progress, Ticked
+from handoffs.coordinator.store.scheduled import Begun, ScheduledRuns
+from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from handoffs.coordinator.store.settlement import Advance, Settled
 from handoffs.coordinator.store.store import Store
 from tests.waiting import wait_until
@@ -29,9 +29,9 @@ from tests.waiting import wait_until
 AGENT = "shop.price"
 ONE = Record("urn:contract:shop.priced:1", '{"price":1}')
 TWO = Record("urn:contract:shop.priced:1", '{"price":2}')
-FIRST = Place("run-1", "shop.order", "1")
-FIRST_END = Place("run-1", "shop.order", "2")
-OTHER = Place("run-2", "shop.order", "1")
+FIRST = StepRef("run-1", "shop.order", "1")
+FIRST_END = StepRef("run-1", "shop.order", "2")
+OTHER = StepRef("run-2", "shop.order", "1")
 NEXT = (("2", "shop.ship", "shop.priced/1"),)
 LONG = timedelta(hours=1)
 
@@ -43,17 +43,23 @@ def make_settings(**values: Any) -> Settings:
 
 
 def claim(
-    store: Store, place: Place = FIRST, *, key: str = "k", content: str = "c", epoch: int = 0, **edited: Any
+    store: Store,
+    place: StepRef = FIRST,
+    *,
+    key: str = "k",
+    content: str = "c",
+    replays: int = 0,
+    **edited: Any,
 ) -> Claim:
     """Claim a step for a worker of its own."""
     owner = f"w|{place.run}"
-    return store.claim(place, agent=AGENT, key=key, content=content, owner=owner, epoch=epoch, **edited)
+    return store.claim(place, agent=AGENT, key=key, content=content, owner=owner, replays=replays, **edited)
 
 
 def settle(
     store: Store,
     fence: int,
-    place: Place = FIRST,
+    place: StepRef = FIRST,
     *,
     key: str = "k",
     record: Record = ONE,
@@ -83,10 +89,10 @@ def fall_silent(store: Store, key: str = "k") -> None:
     store.redis.hset(store.keys.outcome(AGENT, key), "until", 0)
 
 
-def take_over(store: Store, place: Place = FIRST, *, key: str = "k", epoch: int = 0) -> Claim:
+def take_over(store: Store, place: StepRef = FIRST, *, key: str = "k", replays: int = 0) -> Claim:
     """The holder falls silent, and another claims."""
     fall_silent(store, key)
-    return claim(store, place, key=key, epoch=epoch)
+    return claim(store, place, key=key, replays=replays)
 
 
 def told(store: Store, run: str = FIRST.run) -> list[str]:
@@ -114,8 +120,8 @@ def outstanding(store: Store) -> Outstanding:
     return Outstanding(store.redis, store._settings)
 
 
-def entries(store: Store) -> Entries:
-    return Entries(store.redis, store._settings)
+def entries(store: Store) -> HistoryStream:
+    return HistoryStream(store.redis, store._settings)
 
 
 def announcements(store: Store) -> Announcements:
@@ -124,7 +130,7 @@ def announcements(store: Store) -> Announcements:
 
 def begin(store: Store) -> list[Begun]:
     """Begin what is due."""
-    return Later(store.redis, store._settings).begin()
+    return ScheduledRuns(store.redis, store._settings).begin()
 
 
 class TestClaim:
@@ -189,7 +195,7 @@ class TestClaim:
             runs(store).cancel(FIRST.run, entry("cancelled"))
         else:
             settle(store, claim(store, key="last").fence, key="last", ends=True)
-        assert claim(store, Place(FIRST.run, FIRST.flow, "2")).verdict == status
+        assert claim(store, StepRef(FIRST.run, FIRST.flow, "2")).verdict == status
         assert claim(store, OTHER).verdict == "granted"
 
     def test_released_key_is_free(self, store: Store) -> None:
@@ -219,14 +225,14 @@ class TestPoison:
         assert take_over(store).verdict == "poison"
 
     def test_replay_forgives(self, store: Store) -> None:
-        """A replay (a later epoch) counts crashes anew, once."""
+        """A replay (one replay more) counts crashes anew, once."""
         claim(store)
         while take_over(store).verdict == "granted":
             pass
-        assert take_over(store, epoch=1).verdict == "granted"
+        assert take_over(store, replays=1).verdict == "granted"
         for _ in range(2):
-            assert take_over(store, epoch=1).verdict == "granted"
-        assert take_over(store, epoch=1).verdict == "poison"
+            assert take_over(store, replays=1).verdict == "granted"
+        assert take_over(store, replays=1).verdict == "poison"
 
     def test_dead_child_counts(self, store: Store) -> None:
         """A lease that a parent process gives back for its dead child counts as a crash."""
@@ -246,7 +252,7 @@ class TestEdits:
     """A person's input: one number after another, only while the step waits, and never beside an outcome of another."""
 
     def edit(
-        self, store: Store, number: int = 1, *, where: Any = "parked", place: Place = FIRST, **more: Any
+        self, store: Store, number: int = 1, *, where: Any = "parked", place: StepRef = FIRST, **more: Any
     ) -> str:
         return runs(store).edit(
             place,
@@ -270,7 +276,7 @@ class TestEdits:
         assert (found.verdict, json.loads(found.edit)["number"]) == ("edited", 1)
         assert claim(store, OTHER).verdict == "granted"
         assert (
-            store.claim(FIRST, agent=AGENT, key="k2", content="d", owner="w", epoch=0, edit=1).verdict
+            store.claim(FIRST, agent=AGENT, key="k2", content="d", owner="w", replays=0, edit=1).verdict
             == "granted"
         )
         assert told(store) == ["edited"]
@@ -336,7 +342,7 @@ class TestEdits:
         """A step whose budget is spent is not edited: something has taken its place."""
         self.parked(store, budgets="3")
         store.follow(FIRST, record=ONE, onward=Advance((Join("3", (), "one", one=True),), ends=False))
-        assert self.edit(store, scopes=["3"]) == "closed"
+        assert self.edit(store, budgets=["3"]) == "closed"
 
     def test_the_key_moves_on(self, store: Store) -> None:
         """A key without an outcome stands for the edited input from then on, and for nothing else."""
@@ -388,7 +394,7 @@ class TestEdits:
         )  # what is left of a settle that was late at the key
         fall_silent(store)
         assert claim(store, content="d", edit=1, supersedes=["c"]).verdict == "conflict"
-        assert claim(store, Place("run-3", "shop.order", "1")).record == TWO
+        assert claim(store, StepRef("run-3", "shop.order", "1")).record == TWO
 
     def test_a_run_that_was_lost(self, store: Store) -> None:
         """Where Redis has no such run any more, the letter is all that an edit takes."""
@@ -433,7 +439,7 @@ class TestSettle:
         found = take_over(store, OTHER)
         assert frozen.fence < found.fence
         assert (found.verdict, found.record) == ("done", TWO)
-        assert claim(store, Place("run-3", "shop.order", "1")).record == TWO
+        assert claim(store, StepRef("run-3", "shop.order", "1")).record == TWO
 
     def test_known_outcome_settles_a_step(self, store: Store) -> None:
         """A step takes over the outcome of its key, and is settled by it."""
@@ -479,10 +485,10 @@ class TestLettingGo:
 
     LONG = Record("urn:contract:shop.priced:1", json.dumps({"price": "9" * 1000}), json.dumps([]))
 
-    def _let_go(self, store: Store, fence: int, record: Record = LONG, place: Place = FIRST) -> list[str]:
+    def _let_go(self, store: Store, fence: int, record: Record = LONG, place: StepRef = FIRST) -> list[str]:
         """What the run has of the step after another claim."""
         store.let_go(place, fence, record)
-        claim(store, Place("run-9", "shop.order", "1"), key="another")
+        claim(store, StepRef("run-9", "shop.order", "1"), key="another")
         return [str(text) for text in store.redis.hmget(store.keys.run(place.run), "s:1", "n:1")]
 
     def test_only_its_digest_is_left(self, store: Store) -> None:
@@ -561,7 +567,7 @@ class TestJoin:
     def arrive(
         self, store: Store, branch: str, record: Record = ONE, *, outer: Join | None = None
     ) -> Settled:
-        place = Place(FIRST.run, FIRST.flow, f"{'1.x.' if outer else ''}1.{branch}.1")
+        place = StepRef(FIRST.run, FIRST.flow, f"{'1.x.' if outer else ''}1.{branch}.1")
         joins = (Join(place.step.rsplit(".", 2)[0], self.BRANCHES, branch),) + ((outer,) if outer else ())
         key = place.step
         return settle(store, claim(store, place, key=key).fence, place, key=key, record=record, joins=joins)
@@ -577,7 +583,7 @@ class TestJoin:
     def test_found_again(self, store: Store) -> None:
         """What follows a settled branch is found again: the whole join, or that it still waits."""
         self.arrive(store, "a")
-        place = Place(FIRST.run, FIRST.flow, "1.a.1")
+        place = StepRef(FIRST.run, FIRST.flow, "1.a.1")
         joins = (Join("1", self.BRANCHES, "a"),)
         assert store.follow(place, record=ONE, onward=Advance(joins, NEXT)) == Settled(
             "again", waiting=True, level=1
@@ -591,7 +597,7 @@ class TestJoin:
         outer = Join("1", ("x", "y"), "x")
         assert self.arrive(store, "a", outer=outer).waiting
         assert self.arrive(store, "b", TWO, outer=outer).waiting
-        place = Place(FIRST.run, FIRST.flow, "1.y.1")
+        place = StepRef(FIRST.run, FIRST.flow, "1.y.1")
         settled = settle(
             store, claim(store, place, key="y").fence, place, key="y", joins=(Join("1", ("x", "y"), "y"),)
         )
@@ -680,7 +686,7 @@ class TestPark:
         settle(store, claim(store).fence)
         assert store.park(FIRST, self.REASON, entry("parked")) == "settled"
         runs(store).cancel(FIRST.run, entry("cancelled"))
-        assert store.park(Place(FIRST.run, "shop.order", "2"), self.REASON, None) == "cancelled"
+        assert store.park(StepRef(FIRST.run, "shop.order", "2"), self.REASON, None) == "cancelled"
         assert "parked" not in told(store)
 
     def test_settling_unparks(self, store: Store) -> None:
@@ -757,7 +763,7 @@ class TestLooking:
         assert state is not None
         assert record is not None
         assert (state.status, state.key, record.settled, set(record.began)) == ("running", "k", (), {"1"})
-        inner = Place(FIRST.run, FIRST.flow, "3.b.1")
+        inner = StepRef(FIRST.run, FIRST.flow, "3.b.1")
         store.park(inner, {"kind": "error", "budgets": "3"}, None)
         state, _ = self._both(store)
         assert state is not None
@@ -822,7 +828,7 @@ class TestOutstanding:
         """A step that is parked counts until something has taken its place; one that fails after that counts no more."""
         spent = Advance((Join("3", (), "one", one=True),), ends=False)
         for name, early in (("run-1", True), ("run-2", False)):
-            place = Place(name, FIRST.flow, "3.b.1")
+            place = StepRef(name, FIRST.flow, "3.b.1")
             runs(store).start(place, key="", content="c", first="[]", sends=(("3.b.1", *self.SENT[0][1:]),))
             if early:
                 assert store.park(place, {"kind": "error", "budgets": "3"}, None) == "parked"
@@ -834,7 +840,7 @@ class TestOutstanding:
 
     def test_failed_after_the_end(self, store: Store) -> None:
         """A step that fails when its run has ended counts no more."""
-        late = Place(FIRST.run, FIRST.flow, "2")
+        late = StepRef(FIRST.run, FIRST.flow, "2")
         runs(store).start(
             FIRST, key="", content="c", first="[]", sends=(*self.SENT, ("2", *self.SENT[0][1:]))
         )
@@ -857,7 +863,7 @@ class TestOutstanding:
         """A part counts for whoever is next while it waits for the others, and what follows counts when all have arrived."""
         both = {("shop.ship", "shop.priced/1"): 1}
         for branch, before in (("a", {}), ("b", both)):
-            place = Place(FIRST.run, FIRST.flow, f"1.{branch}.1")
+            place = StepRef(FIRST.run, FIRST.flow, f"1.{branch}.1")
             assert outstanding(store).counts() == before
             settle(
                 store, claim(store, place, key=branch).fence, place, key=branch,
@@ -869,7 +875,7 @@ class TestOutstanding:
         """A message of a join counts for the contract of each of its parts, until it is settled."""
         older = Record("urn:contract:shop.priced:7", '{"price":1}')
         for branch, record in (("a", older), ("b", TWO)):
-            place = Place(FIRST.run, FIRST.flow, f"1.{branch}.1")
+            place = StepRef(FIRST.run, FIRST.flow, f"1.{branch}.1")
             settle(
                 store, claim(store, place, key=branch).fence, place, key=branch, record=record,
                 joins=(Join("1", ("a", "b"), branch),),
@@ -881,7 +887,7 @@ class TestOutstanding:
     def test_part_differs_from_the_outcome(self, store: Store) -> None:
         """A part is joined as it was written for the join; the outcome stays what it was."""
         joins = (Join("1", ("a",), "a"),)
-        place = Place(FIRST.run, FIRST.flow, "1.a.1")
+        place = StepRef(FIRST.run, FIRST.flow, "1.a.1")
         record = {"run": place.run, "kind": "settled"}
         settled = store.settle(
             place, agent=AGENT, key="k", content="c", fence=claim(store, place).fence, record=ONE,
@@ -912,7 +918,7 @@ class TestCompensating:
 
     UNDO = json.dumps({"step": "1", "agent": "shop.unprice", "accepts": "urn:contract:shop.priced:1"})
 
-    def settle(self, store: Store, place: Place, key: str) -> Settled:
+    def settle(self, store: Store, place: StepRef, key: str) -> Settled:
         told = {"run": place.run, "kind": "settled"}
         return store.settle(
             place, agent=AGENT, key=key, content="c", fence=claim(store, place, key=key).fence, record=ONE, entry=told,
@@ -936,7 +942,7 @@ class TestCompensating:
         self.settle(store, FIRST, "k")
         runs(store).cancel(FIRST.run, entry("cancelled"), compensate=True)
         assert claim(store, FIRST_END, key="k2").verdict == "compensating"
-        undo = Place(FIRST.run, FIRST.flow, "1.undo")
+        undo = StepRef(FIRST.run, FIRST.flow, "1.undo")
         assert settle(store, claim(store, undo, key="u").fence, undo, key="u", ends=True).verdict == "settled"
         record = runs(store).get(FIRST.run)
         assert record is not None
@@ -958,7 +964,7 @@ class TestCompensating:
         assert store.follow(FIRST_END, record=TWO, onward=Advance(undo=self.UNDO)).verdict == "undo"
         assert claim(store, FIRST).verdict == "compensating"
         for number, step in enumerate(("1.undo", "2.undo")):
-            undo = Place(FIRST.run, FIRST.flow, step)
+            undo = StepRef(FIRST.run, FIRST.flow, step)
             settle(store, claim(store, undo, key=step).fence, undo, key=step, ends=True)
             record = runs(store).get(FIRST.run)
             assert record is not None
@@ -1022,7 +1028,7 @@ class TestLater:
 
     SENT = (("1", "shop.price", "shop.order/1"),)
 
-    def later(self, store: Store, due: Any = LONG, place: Place = FIRST) -> str:
+    def later(self, store: Store, due: Any = LONG, place: StepRef = FIRST) -> str:
         return runs(store).start(
             place,
             key="k",
@@ -1097,7 +1103,7 @@ class TestLater:
         longest = timedelta(days=300)
         self.later(short, longest)
         self.later(short, LONG, OTHER)
-        runs(short).start(Place("now", "f", ""), key="n", content="c", first="[]", sends=self.SENT)
+        runs(short).start(StepRef("now", "f", ""), key="n", content="c", first="[]", sends=self.SENT)
         runs(short).signal(FIRST.run, "go", ONE, entry("signalled"))
         needed = int(longest / timedelta(milliseconds=1))
         for key in (short.keys.run(FIRST.run), short.keys.scheduled(0), short.keys.later(0)):
@@ -1149,8 +1155,8 @@ class TestTicked:
 
     NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
-    def ticked(self, store: Store) -> Ticked:
-        return Ticked(store.redis, store._settings)
+    def ticked(self, store: Store) -> ScheduleProgress:
+        return ScheduleProgress(store.redis, store._settings)
 
     def progress(self, store: Store) -> Progress:
         return self.ticked(store).read(["shop.hourly"])[1][0]
@@ -1184,15 +1190,15 @@ class TestTimeToLive:
     def test_every_key_has_one(self, store: Store, namespace: str) -> None:
         """After each kind of operation, every key has a time to live."""
         join = (Join("1", ("a", "b"), "a"),)
-        step = Place(FIRST.run, FIRST.flow, "1.a.1")
+        step = StepRef(FIRST.run, FIRST.flow, "1.a.1")
         fences: list[int] = []
         operations: list[Any] = [
             lambda: store.claim(
-                Place("lost", "f", "1"), agent=AGENT, key="x", content="c", owner="w", epoch=0
+                StepRef("lost", "f", "1"), agent=AGENT, key="x", content="c", owner="w", replays=0
             ),
-            lambda: store.follow(Place("gone", "f", "1.a.1"), record=ONE, onward=Advance(join, NEXT)),
-            lambda: store.park(Place("unknown", "f", "1"), {"kind": "error"}, entry("parked", "unknown")),
-            lambda: runs(store).unpark(Place("nowhere", "f", "1"), entry("replayed", "nowhere")),
+            lambda: store.follow(StepRef("gone", "f", "1.a.1"), record=ONE, onward=Advance(join, NEXT)),
+            lambda: store.park(StepRef("unknown", "f", "1"), {"kind": "error"}, entry("parked", "unknown")),
+            lambda: runs(store).unpark(StepRef("nowhere", "f", "1"), entry("replayed", "nowhere")),
             lambda: runs(store).start(FIRST, key="k", content="c", first="[]", sends=NEXT),
             lambda: announcements(store).announce({"agent": AGENT}, "w", timedelta(seconds=5)),
             lambda: announcements(store).deploy(AGENT, [{"agent": AGENT}]),
@@ -1215,15 +1221,15 @@ class TestTimeToLive:
             lambda: settle(store, claim(store, OTHER, key="o").fence, OTHER, key="o", ends=True),
             lambda: runs(store).cancel(FIRST.run, entry("cancelled")),
             lambda: runs(store).start(
-                Place("later", "f", ""), key="k", content="c", first="[]", sends=NEXT, due=LONG
+                StepRef("later", "f", ""), key="k", content="c", first="[]", sends=NEXT, due=LONG
             ),
             lambda: runs(store).signal("later", "go", ONE, entry("signalled", "later")),
-            lambda: Ticked(store.redis, store._settings).meet("a", datetime.now(UTC)),
-            lambda: Ticked(store.redis, store._settings).done("a", datetime.now(UTC) + LONG, "r"),
+            lambda: ScheduleProgress(store.redis, store._settings).meet("a", datetime.now(UTC)),
+            lambda: ScheduleProgress(store.redis, store._settings).done("a", datetime.now(UTC) + LONG, "r"),
             lambda: store.redis.hset(store.keys.run("later"), "due", 1),
             lambda: store.redis.zadd(store.keys.scheduled(store.keys.shard("later")), {"later": 1}),
             lambda: begin(store),
-            lambda: store.wait(Place("waiting", "f", "1"), "2", "go", {"signal": "go"}),
+            lambda: store.wait(StepRef("waiting", "f", "1"), "2", "go", {"signal": "go"}),
             lambda: runs(store).signal(step.run, "go", ONE, entry("signalled")),
             lambda: runs(store).touch([FIRST.run, OTHER.run]),
         ]

@@ -11,7 +11,7 @@ from handoffs.config.settings import load
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.flow.schedule import Schedule
 from handoffs.coordinator.render.console import out, print_json, table
-from handoffs.coordinator.store.schedules import Progress, Ticked
+from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from handoffs.coordinator.store.server import connect
 
 
@@ -34,7 +34,7 @@ def list_schedules(as_json: bool) -> None:
     if settings.redis_url:
         redis = connect(settings.redis_url)
         try:
-            now, come = Ticked(redis, settings).read([schedule.name for schedule in found])
+            now, come = ScheduleProgress(redis, settings).read([schedule.name for schedule in found])
         finally:
             redis.close()
     rows = [_row(schedule, done, now) for schedule, done in zip(found, come, strict=True)]

@@ -50,7 +50,7 @@ from handoffs.coordinator.runtime.embedded.servers import EmbeddedEngine
 from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.service import Service
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.run_state import RunState, waits_for_somebody
 
 _POLLS_TO_DOUBLE = 10
@@ -428,7 +428,7 @@ class Run:
         if status in {"cancelled", "compensating"}:
             self._coordinator.journal.cancel_run(self.id)
         if undo:
-            self._send(engine.services.router.undone(Place(self.id, flow, ""), undo))
+            self._send(engine.services.router.undone(StepRef(self.id, flow, ""), undo))
         self._look_again()
         return self.status()
 
@@ -499,7 +499,7 @@ class Run:
         if verdict not in {"accepted", "again"}:
             raise UnknownRun(f"run {self.id} is not running", f"the signal {name!r} was not taken")
         if follows:
-            place = Place(self.id, flow, follows["path"])
+            place = StepRef(self.id, flow, follows["path"])
             self._send(engine.services.router.signalled(place, follows, text))
 
     def _send(self, batches: Batches) -> None:

@@ -22,7 +22,7 @@ from handoffs.coordinator.continuation.path import hearing, undo_of
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Written
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Advance, Settled
 from handoffs.coordinator.store.store import Store
 
@@ -114,30 +114,30 @@ class Router:
                 sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
         return Route(moves, sent, heard)
 
-    def outgoing(self, place: Place, route: Route, settled: Settled, *, arrived: bool = True) -> Batches:
+    def outgoing(self, place: StepRef, route: Route, settled: Settled, *, arrived: bool = True) -> Batches:
         """Everything that is to be sent now, after the step was settled as ``settled`` says: with
         :meth:`Route.advance`, unless ``arrived`` is false."""
         if settled.verdict not in {"late", "cancelled", "undo"}:
             yield from _all(self._outgoing(place, route, settled, arrived))
 
-    def undone(self, place: Place, undo: list[dict[str, Any]]) -> Batches:
+    def undone(self, place: StepRef, undo: list[dict[str, Any]]) -> Batches:
         """What is to be sent so that steps are undone, the last one first."""
         of_undo = replace(
             place, step=undo_of(undo[-1]["step"])
         )  # nothing else is sent while a run is compensating
         return _all(self._moved(of_undo, course.undoing(place.flow, undo)))
 
-    def signalled(self, place: Place, follows: dict[str, Any], record: Record) -> Batches:
+    def signalled(self, place: StepRef, follows: dict[str, Any], record: Record) -> Batches:
         """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""
         return _all(self._signalled(place, follows, record))
 
     def took(
-        self, place: Place, moves: list[Move], fallback: str, entry: dict[str, Any] | None = None
+        self, place: StepRef, moves: list[Move], fallback: str, entry: dict[str, Any] | None = None
     ) -> Batches:
         """What is to be sent when a fallback takes its course; ``entry`` is told if it is in time."""
         return _all(self._moved(place, moves, fallback=fallback, entry=entry))
 
-    def _outgoing(self, place: Place, route: Route, settled: Settled, arrived: bool) -> _Sending:
+    def _outgoing(self, place: StepRef, route: Route, settled: Settled, arrived: bool) -> _Sending:
         found: list[Outgoing] = []
         alone = arrived and len(route.moves) == 1
         events, others = _parted(route.moves)
@@ -159,16 +159,16 @@ class Router:
         return found
 
     def _going(
-        self, place: Place, move: Go, written: Written, own: bool = True, fallback: str = ""
+        self, place: StepRef, move: Go, written: Written, own: bool = True, fallback: str = ""
     ) -> Outgoing:
         self._note_delay(place, move)
         return Outgoing(move.send, written, _parts(move.value), move.wait, own and move.value.own, fallback)
 
-    def _signalled(self, place: Place, follows: dict[str, Any], record: Record) -> _Sending:
+    def _signalled(self, place: StepRef, follows: dict[str, Any], record: Record) -> _Sending:
         value = Value(record.schema, json.loads(record.data), item=True)
         return (yield from self._moved(place, course.stood_in(follows["path"], "s", follows["chord"], value)))
 
-    def _await(self, place: Place, move: Await) -> _Sending:
+    def _await(self, place: StepRef, move: Await) -> _Sending:
         since = round(time.time() * 1000)
         follows = {
             "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord, "since": since,
@@ -178,7 +178,7 @@ class Router:
 
     def _arrived(
         self,
-        place: Place,
+        place: StepRef,
         arrival: Arrival,
         settled: Settled,
         part: Record,
@@ -209,7 +209,7 @@ class Router:
 
     def _moved(
         self,
-        place: Place,
+        place: StepRef,
         moves: list[Move],
         *,
         noted: bool = False,
@@ -247,7 +247,7 @@ class Router:
                 self._end(place, move)
         return found
 
-    def _tell(self, place: Place, events: list[Go], heard: Mapping[str, tuple[str, ...]]) -> None:
+    def _tell(self, place: StepRef, events: list[Go], heard: Mapping[str, tuple[str, ...]]) -> None:
         """Events that no step has emitted, for they come out of a join, a wait or a fallback, are told of by the run."""
         if events:
             emitted = [
@@ -258,16 +258,16 @@ class Router:
                 place.run, Entry(EntryKind.EMITTED, place.run, place.flow, now(), emitted=emitted).fields()
             )
 
-    def _note_delay(self, place: Place, go: Go) -> None:
+    def _note_delay(self, place: StepRef, go: Go) -> None:
         if go.wait and go.send.agent != TIMER:
-            self._store.delayed(Place(place.run, place.flow, go.send.step), go.wait)
+            self._store.delayed(StepRef(place.run, place.flow, go.send.step), go.wait)
 
     def _arrive(
-        self, place: Place, arrival: Arrival, record: Record, entry: dict[str, Any] | None = None
+        self, place: StepRef, arrival: Arrival, record: Record, entry: dict[str, Any] | None = None
     ) -> Settled:
         return self._store.follow(place, record=record, onward=_arriving(arrival, record), entry=entry)
 
-    def _end(self, place: Place, end: End) -> None:
+    def _end(self, place: StepRef, end: End) -> None:
         self._store.follow(place, record=_record(end.value), onward=Advance(ends=True))
 
     def _written(

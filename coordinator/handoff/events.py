@@ -23,8 +23,8 @@ from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.messaging.publisher import Publisher
-from handoffs.coordinator.store.event_sets import Gathered, Sets
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.event_sets import EventSets, Gathered
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Advance
 from handoffs.coordinator.store.store import Store
 
@@ -35,7 +35,7 @@ class Hearing:
     """How one agent hears events. Safe for threads."""
 
     def __init__(
-        self, agent: Agent, store: Store, publisher: Publisher, versions: Versions, sets: Sets
+        self, agent: Agent, store: Store, publisher: Publisher, versions: Versions, sets: EventSets
     ) -> None:
         self._agent = agent
         self._store = store
@@ -67,7 +67,7 @@ class Hearing:
             self._agent.name,
             printable(delivery.kwargs["event"], 120),
         )
-        return self._passed_over(Place(delivery.run, delivery.flow, delivery.step))
+        return self._passed_over(StepRef(delivery.run, delivery.flow, delivery.step))
 
     def reads(self, name: str) -> type[Contract]:
         """What an event is read as: what the agent accepts, or a part of it."""
@@ -87,7 +87,7 @@ class Hearing:
         data = self._versions.checked(ref, envelope.data)
         return Event(contract=ref.name, version=ref.version, data=data)
 
-    def passes(self, name: str, payload: Contract, place: Place) -> str:
+    def passes(self, name: str, payload: Contract, place: StepRef) -> str:
         """Why the agent does not want an event, in a line; empty where it does. Then it counts as heard."""
         heard = self._subscriptions(name)
         data = payload.data if isinstance(payload, Event) else payload.to_data()
@@ -95,11 +95,11 @@ class Hearing:
             return ""
         return self._passed_over(place)
 
-    def _passed_over(self, place: Place) -> str:
+    def _passed_over(self, place: StepRef) -> str:
         self._store.pass_over(place)
         return f"passed over run={place.run} step={place.step}"
 
-    def takes_part(self, delivery: Delivery, part: Contract, envelope: Envelope, place: Place) -> str:
+    def takes_part(self, delivery: Delivery, part: Contract, envelope: Envelope, place: StepRef) -> str:
         """Add an event to its set, and send the set to the agent once it is complete, or when its time is over. Gives a line
         on what came of it; empty where the agent gathers nothing, or this is the set. One that comes after the set was
         worked on is not in it, and its history says so.
@@ -144,7 +144,7 @@ class Hearing:
             self._publisher.publish([_whole(delivery, step, name, "complete")])
         return f"gathered {added.count} run={place.run} step={place.step}"
 
-    def whole(self, delivery: Delivery, part: Contract, place: Place) -> tuple[Contract, str] | None:
+    def whole(self, delivery: Delivery, part: Contract, place: StepRef) -> tuple[Contract, str] | None:
         """The set that a message stands for, as what the agent accepts, and its key. None where its time is over and it
         was complete before.
 
@@ -166,7 +166,7 @@ class Hearing:
             )
         return self._agent.accepts.model_validate({gather.into: parts}), key
 
-    def finish(self, delivery: Delivery, key: str, place: Place) -> None:
+    def finish(self, delivery: Delivery, key: str, place: StepRef) -> None:
         """The set has its outcome, in the story of ``place``. In the other stories that it is of, the step that stands for it
         has none of its own: there it is dealt with as well, also where it was parked as incomplete."""
         gather = self._gather
@@ -176,7 +176,7 @@ class Hearing:
         self._sets.finish(agent, key, gather.within)  # first: whatever comes from now on is late
         for run, flow in self._sets.get(agent, key).stories:
             if run and run != place.run:
-                other = Place(run, flow, place.step)
+                other = StepRef(run, flow, place.step)
                 entry = Entry(EntryKind.DEDUPLICATED, run, flow, now(), step=place.step, agent=agent)
                 self._nothing(other, entry, ())
 
@@ -194,7 +194,7 @@ class Hearing:
         delivery: Delivery,
         part: Contract,
         envelope: Envelope,
-        place: Place,
+        place: StepRef,
         step: str,
         sends: tuple[tuple[str, str, str], ...],
         late: str = "",
@@ -217,7 +217,7 @@ class Hearing:
         )
         self._nothing(place, entry, sends)
 
-    def _nothing(self, place: Place, entry: Entry, sends: tuple[tuple[str, str, str], ...]) -> None:
+    def _nothing(self, place: StepRef, entry: Entry, sends: tuple[tuple[str, str, str], ...]) -> None:
         """Settle a step with nothing."""
         record = Record(Nothing.ref().uri, "{}")
         onward = Advance(sends=sends, ends=False)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.history import Entry, EntryKind
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 
 Kind = Literal[
     "error",
@@ -80,7 +80,7 @@ def said(error: BaseException) -> tuple[str, str]:
     return printable(type(error).__name__, 120), printable(error) or "(no text)"
 
 
-def parked_entry(place: Place, failure: Failure, event: str = "") -> dict[str, Any]:
+def parked_entry(place: StepRef, failure: Failure, event: str = "") -> dict[str, Any]:
     """The history entry of a parked step; ``event`` is the id of the event that it was to hear."""
     return Entry(
         EntryKind.PARKED,

@@ -39,8 +39,8 @@ from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.messaging.publisher import Publisher
 from handoffs.coordinator.store.claim import Claim
-from handoffs.coordinator.store.event_sets import Sets
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.event_sets import EventSets
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Settled
 from handoffs.coordinator.store.store import Store
 
@@ -137,7 +137,7 @@ class Handoff:
         self._negotiator = negotiator
         self._versions = negotiator.versions
         self._limits = Limits(octets=settings.max_message_bytes)
-        hearing = Hearing(agent, store, publisher, negotiator.versions, Sets(store.redis, settings))
+        hearing = Hearing(agent, store, publisher, negotiator.versions, EventSets(store.redis, settings))
         self._opener = Opener(agent, store, hearing, negotiator.versions, self._limits)
 
     def __call__(self, delivery: Delivery) -> Outcome:
@@ -197,8 +197,8 @@ class Handoff:
             key=opened.key,
             content=opened.content,
             owner=opened.delivery.owner,
-            epoch=opened.delivery.replays,
-            scopes=course.scopes(opened.cursor),
+            replays=opened.delivery.replays,
+            budgets=course.scopes(opened.cursor),
             edit=opened.edit,
             supersedes=opened.supersedes,
         )
@@ -485,7 +485,7 @@ class Handoff:
         )
         run = delivery.run
         if run and delivery.step:
-            place = Place(run, delivery.flow, delivery.step)
+            place = StepRef(run, delivery.flow, delivery.step)
             event = str(delivery.headers.get("parent_id") or "") if "event" in delivery.kwargs else ""
             status = self._store.park(place, failure.fields(), parked_entry(place, failure, event))
             if status != "parked":
@@ -578,7 +578,7 @@ def _ended_by_signal(error: SystemExit) -> bool:
     return isinstance(error.code, int) and -256 < error.code < 0
 
 
-def _keys(place: Place, events: Sequence[Contract | None]) -> dict[str, str | None]:
+def _keys(place: StepRef, events: Sequence[Contract | None]) -> dict[str, str | None]:
     return {
         event_of(place.step, number): event.key() if event else None for number, event in enumerate(events)
     }

@@ -21,7 +21,7 @@ from handoffs.coordinator.handoff.events import Hearing
 from handoffs.coordinator.handoff.failure import Kind
 from handoffs.coordinator.handoff.joins import upcast_parts
 from handoffs.coordinator.messaging.delivery import Delivery
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.store import Store
 
 
@@ -43,7 +43,7 @@ class Opened:
     envelope: Envelope
     payload: Contract
     migrated: list[str]
-    place: Place
+    place: StepRef
     key: str
     content: str
     cursor: Cursor
@@ -78,7 +78,7 @@ class Opener:
         try:
             return self._open(delivery)
         except Parking as parking:
-            place = Place(delivery.run, delivery.flow, delivery.step)
+            place = StepRef(delivery.run, delivery.flow, delivery.step)
             text = self._store.edit_of(place) if parking.kind == "invalid-input" and place.run else ""
             if not text:
                 raise
@@ -135,7 +135,7 @@ class Opener:
             fault = InvalidData("the continuation of the message is malformed")
             raise Parking("invalid-input", fault) from error
         content = envelope.original_digest or digest(envelope.data)
-        place = Place(envelope.correlation_id, delivery.flow, delivery.step)
+        place = StepRef(envelope.correlation_id, delivery.flow, delivery.step)
         return Opened(
             delivery,
             came or delivery,

@@ -26,7 +26,7 @@ from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.messaging.message import Message, addressed, rewritten
 from handoffs.coordinator.messaging.wire import Body, read_body, read_message
 from handoffs.coordinator.services import Services
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 
 _OUTCOME = frozenset({"settled", "deduplicated", "skipped", "fallback"})
 """The kinds of entries that say that a step has its outcome."""
@@ -57,9 +57,9 @@ class RawLetter:
         return "sha256:" + hashlib.sha256(self.body).hexdigest()
 
     @property
-    def place(self) -> Place:
+    def place(self) -> StepRef:
         run, flow, step = (self.headers.get(f"handoff_{name}") for name in ("run", "flow", "step"))
-        return Place(_name(run, 200), _name(flow, 120), _name(step, 1000))
+        return StepRef(_name(run, 200), _name(flow, 120), _name(step, 1000))
 
     @property
     def event(self) -> str:
@@ -130,7 +130,7 @@ class Desk:
         row = self._edited(self._row(raw, failure))
         self._journal.add_letter(row)  # first: whatever settles its step from now on finds it
         if row.run and row.step:
-            place = Place(row.run, row.flow, row.step)
+            place = StepRef(row.run, row.flow, row.step)
             entry = parked_entry(place, failure, raw.event)
             status = self._services.store.park(place, failure.fields(), entry, marked=recorded is not None)
             if status == "settled":
@@ -196,7 +196,7 @@ class Desk:
     def _edited(self, row: LetterRow) -> LetterRow:
         """The letter with the input that a person gave to its step, if the run has one that is newer than the message's."""
         try:
-            edit = Edit.parse(self._services.store.edit_of(Place(row.run, row.flow, row.step)))
+            edit = Edit.parse(self._services.store.edit_of(StepRef(row.run, row.flow, row.step)))
             if edit is None:
                 return row
             envelope, kwargs, continuation = self.read(row)
@@ -265,7 +265,7 @@ class Desk:
                 REMEDIES[row.kind],
             )
         who = by or somebody()
-        place = Place(row.run, row.flow, row.step)
+        place = StepRef(row.run, row.flow, row.step)
         entry = Entry(
             EntryKind.REPLAYED,
             row.run,

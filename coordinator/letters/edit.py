@@ -21,7 +21,7 @@ from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.services import Services
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.run_state import RunRecord
 
 _REASONS = {
@@ -63,7 +63,7 @@ class Editing:
                 "it was not edited",
                 "give its step an outcome by hand (skip), or give the run up",
             ) from None
-        place = Place(row.run, row.flow, row.step)
+        place = StepRef(row.run, row.flow, row.step)
         current = self._current(place)
         if current is not None:
             number = max(number, current.number)
@@ -75,14 +75,14 @@ class Editing:
         key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
         old = _old_key(self._services, agent, envelope, kwargs)
         self._refuse_taken(place, agent, old, key, edit)
-        scopes = course.budgets(row.step, continuation.get("chain") or [], continuation.get("chord")).split()
+        budgets = course.budgets(row.step, continuation.get("chain") or [], continuation.get("chord")).split()
         shown = self._shown(agent, current) if current else row.payload
-        self._record(place, agent, payload, edit, current, shown, row.contract, "parked", scopes, row.id)
+        self._record(place, agent, payload, edit, current, shown, row.contract, "parked", budgets, row.id)
         self._desk.replay(row.id, by=self._by)
 
     def held(self, run: RunRecord, step: str, agent: Agent, given: Contract | Mapping[str, Any]) -> None:
         """Let a step that is held with its run begin with ``given``, once the run is resumed. Raises the same."""
-        known, place = run.held[step], Place(run.id, run.flow, step)
+        known, place = run.held[step], StepRef(run.id, run.flow, step)
         _refuse_event(run.id, step, known)
         current = self._current(place)
         payload = _payload(agent, given, current.data if current else None)
@@ -95,7 +95,7 @@ class Editing:
             place, agent, payload, edit, current, shown, known["contract"], "held", known["budgets"], ""
         )
 
-    def _refuse_ended(self, place: Place) -> None:
+    def _refuse_ended(self, place: StepRef) -> None:
         """Raise where the step, or its run, has ended: people are to hear of that first."""
         if self._services.store.settled(place):
             raise _refused(place, "settled")
@@ -103,7 +103,7 @@ class Editing:
         if run is not None and run.status in {"completed", "cancelled"}:
             raise _refused(place, run.status)
 
-    def _current(self, place: Place) -> Edit | None:
+    def _current(self, place: StepRef) -> Edit | None:
         return Edit.parse(self._services.store.edit_of(place))
 
     def _made(self, agent: Agent, payload: Contract, number: int, before: Sequence[str]) -> Edit:
@@ -125,7 +125,7 @@ class Editing:
             supersedes=tuple(dict.fromkeys(before)),
         )
 
-    def _refuse_taken(self, place: Place, agent: Agent, old: str, key: str, edit: Edit) -> None:
+    def _refuse_taken(self, place: StepRef, agent: Agent, old: str, key: str, edit: Edit) -> None:
         """Raise where somebody works on the step under its key now, or the key of the edit stands for something else.
 
         It is asked so that people are told at once. What happens right after it is found out by the claim, and by
@@ -156,7 +156,7 @@ class Editing:
 
     def _record(
         self,
-        place: Place,
+        place: StepRef,
         agent: Agent,
         payload: Contract,
         edit: Edit,
@@ -164,7 +164,7 @@ class Editing:
         shown: Any,
         contract: str,
         where: Literal["parked", "held"],
-        scopes: Sequence[str],
+        budgets: Sequence[str],
         letter: str,
     ) -> None:
         entry = Entry(
@@ -179,7 +179,7 @@ class Editing:
             entry=entry.fields(),
             sent=f"{agent.name} {ContractRef.from_uri(edit.schema)}",
             where=where,
-            scopes=scopes,
+            budgets=budgets,
         )
         if verdict != "edited":
             raise _refused(place, verdict)
@@ -225,7 +225,7 @@ def _refuse_event(run: str, step: str, known: Mapping[str, Any]) -> None:
         )
 
 
-def _refused(place: Place, verdict: str) -> EditRefused:
+def _refused(place: StepRef, verdict: str) -> EditRefused:
     why = _REASONS.get(verdict, f"its run is {verdict}")
     return EditRefused(
         f"step {place.step} of run {place.run} cannot be edited: {why}",

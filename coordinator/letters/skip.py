@@ -18,7 +18,7 @@ from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.wire import read_body
 from handoffs.coordinator.services import Services
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 
 _ABOVE_ALL = 2**53
 """A fence above every lease's: whoever still holds one comes too late."""
@@ -49,7 +49,7 @@ def skip(
         row.message["body"], "application/json", services.settings.message_limits
     )
     envelope = Envelope.decode(text, services.settings.message_limits)
-    place = Place(row.run, row.flow, row.step)
+    place = StepRef(row.run, row.flow, row.step)
     heard = "event" in kwargs
     if heard and not isinstance(output, Nothing):
         events = (output, *events)

@@ -20,7 +20,7 @@ from handoffs.coordinator.flow import ways
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.wire import read_body
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.store import Store
 
 _log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 class _Fired:
     """A timer that has fired: the budget's place and chord, what the step was given, and the fallback."""
 
-    place: Place
+    place: StepRef
     path: str
     chord: Sig
     value: Value
@@ -109,7 +109,7 @@ class Timers:
         envelope = Envelope.decode(text, self._limits)
         try:
             path = timed(kwargs["step"])
-            place = Place(envelope.correlation_id, kwargs["flow"], path)
+            place = StepRef(envelope.correlation_id, kwargs["flow"], path)
             joined = envelope.join_schemas is not None
             value = Value(
                 "" if joined else envelope.data_schema,

@@ -19,7 +19,7 @@ from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.start import Accepted, Marks, checked_key, content_of
 from handoffs.coordinator.services import Services
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Emits:
         expiry = datetime.now(UTC) + deadline if deadline else None
         emission = self._emitter.emission(event, run_id, expiry)
         found = self._services.runs.start(
-            Place(run_id, story, ""),
+            StepRef(run_id, story, ""),
             key=key or "",
             content=content_of(event),
             first=emission.stored(),

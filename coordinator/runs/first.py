@@ -16,7 +16,7 @@ from handoffs.coordinator.dispatch.sender import Sent, written
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.messaging.envelopes import Original, Sending, Written
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Settled
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -95,15 +95,15 @@ class Starter:
         ]
         return First(tuple(written(outgoing, _sending(run_id, origin))), route, origin)
 
-    def rest(self, first: First, place: Place) -> list[Sent]:
+    def rest(self, first: First, place: StepRef) -> list[Sent]:
         """What else begins a run once it is accepted, where its messages are not all there is to it."""
         return self._others(first.route, place, _sending(place.run, first.origin))
 
-    def restored(self, text: str, place: Place) -> list[Sent]:
+    def restored(self, text: str, place: StepRef) -> list[Sent]:
         """All messages that begin the run that :meth:`First.stored` wrote. Nobody needs the flow's code for that."""
         return restored(text) + self._remaining(text, place)
 
-    def _remaining(self, text: str, place: Place) -> list[Sent]:
+    def _remaining(self, text: str, place: StepRef) -> list[Sent]:
         stored = json.loads(text)
         if not isinstance(stored, dict):
             return []
@@ -120,7 +120,7 @@ class Starter:
         expiry = datetime.fromisoformat(rest["expiry"]) if rest["expiry"] else None
         return self._others(route, place, Sending(place.run, deadline=expiry, key=rest["key"]))
 
-    def _others(self, route: Route, place: Place, sending: Sending) -> list[Sent]:
+    def _others(self, route: Route, place: StepRef, sending: Sending) -> list[Sent]:
         """What is to be sent beside the messages that could be made at once."""
         others = replace(route, moves=tuple(move for move in route.moves if not isinstance(move, Go)))
         # as settled: a run that is not published is taken up

@@ -12,8 +12,8 @@ from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.first import Starter, restored
 from handoffs.coordinator.services import Services
-from handoffs.coordinator.store.record import Place
-from handoffs.coordinator.store.scheduled import Later
+from handoffs.coordinator.store.record import StepRef
+from handoffs.coordinator.store.scheduled import ScheduledRuns
 
 
 class Outbox:
@@ -25,14 +25,14 @@ class Outbox:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._scheduled = Later(services.store.redis, services.settings)
+        self._scheduled = ScheduledRuns(services.store.redis, services.settings)
         self._starter = Starter(services.router)
 
     def begin(self) -> int:
         """Begin the runs whose time has come; gives how many."""
         begun = self._scheduled.begin()
         sent = [
-            one for run in begun for one in self._starter.restored(run.first, Place(run.run, run.flow, ""))
+            one for run in begun for one in self._starter.restored(run.first, StepRef(run.run, run.flow, ""))
         ]
         for run in begun:
             self._note_events(run.run, run.flow, run.first)
@@ -45,7 +45,7 @@ class Outbox:
         """Publish what was kept of one run: ``first``, as :meth:`~handoffs.coordinator.runs.first.First.stored` wrote it."""
         record = self._services.runs.state(run_id)
         flow = record.flow if record else ""
-        self._publish(self._starter.restored(first, Place(run_id, flow, "")))
+        self._publish(self._starter.restored(first, StepRef(run_id, flow, "")))
         if (
             record is not None and record.due is not None
         ):  # perhaps its process died before the history had it

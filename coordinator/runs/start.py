@@ -20,7 +20,7 @@ from handoffs.coordinator.runs import due
 from handoffs.coordinator.runs.first import First, Starter
 from handoffs.coordinator.runs.outbox import first_events
 from handoffs.coordinator.services import Services
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 
 
 class Marks(Protocol):
@@ -53,8 +53,8 @@ class _Start:
     event: str = ""
 
     @property
-    def place(self) -> Place:
-        return Place(self.run_id, self.flow.name, "")
+    def place(self) -> StepRef:
+        return StepRef(self.run_id, self.flow.name, "")
 
     @property
     def content(self) -> str:
@@ -127,7 +127,7 @@ class Starts:
         self._publish(start.place, first, found)
         return Accepted(start.run_id, created=found == "created")
 
-    def _publish(self, place: Place, first: First, found: str) -> None:
+    def _publish(self, place: StepRef, first: First, found: str) -> None:
         services, sent = self._services, list(first.sent)
         if not first.whole and services.runs.state(place.run) is not None:
             sent += self._starter.rest(first, place)
@@ -136,7 +136,7 @@ class Starts:
             return
         for message, wait in sent:
             if wait and message.agent != TIMER:
-                step = Place(place.run, place.flow, str(message.headers["handoff_step"]))
+                step = StepRef(place.run, place.flow, str(message.headers["handoff_step"]))
                 services.store.delayed(step, wait)
         services.sender.publish(sorted(sent, key=lambda one: one[1]))  # what is sooner is sent sooner
         self._marks.add(place.run)

@@ -17,7 +17,7 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.errors import Conflict, ServerError
 from handoffs.coordinator.flow.schedule import Schedule
-from handoffs.coordinator.store.schedules import Progress, Ticked
+from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Beat:
     def __init__(self, coordinator: Coordinator, schedules: Iterable[Schedule]) -> None:
         self._coordinator = coordinator
         self._schedules = list(schedules)
-        self._ticked = Ticked(coordinator.engine.store.redis, coordinator.settings)
+        self._ticked = ScheduleProgress(coordinator.engine.store.redis, coordinator.settings)
         self._faults: dict[str, str] = {}
         self._said: dict[str, tuple[str, float]] = {}
 

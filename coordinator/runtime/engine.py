@@ -33,7 +33,7 @@ from handoffs.coordinator.runtime.consumer import agent_consumer
 from handoffs.coordinator.runtime.task import task_class
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.announcements import Announcements
-from handoffs.coordinator.store.history_stream import Entries
+from handoffs.coordinator.store.history_stream import HistoryStream
 from handoffs.coordinator.store.outstanding import Outstanding
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.server import Server, connect
@@ -60,7 +60,7 @@ def services_of(
         store=store,
         runs=Runs(redis, settings),
         outstanding=Outstanding(redis, settings),
-        entries=Entries(redis, settings),
+        entries=HistoryStream(redis, settings),
         announcements=announcements,
         server=Server(redis),
         registry=registry,

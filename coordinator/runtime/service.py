@@ -23,7 +23,7 @@ from handoffs.coordinator.letters.desk import Desk, RawLetter
 from handoffs.coordinator.runs.outbox import Outbox
 from handoffs.coordinator.runtime.consumer import RawConsumer
 from handoffs.coordinator.runtime.engine import Engine
-from handoffs.coordinator.store.event_sets import Sets
+from handoffs.coordinator.store.event_sets import EventSets
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Service:
         if time.monotonic() - self._touched > _TOUCH_EVERY:
             letters = self._journal.letters()
             self._engine.runs.touch({row.run for row in letters if row.run})
-            Sets(self._engine.store.redis, self._engine.settings).touch(self._desk.sets(letters))
+            EventSets(self._engine.store.redis, self._engine.settings).touch(self._desk.sets(letters))
             Deployments(self._journal, self._engine.announcements, self._engine.outstanding).remind()
             self._touched = time.monotonic()
 

@@ -41,7 +41,7 @@ class Announcements:
         light = {name: manifest[name] for name in _ANNOUNCED if name in manifest}
         said = json.dumps({"instance": instance, "until": until, "manifest": light})
         whole = self._keys.build(agent, str(manifest.get("build", "")))
-        with scripts.usable():
+        with scripts.redis_errors():
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.set(whole, json.dumps(manifest), px=_REMEMBERED)
             pipeline.hset(self._keys.consumers(agent), instance, said)
@@ -55,7 +55,7 @@ class Announcements:
 
         The manifest has no schemas; :meth:`live` gives it whole.
         """
-        with scripts.usable():
+        with scripts.redis_errors():
             found: Any = self._redis.hgetall(self._keys.consumers(agent))
             said = {instance: _announced(instance, text) for instance, text in found.items()}
             gone = [instance for instance, one in said.items() if one["until"] < clock.now() - _REMEMBERED]
@@ -70,7 +70,7 @@ class Announcements:
     def live(self) -> list[dict[str, Any]]:
         """The workers of all agents that are alive, as :meth:`of` gives them, with their whole manifests."""
         found = []
-        with scripts.usable():
+        with scripts.redis_errors():
             agents: Any = self._redis.zrangebyscore(self._keys.announced(), clock.now(), "+inf")
             for one in (one for agent in agents for one in self.of(agent) if one["live"]):
                 light = one["manifest"]
@@ -82,7 +82,7 @@ class Announcements:
 
     def agents(self) -> list[str]:
         """The agents that were seen in the last day or are recorded as deployed."""
-        with scripts.usable():
+        with scripts.redis_errors():
             found: Any = self._redis.zrange(self._keys.announced(), 0, -1)
         return [str(agent) for agent in found]
 
@@ -95,7 +95,7 @@ class Announcements:
     def subscriptions(self) -> dict[str, tuple[str, ...]]:
         """The names and patterns of events that each agent hears, as far as it was seen in the last day or is recorded as
         deployed: two round trips."""
-        with scripts.usable():
+        with scripts.redis_errors():
             agents: Any = self._redis.zrange(self._keys.announced(), 0, -1)
             pipeline = self._redis.pipeline(transaction=False)
             for agent in agents:
@@ -116,7 +116,7 @@ class Announcements:
 
     def deploy(self, agent: str, manifests: Sequence[Manifest]) -> None:
         """Tell producers which builds of an agent are deployed: those that come back when none is alive."""
-        with scripts.usable():
+        with scripts.redis_errors():
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.set(self._keys.deployed(agent), json.dumps(list(manifests)), px=self._run_ttl)
             pipeline.zadd(
@@ -127,7 +127,7 @@ class Announcements:
 
     def deployed(self, agent: str) -> list[Manifest]:
         """The builds of an agent that are recorded as deployed."""
-        with scripts.usable():
+        with scripts.redis_errors():
             text: Any = self._redis.get(self._keys.deployed(agent))
         builds = _parsed(text) if text else None
         return [build for build in builds if isinstance(build, dict)] if isinstance(builds, list) else []

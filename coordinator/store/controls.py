@@ -11,7 +11,7 @@ from handoffs.config.settings import Settings
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.scripts import as_json
 
 
@@ -22,7 +22,7 @@ class Controls:
         self.keys = keys
         self._run_ttl = clock.ms(settings.run_ttl)
 
-    def closed(self, place: Place, *paths: str) -> Asking[bool]:
+    def closed(self, place: StepRef, *paths: str) -> Asking[bool]:
         """Whether something has come back from one of the budgets at ``paths``, or the run does not go on."""
         fields = (f"j:{path}.one" for path in paths)
         [[status, *arrived]] = yield RoundTrip.of(
@@ -30,7 +30,7 @@ class Controls:
         )
         return status not in ("running", None) or any(one is not None for one in arrived)
 
-    def stood_in(self, place: Place, path: str) -> Asking[tuple[Record, str] | None]:
+    def stood_in(self, place: StepRef, path: str) -> Asking[tuple[Record, str] | None]:
         """What has come out of the budget at ``path``, and which fallback it is, empty where it is none; None where nothing
         has."""
         [[text, mark]] = yield RoundTrip.of(
@@ -38,7 +38,7 @@ class Controls:
         )
         return (Record.parse(text), str(mark or "")) if text else None
 
-    def hold(self, place: Place, path: str, items: Mapping[int, Any]) -> Asking[None]:
+    def hold(self, place: StepRef, path: str, items: Mapping[int, Any]) -> Asking[None]:
         """Keep the items of an each until their turn."""
         key = self.keys.run(place.run)
         fields = ((f"e:{path}.{number}", as_json(item)) for number, item in items.items())
@@ -46,24 +46,24 @@ class Controls:
             Command("HSET", key, *chain.from_iterable(fields)), Command("PEXPIRE", key, self._run_ttl)
         )
 
-    def held(self, place: Place, path: str, number: int) -> Asking[Any]:
+    def held(self, place: StepRef, path: str, number: int) -> Asking[Any]:
         """An item that was kept; None where there is none any more, because the run has ended."""
         [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), f"e:{path}.{number}"))
         return json.loads(text) if text else None
 
     def wait(
-        self, place: Place, path: str, name: str, follows: dict[str, Any], scopes: Sequence[str] = ()
+        self, place: StepRef, path: str, name: str, follows: dict[str, Any], budgets: Sequence[str] = ()
     ) -> Asking[Record | None]:
         """Wait at ``path`` for the signal ``name``; ``follows`` is what is needed to go on. Gives the signal if it came before.
 
-        ``scopes`` are the budgets that it is in: where one of them is spent it does not wait any more.
+        ``budgets`` are the paths of those that it is in: where one of them is spent it does not wait any more.
         """
         arguments: list[str | int] = [
             path,
             name,
-            as_json({**follows, "scopes": list(scopes)}),
+            as_json({**follows, "scopes": list(budgets)}),
             self._run_ttl,
-            *scopes,
+            *budgets,
         ]
         call = Call("wait", [self.keys.run(place.run)], arguments)
         [text] = yield RoundTrip.of(call)

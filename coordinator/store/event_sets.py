@@ -13,7 +13,7 @@ from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.performing import Performed
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Gathered:
     finished: bool
 
 
-class AskSets:
+class AskEventSets:
     """The sets of one installation. Each method gives what it asks of Redis (``asking.py``)."""
 
     def __init__(self, settings: Settings) -> None:
@@ -52,7 +52,7 @@ class AskSets:
         key: str,
         part: str,
         record: Record,
-        place: Place,
+        place: StepRef,
         *,
         content: str,
         within: timedelta,
@@ -91,20 +91,20 @@ class AskSets:
         return self._keys.set_name(agent, key)
 
 
-class Sets:
+class EventSets:
     """The sets of one installation, performed at once: for timers and tests. What is done within a handoff is asked through
     ``asks``. Raises :class:`~handoffs.coordinator.errors.ServerError` from every method that performs when Redis cannot be
     used."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
         self.redis = redis
-        self.asks = AskSets(settings)
+        self.asks = AskEventSets(settings)
         self.name = self.asks.name
 
-    add = Performed(AskSets.add, "asks")
-    get = Performed(AskSets.get, "asks")
-    finish = Performed(AskSets.finish, "asks")
-    touch = Performed(AskSets.touch, "asks")
+    add = Performed(AskEventSets.add, "asks")
+    get = Performed(AskEventSets.get, "asks")
+    finish = Performed(AskEventSets.finish, "asks")
+    touch = Performed(AskEventSets.touch, "asks")
 
 
 def _story(head: str) -> tuple[str, str]:

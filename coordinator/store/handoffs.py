@@ -20,7 +20,7 @@ from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, Call, RoundTrip
 from handoffs.coordinator.store.claim import Claim
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.record import Entry, Place, Record
+from handoffs.coordinator.store.record import Entry, Record, StepRef
 from handoffs.coordinator.store.scripts import as_json
 from handoffs.coordinator.store.settlement import Advance, Settled, named
 
@@ -50,20 +50,20 @@ class Handoffs:
 
     def claim(
         self,
-        place: Place,
+        place: StepRef,
         *,
         agent: str,
         key: str,
         content: str,
         owner: str,
-        epoch: int,
-        scopes: Sequence[str] = (),
+        replays: int,
+        budgets: Sequence[str] = (),
         edit: int = 0,
         supersedes: Sequence[str] = (),
     ) -> Asking[Claim]:
         """Claim a step: one round trip; more where a lease is taken over from a holder that fell silent.
 
-        ``epoch`` grows with each replay, and forgives the crashes before it. ``scopes`` are the budgets that the step is in.
+        ``replays`` counts how often a person sent the message again; more of them forgive the crashes before. ``budgets`` are the paths of those that the step is in.
         ``edit`` is the number of the edit that the input is, and ``supersedes`` the contents whose place it has taken: where
         the key stands for one of them and has no outcome, it stands for this one from now on.
         """
@@ -73,7 +73,7 @@ class Handoffs:
             Call(
                 "claim_run",
                 [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))],
-                [place.step, place.flow, clock.now(), self._run_ttl, place.run, edit, *scopes],
+                [place.step, place.flow, clock.now(), self._run_ttl, place.run, edit, *budgets],
             ),
             Call(
                 "claim_outcome",
@@ -84,7 +84,7 @@ class Handoffs:
                     here,
                     self._lease,
                     self._outcome_ttl,
-                    epoch,
+                    replays,
                     self._crash_limit,
                     token,
                     " ".join(supersedes),
@@ -128,7 +128,7 @@ class Handoffs:
 
     def settle(
         self,
-        place: Place,
+        place: StepRef,
         *,
         agent: str,
         key: str,
@@ -158,7 +158,7 @@ class Handoffs:
 
     def settle_known(
         self,
-        place: Place,
+        place: StepRef,
         *,
         fence: int,
         record: Record,
@@ -173,7 +173,7 @@ class Handoffs:
         return Settled.read(settled)
 
     def follow(
-        self, place: Place, *, record: Record, onward: Advance, entry: Entry | None = None
+        self, place: StepRef, *, record: Record, onward: Advance, entry: Entry | None = None
     ) -> Asking[Settled]:
         """Find again what follows a step that is settled; ``entry`` is told where it is the first to arrive at a budget."""
         [settled] = yield RoundTrip.of(
@@ -181,7 +181,7 @@ class Handoffs:
         )
         return Settled.read(settled)
 
-    def let_go(self, place: Place, fence: int, record: Record) -> None:
+    def let_go(self, place: StepRef, fence: int, record: Record) -> None:
         """The run needs the outcome of a step no more, because its idempotency key has it, and everything that follows is in
         the broker's hands: from then on it only knows which it was. It is told with the next claim, and if this process dies
         before, it keeps the outcome."""
@@ -189,7 +189,7 @@ class Handoffs:
             arguments: list[str | int] = [place.step, fence, record.digest()]
             self.gone.append(Call("let_go", [self.keys.run(place.run)], arguments))
 
-    def emits_once(self, place: Place, agent: str, key: str) -> Asking[bool]:
+    def emits_once(self, place: StepRef, agent: str, key: str) -> Asking[bool]:
         """Whether it is for this step to send the events of an outcome which its key had already, and not for another step of
         the run that has the same."""
         [first] = yield RoundTrip.of(self._emit_once(place, agent, key))
@@ -202,7 +202,7 @@ class Handoffs:
             except IndexError:
                 return
 
-    def _emit_once(self, place: Place, agent: str, key: str) -> Call:
+    def _emit_once(self, place: StepRef, agent: str, key: str) -> Call:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return Call("emit_once", [self.keys.run(place.run)], [f"{agent}|{digest}", place.step])
 
@@ -229,7 +229,7 @@ class Handoffs:
 
     def _settle_run(
         self,
-        place: Place,
+        place: StepRef,
         fence: int,
         record: Record,
         entry: Entry,

@@ -12,7 +12,7 @@ from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.keys import Keys
 
 
-class Entries:
+class HistoryStream:
     """What one installation has still to write down. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be
     used."""
 
@@ -22,11 +22,11 @@ class Entries:
 
     def oldest(self, shard: int, *, count: int = 500) -> list[tuple[str, str]]:
         """The oldest entries of a shard, as (stream id, JSON)."""
-        with scripts.usable():
+        with scripts.redis_errors():
             entries: Any = self._redis.xrange(self._keys.history(shard), count=count)
             return [(str(number), str(fields["entry"])) for number, fields in entries]
 
     def forget(self, shard: int, numbers: Sequence[str]) -> None:
         """Drop entries that are in the journal."""
-        with scripts.usable():
+        with scripts.redis_errors():
             self._redis.xdel(self._keys.history(shard), *numbers)

@@ -39,7 +39,7 @@ class Outstanding:
     def sent(self, run: str) -> dict[str, tuple[float, str, str]]:
         """The steps of a run that were sent and are not settled: when, in seconds since 1970, the agent, ``contract/version``."""
         found = {}
-        with scripts.usable():
+        with scripts.redis_errors():
             for step, text in self._of(run):
                 if not step.startswith("j:"):  # which is a part that waits for others
                     at, agent, refs = text.split(" ", 2)
@@ -49,7 +49,7 @@ class Outstanding:
     def agents_of(self, run: str) -> dict[str, str] | None:
         """The steps of a run that were sent and are not settled, with the agent of each; None where Redis knows no such
         run."""
-        with scripts.usable():
+        with scripts.redis_errors():
             if not self._redis.exists(self._keys.run(run)):
                 return None
             found = {step: text.split(" ") for step, text in self._of(run)}

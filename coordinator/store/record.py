@@ -11,7 +11,7 @@ Entry = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StepRef:
     """A step of a run."""
 
     run: str

@@ -15,7 +15,7 @@ from handoffs.coordinator.errors import Conflict
 from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.record import Entry, Place, Record
+from handoffs.coordinator.store.record import Entry, Record, StepRef
 from handoffs.coordinator.store.run_state import RunRecord, RunState
 from handoffs.coordinator.store.scripts import as_json
 from handoffs.coordinator.store.settlement import named
@@ -34,7 +34,7 @@ class Runs:
 
     def start(
         self,
-        place: Place,
+        place: StepRef,
         *,
         key: str,
         content: str,
@@ -47,7 +47,7 @@ class Runs:
 
         ``sends`` names those messages as (step, agent, ``contract/version``). With ``due``, a moment or how long from
         now, that is to come by Redis' clock, the run is ``scheduled``, and ``waiting`` when it is asked for again: nothing
-        of it is to be published before :class:`~handoffs.coordinator.store.scheduled.Later` begins it.
+        of it is to be published before :class:`~handoffs.coordinator.store.scheduled.ScheduledRuns` begins it.
 
         Raises :class:`Conflict` where the run exists with another content.
         """
@@ -84,7 +84,7 @@ class Runs:
         """Runs that were accepted but whose first messages were not published, as (run, first messages)."""
         latest = clock.now() - clock.ms(older_than)
         for shard in range(self._keys.shards):
-            with scripts.usable():
+            with scripts.redis_errors():
                 runs: Any = self._redis.zrangebyscore(
                     self._keys.starting(shard), 0, latest, start=0, num=limit
                 )
@@ -102,7 +102,7 @@ class Runs:
     def states(self, runs: Sequence[str]) -> list[RunState | None]:
         """How several runs stand, in one round trip; two where something is parked. Little is read, whatever the runs have
         made so far: it may be asked often."""
-        with scripts.usable():
+        with scripts.redis_errors():
             pipeline = self._redis.pipeline(transaction=False)
             for run in runs:
                 pipeline.hmget(self._keys.run(run), _STANDING)
@@ -119,25 +119,25 @@ class Runs:
 
     def result(self, run: str) -> Record | None:
         """The outcome of a run that is completed; None where it is not, or is forgotten."""
-        with scripts.usable():
+        with scripts.redis_errors():
             text: Any = self._redis.hget(self._keys.run(run), "result")
         return Record.parse(text) if text else None
 
-    def parked(self, place: Place) -> dict[str, Any] | None:
+    def parked(self, place: StepRef) -> dict[str, Any] | None:
         """Why a step is parked; None where it is not."""
-        with scripts.usable():
+        with scripts.redis_errors():
             text: Any = self._redis.hget(self._keys.run(place.run), f"p:{place.step}")
         return dict(json.loads(text)) if text else None
 
     def taken(self, run: str, budget: str) -> bool:
         """Whether something has come out of a budget of a run: within it, or its fallback."""
-        with scripts.usable():
+        with scripts.redis_errors():
             known: Any = self._redis.hmget(self._keys.run(run), ["status", f"j:{budget}.one"])
         return bool(known[0] == "completed" or known[1])
 
     def touch(self, runs: Iterable[str]) -> None:
         """Keep live runs from expiring: those that wait for a person."""
-        with scripts.usable():
+        with scripts.redis_errors():
             pipeline = self._redis.pipeline(transaction=False)
             for run in runs:
                 pipeline.pexpire(self._keys.run(run), self._run_ttl)
@@ -183,27 +183,27 @@ class Runs:
         status, *texts = self._do(Call("cancel", keys, arguments))
         undo = [json.loads(text) for text in texts]
         for one in undo:
-            with scripts.usable():
+            with scripts.redis_errors():
                 outcome: Any = self._redis.hget(self._keys.run(run), f"s:{one['step']}")
             record = Record.parse(outcome)
             one |= {"schema": record.schema, "data": json.loads(record.data)}
         return str(status), undo
 
-    def unpark(self, place: Place, entry: Entry) -> str:
+    def unpark(self, place: StepRef, entry: Entry) -> str:
         """A parked step is on its way again. Gives the run's status, empty where Redis knows no such run."""
         keys = [self._keys.run(place.run), self._keys.history(self._keys.shard(place.run))]
         return str(self._do(Call("unpark", keys, [place.step, as_json(entry), self._run_ttl, self._run_ttl])))
 
     def edit(
         self,
-        place: Place,
+        place: StepRef,
         edit: dict[str, Any],
         *,
         before: int,
         entry: Entry,
         sent: str,
         where: Literal["parked", "held"],
-        scopes: Sequence[str] = (),
+        budgets: Sequence[str] = (),
     ) -> str:
         """Give a step that is parked, or held with its run, another input: JSON values, with their ``number``, in place of those
         with the number ``before`` (0: those of its message). ``sent`` is ``agent contract/version``.
@@ -214,7 +214,7 @@ class Runs:
         keys = [self._keys.run(place.run), self._keys.history(shard), self._keys.outstanding(shard)]
         arguments: list[str | int] = [
             place.step, as_json(edit), before, as_json(entry), place.flow, clock.now(), self._run_ttl, self._run_ttl, place.run,
-            sent, where, *scopes,
+            sent, where, *budgets,
         ]  # fmt: skip
         return str(self._do(Call("edit", keys, arguments)))
 

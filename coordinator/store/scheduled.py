@@ -22,7 +22,7 @@ class Begun(NamedTuple):
     first: str
 
 
-class Later:
+class ScheduledRuns:
     """What is due of one installation. Any number of processes may ask: each run is given to one of them.
 
     Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be used.
@@ -46,7 +46,7 @@ class Later:
 
     def _due(self, limit: int) -> Mapping[str, str]:
         """The runs whose time has come, with their flows."""
-        with scripts.usable():
+        with scripts.redis_errors():
             seconds, micros = self._redis.time()
             pipeline: Any = self._redis.pipeline(transaction=False)
             for shard in range(self._keys.shards):

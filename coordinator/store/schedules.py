@@ -28,7 +28,7 @@ class Progress:
     run: str = ""
 
 
-class Ticked:
+class ScheduleProgress:
     """The schedules of one installation. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis cannot be used."""
 
     def __init__(self, redis: Redis, settings: Settings) -> None:
@@ -37,7 +37,7 @@ class Ticked:
 
     def read(self, names: Sequence[str]) -> tuple[datetime, list[Progress]]:
         """What time it is, and how far each of these schedules has come."""
-        with scripts.usable():
+        with scripts.redis_errors():
             pipeline: Any = self._redis.pipeline(transaction=False)
             for name in names:
                 pipeline.hgetall(self._keys.schedule(name))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -44,25 +45,23 @@ def run(redis: Redis, *calls: Call | Command) -> list[Any]:
             ):
                 replies[number] = reply
     except FAILURES as error:
-        raise unusable(error) from error
+        raise redis_error(error) from error
     for reply in replies:
         if isinstance(reply, FAILURES):
-            raise unusable(reply) from reply
+            raise redis_error(reply) from reply
     return replies
 
 
-class usable:  # noqa: N801 - reads as a statement
-    """``with usable():`` around commands: what the client raises becomes a :class:`ServerError`."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, FAILURES):
-            raise unusable(error) from error
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """``with redis_errors():`` around commands: what the client raises becomes a :class:`ServerError`."""
+    try:
+        yield
+    except FAILURES as error:
+        raise redis_error(error) from error
 
 
-def unusable(error: Exception) -> ServerError:
+def redis_error(error: Exception) -> ServerError:
     """The error for a Redis that cannot be used."""
     return ServerError(
         f"Redis cannot be used: {type(error).__name__}: {str(error)[:200]}",

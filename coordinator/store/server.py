@@ -31,12 +31,12 @@ class Server:
 
     def version(self) -> str:
         """Its name and version."""
-        with scripts.usable():
+        with scripts.redis_errors():
             return f"Redis {self._redis.info('server')['redis_version']}"
 
     def durability(self) -> tuple[str, bool]:
         """Its ``maxmemory-policy`` (empty where it tells none), and whether it is append-only."""
-        with scripts.usable():
+        with scripts.redis_errors():
             said = self._redis.info()
             return str(said.get("maxmemory_policy", "")), bool(said.get("aof_enabled", 1))
 

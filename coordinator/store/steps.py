@@ -10,7 +10,7 @@ from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
 from handoffs.coordinator.store.claim import Lease
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.record import Entry, Place
+from handoffs.coordinator.store.record import Entry, StepRef
 from handoffs.coordinator.store.scripts import as_json
 
 
@@ -32,13 +32,13 @@ class Steps:
         held = state == "leased" and float(until or 0) > clock.now()
         return Lease(state, content or "", held, tuple((holders or "").split("\n")))
 
-    def settled(self, place: Place) -> Asking[bool]:
+    def settled(self, place: StepRef) -> Asking[bool]:
         """Whether a step has its outcome."""
         [known] = yield RoundTrip.of(Command("HEXISTS", self.keys.run(place.run), f"s:{place.step}"))
         return bool(known)
 
     def park(
-        self, place: Place, reason: dict[str, Any], entry: Entry | None, *, marked: bool = False
+        self, place: StepRef, reason: dict[str, Any], entry: Entry | None, *, marked: bool = False
     ) -> Asking[str]:
         """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``; where it was
         ``marked`` with that reason before, and is not any more, ``gone``: it is on its way again."""
@@ -63,22 +63,22 @@ class Steps:
         )
         return str(status)
 
-    def edit_of(self, place: Place) -> Asking[str]:
+    def edit_of(self, place: StepRef) -> Asking[str]:
         """The input that a person gave to a step, as JSON text; empty where nobody did."""
         [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), f"i:{place.step}"))
         return str(text or "")
 
-    def pass_over(self, place: Place) -> Asking[None]:
+    def pass_over(self, place: StepRef) -> Asking[None]:
         """A step that was sent to somebody who does not want it is not outstanding any more."""
         keys = [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))]
         yield RoundTrip.of(Call("pass_over", keys, [place.step, place.run]))
 
-    def stopped(self, place: Place, known: dict[str, Any]) -> Asking[None]:
+    def stopped(self, place: StepRef, known: dict[str, Any]) -> Asking[None]:
         """A step does not begin because its run is paused; ``known`` is what there is to say of its message."""
         call = Call("stop", [self.keys.run(place.run)], [place.step, as_json(known), self._run_ttl])
         yield RoundTrip.of(call)
 
-    def delayed(self, place: Place, wait: timedelta) -> Asking[None]:
+    def delayed(self, place: StepRef, wait: timedelta) -> Asking[None]:
         """A step is sent after ``wait``: so people can be told."""
         key = self.keys.run(place.run)
         yield RoundTrip.of(

@@ -17,7 +17,7 @@ from handoffs.contracts.contract import Contract
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.schedule import Schedule, schedule
 from handoffs.coordinator.runtime.beat import MOST, Beat
-from handoffs.coordinator.store.schedules import Progress, Ticked
+from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from tests.waiting import wait_until
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -110,7 +110,7 @@ def test_a_beat_that_died_before_it_could_tell(clock: Clock, monkeypatch: pytest
         raise ServerError("Redis cannot be used")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Ticked, "done", dead)
+        broken.setattr(ScheduleProgress, "done", dead)
         assert clock.look(beat, NOON + HOUR) == ["13:00"]
     assert clock.look(clock.beat(_hourly()), NOON + HOUR + SECOND) == []
     assert _progress(clock).last == NOON + HOUR
@@ -122,7 +122,7 @@ def test_a_payload_of_the_moment(clock: Clock, monkeypatch: pytest.MonkeyPatch) 
     beat = clock.beat(_hourly(payload=lambda _: next(payloads)))
     clock.look(beat, NOON)
     with monkeypatch.context() as broken:
-        broken.setattr(Ticked, "done", lambda *_: None)
+        broken.setattr(ScheduleProgress, "done", lambda *_: None)
         assert clock.look(beat, NOON + HOUR) == ["13:00"]
     assert clock.look(beat, NOON + HOUR) == []
     assert beat.fault() == ""
@@ -217,7 +217,7 @@ def test_redis_is_away(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
         raise ServerError("Redis cannot be used")
 
     with monkeypatch.context() as gone:
-        gone.setattr(Ticked, "read", away)
+        gone.setattr(ScheduleProgress, "read", away)
         assert clock.look(beat, NOON + HOUR) == []
         assert beat.fault() == "Redis cannot be used"
     assert clock.look(beat, NOON + HOUR + SECOND) == ["13:00"]
@@ -271,9 +271,9 @@ def test_without_schedules_it_stays(
 
 
 def _progress(clock: Clock) -> Progress:
-    [found] = Ticked(clock.coordinator.engine.store.redis, clock.coordinator.settings).read(["dawn.hourly"])[
-        1
-    ]
+    [found] = ScheduleProgress(clock.coordinator.engine.store.redis, clock.coordinator.settings).read(
+        ["dawn.hourly"]
+    )[1]
     return found
 
 

@@ -17,7 +17,7 @@ from handoffs.coordinator.cli import deployments, main
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.store.announcements import Announcements
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.runs import Runs
 from tests.builds import manifest
 
@@ -66,7 +66,7 @@ class Bench:
 
     def send(self, agent: str, ref: str, number: int, dead: bool = False) -> None:
         """A step that was sent and is not settled, dead-lettered or not."""
-        place = Place(f"run-{number}", "shop.flow", "1")
+        place = StepRef(f"run-{number}", "shop.flow", "1")
         self.runs.start(place, key=str(number), content="c", first="f", sends=[("1", agent, ref)])
         if dead:
             values: dict[str, Any] = dict.fromkeys(LetterRow.__slots__, "")

@@ -15,7 +15,7 @@ from handoffs.coordinator.errors import RunParked, UnknownLetter
 from handoffs.coordinator.journal.journal import LetterRow
 from handoffs.coordinator.letters.desk import Letter, RawLetter
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 from tests.eager.shop import Shop, thing
 from tests.waiting import wait_until
 
@@ -257,6 +257,6 @@ def test_digits_in_a_name() -> None:
     step = "news.press@b970681040434485"
     assert printable(step) != step
     letter = RawLetter({"id": "m", "handoff_run": "r", "handoff_flow": "f", "handoff_step": step}, b"", "")
-    assert letter.place == Place("r", "f", step)
+    assert letter.place == StepRef("r", "f", step)
     hidden = RawLetter({"id": "m\x1b", "handoff_run": "r", "handoff_step": "s" * 1001}, b"", "")
-    assert (hidden.id, hidden.place) == ("", Place("r", "", ""))
+    assert (hidden.id, hidden.place) == ("", StepRef("r", "", ""))

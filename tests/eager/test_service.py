@@ -20,8 +20,8 @@ from handoffs.coordinator.runs.emit import Emitter
 from handoffs.coordinator.runs.first import Starter
 from handoffs.coordinator.runtime.embedded.servers import EmbeddedEngine
 from handoffs.coordinator.runtime.service import Service
-from handoffs.coordinator.store.record import Place
-from handoffs.coordinator.store.scheduled import Later
+from handoffs.coordinator.store.record import StepRef
+from handoffs.coordinator.store.scheduled import ScheduledRuns
 from tests.waiting import wait_until
 
 
@@ -173,7 +173,7 @@ def test_an_unpublished_run_keeps_its_budgets(
     made = Flow("shop.hasty", budget(slow, within=timedelta(seconds=7), fallback=slow))
     payload = Thing()
     begun = Starter(Router(engine.store, engine.negotiator)).first(made, payload, "run-1")
-    place = Place("run-1", made.name, "")
+    place = StepRef("run-1", made.name, "")
     engine.runs.start(place, key="k", content="c", first=begun.stored(), sends=begun.named())
     found = engine.runs.unpublished
     monkeypatch.setattr(engine.runs, "unpublished", lambda **_: found(older_than=timedelta(seconds=-1)))
@@ -203,7 +203,7 @@ def test_what_a_dead_process_left_begins_whole(
     made = Flow("shop.listed", each("things", many, into="things", limit=1), input=Things)
     payload = Things(things=[Thing(), Thing(), Thing()])
     begun = Starter(Router(engine.store, engine.negotiator)).first(made, payload, "run-1")
-    place = Place("run-1", made.name, "")
+    place = StepRef("run-1", made.name, "")
     due = timedelta(milliseconds=1) if later else None
     engine.runs.start(
         place,
@@ -215,7 +215,7 @@ def test_what_a_dead_process_left_begins_whole(
         entry={"run": "run-1"},
     )
     if later:
-        wait_until(Later(engine.store.redis, engine.settings).begin, description="its time has come")
+        wait_until(ScheduledRuns(engine.store.redis, engine.settings).begin, description="its time has come")
     published: list[str] = []
 
     def publish(messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from handoffs import Coordinator, Flow, Permanent, Run, agent, emit
 from handoffs.coordinator.runtime.service import Service
-from handoffs.coordinator.store.event_sets import Sets
+from handoffs.coordinator.store.event_sets import EventSets
 from tests.eager.newsroom import Filed, Newsroom, Printed, Set
 from tests.waiting import wait_until
 
@@ -72,7 +72,7 @@ def test_a_set_that_waits_for_a_person_is_kept(coordinator: Coordinator) -> None
 def test_a_set_is_known_as_long_as_its_time(coordinator: Coordinator) -> None:
     """The message of a set's time comes when its set was worked on long ago: it is known then, and nothing is parked."""
     settings = coordinator.settings.model_copy(update={"result_ttl": timedelta(minutes=1)})
-    sets = Sets(coordinator.engine.store.redis, settings)
+    sets = EventSets(coordinator.engine.store.redis, settings)
     room = Newsroom(within=timedelta(hours=2))
     coordinator.work(room.agents)
     coordinator.emit(Filed(story="s"))

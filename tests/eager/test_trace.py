@@ -25,7 +25,7 @@ from handoffs.coordinator.errors import UnknownLetter, UnknownRun
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.observe.trace import Node, Trace
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom, Printed
 from tests.waiting import wait_until as _wait_until
@@ -285,7 +285,7 @@ def test_outstanding_of_one_run(coordinator: Coordinator) -> None:
     shard = store.keys.shard("a*")
     others = [run for number in range(1000) if store.keys.shard(run := f"a{number}") == shard][:3]
     for run in ("a*", "a\\", *others):
-        place, sends = Place(run, "f", ""), [(f"step of {run}", "x.agent", "c/1")]
+        place, sends = StepRef(run, "f", ""), [(f"step of {run}", "x.agent", "c/1")]
         engine.runs.start(place, key="", content="c", first="[]", sends=sends)
     assert engine.outstanding.agents_of("a*") == {"step of a*": "x.agent"}
     assert engine.outstanding.agents_of("a\\") == {"step of a\\": "x.agent"}

@@ -16,7 +16,7 @@ from handoffs.coordinator.errors import Conflict, EditRefused, ServerError
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order
 from tests.waiting import wait_until
@@ -474,5 +474,5 @@ def test_redis_has_something_else_there(bench: Bench, text: str) -> None:
     letter.replay()
     again = bench.letter(run, times=2)
     assert (again.row.kind, "cannot be read" in again.row.text) == ("invalid-input", True)
-    assert store.edit_of(Place(run.id, "", "2"))
+    assert store.edit_of(StepRef(run.id, "", "2"))
     run.cancel()

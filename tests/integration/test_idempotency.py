@@ -19,7 +19,7 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.service import Service
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Advance
 from tests.integration import shop
 from tests.integration.bench import Bench, first_messages, new_order
@@ -136,15 +136,15 @@ def test_a_crash_between_settling_and_publishing_costs_nothing(bench: Bench, kno
     """A message that comes again after its step, or its key alone, was settled goes on with the recorded outcome."""
     order, run_id = new_order(), message_id("crashed", new_order())
     place, record = (
-        Place(run_id, "shop.chain", "1"),
+        StepRef(run_id, "shop.chain", "1"),
         {"order": order, "behaviour": {}, "trail": {"one": "before"}},
     )
     store = bench.client.engine.store
     envelope = json.loads(json.loads(first_messages(shop.chain, run_id, {"order": order})[0].body)[0][0])
     content = _digest(envelope["data"])
-    claim = store.claim(place, agent="shop.one", key=order, content=content, owner="dead", epoch=0)
+    claim = store.claim(place, agent="shop.one", key=order, content=content, owner="dead", replays=0)
     assert claim.verdict == "granted"
-    elsewhere = place if known_by == "step" else Place(message_id("other", order), "shop.chain", "1")
+    elsewhere = place if known_by == "step" else StepRef(message_id("other", order), "shop.chain", "1")
     settled = store.settle(
         elsewhere, agent="shop.one", key=order, content=content, fence=claim.fence,
         record=Record(shop.Item.ref().uri, json.dumps(record)), entry={}, late={},
@@ -163,7 +163,7 @@ def test_an_accepted_run_that_nobody_published_is_published(bench: Bench) -> Non
     first = json.dumps(
         [message.stored() for message in first_messages(shop.header, run_id, {"order": order})]
     )
-    bench.client.engine.runs.start(Place(run_id, "shop.header", ""), key=order, content="x", first=first)
+    bench.client.engine.runs.start(StepRef(run_id, "shop.header", ""), key=order, content="x", first=first)
     bench.completed(bench.client.run(run_id))
     assert not list(bench.client.engine.runs.unpublished(older_than=timedelta()))
 

@@ -18,7 +18,7 @@ from handoffs.coordinator.errors import RunParked
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.step import retrying
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Advance
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order, open_bench
@@ -245,7 +245,7 @@ def _settle_behind_its_back(bench: Bench, run: Run, order: str) -> None:
     record = {"order": order, "behaviour": {}, "trail": {"patient": "by another"}}
     text = Record(shop.Item.ref().uri, json.dumps(record))
     store.settle_known(
-        Place(run.id, "shop.single", "1"),
+        StepRef(run.id, "shop.single", "1"),
         fence=99,
         record=text,
         entry={},

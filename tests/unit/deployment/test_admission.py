@@ -21,7 +21,7 @@ from handoffs.coordinator.errors import ContractsRefused, ServerError
 from handoffs.coordinator.flow.agent import Agent, agent
 from handoffs.coordinator.runtime import bootsteps
 from handoffs.coordinator.runtime.engine import Engine
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 from tests.store_suite import make_settings
 
 LIFE = timedelta(seconds=60)
@@ -98,7 +98,7 @@ class Town:
         engine.announcements.announce(engine.manifest(who).to_json(), instance, LIFE)
 
     def waits(self, ref: str, who: str = "gate.authorisation") -> None:
-        place = Place("run-1", "f", "")
+        place = StepRef("run-1", "f", "")
         self.engine().runs.start(place, key="k", content="c", first="[]", sends=[("1", who, ref)])
 
 

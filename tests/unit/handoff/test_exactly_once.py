@@ -27,7 +27,7 @@ from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.asking import Call
-from handoffs.coordinator.store.record import Place, Record
+from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.store import Store
 from tests.deliveries import RecordingPublisher, deliver, start
@@ -185,7 +185,7 @@ class Workers(RuleBasedStateMachine):
         self.store = Store(self.redis, self.settings)
         self.runs = runs = Runs(self.redis, self.settings)
         for run, flow in RUNS.items():
-            runs.start(Place(run, flow.name, ""), key=run, content="c", first="[]")
+            runs.start(StepRef(run, flow.name, ""), key=run, content="c", first="[]")
         self.gone: deque[Call] = deque()
         self.leases = LeaseKeeper(self.store, self.settings.lease)
         self.published: list[Message] = []

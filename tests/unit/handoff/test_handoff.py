@@ -27,9 +27,9 @@ from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.claim import Claim
-from handoffs.coordinator.store.history_stream import Entries
+from handoffs.coordinator.store.history_stream import HistoryStream
 from handoffs.coordinator.store.outstanding import Outstanding
-from handoffs.coordinator.store.record import Place
+from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.store import Store
 from tests.deliveries import RecordingPublisher, deliver, start
@@ -129,14 +129,14 @@ class Shop:
         self.negotiator.forget()
 
     def history(self) -> list[dict[str, Any]]:
-        return [json.loads(text) for _, text in Entries(self.redis, self.settings).oldest(0)]
+        return [json.loads(text) for _, text in HistoryStream(self.redis, self.settings).oldest(0)]
 
     def told(self) -> list[str]:
         return [entry["kind"] for entry in self.history()]
 
-    def claim(self, which: Agent, place: Place, *, key: str = "o-1", content: str = "") -> Claim:
+    def claim(self, which: Agent, place: StepRef, *, key: str = "o-1", content: str = "") -> Claim:
         """Another worker claims the same key."""
-        return self.store.claim(place, agent=which.name, key=key, content=content, owner="other", epoch=0)
+        return self.store.claim(place, agent=which.name, key=key, content=content, owner="other", replays=0)
 
     def outcome(self, run: str) -> str | None:
         """What a run has of the outcome of its first step."""
@@ -478,7 +478,7 @@ class TestInvalidInput:
         [sent] = start(Flow("f", price), ORDER, deadline=timedelta(seconds=-1))
         assert parked(shop.handle(price, sent)).kind == "expired"
         assert shop.contexts == []
-        assert shop.claim(price, Place("run-2", "f", "1"), content=_content(sent)).verdict == "granted"
+        assert shop.claim(price, StepRef("run-2", "f", "1"), content=_content(sent)).verdict == "granted"
 
     def test_deadline_travels(self, shop: Shop) -> None:
         """A deadline holds for all that follows."""
@@ -745,7 +745,7 @@ class TestOnce:
         """While another worker has the step, its message comes back ever later, in the same attempt, until the lease ends."""
         price = shop.agent()
         [sent] = start(Flow("f", price), ORDER)
-        shop.claim(price, Place("run-1", "f", "1"), content=_content(sent))
+        shop.claim(price, StepRef("run-1", "f", "1"), content=_content(sent))
         waits = []
         for _ in range(12):
             outcome = shop.handle(price, sent)
@@ -806,7 +806,7 @@ class TestOnce:
         price = shop.agent()
         [sent] = start(Flow("f", price), ORDER)
         for _ in range(3):
-            shop.claim(price, Place("run-1", "f", "1"), content=_content(sent))
+            shop.claim(price, StepRef("run-1", "f", "1"), content=_content(sent))
             shop.redis.hset(shop.store.keys.outcome(price.name, "o-1"), "until", 0)
         assert parked(shop.handle(price, sent)).kind == "poison"
         assert shop.contexts == []
@@ -840,12 +840,12 @@ class TestOnce:
         [sent] = start(Flow("f", price), ORDER)
         delivery = deliver(sent)
         shop.store.claim(
-            Place("run-1", "f", "1"),
+            StepRef("run-1", "f", "1"),
             agent=price.name,
             key="o-1",
             content=_content(sent),
             owner=delivery.owner,
-            epoch=0,
+            replays=0,
         )
         assert isinstance(shop.handle(price, sent), Later)
         Handoff(price, shop.settings, shop.store, shop.publisher, shop.leases, shop.negotiator).release_for(

@@ -67,7 +67,7 @@ class TestRoundTrip:
 class TestStoreAsks:
     def test_a_claim_is_one_round_trip(self, store: Store) -> None:
         """What a claim asks is known before a Redis is there."""
-        asking = store.handoffs.claim(FIRST, agent=AGENT, key="k", content="c", owner="w", epoch=0)
+        asking = store.handoffs.claim(FIRST, agent=AGENT, key="k", content="c", owner="w", replays=0)
         asked = next(asking)
         scripts = [call.script for call in asked.calls if isinstance(call, Call)]
         assert scripts == ["claim_run", "claim_outcome"]
