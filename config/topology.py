@@ -18,12 +18,9 @@ from datetime import timedelta
 
 from kombu import Exchange, Queue, binding
 
+from handoffs.config.delays import delay_ms
 from handoffs.config.intake import NO_INTAKE, Intake
 from handoffs.config.settings import Settings
-
-_DELAYS_MS = tuple(
-    int(step * 10**power) for power in range(1, 8) for step in (1, 1.5, 2, 3, 4, 5, 7)
-)  # 10 ms to 7e7 ms (19 hours), each at most half more than the one before
 
 _NO_LIMIT = 2**31 - 1
 """The dead-letter queue has nowhere to put what is delivered too often, and RabbitMQ 4 drops it after 20 by default."""
@@ -154,12 +151,3 @@ class Topology:
                 "x-delivery-limit": _NO_LIMIT,
             },
         )
-
-
-def delay_ms(wait: timedelta) -> int:
-    """Round a wait up to one of a few dozen lengths, in milliseconds: every length needs a queue of its own.
-
-    The longest is 19 hours; a longer wait is cut to it.
-    """
-    wanted = wait / timedelta(milliseconds=1)
-    return next((length for length in _DELAYS_MS if length >= wanted), _DELAYS_MS[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -65,6 +66,14 @@ def canonical(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidJson(f"the value cannot be written as JSON: {_reason(error)}") from None
+
+
+def digest(value: Any) -> str:
+    """The SHA-256 of a JSON value in its canonical form: 64 hexadecimal digits, the same for equal values.
+
+    Raises :class:`InvalidJson` where JSON has no form for a value.
+    """
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def _decoded(text: bytes | str, limits: Limits) -> str:

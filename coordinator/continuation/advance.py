@@ -6,15 +6,14 @@ arrive at (:class:`Arrival`), items to keep until their turn (:class:`Hold`), th
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from handoffs.contracts import strictjson
 from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.strictjson import digest
 from handoffs.coordinator.continuation.canvas import (
     BUDGET,
     CHOICE,
@@ -481,8 +480,3 @@ _DECIDE = {
 def text(value: Any) -> str:
     """JSON values as they are kept."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def digest(value: Any) -> str:
-    """The SHA-256 of JSON values in their canonical form, 64 hexadecimal digits."""
-    return hashlib.sha256(strictjson.canonical(value).encode()).hexdigest()

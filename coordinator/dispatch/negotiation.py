@@ -12,9 +12,9 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.event import Event
 from handoffs.contracts.migration import versioned
+from handoffs.contracts.strictjson import digest
 from handoffs.contracts.topic import matches
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.continuation.advance import digest
 from handoffs.coordinator.messaging.envelopes import Original, Written
 from handoffs.coordinator.store.announcements import Announcements, Manifest
 from handoffs.coordinator.store.record import Record

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from handoffs.config.delays import LONGEST_DELAY
 from handoffs.contracts.contract import Contract
 from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow.budget import Constant
 from handoffs.coordinator.flow.step import Step
 
 _LONGEST_NAME = 64
-_LONGEST = timedelta(hours=19)  # the topology's longest delay queue
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +59,8 @@ def wait_for(
             else "wait_for() has otherwise and no timeout",
             remedy="give both: timeout=timedelta(...), otherwise=constant(...)",
         )
-    if timeout is not None and not timedelta() < timeout <= _LONGEST:
-        raise FlowError(f"wait_for() has timeout={timeout!r}", remedy=f"a timeout is at most {_LONGEST}")
+    if timeout is not None and not timedelta() < timeout <= LONGEST_DELAY:
+        raise FlowError(f"wait_for() has timeout={timeout!r}", remedy=f"a timeout is at most {LONGEST_DELAY}")
     if otherwise is not None and type(otherwise.payload) is not contract:
         raise FlowError(
             f"wait_for() waits for {contract.ref()}, and otherwise gives {otherwise.payload.ref()}",

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from handoffs.config.delays import LONGEST_DELAY
 from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow.condition import Condition
 from handoffs.coordinator.flow.retry import Retry
@@ -13,7 +14,6 @@ from handoffs.coordinator.flow.retry import Retry
 _LONGEST_BRANCH = 64
 _MOST_ROUNDS = 1_000
 _MOST_AT_A_TIME = 10_000
-_LONGEST_DELAY = timedelta(hours=19)  # the topology's longest delay queue
 
 
 class Step:
@@ -169,8 +169,8 @@ def repeat(step: Step, *, until: Condition, at_most: int) -> Repeat:
 
 def delay(wait: timedelta) -> Delay:
     """Wait before the next step is sent: ``charge >> delay(timedelta(minutes=5)) >> remind``. Up to 19 hours."""
-    if not timedelta() < wait <= _LONGEST_DELAY:
-        raise FlowError(f"delay() has {wait!r}", remedy=f"give a timedelta of up to {_LONGEST_DELAY}")
+    if not timedelta() < wait <= LONGEST_DELAY:
+        raise FlowError(f"delay() has {wait!r}", remedy=f"give a timedelta of up to {LONGEST_DELAY}")
     return Delay(wait)
 
 

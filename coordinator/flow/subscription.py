@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, get_args, get_origin
 
+from handoffs.config.delays import LONGEST_DELAY
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.event import Event
 from handoffs.contracts.topic import matches
@@ -17,7 +18,6 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.condition import Condition
 
 _PATTERN = re.compile(r"(?:\*|#|[a-z0-9][a-z0-9-]*)(?:\.(?:\*|#|[a-z0-9][a-z0-9-]*))*\Z")
-_LONGEST = timedelta(hours=19)  # the topology's longest delay queue
 MOST_PARTS = 10_000
 """The most events of one set."""
 
@@ -133,8 +133,10 @@ def gather(
         raise AgentError(
             f"gather() has into={into!r} and by={by!r}", remedy="name fields, like Python variables"
         )
-    if not timedelta() < within <= _LONGEST:
-        raise AgentError(f"gather() has within={within!r}", remedy=f"give a timedelta of up to {_LONGEST}")
+    if not timedelta() < within <= LONGEST_DELAY:
+        raise AgentError(
+            f"gather() has within={within!r}", remedy=f"give a timedelta of up to {LONGEST_DELAY}"
+        )
     if not isinstance(until, str) and not callable(until):
         raise AgentError(
             f"gather() has until={until!r}",

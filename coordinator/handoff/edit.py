@@ -9,7 +9,7 @@ from typing import Any, Self
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData
-from handoffs.coordinator.continuation.advance import digest
+from handoffs.contracts.strictjson import digest
 from handoffs.coordinator.messaging.message import summary
 
 _MARK = "edit"

@@ -12,9 +12,9 @@ from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope, message_id
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.event import Event, Nothing
+from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import printable
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.continuation.advance import digest
 from handoffs.coordinator.continuation.path import set_of
 from handoffs.coordinator.errors import Incomplete
 from handoffs.coordinator.flow.agent import Agent

@@ -9,10 +9,10 @@ from handoffs.contracts.contract import Contract
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData, InvalidInput
 from handoffs.contracts.event import Event
-from handoffs.contracts.strictjson import Limits
+from handoffs.contracts.strictjson import Limits, digest
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Cursor, digest
+from handoffs.coordinator.continuation.advance import Cursor
 from handoffs.coordinator.errors import Incomplete, ServerError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.retry import Retry

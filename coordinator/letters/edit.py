@@ -70,7 +70,7 @@ class Editing:
             envelope, kwargs = current.applied(envelope, kwargs)
         payload = _payload(agent, given, envelope.data)
         self._refuse_ended(place)
-        before = (*superseded(kwargs), envelope.original_digest or course.digest(envelope.data))
+        before = (*superseded(kwargs), envelope.original_digest or strictjson.digest(envelope.data))
         edit = self._made(agent, payload, number + 1, before)
         key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
         old = _old_key(self._services, agent, envelope, kwargs)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoffs.config.topology import Topology, delay_ms
+from handoffs.config.delays import delay_ms
+from handoffs.config.topology import Topology
 
 LONGEST = timedelta(milliseconds=delay_ms(timedelta(days=999)))
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from handoffs import Contract, Key, downcast, upcast
 from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.strictjson import digest
 from handoffs.contracts.versions import Versions, known
-from handoffs.coordinator.continuation.advance import digest
 from handoffs.coordinator.deployment.announcer import Announcer
 from handoffs.coordinator.dispatch.negotiation import FRESH, Negotiator
 from handoffs.coordinator.store.announcements import Announcements
