@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from handoffs.contracts.errors import InvalidData
-from handoffs.contracts.strictjson import digest as digest
+from handoffs.contracts.strictjson import digest
 from handoffs.coordinator.continuation.canvas import (
     BUDGET,
     CHOICE,
