@@ -14,7 +14,7 @@ from handoffs.coordinator.errors import Conflict, ServerError
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.asking import Call
-from handoffs.coordinator.store.claim import Claim
+from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.history_stream import HistoryStream
 from handoffs.coordinator.store.outstanding import Outstanding
 from handoffs.coordinator.store.record import Record, StepRef
@@ -22,7 +22,7 @@ from handoffs.coordinator.store.run_state import RunRecord, RunState
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.scheduled import Begun, ScheduledRuns
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
-from handoffs.coordinator.store.settlement import Advance, Settled
+from handoffs.coordinator.store.settlement import Advance, Settled, SettleVerdict
 from handoffs.coordinator.store.store import Store
 from tests.waiting import wait_until
 
@@ -375,7 +375,7 @@ class TestEdits:
         store.redis.hset(
             store.keys.run(FIRST.run), "i:1", json.dumps({"number": 1})
         )  # as if it came in between
-        assert settle(store, fence) == Settled("late", fenced=True)
+        assert settle(store, fence) == Settled(SettleVerdict.LATE, fenced=True)
         assert told(store) == ["late"]
         known = claim(store, OTHER)
         assert known.record == ONE
@@ -416,9 +416,9 @@ class TestSettle:
         """A holder that was taken over settles late, at the key and at the run, and is told that it was shut out."""
         frozen = claim(store)
         awake = take_over(store)
-        assert settle(store, frozen.fence, record=TWO) == Settled("late", fenced=True)
+        assert settle(store, frozen.fence, record=TWO) == Settled(SettleVerdict.LATE, fenced=True)
         assert settle(store, awake.fence).verdict == "settled"
-        assert settle(store, frozen.fence, record=TWO) == Settled("late")
+        assert settle(store, frozen.fence, record=TWO) == Settled(SettleVerdict.LATE)
         assert claim(store, OTHER).record == ONE
         assert claim(store).record == ONE
         assert told(store) == ["late", "settled", "late"]
@@ -474,7 +474,7 @@ class TestSettle:
         """A run that is completed takes no other outcome."""
         fence = claim(store).fence
         settle(store, fence, ends=True)
-        assert settle(store, fence, record=TWO, ends=True) == Settled("late")
+        assert settle(store, fence, record=TWO, ends=True) == Settled(SettleVerdict.LATE)
         record = runs(store).get(FIRST.run)
         assert record is not None
         assert runs(store).result(record.id) == ONE
@@ -506,12 +506,12 @@ class TestLettingGo:
         fence = claim(store).fence
         settle(store, fence, record=self.LONG)
         self._let_go(store, fence)
-        assert claim(store) == Claim("settled", record=self.LONG)
-        assert claim(store, content="another") == Claim("settled")
+        assert claim(store) == Claim(ClaimVerdict.SETTLED, record=self.LONG)
+        assert claim(store, content="another") == Claim(ClaimVerdict.SETTLED)
         store.redis.hset(store.keys.outcome(AGENT, "k"), "record", TWO.text())
-        assert claim(store) == Claim("settled")
+        assert claim(store) == Claim(ClaimVerdict.SETTLED)
         store.redis.delete(store.keys.outcome(AGENT, "k"))
-        assert claim(store) == Claim("settled")
+        assert claim(store) == Claim(ClaimVerdict.SETTLED)
         assert claim(store, OTHER).verdict == "granted"  # and nobody holds the key
 
     def test_same_settlement_once_more(self, store: Store) -> None:
@@ -522,8 +522,8 @@ class TestLettingGo:
         again = settle(store, fence, record=self.LONG)
         assert (first.verdict, again.verdict) == ("settled", "again")
         assert told(store) == ["settled"]
-        assert settle(store, fence, record=TWO) == Settled("late")
-        assert settle(store, fence + 1, record=self.LONG) == Settled("late")
+        assert settle(store, fence, record=TWO) == Settled(SettleVerdict.LATE)
+        assert settle(store, fence + 1, record=self.LONG) == Settled(SettleVerdict.LATE)
         assert told(store) == ["settled", "late", "late"]
 
     def test_what_does_not_stand_is_not_let_go(self, store: Store) -> None:
@@ -557,7 +557,7 @@ class TestLettingGo:
         fence = claim(store).fence
         settle(store, fence, record=self.LONG)
         store.redis.delete(store.keys.outcome(AGENT, "k"))
-        assert claim(store) == Claim("settled", record=self.LONG)
+        assert claim(store) == Claim(ClaimVerdict.SETTLED, record=self.LONG)
         assert settle(store, fence, record=self.LONG).verdict == "again"
 
 
@@ -586,7 +586,7 @@ class TestJoin:
         place = StepRef(FIRST.run, FIRST.flow, "1.a.1")
         joins = (Join("1", self.BRANCHES, "a"),)
         assert store.follow(place, record=ONE, onward=Advance(joins, NEXT)) == Settled(
-            "again", waiting=True, level=1
+            SettleVerdict.AGAIN, waiting=True, level=1
         )
         settled = self.arrive(store, "b")
         again = store.follow(place, record=ONE, onward=Advance(joins, NEXT))

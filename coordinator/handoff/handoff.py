@@ -41,7 +41,7 @@ from handoffs.coordinator.messaging.publisher import Publisher
 from handoffs.coordinator.store.claim import Claim
 from handoffs.coordinator.store.event_sets import EventSets
 from handoffs.coordinator.store.record import Record, StepRef
-from handoffs.coordinator.store.settlement import Settled
+from handoffs.coordinator.store.settlement import Settled, SettleVerdict
 from handoffs.coordinator.store.store import Store
 
 _log = logging.getLogger("coordinator.agents")
@@ -236,7 +236,7 @@ class Handoff:
         )
         if events:
             emitting = replace(closed, onward=replace(closed.onward, moves=events))
-            self._pass_on(opened, emitting, Settled("again"))
+            self._pass_on(opened, emitting, Settled(SettleVerdict.AGAIN))
         raise _Over(Done(f"completed run={opened.place.run} step={opened.place.step}"))
 
     def _wait_for(self, opened: Opened, claim: Claim) -> Later:

@@ -17,7 +17,7 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.messaging.envelopes import Original, Sending, Written
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store.record import Record, StepRef
-from handoffs.coordinator.store.settlement import Settled
+from handoffs.coordinator.store.settlement import Settled, SettleVerdict
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -124,7 +124,7 @@ class Starter:
         """What is to be sent beside the messages that could be made at once."""
         others = replace(route, moves=tuple(move for move in route.moves if not isinstance(move, Go)))
         # as settled: a run that is not published is taken up
-        batches = self._router.outgoing(place, others, Settled("settled"), arrived=False)
+        batches = self._router.outgoing(place, others, Settled(SettleVerdict.SETTLED), arrived=False)
         return [sent for outgoing in batches for sent in written(outgoing, sending)]
 
 

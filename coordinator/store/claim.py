@@ -4,36 +4,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from enum import StrEnum
 
 from handoffs.coordinator.store.record import Record
 
 
+class ClaimVerdict(StrEnum):
+    """What became of a claim."""
+
+    GRANTED = "granted"
+    """The step is to be run, with the claim's ``fence``."""
+    DONE = "done"
+    """The key has an outcome: the claim's ``record``."""
+    SETTLED = "settled"
+    """This step has its outcome: the claim's ``record``, where it is known."""
+    BUSY = "busy"
+    """Another holds the lease, for the claim's ``wait``."""
+    CONFLICT = "conflict"
+    """The key stands for another content."""
+    POISON = "poison"
+    """The step has lost its worker too often."""
+    EDITED = "edited"
+    """A person has given the step another input than the message has: the claim's ``edit``."""
+    PAUSED = "paused"
+    """The run is held; look again after the claim's ``wait``."""
+    CLOSED = "closed"
+    """A budget that the step is in is spent."""
+    COMPLETED = "completed"
+    """The run has ended with its result; ``record`` is the step's outcome, where its events may not be on their way."""
+    CANCELLED = "cancelled"
+    """The run was cancelled."""
+    COMPENSATING = "compensating"
+    """The run is being undone."""
+    SCHEDULED = "scheduled"
+    """The run is to begin later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim found.
+    """What a claim found. The other fields are those that its verdict names, and empty where it names none."""
 
-    ``granted``: run it, with ``fence``. ``done``: the key has an outcome, ``record``. ``settled``: this step has one.
-    ``busy``: another holds the lease for ``wait``. ``conflict``: the key has another content. ``poison``: the step has
-    lost its worker too often. ``completed``, ``cancelled``: the run has ended. ``closed``: the budget that it is in is spent.
-    ``paused``: the run is held, look again after ``wait``. ``edited``: a person has given the step another input than the
-    message has, ``edit``.
-    """
-
-    verdict: Literal[
-        "granted",
-        "done",
-        "settled",
-        "busy",
-        "conflict",
-        "poison",
-        "completed",
-        "cancelled",
-        "closed",
-        "compensating",
-        "paused",
-        "edited",
-    ]
+    verdict: ClaimVerdict
     fence: int = 0
     record: Record | None = None
     wait: timedelta = timedelta()
@@ -42,7 +53,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What is known of an idempotency key: ``state`` is ``leased``, ``released`` or ``done``; ``held``: somebody works under it
+    """What is known of an idempotency key: ``state`` is ``leased``, ``released`` or ``done``; ``held``: a worker has it in hand
     now, for one of ``holders`` (``run|step``)."""
 
     state: str

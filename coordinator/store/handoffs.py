@@ -18,7 +18,7 @@ from datetime import timedelta
 from handoffs.config.settings import Settings
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, Call, RoundTrip
-from handoffs.coordinator.store.claim import Claim
+from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.record import Entry, Record, StepRef
 from handoffs.coordinator.store.scripts import as_json
@@ -69,7 +69,7 @@ class Handoffs:
         """
         outcome = self.keys.outcome(agent, key)
         here, token = f"{place.run}|{place.step}", uuid.uuid4().hex
-        (status, settled), (verdict, number, holders, record, before), *_ = yield RoundTrip.of(
+        (status, settled), (answer, number, holders, record, before), *_ = yield RoundTrip.of(
             Call(
                 "claim_run",
                 [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))],
@@ -92,25 +92,27 @@ class Handoffs:
             ),
             *self._let_go_by_now(),
         )
+        verdict = ClaimVerdict(answer)
         claim = Claim(
             verdict,
-            fence=int(number) if verdict in {"granted", "done"} else 0,
+            fence=int(number) if verdict in {ClaimVerdict.GRANTED, ClaimVerdict.DONE} else 0,
             record=Record.parse(record) if record else None,
-            wait=timedelta(milliseconds=int(number)) if verdict == "busy" else timedelta(),
+            wait=timedelta(milliseconds=int(number)) if verdict is ClaimVerdict.BUSY else timedelta(),
         )
-        if verdict == "granted" and holders:
+        if verdict is ClaimVerdict.GRANTED and holders:
             claim = yield from self._taken_over(holders.split("\n"), agent, key, content, claim.fence, before)
         if status == "open":
             return claim
-        if claim.verdict == "granted":
+        if claim.verdict is ClaimVerdict.GRANTED:
             yield from self.release(agent, key, fence=claim.fence)
-        if status == "edited":
-            return Claim("edited", edit=settled)
+        stopped = ClaimVerdict(status)
+        if stopped is ClaimVerdict.EDITED:
+            return Claim(stopped, edit=settled)
         if settled.startswith(_LET_GO):  # everything that follows is on its way; the key may have it still
             known = claim.record
-            return Claim(status, record=known if known and settled == _LET_GO + known.digest() else None)
-        held = _LOOK_AGAIN if status == "paused" else timedelta()
-        return Claim(status, record=Record.parse(settled) if settled else None, wait=held)
+            return Claim(stopped, record=known if known and settled == _LET_GO + known.digest() else None)
+        held = _LOOK_AGAIN if stopped is ClaimVerdict.PAUSED else timedelta()
+        return Claim(stopped, record=Record.parse(settled) if settled else None, wait=held)
 
     def renew(self, leases: Sequence[tuple[str, str, int]]) -> Asking[list[bool]]:
         """Keep leases, given as (agent, key, fence); False for each that is another's by now."""
@@ -218,14 +220,14 @@ class Handoffs:
         replies = yield RoundTrip(tuple(calls))
         made = next((text for text in replies if text), None)
         if made is None:
-            return Claim("granted", fence=fence)
+            return Claim(ClaimVerdict.GRANTED, fence=fence)
         outcome = self.keys.outcome(agent, key)
         yield RoundTrip.of(
             Call("settle_outcome", [outcome], [fence, made, self._outcome_ttl, before or content])
         )
         if before:
-            return Claim("conflict")
-        return Claim("done", fence=fence, record=Record.parse(made))
+            return Claim(ClaimVerdict.CONFLICT)
+        return Claim(ClaimVerdict.DONE, fence=fence, record=Record.parse(made))
 
     def _settle_run(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 from handoffs.coordinator.continuation.advance import Join
 from handoffs.coordinator.store.record import Record
@@ -25,18 +26,32 @@ class Advance:
     """What undoes the step, as JSON, where anything does."""
 
 
+class SettleVerdict(StrEnum):
+    """What became of a settlement."""
+
+    SETTLED = "settled"
+    """This outcome stands."""
+    AGAIN = "again"
+    """It was settled before, and this finds what follows."""
+    UNDO = "undo"
+    """It stands, and is to be undone: the run is being compensated."""
+    LATE = "late"
+    """Another outcome stands, or is about to."""
+    CANCELLED = "cancelled"
+    """The run was cancelled: nothing follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What became of a settlement.
 
-    ``verdict`` is ``settled``, ``undo`` (its run is being compensated: this step is to be undone too), ``again`` (it was
-    settled before, and this finds what follows), ``late`` (another outcome stands, or is about to: ``fenced`` says that
-    another holder of the key shut this one out, and that the step itself has no outcome yet) or ``cancelled``. ``waiting`` says that a join still waits for other branches, the one at
-    ``level`` (from 1) of those that it arrived at; ``joined`` is the join's data when all are complete, and ``mark`` says
-    which fallback it is, if it is one. ``kept`` says that this outcome stands, at its idempotency key as well.
+    ``fenced`` says of a late one that another holder of the key shut this one out, and that the step itself has no outcome
+    yet. ``waiting`` says that a join still waits for other branches, the one at ``level`` (from 1) of those that it arrived
+    at; ``joined`` is the join's data when all are complete, and ``mark`` says which fallback it is, if it is one. ``kept``
+    says that this outcome stands, at its idempotency key as well.
     """
 
-    verdict: str
+    verdict: SettleVerdict
     fenced: bool = False
     waiting: bool = False
     joined: Record | None = None
@@ -47,7 +62,8 @@ class Settled:
     @classmethod
     def read(cls, reply: list[str], *, kept: bool = False) -> Settled:
         """What the script says."""
-        verdict, data, schemas, complete, *level = reply
+        told, data, schemas, complete, *level = reply
+        verdict = SettleVerdict(told)
         joined = Record(schemas, data) if data else None
         return cls(
             verdict,
@@ -56,7 +72,7 @@ class Settled:
             joined=joined,
             level=int(level[0]) if level else 0,
             mark=level[1] if len(level) > 1 else "",
-            kept=kept and verdict in {"settled", "again"},
+            kept=kept and verdict in {SettleVerdict.SETTLED, SettleVerdict.AGAIN},
         )
 
 
