@@ -9,7 +9,7 @@ import pytest
 from redis import Redis
 
 from handoffs.config.settings import Settings
-from handoffs.coordinator.continuation.advance import Join
+from handoffs.coordinator.continuation.moves import Join
 from handoffs.coordinator.errors import Conflict, ServerError
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements

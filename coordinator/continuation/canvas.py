@@ -1,23 +1,31 @@
 """Canvas: a flow as Celery chains and chords.
 
-``compose`` gives ordinary Celery signatures, so a message is what Celery would send: the rest of the chain and the chord
-are in it. Some tasks among them are never sent, because whoever settles the step before does their work: :data:`JOIN`,
-the chords' body, puts the outputs of branches together; the others decide how to go on, with what they hold
-(``coordinator/course.py`` does it). So a run keeps the composition, decisions included, that it was started with.
+``canvas_of`` gives ordinary Celery signatures, so a message is what Celery would send: the rest of the chain and the chord
+are in it. The pseudo tasks among them (:mod:`handoffs.coordinator.continuation.signature`) are never sent. So a run keeps the
+composition, decisions included, that it was started with.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any
 
 from celery.canvas import Signature, chain, chord
 
-from handoffs.contracts.contract import ContractRef
+from handoffs.coordinator.continuation.signature import (
+    BUDGET,
+    CHOICE,
+    DELAY,
+    EACH,
+    EMIT,
+    JOIN,
+    REPEAT,
+    WAIT,
+    Sig,
+)
 from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.agent_step import Doing, doing
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant, Fallback
@@ -25,49 +33,8 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.signal import WaitFor
 from handoffs.coordinator.flow.step import Choice, Delay, Each, Emit, Parallel, Repeat, Step, positions
 
-JOIN = "coordinator.join"
-CHOICE = "coordinator.choice"
-EACH = "coordinator.each"
-REPEAT = "coordinator.repeat"
-DELAY = "coordinator.delay"
-BUDGET = "coordinator.budget"
-WAIT = "coordinator.wait"
-UNDO = "coordinator.undo"
-EMIT = "coordinator.emit"
-TIMER = "coordinator.timer"
-"""The coordinator process, as whom messages are sent that come back after a while."""
-EVENT = "coordinator.event"
-"""Whoever hears it: the task of an event, until a subscriber's worker takes it."""
 
-Sig = dict[str, Any]
-"""A Celery signature as plain JSON values, as it travels in a message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """A step to send: its signature, and the rest of the chain behind it (Celery's order: the next one last)."""
-
-    signature: Sig
-    chain: list[Sig]
-
-    @property
-    def agent(self) -> str:
-        name: str = self.signature["task"]
-        return name
-
-    @property
-    def step(self) -> str:
-        path: str = self.signature["kwargs"]["step"]
-        return path
-
-    @property
-    def chord(self) -> Sig | None:
-        """The join that this step's output goes to, where it is the last of its branch."""
-        body: Sig | None = self.signature["options"].get("chord")
-        return body
-
-
-def compose(flow: Flow) -> Signature:
+def canvas_of(flow: Flow) -> Signature:
     """The flow as a Celery signature."""
     return _Composer(flow).composed(flow.step, "", "")
 
@@ -75,7 +42,7 @@ def compose(flow: Flow) -> Signature:
 @cache
 def composed(flow: Flow) -> Sig:
     """The same as plain JSON values."""
-    plain: Sig = json.loads(json.dumps(compose(flow)))
+    plain: Sig = json.loads(json.dumps(canvas_of(flow)))
     return plain
 
 
@@ -169,19 +136,6 @@ class _Composer:
         return Signature(agent.name, kwargs=kwargs)
 
 
-def event(flow: str, step: str, schema: str) -> Sig:
-    """The signature of an event that ``step`` emits, of the contract version ``schema`` (a URI)."""
-    kwargs = {"flow": flow, "step": step, "accepts": schema, "event": ContractRef.from_uri(schema).name}
-    return {
-        "task": EVENT,
-        "args": [],
-        "kwargs": kwargs,
-        "options": {},
-        "subtask_type": None,
-        "immutable": False,
-    }
-
-
 def _retry(done: Doing) -> dict[str, Any]:
     """The policy that a step has in its flow, as it travels; nothing where it is the agent's own."""
     return {"retry": done.retry.to_json()} if done.retry is not None else {}
@@ -189,41 +143,3 @@ def _retry(done: Doing) -> dict[str, Any]:
 
 def _ms(duration: timedelta) -> int:
     return round(duration / timedelta(milliseconds=1))
-
-
-def placed(signature: Sig, template: str, path: str) -> Sig:
-    """A signature of a body that runs more than once, for one time: ``template`` (``4.i*``) in its paths is ``path``."""
-
-    def walk(value: Any) -> Any:
-        if isinstance(value, list):
-            return [walk(item) for item in value]
-        if not isinstance(value, dict):
-            return value
-        return {
-            name: inner.replace(template, path, 1)
-            if name in _PATHS and isinstance(inner, str)
-            else walk(inner)
-            for name, inner in value.items()
-        }
-
-    made: Sig = walk(signature)
-    return made
-
-
-_PATHS = frozenset({"step", "join", "turn"})
-
-
-def tasks(signature: Sig | list[Sig]) -> list[Sig]:
-    """The members of a chain or group; a task is a chain of one."""
-    if isinstance(signature, list):
-        return signature
-    members: list[Sig] = signature["kwargs"].get("tasks", [signature])
-    return members
-
-
-def with_chord(signature: Sig, chord: Sig) -> Sig:
-    """The same signature, its last step being part of ``chord``."""
-    if signature["subtask_type"] == "chain":
-        *start, last = tasks(signature)
-        return {**signature, "kwargs": {"tasks": [*start, with_chord(last, chord)]}}
-    return {**signature, "options": {**signature["options"], "chord": chord}}

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import message_id
-from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Arrival, Await, End, Go, Hold, Move, Value
-from handoffs.coordinator.continuation.canvas import EVENT, TIMER, Send
-from handoffs.coordinator.continuation.path import hearing, undo_of
+from handoffs.coordinator.continuation import advance
+from handoffs.coordinator.continuation.arrival import budgets_of_wait, sends_after
+from handoffs.coordinator.continuation.moves import Arrival, Await, End, Go, Hold, Move, Value
+from handoffs.coordinator.continuation.path import SIGNAL, hearing, undo_of
+from handoffs.coordinator.continuation.signature import EVENT, TIMER, Send
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Written
@@ -105,12 +107,12 @@ class Router:
         events = events or {}
         for move in moves:
             if isinstance(move, Go) and move.send.step in events:
-                event = Record(move.value.schema, course.text(move.value.data))
+                event = Record(move.value.schema, strictjson.dumps(move.value.data))
                 sent[move.send.step] = self._written(move, event, events[move.send.step], heard)
             elif isinstance(move, Go):
                 sent[move.send.step] = self._written(move, record, output, heard)
             elif isinstance(move, Arrival):
-                agents = [send.agent for send in move.sends or ()]
+                agents = [send.agent for send in sends_after(move) or ()]
                 sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
         return Route(moves, sent, heard)
 
@@ -125,7 +127,7 @@ class Router:
         of_undo = replace(
             place, step=undo_of(undo[-1]["step"])
         )  # nothing else is sent while a run is compensating
-        return _all(self._moved(of_undo, course.undoing(place.flow, undo)))
+        return _all(self._moved(of_undo, advance.undoing(place.flow, undo)))
 
     def signalled(self, place: StepRef, follows: dict[str, Any], record: Record) -> Batches:
         """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""
@@ -166,14 +168,16 @@ class Router:
 
     def _signalled(self, place: StepRef, follows: dict[str, Any], record: Record) -> _Sending:
         value = Value(record.schema, json.loads(record.data), item=True)
-        return (yield from self._moved(place, course.stood_in(follows["path"], "s", follows["chord"], value)))
+        return (
+            yield from self._moved(place, advance.stood_in(follows["path"], SIGNAL, follows["chord"], value))
+        )
 
     def _await(self, place: StepRef, move: Await) -> _Sending:
         since = round(time.time() * 1000)
         follows = {
             "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord, "since": since,
         }  # fmt: skip
-        record = self._store.wait(place, move.path, move.name, follows, move.scopes)
+        record = self._store.wait(place, move.path, move.name, follows, budgets_of_wait(move))
         return (yield from self._signalled(place, follows, record)) if record else []
 
     def _arrived(
@@ -198,13 +202,13 @@ class Router:
         for lane in arrival.lanes[:reached]:
             item = self._store.held(place, lane.path, lane.following) if lane else None
             if lane and item is not None:
-                found += yield from self._moved(place, course.released(lane, item))
+                found += yield from self._moved(place, advance.released(lane, item))
         if settled.waiting or settled.joined is None:
             return found
         if not arrival.then.chain:
             return found  # the run has ended
-        moves = course.after(arrival.then, _joined(settled.joined))
-        noted = known and arrival.sends is not None
+        moves = advance.after(arrival.then, _joined(settled.joined))
+        noted = known and sends_after(arrival) is not None
         return found + (yield from self._moved(place, moves, noted=noted, fallback=settled.mark))
 
     def _moved(
@@ -226,7 +230,7 @@ class Router:
             self._tell(place, [go for go in goes if go.send.agent == EVENT], heard)
 
         def going(move: Go) -> Outgoing:
-            written = Written(_schema(move), course.text(move.value.data))
+            written = Written(_schema(move), strictjson.dumps(move.value.data))
             return self._going(place, move, written, own=False, fallback=fallback)
 
         events, others = _parted(moves)
@@ -305,7 +309,7 @@ def _plain(value: Value, schema: str = "") -> Written | None:
     """An item, or what a join put together, as it is; None for an output, which is written for its readers."""
     if value.own:
         return None
-    return Written(schema or value.schema or value.parts, course.text(value.data))
+    return Written(schema or value.schema or value.parts, strictjson.dumps(value.data))
 
 
 def _joined(record: Record) -> Value:
@@ -321,7 +325,7 @@ def _kept(written: Written) -> Record:
 
 
 def _record(value: Value) -> Record:
-    return Record(value.schema or value.parts, course.text(value.data))
+    return Record(value.schema or value.parts, strictjson.dumps(value.data))
 
 
 def _parts(value: Value) -> str | None:
@@ -336,7 +340,9 @@ def _schema(go: Go) -> str:
 
 def _arriving(arrival: Arrival, part: Record) -> Advance:
     sends = tuple(
-        sent for send in arrival.sends or () for sent in _named(send, send.signature["kwargs"]["accepts"], {})
+        sent
+        for send in sends_after(arrival) or ()
+        for sent in _named(send, send.signature["kwargs"]["accepts"], {})
     )
     return Advance(arrival.joins, sends, part, ends=not arrival.then.chain)
 

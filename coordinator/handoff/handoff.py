@@ -20,10 +20,11 @@ from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.errors import CoordinationError, InvalidData, InvalidInput
 from handoffs.contracts.event import Nothing
 from handoffs.contracts.strictjson import Limits
-from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Go, Value
-from handoffs.coordinator.continuation.canvas import EVENT
+from handoffs.coordinator.continuation import advance
+from handoffs.coordinator.continuation.arrival import budgets_as_read, budgets_of
+from handoffs.coordinator.continuation.moves import Go, Value
 from handoffs.coordinator.continuation.path import event_of
+from handoffs.coordinator.continuation.signature import EVENT
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import Route, Router
 from handoffs.coordinator.dispatch.sender import Sender
@@ -198,7 +199,7 @@ class Handoff:
             content=opened.content,
             owner=opened.delivery.owner,
             replays=opened.delivery.replays,
-            budgets=course.scopes(opened.cursor),
+            budgets=budgets_of(opened.cursor),
             edit=opened.edit,
             supersedes=opened.supersedes,
         )
@@ -258,7 +259,7 @@ class Handoff:
             "contract": str(opened.envelope.contract),
             "event": opened.event,
             "payload": opened.payload.redacted(),
-            "budgets": list(course.scopes(opened.cursor)),
+            "budgets": list(budgets_of(opened.cursor)),
             "attempt": opened.delivery.attempt,
             "at": now(),
         }
@@ -358,12 +359,12 @@ class Handoff:
     ) -> Route:
         """Where the output and the events go, each written in the newest version that every live consumer of it accepts."""
         place = opened.place
-        emitted = course.emitted(place.step, place.flow, json.loads(record.events or "[]"))
+        emitted = advance.emitted(place.step, place.flow, json.loads(record.events or "[]"))
         typed = {go.send.step: event for go, event in zip(emitted, events, strict=True)}
         if opened.event:
             return self._router.route(emitted, record, output, typed)
         try:
-            moves = course.after(opened.cursor, Value(record.schema, json.loads(record.data)))
+            moves = advance.after(opened.cursor, Value(record.schema, json.loads(record.data)))
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise InvalidData("the continuation of the message is malformed") from error
         return self._router.route([*moves, *emitted], record, output, typed)
@@ -481,7 +482,7 @@ class Handoff:
             contract=contract,
             worker=delivery.worker,
             payload=payload,
-            budgets=course.budgets(delivery.step, delivery.chain, delivery.chord),
+            budgets=" ".join(budgets_as_read(delivery.step, delivery.chain, delivery.chord)),
         )
         run = delivery.run
         if run and delivery.step:
@@ -507,7 +508,7 @@ class Handoff:
     def _context(self, opened: Opened) -> Context:
         place = opened.place
         story = {"run": place.run, "step": place.step, "agent": self.agent.name}
-        budgets = course.scopes(opened.cursor)
+        budgets = budgets_of(opened.cursor)
         return Context(
             run_id=place.run,
             flow=place.flow,

@@ -11,8 +11,8 @@ from handoffs.contracts.errors import InvalidData, InvalidInput
 from handoffs.contracts.event import Event
 from handoffs.contracts.strictjson import Limits, digest
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Cursor
+from handoffs.coordinator.continuation import advance
+from handoffs.coordinator.continuation.moves import Cursor
 from handoffs.coordinator.errors import Incomplete, ServerError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.retry import Retry
@@ -126,7 +126,7 @@ class Opener:
                 raise InvalidData("the message says that it is another event than its envelope has")
             payload, migrated = self._read(envelope, event)
             key = self._key(payload, envelope, delivery)
-            cursor = course.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
+            cursor = advance.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
             retry = self._policy(delivery)
             edit, before = number_of(delivery.kwargs), superseded(delivery.kwargs)
         except InvalidInput as error:

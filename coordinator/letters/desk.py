@@ -14,9 +14,9 @@ from typing import Any
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError, InvalidInput
 from handoffs.contracts.text import is_plain, printable
-from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.canvas import EVENT
+from handoffs.coordinator.continuation.arrival import budgets_as_read
 from handoffs.coordinator.continuation.path import budgets_around, follows_event, is_set, is_undo
+from handoffs.coordinator.continuation.signature import EVENT
 from handoffs.coordinator.errors import RunCancelled, ServerError, UnknownLetter
 from handoffs.coordinator.handoff.edit import Edit, number_of, shown_as
 from handoffs.coordinator.handoff.failure import REMEDIES, Failure, Kind, parked_entry
@@ -347,9 +347,8 @@ class Desk:
         _, kwargs, continuation = read_body(
             raw.body, raw.content_type, self._services.settings.message_limits
         )
-        return course.budgets(
-            str(kwargs.get("step", "")), continuation.get("chain") or [], continuation.get("chord")
-        )
+        step, chain = str(kwargs.get("step", "")), continuation.get("chain") or []
+        return " ".join(budgets_as_read(step, chain, continuation.get("chord")))
 
     def _row(self, raw: RawLetter, failure: Failure) -> LetterRow:
         place = raw.place

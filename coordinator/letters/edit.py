@@ -12,7 +12,7 @@ from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData, InvalidInput
 from handoffs.contracts.strictjson import Limits
 from handoffs.contracts.text import MASK, printable
-from handoffs.coordinator.continuation import advance as course
+from handoffs.coordinator.continuation.arrival import budgets_as_read
 from handoffs.coordinator.errors import Conflict, EditRefused
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
@@ -75,7 +75,7 @@ class Editing:
         key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
         old = _old_key(self._services, agent, envelope, kwargs)
         self._refuse_taken(place, agent, old, key, edit)
-        budgets = course.budgets(row.step, continuation.get("chain") or [], continuation.get("chord")).split()
+        budgets = budgets_as_read(row.step, continuation.get("chain") or [], continuation.get("chord"))
         shown = self._shown(agent, current) if current else row.payload
         self._record(place, agent, payload, edit, current, shown, row.contract, "parked", budgets, row.id)
         self._desk.replay(row.id, by=self._by)

@@ -11,8 +11,8 @@ from handoffs.contracts.contract import Contract
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.event import Nothing
-from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Cursor, Go, Move, Value
+from handoffs.coordinator.continuation import advance
+from handoffs.coordinator.continuation.moves import Cursor, Go, Move, Value
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal, LetterRow
 from handoffs.coordinator.messaging.envelopes import Sending
@@ -57,11 +57,11 @@ def skip(
     record = Record(
         output.ref().uri, strictjson.dumps(output.to_data()), strictjson.dumps(emitted) if emitted else ""
     )
-    moves: list[Move] = list(course.emitted(place.step, place.flow, emitted))
+    moves: list[Move] = list(advance.emitted(place.step, place.flow, emitted))
     typed = {go.send.step: event for go, event in zip(moves, events, strict=True) if isinstance(go, Go)}
     if not heard:
         cursor = Cursor(str(kwargs["step"]), continuation.get("chain") or [], continuation.get("chord"))
-        moves = [*course.after(cursor, Value(record.schema, json.loads(record.data))), *moves]
+        moves = [*advance.after(cursor, Value(record.schema, json.loads(record.data))), *moves]
     route = services.router.route(moves, record, output, typed)
     entry = Entry(
         EntryKind.SKIPPED, row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=by, error=why,
@@ -69,9 +69,9 @@ def skip(
         emitted=route.emissions(row.run),
     )  # fmt: skip
     undo = kwargs.get("undo")
-    advance = replace(route.advance(), undo=json.dumps({"step": row.step, **undo}) if undo else "")
+    settling = replace(route.advance(), undo=json.dumps({"step": row.step, **undo}) if undo else "")
     settled = services.store.settle_known(
-        place, fence=_ABOVE_ALL, record=record, entry=entry.fields(), onward=advance
+        place, fence=_ABOVE_ALL, record=record, entry=entry.fields(), onward=settling
     )
     if settled.verdict not in {"settled", "again"}:
         raise CoordinationError(

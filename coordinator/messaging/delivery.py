@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handoffs.contracts import strictjson
-from handoffs.coordinator.continuation.canvas import Sig
+from handoffs.coordinator.continuation.signature import Sig
 from handoffs.coordinator.messaging.message import BROKER_HEADERS, Message
 
 _HEADERS = (

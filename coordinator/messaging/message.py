@@ -12,8 +12,8 @@ from typing import Any
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope, message_id
-from handoffs.coordinator.continuation.canvas import EVENT, Send
 from handoffs.coordinator.continuation.path import hearing
+from handoffs.coordinator.continuation.signature import EVENT, Send
 
 BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-delay", "expires")
 

@@ -18,7 +18,7 @@ from kombu.exceptions import OperationalError
 from handoffs.config.intake import Intake
 from handoffs.config.topology import Topology
 from handoffs.contracts.text import printable
-from handoffs.coordinator.continuation.canvas import EVENT
+from handoffs.coordinator.continuation.signature import EVENT
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.messaging.confirms import Parcel, Pipeline
 from handoffs.coordinator.messaging.message import Message

@@ -10,7 +10,7 @@ from handoffs.contracts.contract import valid_name
 from handoffs.contracts.errors import InvalidInput, InvalidJson
 from handoffs.contracts.strictjson import Limits
 from handoffs.contracts.text import is_plain
-from handoffs.coordinator.continuation.canvas import EVENT
+from handoffs.coordinator.continuation.signature import EVENT
 
 _NAMES = {"id": 200, "task": 200, "handoff_run": 200, "handoff_flow": 120, "handoff_step": 1000}
 """The headers that must be there, with the most characters that each may have."""

@@ -10,10 +10,11 @@ from typing import Any
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.strictjson import Limits
-from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Arrival, Cursor, Value
-from handoffs.coordinator.continuation.canvas import Sig
+from handoffs.coordinator.continuation import advance
+from handoffs.coordinator.continuation.arrival import budgets_of
+from handoffs.coordinator.continuation.moves import Arrival, Cursor, Value
 from handoffs.coordinator.continuation.path import timed
+from handoffs.coordinator.continuation.signature import Sig
 from handoffs.coordinator.dispatch.routing import Batches, Router
 from handoffs.coordinator.dispatch.sender import Sender
 from handoffs.coordinator.flow import ways
@@ -54,7 +55,7 @@ class Timers:
         :class:`~handoffs.coordinator.errors.ServerError`.
         """
         fired = self._read(body, content_type)
-        _, *around = course.scopes(Cursor(f"{fired.path}.{ways.FALLBACK}", [], fired.chord))
+        _, *around = budgets_of(Cursor(f"{fired.path}.{ways.FALLBACK}", [], fired.chord))
         stands = self._store.stood_in(fired.place, fired.path)
         if (stands and stands[1] in {"", "agent"}) or self._store.closed(fired.place, *around):
             return f"in time run={fired.place.run} step={fired.path}"
@@ -83,13 +84,13 @@ class Timers:
                 f"cache age={age / 1000:.1f}s",
             )
         if "body" in fallback:
-            moves = course.taken(fallback["body"], fired.chord, fired.value)
+            moves = advance.taken(fallback["body"], fired.chord, fired.value)
             return self._router.took(fired.place, moves, ""), "agent"
         value = Value(fallback["schema"], fallback["constant"], item=True)
         return self._arrived(fired, value, "constant")
 
     def _arrived(self, fired: _Fired, value: Value, mark: str) -> tuple[Batches, str]:
-        [arrival] = course.stood_in(fired.path, ways.FALLBACK, fired.chord, value)
+        [arrival] = advance.stood_in(fired.path, ways.FALLBACK, fired.chord, value)
         assert isinstance(arrival, Arrival)
         first, *others = arrival.joins
         marked = replace(arrival, joins=(replace(first, mark=mark), *others))
@@ -119,7 +120,7 @@ class Timers:
                 item=not joined,
             )
             chord = continuation["chord"]
-            course.checked(Cursor(f"{path}.{ways.FALLBACK}", [], chord))
+            advance.checked(Cursor(f"{path}.{ways.FALLBACK}", [], chord))
             return _Fired(place, path, chord, value, dict(kwargs["fallback"]), envelope)
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             raise InvalidData("the message of a timer is malformed", "no fallback was taken") from error

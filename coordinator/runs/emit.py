@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.envelope import run_id as derived_run_id
-from handoffs.coordinator.continuation import advance as course
+from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.path import story_of
 from handoffs.coordinator.dispatch.routing import Outgoing, Route, Router
 from handoffs.coordinator.dispatch.sender import written
@@ -62,7 +62,7 @@ class Emitter:
         Raises :class:`~handoffs.contracts.errors.InvalidInput` where it cannot be written for them.
         """
         record = Record(event.ref().uri, strictjson.dumps(event.to_data()))
-        [go] = course.emitted("", story_of(event.ref().name), [(record.schema, json.loads(record.data))])
+        [go] = advance.emitted("", story_of(event.ref().name), [(record.schema, json.loads(record.data))])
         route = self._router.route([go], record, event, {go.send.step: event})
         outgoing = Outgoing(go.send, route.sent[go.send.step], None, go.wait, own=True)
         [(message, _)] = written([outgoing], Sending(run_id, deadline=expiry, key=event.key()))

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
-from handoffs.coordinator.continuation import advance as course
-from handoffs.coordinator.continuation.advance import Go, Value
-from handoffs.coordinator.continuation.canvas import Sig, composed
+from handoffs.coordinator.continuation import advance
+from handoffs.coordinator.continuation.canvas import composed
+from handoffs.coordinator.continuation.moves import Go, Value
+from handoffs.coordinator.continuation.signature import Sig
 from handoffs.coordinator.dispatch.routing import Outgoing, Route, Router
 from handoffs.coordinator.dispatch.sender import Sent, written
 from handoffs.coordinator.flow.flow import Flow
@@ -86,7 +87,7 @@ class Starter:
         data = payload.to_data()
         record = Record(payload.ref().uri, strictjson.dumps(data))
         origin = Origin(composed(flow), record, payload.key(), expiry)
-        moves = course.begun(origin.signature, Value(record.schema, data))
+        moves = advance.begun(origin.signature, Value(record.schema, data))
         route = self._router.route(moves, record, payload)
         outgoing = [
             Outgoing(go.send, route.sent[go.send.step], go.value.parts or None, go.wait, go.value.own)
@@ -116,7 +117,7 @@ class Starter:
             )
             for branch, one in rest["written"].items()
         }
-        route = Route(tuple(course.begun(rest["course"], value)), versions)
+        route = Route(tuple(advance.begun(rest["course"], value)), versions)
         expiry = datetime.fromisoformat(rest["expiry"]) if rest["expiry"] else None
         return self._others(route, place, Sending(place.run, deadline=expiry, key=rest["key"]))
 

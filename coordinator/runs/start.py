@@ -13,7 +13,7 @@ from handoffs.contracts.envelope import run_id as derived_run_id
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import is_plain
-from handoffs.coordinator.continuation.canvas import TIMER
+from handoffs.coordinator.continuation.signature import TIMER
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.runs import due

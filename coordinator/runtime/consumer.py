@@ -13,7 +13,7 @@ from kombu import Consumer as KombuConsumer
 
 from handoffs.config.topology import Topology
 from handoffs.contracts.errors import InvalidInput
-from handoffs.coordinator.continuation.canvas import EVENT
+from handoffs.coordinator.continuation.signature import EVENT
 from handoffs.coordinator.handoff.failure import said
 from handoffs.coordinator.messaging.message import addressed
 

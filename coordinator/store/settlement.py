@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from handoffs.coordinator.continuation.advance import Join
+from handoffs.coordinator.continuation.moves import Join
 from handoffs.coordinator.store.record import Record
 
 

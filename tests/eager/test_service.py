@@ -11,7 +11,7 @@ import pytest
 
 from handoffs import Contract, Flow, agent, budget, each
 from handoffs.config.settings import Settings
-from handoffs.coordinator.continuation.canvas import TIMER
+from handoffs.coordinator.continuation.signature import TIMER
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.journal.journal import Journal, LetterRow

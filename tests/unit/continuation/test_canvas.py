@@ -10,8 +10,10 @@ from pydantic import create_model
 
 from handoffs import Contract
 from handoffs.coordinator.continuation import canvas
-from handoffs.coordinator.continuation.advance import Arrival, Cursor, End, Go, Move, Value, after, begun
-from handoffs.coordinator.continuation.canvas import Send
+from handoffs.coordinator.continuation.advance import after, begun
+from handoffs.coordinator.continuation.arrival import sends_after
+from handoffs.coordinator.continuation.moves import Arrival, Cursor, End, Go, Move, Value
+from handoffs.coordinator.continuation.signature import Send
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.retry import ONCE
@@ -123,9 +125,10 @@ class Run:
             self._go_on((move.send,))
         elif isinstance(move, Arrival):
             if self._all_arrived(move, first_time):
-                assert move.sends is not None
-                self._go_on(move.sends)
-                self.ends += not move.sends and first_time
+                sends = sends_after(move)
+                assert sends is not None
+                self._go_on(sends)
+                self.ends += not sends and first_time
         else:
             assert isinstance(move, End)
             self.ends += first_time
@@ -211,7 +214,7 @@ def test_agent_that_stands_twice_has_turns() -> None:
 
 def test_canvas_is_celery() -> None:
     """A flow is made of Celery's own chains and chords."""
-    signature = canvas.compose(flow_of(["x", {"a": "x", "b": ["x", "x"]}, "x"]))
+    signature = canvas.canvas_of(flow_of(["x", {"a": "x", "b": ["x", "x"]}, "x"]))
     kinds = {part["subtask_type"] for part in _signatures(json.loads(json.dumps(signature)))}
     assert {"chain", "chord"} <= kinds
 
