@@ -8,11 +8,11 @@ from itertools import chain
 from typing import Any
 
 from handoffs.config.settings import Settings
+from handoffs.contracts import strictjson
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.record import Record, StepRef
-from handoffs.coordinator.store.scripts import as_json
 
 
 class Controls:
@@ -41,7 +41,7 @@ class Controls:
     def hold(self, place: StepRef, path: str, items: Mapping[int, Any]) -> Asking[None]:
         """Keep the items of an each until their turn."""
         key = self.keys.run(place.run)
-        fields = ((f"e:{path}.{number}", as_json(item)) for number, item in items.items())
+        fields = ((f"e:{path}.{number}", strictjson.dumps(item)) for number, item in items.items())
         yield RoundTrip.of(
             Command("HSET", key, *chain.from_iterable(fields)), Command("PEXPIRE", key, self._run_ttl)
         )
@@ -61,7 +61,7 @@ class Controls:
         arguments: list[str | int] = [
             path,
             name,
-            as_json({**follows, "scopes": list(budgets)}),
+            strictjson.dumps({**follows, "scopes": list(budgets)}),
             self._run_ttl,
             *budgets,
         ]

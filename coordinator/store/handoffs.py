@@ -16,12 +16,12 @@ from dataclasses import asdict
 from datetime import timedelta
 
 from handoffs.config.settings import Settings
+from handoffs.contracts import strictjson
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, Call, RoundTrip
 from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.record import Entry, Record, StepRef
-from handoffs.coordinator.store.scripts import as_json
 from handoffs.coordinator.store.settlement import Advance, Settled, named
 
 _LOOK_AGAIN = timedelta(seconds=2)
@@ -253,21 +253,21 @@ class Handoffs:
                 place.step,
                 fence,
                 record.text(),
-                as_json(entry) if entry else "",
+                strictjson.dumps(entry) if entry else "",
                 json.dumps([asdict(join) for join in onward.joins]),
                 "1" if (not onward.sends if onward.ends is None else onward.ends) else "",
                 "1" if again else "",
                 self._run_ttl,
                 self._result_ttl,
                 self._run_ttl,
-                as_json(late) if late else "",
+                strictjson.dumps(late) if late else "",
                 (onward.part or record).part(),
                 place.run,
                 clock.now(),
                 onward.undo,
                 "" if edit is None else edit,
                 record.digest(),
-                as_json(quiet) if quiet else "",
+                strictjson.dumps(quiet) if quiet else "",
                 *named(onward.sends),
             ],
         )

@@ -11,13 +11,13 @@ from typing import Any, Literal, cast
 from redis import Redis
 
 from handoffs.config.settings import Settings
+from handoffs.contracts import strictjson
 from handoffs.coordinator.errors import Conflict
 from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.record import Entry, Record, StepRef
 from handoffs.coordinator.store.run_state import RunRecord, RunState
-from handoffs.coordinator.store.scripts import as_json
 from handoffs.coordinator.store.settlement import named
 
 _STANDING = ("flow", "key", "status", "started", "paused", "due", "open", "parked")
@@ -60,7 +60,7 @@ class Runs:
             self._keys.scheduled(shard),
             self._keys.later(shard),
         ]
-        told = as_json(entry) if entry else ""
+        told = strictjson.dumps(entry) if entry else ""
         arguments: list[str | int] = [
             content, place.flow, key, first, place.run, clock.now(), self._run_ttl, told, _due(due), *named(sends),
         ]  # fmt: skip
@@ -147,14 +147,18 @@ class Runs:
         """A signal for a run. Gives what became of it (``accepted``, ``again``, ``conflict``, the status of a run that has
         ended, or nothing where Redis knows no such run), and what follows the step that waits for it, if one does."""
         keys = [self._keys.run(run), self._keys.history(self._keys.shard(run))]
-        call = Call("signal", keys, [name, record.text(), as_json(entry), self._run_ttl, self._run_ttl])
+        call = Call(
+            "signal", keys, [name, record.text(), strictjson.dumps(entry), self._run_ttl, self._run_ttl]
+        )
         verdict, follows = self._do(call)
         return str(verdict), json.loads(follows) if follows else None
 
     def pause(self, run: str, entry: Entry, *, resume: bool = False) -> str:
         """Hold a run, or let it go on. Gives its status, empty where Redis knows no such run."""
         keys = [self._keys.run(run), self._keys.history(self._keys.shard(run))]
-        call = Call("pause", keys, ["0" if resume else "1", as_json(entry), self._run_ttl, self._run_ttl])
+        call = Call(
+            "pause", keys, ["0" if resume else "1", strictjson.dumps(entry), self._run_ttl, self._run_ttl]
+        )
         return str(self._do(call))
 
     def cancel(self, run: str, entry: Entry, *, compensate: bool = False) -> tuple[str, list[dict[str, Any]]]:
@@ -174,7 +178,7 @@ class Runs:
             self._keys.later(shard),
         ]
         arguments: list[str | int] = [
-            as_json(entry),
+            strictjson.dumps(entry),
             self._result_ttl,
             self._run_ttl,
             run,
@@ -192,7 +196,11 @@ class Runs:
     def unpark(self, place: StepRef, entry: Entry) -> str:
         """A parked step is on its way again. Gives the run's status, empty where Redis knows no such run."""
         keys = [self._keys.run(place.run), self._keys.history(self._keys.shard(place.run))]
-        return str(self._do(Call("unpark", keys, [place.step, as_json(entry), self._run_ttl, self._run_ttl])))
+        return str(
+            self._do(
+                Call("unpark", keys, [place.step, strictjson.dumps(entry), self._run_ttl, self._run_ttl])
+            )
+        )
 
     def edit(
         self,
@@ -213,7 +221,7 @@ class Runs:
         shard = self._keys.shard(place.run)
         keys = [self._keys.run(place.run), self._keys.history(shard), self._keys.outstanding(shard)]
         arguments: list[str | int] = [
-            place.step, as_json(edit), before, as_json(entry), place.flow, clock.now(), self._run_ttl, self._run_ttl, place.run,
+            place.step, strictjson.dumps(edit), before, strictjson.dumps(entry), place.flow, clock.now(), self._run_ttl, self._run_ttl, place.run,
             sent, where, *budgets,
         ]  # fmt: skip
         return str(self._do(Call("edit", keys, arguments)))

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from handoffs.config.settings import Settings
+from handoffs.contracts import strictjson
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call
@@ -69,5 +70,5 @@ class ScheduledRuns:
             self._keys.outstanding(shard),
             self._keys.history(shard),
         ]
-        entry = scripts.as_json(Entry(EntryKind.BEGUN, run, flow, now()).fields())
+        entry = strictjson.dumps(Entry(EntryKind.BEGUN, run, flow, now()).fields())
         return Call("begin", keys, [run, self._ttl, self._ttl, entry])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -68,11 +67,6 @@ def redis_error(error: Exception) -> ServerError:
         "nothing was recorded; the message will be tried again",
         "check COORDINATOR_REDIS_URL, and that the server is up and has memory left",
     )
-
-
-def as_json(value: Any) -> str:
-    """A value as the scripts and the history have it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _send(redis: Redis, calls: Sequence[Call | Command]) -> list[Any]:

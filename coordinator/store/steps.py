@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 from handoffs.config.settings import Settings
+from handoffs.contracts import strictjson
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
 from handoffs.coordinator.store.claim import Lease
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.record import Entry, StepRef
-from handoffs.coordinator.store.scripts import as_json
 
 
 class Steps:
@@ -49,8 +49,8 @@ class Steps:
                 [self.keys.run(place.run), self.keys.history(shard), self.keys.outstanding(shard)],
                 [
                     place.step,
-                    as_json(reason),
-                    as_json(entry) if entry else "",
+                    strictjson.dumps(reason),
+                    strictjson.dumps(entry) if entry else "",
                     place.flow,
                     clock.now(),
                     self._run_ttl,
@@ -75,7 +75,7 @@ class Steps:
 
     def stopped(self, place: StepRef, known: dict[str, Any]) -> Asking[None]:
         """A step does not begin because its run is paused; ``known`` is what there is to say of its message."""
-        call = Call("stop", [self.keys.run(place.run)], [place.step, as_json(known), self._run_ttl])
+        call = Call("stop", [self.keys.run(place.run)], [place.step, strictjson.dumps(known), self._run_ttl])
         yield RoundTrip.of(call)
 
     def delayed(self, place: StepRef, wait: timedelta) -> Asking[None]:
@@ -89,4 +89,4 @@ class Steps:
     def note(self, run: str, entry: Entry) -> Asking[None]:
         """Append to the history."""
         history = self.keys.history(self.keys.shard(run))
-        yield RoundTrip.of(Call("note", [history], [as_json(entry), self._run_ttl]))
+        yield RoundTrip.of(Call("note", [history], [strictjson.dumps(entry), self._run_ttl]))
