@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -468,7 +468,7 @@ def serve() -> None:
 
 @cli.command()
 def beat() -> None:
-    """Start a run for each time of each schedule that is declared (Celery's beat).
+    """Start a run for each time of each schedule that is declared.
 
     Runs until it is told to stop (SIGTERM or Ctrl-C). Any number may run at once: a time is started once. Where no schedule is
     declared it stays, and does nothing. `coordinator schedules list` shows what there is.
@@ -479,13 +479,13 @@ def beat() -> None:
         declared = load_modules(settings.agents).schedules.values()
     health = HealthFile(settings.health_file)
     stop = _stop_signal()
-    with Coordinator(settings) as coordinator:
+    with closing(Engine(settings)) as engine:
         if settings.health_file:
-            until_ready(partial(examine, coordinator.engine), health, _ended_by(stop))
+            until_ready(partial(examine, engine), health, _ended_by(stop))
         else:
-            examine(coordinator.engine)
+            examine(engine)
         err.print(f"coordinator: beat, {len(declared)} schedules")
-        Beat(coordinator, declared).run(stop, health)
+        Beat(engine.services, declared).run(stop, health)
 
 
 @cli.command()

@@ -1,25 +1,21 @@
-"""Ticks: the times of a schedule. Pure: the same schedule has the same times, whoever asks, whenever."""
+"""The times of a schedule: intervals and crontab lines. Pure: the same schedule has the same times in every process."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from celery.schedules import ParseException, crontab
-
 from handoffs.contracts.text import printable
 from handoffs.coordinator.errors import ScheduleError
+from handoffs.coordinator.flow.cron_line import CronLine
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND, _DAY, _YEAR = timedelta(seconds=1), timedelta(days=1), timedelta(days=366)
-_PART = r"(\*|([0-9]+|[a-z]+)(-([0-9]+|[a-z]+))?)(/[0-9]+)?"
-_FIELD = re.compile(f"{_PART}(,{_PART})*", re.IGNORECASE | re.ASCII)  # Celery overlooks what follows a number
 _YEARS = 41  # from one 29th of February that is a Monday to the next, where a century lies between them
 
 
@@ -73,7 +69,7 @@ class Every:
 
 @dataclass(frozen=True)
 class Crontab:
-    """The minutes that a crontab line names, as Celery reads it, by the clocks of a time zone.
+    """The minutes that a crontab line names by the clocks of a time zone.
 
     A time that the clocks leap over in spring is taken as much later as they leap. One that comes twice in autumn is taken
     once, the first time; where the line's minute or hour begins with ``*``, it counts on by the hour, so both are.
@@ -83,11 +79,10 @@ class Crontab:
 
     line: str
     zone: str = "UTC"
-    _fields: crontab = field(init=False, repr=False, compare=False)
+    _line: CronLine = field(init=False, repr=False, compare=False)
     _zone: ZoneInfo = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "line", " ".join(self.line.split()))
         try:
             object.__setattr__(self, "_zone", ZoneInfo(self.zone))
         except (ValueError, OSError, KeyError):  # not found is a KeyError; a folder of zones is an OSError
@@ -95,15 +90,8 @@ class Crontab:
                 f"{printable(self.zone, 80)!r} is no time zone",
                 remedy="name one such as Europe/Berlin or UTC",
             ) from None
-        try:
-            if not all(map(_FIELD.fullmatch, self.line.split(" "))):
-                raise ValueError(self.line)
-            object.__setattr__(self, "_fields", crontab.from_string(self.line))
-        except (ParseException, ValueError, KeyError, TypeError, ArithmeticError, IndexError):
-            raise ScheduleError(
-                f"{printable(self.line, 80)!r} is no crontab line, or names no day that there is",
-                remedy="minute, hour, day of the month, month, day of the week: 0 3 * * mon-fri",
-            ) from None
+        object.__setattr__(self, "_line", CronLine.of(self.line))
+        object.__setattr__(self, "line", self._line.text)
 
     def __str__(self) -> str:
         return f"{self.line} {self.zone}"
@@ -113,48 +101,42 @@ class Crontab:
 
     def between(self, after: datetime, until: datetime, most: int) -> list[datetime]:
         found: deque[datetime] = deque(maxlen=most)
-        for tick in self._after(max(after, until - _YEAR)):
-            if tick > until:
+        for due in self._after(max(after, until - _YEAR)):
+            if due > until:
                 break
-            found.append(tick)
+            found.append(due)
         return list(found)
 
     def local(self, moment: datetime) -> datetime:
         return moment.astimezone(self._zone)
 
-    def _after(self, moment: datetime) -> Iterator[datetime]:
-        day = (
-            moment.astimezone(self._zone).date() - _DAY
-        )  # what the clocks leapt over may belong to the day before
-        last = moment
-        for _ in range(_YEARS * 366):
-            if self._matches(day):
-                for tick in _ticks(self, day):
-                    if tick > last:
-                        last = tick
-                        yield tick
-            day += _DAY
-        raise ScheduleError(f"{self} is never due", remedy="name a day that there is")
-
-    def _matches(self, day: date) -> bool:
-        fields = self._fields
-        return (
-            day.month in fields.month_of_year
-            and day.day in fields.day_of_month
-            and day.isoweekday() % 7 in fields.day_of_week
-        )
-
-    def made(self, day: date) -> tuple[datetime, ...]:
+    def times_of(self, day: date) -> tuple[datetime, ...]:
         """The times of a day by the zone's clocks, in UTC, in order."""
-        minute, hour, *_ = self.line.split(" ")
-        folds = (0, 1) if "*" in (minute[0], hour[0]) else (0,)
+        folds = (0, 1) if self._line.counts_on() else (0,)
         clocks = (
-            datetime.combine(day, time(hour, minute, fold=fold), self._zone)
-            for hour in self._fields.hour
-            for minute in self._fields.minute
+            datetime.combine(day, clock.replace(fold=fold), self._zone)
+            for clock in self._line.clocks()
             for fold in folds
         )
         return tuple(sorted({_moment(clock) for clock in clocks}))
+
+    def _after(self, moment: datetime) -> Iterator[datetime]:
+        # What the clocks leapt over may belong to the day before.
+        day = moment.astimezone(self._zone).date() - _DAY
+        last = moment
+        for _ in range(_YEARS * 366):
+            if self._line.names(day):
+                for due in _times_of(self, day):
+                    if due > last:
+                        last = due
+                        yield due
+            day += _DAY
+        raise ScheduleError(f"{self} is never due", remedy="name a day that there is")
+
+
+@lru_cache(maxsize=64)
+def _times_of(crontab: Crontab, day: date) -> tuple[datetime, ...]:
+    return crontab.times_of(day)
 
 
 def _moment(clock: datetime) -> datetime:
@@ -162,8 +144,3 @@ def _moment(clock: datetime) -> datetime:
     moment = clock.astimezone(UTC)
     there = moment.astimezone(clock.tzinfo).replace(tzinfo=None) == clock.replace(tzinfo=None)
     return moment if there else clock.replace(fold=0).astimezone(UTC)
-
-
-@lru_cache(maxsize=64)
-def _ticks(line: Crontab, day: date) -> tuple[datetime, ...]:
-    return line.made(day)

@@ -1,22 +1,19 @@
-"""Beat: Celery's beat, which starts a run for each time of each schedule that is declared."""
+"""Beat: starts a run for each time of each schedule that is declared."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any
-
-from celery.beat import Scheduler, Service
 
 from handoffs.config.health import HealthFile
 from handoffs.contracts.errors import CoordinationError
-from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.errors import Conflict, ServerError
 from handoffs.coordinator.flow.schedule import Schedule
+from handoffs.coordinator.runs.start import Starts
+from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 
 _log = logging.getLogger(__name__)
@@ -26,7 +23,7 @@ GRACE = timedelta(minutes=5)
 MOST = 100
 """How many times a schedule catches up at most, the newest."""
 _PAUSE = 1.0  # seconds
-_SAY_AGAIN = 60.0
+_LOG_AGAIN = 60.0  # seconds
 
 
 class Beat:
@@ -34,34 +31,36 @@ class Beat:
     time is the same run, and how far a schedule has come is kept in Redis.
     """
 
-    def __init__(self, coordinator: Coordinator, schedules: Iterable[Schedule]) -> None:
-        self._coordinator = coordinator
+    def __init__(self, services: Services, schedules: Iterable[Schedule]) -> None:
+        self._starts = Starts(services)
+        self._progress = ScheduleProgress(services.store.redis, services.settings)
         self._schedules = list(schedules)
-        self._ticked = ScheduleProgress(coordinator.engine.store.redis, coordinator.settings)
         self._faults: dict[str, str] = {}
-        self._said: dict[str, tuple[str, float]] = {}
+        self._logged: dict[str, tuple[str, float]] = {}
+
+    def run(self, stop: threading.Event, health: HealthFile) -> None:
+        """Start what is due until ``stop`` is set, and write how it is into the health file at least once a second."""
+        if not self._schedules:
+            _log.info("no schedule is declared: there is nothing to start")
+        while not stop.is_set():
+            wait = self.look()
+            fault = self.fault()
+            health.say("held" if fault else "ready", fault or self._ready())
+            stop.wait(wait)
+        health.say("stopping", "it starts nothing more")
 
     def look(self) -> float:
         """Start what is due; gives the seconds until the next look. What fails is tried again then."""
         try:
-            now, progress = self._ticked.read([schedule.name for schedule in self._schedules])
+            now, progress = self._progress.read([schedule.name for schedule in self._schedules])
         except ServerError as error:
             self._faults = {"": str(error)}
-            self._say("", str(error))
+            self._log_fault("", str(error))
             return _PAUSE
         self._faults.pop("", None)
         wait = _PAUSE
         for schedule, come in zip(self._schedules, progress, strict=True):
-            try:
-                self._take(schedule, come, now)
-                self._faults.pop(schedule.name, None)
-            except CoordinationError as error:
-                self._faults[schedule.name] = str(error)
-                self._say(schedule.name, str(error))
-            except Exception as error:  # noqa: BLE001 - a fault of ours must not end the others, and must be seen
-                self._faults[schedule.name] = f"schedule {schedule.name}: {type(error).__name__}"
-                _log.exception("beat had a fault at schedule %s; trying again", schedule.name)
-            else:
+            if self._look_at(schedule, come, now):
                 wait = min(wait, (schedule.when.after(now) - now).total_seconds())
         return wait
 
@@ -69,45 +68,39 @@ class Beat:
         """What keeps it from its work now, in a line; empty where nothing does."""
         return "; ".join(dict.fromkeys(self._faults.values()))
 
-    def run(self, stop: threading.Event, health: HealthFile) -> None:
-        """Be Celery's beat until ``stop``, and say how it is."""
-        if not self._schedules:
-            _log.info("no schedule is declared: there is nothing to start")
-        service: Any = Service(
-            self._coordinator.engine.app,
-            max_interval=_PAUSE,
-            scheduler_cls=partial(_Clockwork, look=partial(self._tick, stop, health)),
-            schedule_filename="",
-        )
-        service.start()
-        health.say("stopping", "it starts nothing more")
-
-    def _tick(self, stop: threading.Event, health: HealthFile) -> float:
-        if stop.is_set():
-            raise SystemExit
-        wait = self.look()
-        fault = self.fault()
+    def _ready(self) -> str:
         number = len(self._schedules)
-        ready = (
-            f"keeps {number} schedule{'' if number == 1 else 's'}" if number else "no schedule is declared"
-        )
-        health.say("held" if fault else "ready", fault or ready)
-        return wait
+        return f"keeps {number} schedule{'' if number == 1 else 's'}" if number else "no schedule is declared"
+
+    def _look_at(self, schedule: Schedule, come: Progress, now: datetime) -> bool:
+        """Start what is due of one schedule; gives whether that went well. A fault of one hinders no other."""
+        try:
+            self._take(schedule, come, now)
+        except CoordinationError as error:
+            self._faults[schedule.name] = str(error)
+            self._log_fault(schedule.name, str(error))
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the others, and must be seen
+            self._faults[schedule.name] = f"schedule {schedule.name}: {type(error).__name__}"
+            _log.exception("beat had a fault at schedule %s; trying again", schedule.name)
+        else:
+            self._faults.pop(schedule.name, None)
+            return True
+        return False
 
     def _take(self, schedule: Schedule, come: Progress, now: datetime) -> None:
         if come.until is None:
-            self._ticked.meet(schedule.name, now)
+            self._progress.meet(schedule.name, now)
             return
         if come.until > now + GRACE:
             line = f"schedule {schedule.name} is done until {come.until.isoformat()}: Redis' clock was ahead then"
-            self._say(schedule.name, f"{line}, and nothing is started before")
-        if schedule.when.after(come.until) > now:
+            self._log_fault(schedule.name, f"{line}, and nothing is started before")
+        first = schedule.when.after(come.until)
+        if first > now:
             return
         if schedule.catch_up:
             times = schedule.when.between(come.until, now, MOST)
         else:
             times = schedule.when.between(max(come.until, now - GRACE), now, 1)
-        first = schedule.when.after(come.until)
         if not times or first < times[0]:
             _log.warning(
                 "schedule=%s: its times from %s were missed, and are passed over",
@@ -117,38 +110,22 @@ class Beat:
         for due in times:
             self._start(schedule, due)
         if not times:
-            self._ticked.done(schedule.name, now)
+            self._progress.done(schedule.name, now)
 
     def _start(self, schedule: Schedule, due: datetime) -> None:
         try:
-            run = self._coordinator.start(
-                schedule.flow, schedule.made(due), idempotency_key=schedule.key(due)
-            )
+            run = self._starts.start(schedule.flow, schedule.made(due), idempotency_key=schedule.key(due))
         except Conflict:  # another beat has started it, and its payload was made otherwise
             _log.warning("schedule=%s due=%s has a run with another input", schedule.name, due.isoformat())
-            self._ticked.done(schedule.name, due)
+            self._progress.done(schedule.name, due)
             return
-        self._ticked.done(schedule.name, due, run.id)
+        self._progress.done(schedule.name, due, run.run_id)
         if run.created:
-            _log.info("schedule=%s due=%s run=%s", schedule.name, due.isoformat(), run.id)
+            _log.info("schedule=%s due=%s run=%s", schedule.name, due.isoformat(), run.run_id)
 
-    def _say(self, name: str, line: str) -> None:
+    def _log_fault(self, name: str, line: str) -> None:
         """Log a fault when it is new, and once a minute."""
-        said, at = self._said.get(name, ("", 0.0))
-        if said != line or time.monotonic() - at > _SAY_AGAIN:
-            self._said[name] = (line, time.monotonic())
+        logged, at = self._logged.get(name, ("", 0.0))
+        if logged != line or time.monotonic() - at > _LOG_AGAIN:
+            self._logged[name] = (line, time.monotonic())
             _log.warning("%s", line)
-
-
-class _Clockwork(Scheduler):
-    """What Celery's beat turns: it has no entries and no file, and looks instead."""
-
-    def __init__(self, *arguments: Any, look: Callable[[], float], **options: Any) -> None:
-        self._look = look
-        super().__init__(*arguments, **options)
-
-    def setup_schedule(self) -> None:
-        """There are no entries of Celery's."""
-
-    def tick(self, *_: Any, **__: Any) -> float:
-        return self._look()

@@ -59,7 +59,7 @@ class Clock:
 
     def beat(self, *schedules: Schedule) -> Beat:
         """A beat that has just started."""
-        return Beat(self.coordinator, schedules)
+        return Beat(self.coordinator.engine.services, schedules)
 
     def look(self, beat: Beat, now: datetime) -> list[str]:
         """Let it look at a time; gives the times whose runs it started, without their date."""
@@ -77,6 +77,7 @@ def _started(coordinator: Coordinator) -> list[str]:
 
 @pytest.fixture
 def clock(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    coordinator.work(nightly.agents().values())
     return Clock(coordinator, monkeypatch)
 
 
@@ -233,14 +234,15 @@ def test_it_looks_in_time(clock: Clock) -> None:
     assert beat.look() == pytest.approx(0.2)
 
 
-def test_as_a_process_it_is_celerys_beat(
+def test_as_a_process_it_keeps_its_schedules(
     live_coordinator: Coordinator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Turned by Celery's beat it starts a run each second until it is told to stop, says how it is, and leaves no file."""
+    """As a process it starts a run each second until it is told to stop, says how it is, and leaves no file."""
     monkeypatch.chdir(tmp_path)
     health, stop = HealthFile(str(tmp_path / "health")), threading.Event()
+    live_coordinator.work(nightly.agents().values())
     every = schedule("dawn.quick", nightly, every=SECOND, payload=_night)
-    thread = threading.Thread(target=Beat(live_coordinator, [every]).run, args=(stop, health))
+    thread = threading.Thread(target=Beat(live_coordinator.engine.services, [every]).run, args=(stop, health))
     thread.start()
     try:
         wait_until(lambda: len(_dues(live_coordinator)) >= 3, description="three runs were started")
@@ -261,7 +263,7 @@ def test_without_schedules_it_stays(
     """Where none is declared it is healthy, and says so."""
     health, stop = HealthFile(str(tmp_path / "health")), threading.Event()
     with caplog.at_level(logging.INFO, "handoffs.coordinator.runtime.beat"):
-        thread = threading.Thread(target=Beat(coordinator, []).run, args=(stop, health))
+        thread = threading.Thread(target=Beat(coordinator.engine.services, []).run, args=(stop, health))
         thread.start()
         wait_until(lambda: health.read().ready, description="it is ready")
         assert str(health.read()) == "ready: no schedule is declared"
