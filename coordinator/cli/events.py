@@ -21,7 +21,7 @@ from handoffs.coordinator.client.coordinator import Coordinator, Run
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.events import spoken
 from handoffs.coordinator.letters.desk import Letter, somebody
-from handoffs.coordinator.observe.topology import EventSpot, event_json
+from handoffs.coordinator.observe.topology import MapEvent, event_json
 from handoffs.coordinator.render.console import bar, err, out, print_json, table
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
@@ -264,16 +264,19 @@ def _shown(letter: Letter) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _named(event: EventSpot) -> str:
+def _named(event: MapEvent) -> str:
     return f"{event.contract}/{','.join(map(str, event.versions))}" if event.versions else event.contract
 
 
-def _emitters(event: EventSpot) -> str:
+def _emitters(event: MapEvent) -> str:
     return ", ".join([*event.agents, *(f"flow {name}" for name in event.flows)]) or "whoever emits it"
 
 
-def _ears(event: EventSpot) -> str:
+def _ears(event: MapEvent) -> str:
     ears = [
-        ear.agent if ear.pattern == event.contract else f"{ear.agent} ({ear.pattern})" for ear in event.heard
+        subscriber.agent
+        if subscriber.pattern == event.contract
+        else f"{subscriber.agent} ({subscriber.pattern})"
+        for subscriber in event.subscribers
     ]
     return ", ".join(dict.fromkeys(ears)) or "nobody"

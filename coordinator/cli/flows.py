@@ -8,9 +8,9 @@ from handoffs.config.settings import load
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.observe.outline import outline
 from handoffs.coordinator.render.console import out, print_json, table
-from handoffs.coordinator.render.flow_mermaid import mermaid
-from handoffs.coordinator.render.flow_tree import tree
-from handoffs.coordinator.render.lines import plain
+from handoffs.coordinator.render.flow_mermaid import flow_mermaid
+from handoffs.coordinator.render.flow_tree import flow_tree
+from handoffs.coordinator.render.lines import as_ascii
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 _COLUMNS = ("step", "agent", "accepts", "emits")
@@ -57,11 +57,11 @@ def show_flow(name: str, as_mermaid: bool, as_json: bool, form: str | None) -> N
     if wanted == {"json"}:
         print_json(drawn.to_json())
     elif wanted == {"mermaid"}:
-        out.print(mermaid(drawn), markup=False, soft_wrap=True)
+        out.print(flow_mermaid(drawn), markup=False, soft_wrap=True)
     else:
-        for line in tree(drawn, out.width):
+        for line in flow_tree(drawn, out.width):
             if out.options.ascii_only:
-                line.plain = plain(line.plain)
+                line.plain = as_ascii(line.plain)
             out.print(line, soft_wrap=True)
 
 

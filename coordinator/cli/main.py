@@ -46,7 +46,7 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.observe.outline import Outline, outline
 from handoffs.coordinator.render.console import bar, err, out, print_json, table
-from handoffs.coordinator.render.run_timeline import now_table, timeline
+from handoffs.coordinator.render.run_timeline import now_table, run_timeline
 from handoffs.coordinator.runs import due
 from handoffs.coordinator.runtime.beat import Beat
 from handoffs.coordinator.runtime.bootsteps import worker_engine
@@ -204,7 +204,7 @@ def show_run(run: str, as_json: bool) -> None:
             print_trace(coordinator.trace(run))  # it has no flow along which it could be drawn
             out.print(_told(found.status(), found))
         else:
-            out.print(timeline(run, story, _drawn(coordinator, story), doing))
+            out.print(run_timeline(run, story, _drawn(coordinator, story), doing))
             if doing:
                 out.print(now_table(doing))
             out.print(_told(found.status(), found))
@@ -661,7 +661,7 @@ def _start_one(
     if as_json:
         print_json({"run": run.id, "status": status, **_due(run), "history": story})
     else:
-        out.print(timeline(run.id, story, _drawn(coordinator, story), run.current()))
+        out.print(run_timeline(run.id, story, _drawn(coordinator, story), run.current()))
         out.print(_told(status, run))
         if status == "parked":
             err.print(f"coordinator: {_reason(run)}", markup=False)

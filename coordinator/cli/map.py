@@ -11,11 +11,11 @@ from rich.live import Live
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.observe.survey import Surveyor
-from handoffs.coordinator.observe.topology import Atlas
+from handoffs.coordinator.observe.topology import LandscapeMap
 from handoffs.coordinator.render.console import out, print_json
-from handoffs.coordinator.render.lines import plain
-from handoffs.coordinator.render.map_mermaid import roads
-from handoffs.coordinator.render.map_table import gazetteer
+from handoffs.coordinator.render.lines import as_ascii
+from handoffs.coordinator.render.map_mermaid import map_mermaid
+from handoffs.coordinator.render.map_table import map_table
 
 _EVERY = 2.0  # seconds
 
@@ -45,27 +45,27 @@ def topology_map(as_mermaid: bool, as_json: bool, watch: bool) -> None:
         elif as_json:
             print_json(survey(coordinator).to_json())
         elif as_mermaid:
-            out.print(roads(survey(coordinator)), markup=False, soft_wrap=True)
+            out.print(map_mermaid(survey(coordinator)), markup=False, soft_wrap=True)
         else:
             out.print(_drawn(survey(coordinator)))
 
 
-def survey(coordinator: Coordinator) -> Atlas:
-    """The atlas, as a command sees it."""
+def survey(coordinator: Coordinator) -> LandscapeMap:
+    """The map, as a command sees it."""
     asks = not coordinator.settings.embedded
     engine = coordinator.engine
     surveyor = Surveyor(
         engine.services, coordinator.journal, coordinator.flows, asks=asks, working=engine.agents
     )
-    return surveyor.atlas()
+    return surveyor.landscape_map()
 
 
-def _drawn(atlas: Atlas) -> Group:
-    lines = list(gazetteer(atlas, out.width))
+def _drawn(landscape: LandscapeMap) -> Group:
+    lines = list(map_table(landscape, out.width))
     for line in lines:
         line.no_wrap = True
         if out.options.ascii_only:
-            line.plain = plain(line.plain)
+            line.plain = as_ascii(line.plain)
     return Group(*lines)
 
 

@@ -18,9 +18,9 @@ from handoffs.coordinator.docs.channels import (
 )
 from handoffs.coordinator.docs.draft7 import components
 from handoffs.coordinator.docs.envelope import attributes
-from handoffs.coordinator.docs.marks import prose
 from handoffs.coordinator.docs.model import AgentEntry, ContractEntry, Landscape, Server, Version
-from handoffs.coordinator.observe.handovers import FlowEntry
+from handoffs.coordinator.docs.text import prose
+from handoffs.coordinator.observe.handovers import FlowHandovers
 
 Object = dict[str, Any]
 
@@ -168,7 +168,7 @@ def _agent(agent: AgentEntry) -> Object:
     }
 
 
-def _flow(flow: FlowEntry) -> Object:
+def _flow(flow: FlowHandovers) -> Object:
     return {
         "accepts": str(flow.accepts),
         "steps": [
@@ -178,14 +178,14 @@ def _flow(flow: FlowEntry) -> Object:
                 "accepts": str(step.accepts),
                 "emits": str(step.emits),
                 "from": [
-                    {"path": giver.path, "contract": str(giver.contract), "part": giver.part}
-                    for giver in step.givers
+                    {"path": source.path, "contract": str(source.contract), "part": source.part}
+                    for source in step.sources
                 ],
             }
             for step in flow.steps
         ],
         "results": [
-            {"path": giver.path, "contract": str(giver.contract), "part": giver.part}
-            for giver in flow.results
+            {"path": source.path, "contract": str(source.contract), "part": source.part}
+            for source in flow.results
         ],
     }

@@ -1,4 +1,4 @@
-"""Traffic: queues and exchanges as AsyncAPI channels, and who sends and receives on them as operations."""
+"""Channels: queues and exchanges as AsyncAPI channels, and who sends and receives on them as operations."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.topic import matches
-from handoffs.coordinator.docs.marks import prose
 from handoffs.coordinator.docs.model import AgentEntry, ExchangeEntry, Landscape, QueueEntry
+from handoffs.coordinator.docs.text import prose
 
 Object = dict[str, Any]
 
@@ -153,12 +153,12 @@ def sends(landscape: Landscape) -> Object:
     for flow in landscape.flows:
         places = {step.path: step.agent for step in flow.steps}
         for step in flow.steps:
-            for giver in step.givers:
-                if giver.path:
-                    sender, taker = places[giver.path], agents[step.agent]
+            for source in step.sources:
+                if source.path:
+                    sender, taker = places[source.path], agents[step.agent]
                     name = f"{sender}.send.{taker.name}"
-                    versions = (giver.contract.version,) if giver.item else agents[sender].writes
-                    writes = {ContractRef(giver.contract.name, version) for version in versions}
+                    versions = (source.contract.version,) if source.item else agents[sender].writes
+                    writes = {ContractRef(source.contract.name, version) for version in versions}
                     sent = [ref for ref in _accepted(landscape, taker) if ref in writes]
                     operation = made.setdefault(
                         name, _send(landscape, taker, f"{sender} sends", sender, sent)
@@ -196,9 +196,9 @@ def starts(landscape: Landscape) -> Object:
     made: dict[str, Object] = {}
     for flow in landscape.flows:
         for step in flow.steps:
-            for giver in step.givers:
-                if not giver.path:
-                    taker, signal = agents[step.agent], giver.signal
+            for source in step.sources:
+                if not source.path:
+                    taker, signal = agents[step.agent], source.signal
                     name = f"{flow.name}.{f'signal.{signal}' if signal else 'start'}.{taker.name}"
                     who = f"the signal {signal} in" if signal else "the start of"
                     made[name] = _send(landscape, taker, f"{who} {flow.name} sends")

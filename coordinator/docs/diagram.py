@@ -6,11 +6,11 @@ from collections.abc import Container, Iterable, Mapping
 
 from handoffs.coordinator.docs.elements import Markup, join, listed, prose, tag
 from handoffs.coordinator.docs.links import chip, link
-from handoffs.coordinator.observe.handovers import FlowEntry, Giver, StepEntry
-from handoffs.coordinator.observe.outline import Node, Track
+from handoffs.coordinator.observe.handovers import FlowHandovers, InputSource, StepInputs
+from handoffs.coordinator.observe.outline import OutlineStep, Track
 
 
-def diagram(flow: FlowEntry, notes: Mapping[str, str], told: Container[str]) -> Markup:
+def diagram(flow: FlowHandovers, notes: Mapping[str, str], told: Container[str]) -> Markup:
     """The steps from start to result, a box each; branches, and the cases of a choice, side by side; on each arrow, what is
     handed over.
 
@@ -28,15 +28,15 @@ def diagram(flow: FlowEntry, notes: Mapping[str, str], told: Container[str]) -> 
 
 
 class _Boxes:
-    def __init__(self, flow: FlowEntry, notes: Mapping[str, str], told: Container[str]) -> None:
+    def __init__(self, flow: FlowHandovers, notes: Mapping[str, str], told: Container[str]) -> None:
         self._steps = {step.path: step for step in flow.steps}
         self._notes = notes
         self._told = told
 
-    def row(self, nodes: Iterable[Node]) -> Markup:
+    def row(self, nodes: Iterable[OutlineStep]) -> Markup:
         return join(*map(self._node, nodes))
 
-    def _node(self, node: Node) -> Markup:
+    def _node(self, node: OutlineStep) -> Markup:
         if node.kind == "agent":
             undo = join("undone by ", link("agent", node.undo.name)) if node.undo else None
             return self._step(self._steps[node.path], node.tried, undo)
@@ -47,26 +47,26 @@ class _Boxes:
         head = tag("div", tag("span", node.path, class_="path"), said, class_="control")
         return join(head, self._tracks(node) if node.tracks else None)
 
-    def _tracks(self, node: Node) -> Markup:
+    def _tracks(self, node: OutlineStep) -> Markup:
         return tag("div", *map(self._track, node.tracks), class_="fork")
 
     def _track(self, track: Track) -> Markup:
         name = tag("div", track.says, class_="name") if track.says else None
         return tag("div", name, self.row(track.nodes), class_="branch")
 
-    def _step(self, step: StepEntry, tried: str, undo: Markup | None) -> Markup:
+    def _step(self, step: StepInputs, tried: str, undo: Markup | None) -> Markup:
         number, note = tag("span", step.path, class_="path"), self._notes.get(step.agent)
         said = tag("div", prose(note), class_="note") if note else None
         more = [tag("div", one, class_="note") for one in (tried, undo) if one]
         box = tag("div", number, link("agent", step.agent), said, *more, class_="step")
-        return join(_arrow(step.givers, step), box)
+        return join(_arrow(step.sources, step), box)
 
 
-def _arrow(givers: tuple[Giver, ...], taker: StepEntry | None) -> Markup:
+def _arrow(sources: tuple[InputSource, ...], taker: StepInputs | None) -> Markup:
     """What goes over an arrow: what is given, and what it is read as or joined into where that is another thing."""
-    given = list(dict.fromkeys(giver.contract for giver in givers))
+    given = list(dict.fromkeys(source.contract for source in sources))
     shown = listed([chip(ref) for ref in given], " ")
-    if taker is not None and any(giver.part for giver in givers):
+    if taker is not None and any(source.part for source in sources):
         shown = join("joined into ", chip(taker.accepts))
     elif taker is not None and given != [taker.accepts]:
         shown = join(shown, " read as ", chip(taker.accepts))

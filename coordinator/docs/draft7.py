@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handoffs.coordinator.docs.fields import is_sensitive
-from handoffs.coordinator.docs.marks import prose
-from handoffs.coordinator.docs.text import line
+from handoffs.coordinator.docs.text import line, prose
 
 _ONE = frozenset({"additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then"})
 _MANY = frozenset({"allOf", "anyOf", "oneOf"})

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from handoffs.contracts.contract import Contract
-from handoffs.coordinator.docs.model import Field
+from handoffs.coordinator.docs.model import FieldEntry
 from handoffs.coordinator.docs.schema_words import bounds, branches, compact, kind, resolved
 from handoffs.coordinator.docs.text import line
 
@@ -23,7 +23,7 @@ def fields_of(
     model: type[BaseModel] | None = None,
     *,
     keys: Collection[str] = (),
-) -> tuple[Field, ...]:
+) -> tuple[FieldEntry, ...]:
     """The fields that ``schema`` declares, those of objects within it with dotted names.
 
     ``keys`` names the key fields, for where the schema does not say it. Where ``model`` says that a field holds
@@ -53,7 +53,7 @@ def _fields(
     prefix: str,
     keys: frozenset[str],
     above: tuple[str, ...],
-) -> Iterator[Field]:
+) -> Iterator[FieldEntry]:
     found = resolved(schema, definitions)
     required = found.get("required", ())
     infos = {info.alias or name: info for name, info in model.model_fields.items()} if model else {}
@@ -66,7 +66,7 @@ def _fields(
         inner = _model(info.annotation) if info else None
         held = inner.__contract__ if inner is not None and issubclass(inner, Contract) else None
         secret = is_sensitive(part)
-        yield Field(
+        yield FieldEntry(
             name=line(path),
             kind=f"contract {held}" if held else _kind(part, definitions, info, secret),
             required=name in required,

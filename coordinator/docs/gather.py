@@ -29,7 +29,7 @@ from handoffs.coordinator.docs.model import (
     QueueEntry,
     Version,
 )
-from handoffs.coordinator.docs.published import Entry, between, declared
+from handoffs.coordinator.docs.published import PublishedVersion, between, declared
 from handoffs.coordinator.docs.redaction import marked
 from handoffs.coordinator.docs.servers import servers
 from handoffs.coordinator.docs.subscriptions import emitters, emitting, hearers, hears, says
@@ -37,10 +37,10 @@ from handoffs.coordinator.docs.text import line, paragraphs
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Catalogue
-from handoffs.coordinator.observe.handovers import FlowEntry, course
+from handoffs.coordinator.observe.handovers import FlowHandovers, handovers
 
 
-def gather(catalogue: Catalogue, settings: Settings, published: Iterable[Entry] = ()) -> Landscape:
+def gather(catalogue: Catalogue, settings: Settings, published: Iterable[PublishedVersion] = ()) -> Landscape:
     """Everything that the documents tell of the agents and flows in ``catalogue``.
 
     ``published`` adds the versions of a registry, with their owners and modes; without it, only the classes that the
@@ -51,7 +51,7 @@ def gather(catalogue: Catalogue, settings: Settings, published: Iterable[Entry] 
     topology = Topology.of(settings)
     agents = [catalogue.agents[name] for name in sorted(catalogue.agents)]
     loaded = [catalogue.flows[name] for name in sorted(catalogue.flows)]
-    flows = tuple(map(course, loaded))
+    flows = tuple(map(handovers, loaded))
     return Landscape(
         contracts=_contracts(agents, loaded, flows, entries, reach),
         agents=tuple(_agent(agent, flows, topology, reach) for agent in agents),
@@ -71,7 +71,7 @@ def gather(catalogue: Catalogue, settings: Settings, published: Iterable[Entry] 
     )
 
 
-def _agent(agent: Agent, flows: tuple[FlowEntry, ...], topology: Topology, reach: Versions) -> AgentEntry:
+def _agent(agent: Agent, flows: tuple[FlowHandovers, ...], topology: Topology, reach: Versions) -> AgentEntry:
     return AgentEntry(
         name=agent.name,
         description=paragraphs(agent.function.__doc__),
@@ -91,8 +91,8 @@ def _agent(agent: Agent, flows: tuple[FlowEntry, ...], topology: Topology, reach
 def _contracts(
     agents: list[Agent],
     loaded: list[Flow],
-    flows: tuple[FlowEntry, ...],
-    published: tuple[Entry, ...],
+    flows: tuple[FlowHandovers, ...],
+    published: tuple[PublishedVersion, ...],
     reach: Versions,
 ) -> tuple[ContractEntry, ...]:
     classes: dict[ContractRef, type[Contract]] = {}
@@ -101,7 +101,7 @@ def _contracts(
     for contract in (*used, *told):
         for found in (contract, *parts(contract)):
             classes.setdefault(found.ref(), found)
-    entries: dict[str, dict[int, Entry]] = defaultdict(dict)
+    entries: dict[str, dict[int, PublishedVersion]] = defaultdict(dict)
     for entry in published:
         entries[entry.ref.name].setdefault(entry.ref.version, entry)
     return tuple(
@@ -113,10 +113,10 @@ def _contracts(
 def _contract(
     name: str,
     classes: Mapping[ContractRef, type[Contract]],
-    entries: Mapping[int, Entry],
+    entries: Mapping[int, PublishedVersion],
     agents: list[Agent],
     known: list[Flow],
-    flows: tuple[FlowEntry, ...],
+    flows: tuple[FlowHandovers, ...],
     reach: Versions,
 ) -> ContractEntry:
     loaded = {ref.version: contract for ref, contract in classes.items() if ref.name == name}
@@ -148,7 +148,7 @@ def _contract(
 def _version(
     ref: ContractRef,
     contract: type[Contract] | None,
-    entry: Entry | None,
+    entry: PublishedVersion | None,
     steps: Mapping[tuple[int, int], Migration],
 ) -> Version:
     """A version from its class, which says more, or else from the registry."""
@@ -193,14 +193,14 @@ def _parties(name: str, agents: list[Agent], reach: Versions, *, emitted: bool) 
     return tuple(found)
 
 
-def _spoken(flow: FlowEntry) -> set[str]:
+def _spoken(flow: FlowHandovers) -> set[str]:
     """The names of the contracts that a flow carries."""
     return {flow.accepts.name} | {ref.name for step in flow.steps for ref in (step.accepts, step.emits)}
 
 
-def _joined(flow: FlowEntry) -> set[str]:
+def _joined(flow: FlowHandovers) -> set[str]:
     """The names of the contracts that a flow puts together from branches."""
-    return {step.accepts.name for step in flow.steps if any(giver.part for giver in step.givers)}
+    return {step.accepts.name for step in flow.steps if any(source.part for source in step.sources)}
 
 
 def _queue(queue: Any, agent: str, purpose: str = "dead letters") -> QueueEntry:

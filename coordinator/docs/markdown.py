@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from handoffs.coordinator.docs import phrases as sayings
-from handoffs.coordinator.docs.marks import code, escaped, prose, table
-from handoffs.coordinator.docs.model import AgentEntry, ContractEntry, Field, Landscape, Version
-from handoffs.coordinator.observe.handovers import FlowEntry
-from handoffs.coordinator.render.flow_mermaid import mermaid
+from handoffs.coordinator.docs import phrases
+from handoffs.coordinator.docs.model import AgentEntry, ContractEntry, FieldEntry, Landscape, Version
+from handoffs.coordinator.docs.text import code, escaped, prose, table
+from handoffs.coordinator.observe.handovers import FlowHandovers
+from handoffs.coordinator.render.flow_mermaid import flow_mermaid
 
 
 def markdown(landscape: Landscape) -> str:
     """The catalogue in Markdown. Every part has an anchor: ``contract-<name>``, ``agent-<name>``, ``flow-<name>``."""
-    blocks = [f"# {sayings.TITLE}", *_overview(landscape)]
+    blocks = [f"# {phrases.TITLE}", *_overview(landscape)]
     blocks += ["## Flows", *(block for flow in landscape.flows for block in _flow(flow))]
-    blocks += ["## Contracts", escaped(sayings.LEGEND)]
+    blocks += ["## Contracts", escaped(phrases.LEGEND)]
     blocks += [block for contract in landscape.contracts for block in _contract(contract)]
     blocks += ["## Agents", *(block for agent in landscape.agents for block in _agent(agent))]
     blocks += _events(landscape)
     blocks += ["## Queues", *_queues(landscape)]
-    blocks += ["## The envelope", escaped(sayings.ENVELOPE)]
+    blocks += ["## The envelope", escaped(phrases.ENVELOPE)]
     blocks.append(
         table(
             ("attribute", "what it says"),
-            [(code(name), escaped(text)) for name, text in sayings.ENVELOPE_ROWS],
+            [(code(name), escaped(text)) for name, text in phrases.ENVELOPE_ROWS],
         )
     )
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -32,8 +32,8 @@ def markdown(landscape: Landscape) -> str:
 
 def _overview(landscape: Landscape) -> Iterator[str]:
     yield (
-        f"{sayings.counted(len(landscape.contracts), 'contract')}, "
-        f"{sayings.counted(len(landscape.agents), 'agent')}, {sayings.counted(len(landscape.flows), 'flow')}."
+        f"{phrases.counted(len(landscape.contracts), 'contract')}, "
+        f"{phrases.counted(len(landscape.agents), 'agent')}, {phrases.counted(len(landscape.flows), 'flow')}."
     )
     links = [f"- Flows: {_links('flow', [flow.name for flow in landscape.flows])}"]
     links.append(f"- Contracts: {_links('contract', [contract.name for contract in landscape.contracts])}")
@@ -48,8 +48,8 @@ def _overview(landscape: Landscape) -> Iterator[str]:
                 _link("contract", contract.name),
                 ", ".join(str(version.ref.version) for version in contract.versions),
                 escaped(contract.owner),
-                _parties(sayings.producers(contract)),
-                _parties(sayings.consumers(contract)),
+                _parties(phrases.producers(contract)),
+                _parties(phrases.consumers(contract)),
             )
             for contract in landscape.contracts
         ],
@@ -61,8 +61,8 @@ def _contract(contract: ContractEntry) -> Iterator[str]:
     yield from map(prose, contract.description)
     facts = [("owner", contract.owner), ("compatibility", contract.mode)]
     lines = [f"- {word}: {escaped(said)}" for word, said in facts if said]
-    lines.append(f"- produced by: {_parties(sayings.producers(contract)) or sayings.NOBODY}")
-    lines.append(f"- consumed by: {_parties(sayings.consumers(contract)) or sayings.NOBODY}")
+    lines.append(f"- produced by: {_parties(phrases.producers(contract)) or phrases.NOBODY}")
+    lines.append(f"- consumed by: {_parties(phrases.consumers(contract)) or phrases.NOBODY}")
     lines.append(f"- flows: {_links('flow', contract.flows)}")
     yield "\n".join(lines)
     for version in contract.versions:
@@ -74,21 +74,21 @@ def _version(version: Version, contract: ContractEntry) -> Iterator[str]:
     if version.description != contract.description:
         yield from map(prose, version.description)
     lines = [f"- {version.state}, fingerprint {code(version.fingerprint)}"]
-    lines += [f"- {escaped(sayings.migration(step))}" for step in version.migrations]
+    lines += [f"- {escaped(phrases.migration(step))}" for step in version.migrations]
     yield "\n".join(lines)
-    yield table(sayings.FIELD_COLUMNS, map(_field, version.fields)) or "It has no field."
+    yield table(phrases.FIELD_COLUMNS, map(_field, version.fields)) or "It has no field."
 
 
-def _field(field: Field) -> tuple[str, ...]:
+def _field(field: FieldEntry) -> tuple[str, ...]:
     kind = (
         _link("contract", field.contract.name, str(field.contract)) if field.contract else escaped(field.kind)
     )
     what = f"{kind}. {prose(field.description)}" if field.description else kind
-    marks = ", ".join(f"**{mark}**" for mark in sayings.marks(field))
-    return code(field.name), what, escaped(sayings.required(field)), _bounds(field), marks
+    marks = ", ".join(f"**{mark}**" for mark in phrases.marks(field))
+    return code(field.name), what, escaped(phrases.required(field)), _bounds(field), marks
 
 
-def _bounds(field: Field) -> str:
+def _bounds(field: FieldEntry) -> str:
     shown: list[str] = []
     for bound in field.bounds:
         word, sign, pattern = bound.partition("matches ")
@@ -101,15 +101,15 @@ def _agent(agent: AgentEntry) -> Iterator[str]:
     yield from map(prose, agent.description)
     yield "\n".join(
         (
-            f"- accepts: {_link('contract', agent.accepts.name)}, {sayings.versions(agent.reads)}",
+            f"- accepts: {_link('contract', agent.accepts.name)}, {phrases.versions(agent.reads)}",
             f"- emits: {', '.join(_emits(agent)) or 'nothing'}",
             *(
                 f"- hears: {_link('contract', one.contract.name) if one.contract else code(one.pattern)}, "
-                f"{escaped(sayings.hears(one))}"
+                f"{escaped(phrases.hears(one))}"
                 for one in agent.hears
             ),
             f"- queue: {code(agent.queue)}",
-            f"- effort: {sayings.effort(agent)}",
+            f"- effort: {phrases.effort(agent)}",
             f"- flows: {_links('flow', agent.flows)}",
         )
     )
@@ -117,8 +117,8 @@ def _agent(agent: AgentEntry) -> Iterator[str]:
 
 def _emits(agent: AgentEntry) -> Iterator[str]:
     """What it hands over, and the events that it emits."""
-    if not sayings.only_speaks(agent):
-        yield f"{_link('contract', agent.emits.name)}, {sayings.versions(agent.writes)}"
+    if not phrases.only_emits(agent):
+        yield f"{_link('contract', agent.emits.name)}, {phrases.versions(agent.writes)}"
     yield from (f"{_link('contract', ref.name, str(ref))} as an event" for ref in agent.says)
 
 
@@ -126,15 +126,15 @@ def _events(landscape: Landscape) -> Iterator[str]:
     rows = [
         (
             _link("contract", contract.name),
-            _parties(sayings.speakers(contract)) or sayings.OUTSIDE,
-            _parties(sayings.ears(contract)) or sayings.NOBODY_HEARS,
+            _parties(phrases.emitters_of(contract)) or phrases.OUTSIDE,
+            _parties(phrases.hearers_of(contract)) or phrases.NOBODY_HEARS,
         )
         for contract in landscape.contracts
         if contract.is_event
     ]
     if rows:
         yield "## Events"
-        yield escaped(sayings.EVENTS)
+        yield escaped(phrases.EVENTS)
         yield table(("event", "emitted by", "heard by"), rows)
 
 
@@ -144,8 +144,8 @@ def _queues(landscape: Landscape) -> Iterator[str]:
         [
             (
                 code(queue.name),
-                escaped(sayings.queue(queue)),
-                ", ".join(sayings.queue_kind(queue)),
+                escaped(phrases.queue(queue)),
+                ", ".join(phrases.queue_kind(queue)),
                 code(queue.exchange),
             )
             for queue in landscape.queues
@@ -153,10 +153,10 @@ def _queues(landscape: Landscape) -> Iterator[str]:
     )
 
 
-def _flow(flow: FlowEntry) -> Iterator[str]:
+def _flow(flow: FlowHandovers) -> Iterator[str]:
     yield _heading("###", "flow", flow.name)
     yield f"Starts with {_link('contract', flow.accepts.name, str(flow.accepts))}."
-    yield f"```mermaid\n{mermaid(flow.outline)}\n```"
+    yield f"```mermaid\n{flow_mermaid(flow.outline)}\n```"
     yield table(
         ("step", "agent", "accepts", "emits"),
         [

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handoffs.contracts.contract import ContractRef
-from handoffs.coordinator.observe.handovers import FlowEntry
+from handoffs.coordinator.observe.handovers import FlowHandovers
 
 UNPUBLISHED = "not published"
 PUBLISHED = "published"
@@ -14,7 +14,7 @@ CHANGED = "differs from what is published"
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldEntry:
     """A field, or with dots in its ``name`` a field within one. ``kind`` and ``bounds`` are in words; ``default`` is
     JSON, or empty where there is none or it is not shown. ``contract`` is the contract that the field holds, if any."""
 
@@ -52,7 +52,7 @@ class Version:
     state: str
     fingerprint: str
     description: tuple[str, ...]
-    fields: tuple[Field, ...]
+    fields: tuple[FieldEntry, ...]
     schema: dict[str, Any]
     migrations: tuple[Migration, ...] = ()
 
@@ -68,7 +68,7 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class SubscriptionEntry:
     """What an agent subscribes to: a contract's name, or a ``pattern`` of names. ``contract`` is what such an event is read
     as, in ``versions``; both are empty for a pattern, by which any version is read. ``where`` (which of the events), and
     ``gathers`` (how they are put into sets, and in which contract) are in words."""
@@ -99,7 +99,7 @@ class ContractEntry:
     joins: tuple[str, ...]
     emitters: tuple[Party, ...] = ()
     emitting: tuple[str, ...] = ()
-    hearers: tuple[Hearing, ...] = ()
+    hearers: tuple[SubscriptionEntry, ...] = ()
 
     @property
     def is_event(self) -> bool:
@@ -128,7 +128,7 @@ class AgentEntry:
     time_limit: float | None
     flows: tuple[str, ...]
     says: tuple[ContractRef, ...] = ()
-    hears: tuple[Hearing, ...] = ()
+    hears: tuple[SubscriptionEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class Landscape:
 
     contracts: tuple[ContractEntry, ...]
     agents: tuple[AgentEntry, ...]
-    flows: tuple[FlowEntry, ...]
+    flows: tuple[FlowHandovers, ...]
     queues: tuple[QueueEntry, ...]
     exchanges: tuple[ExchangeEntry, ...]
     servers: tuple[Server, ...] = ()

@@ -1,10 +1,10 @@
-"""HTML: the landscape as one page that needs nothing else."""
+"""Page: the landscape as one page that needs nothing else."""
 
 from __future__ import annotations
 
 from importlib import resources
 
-from handoffs.coordinator.docs import phrases as sayings
+from handoffs.coordinator.docs import phrases
 from handoffs.coordinator.docs.diagram import diagram
 from handoffs.coordinator.docs.elements import Child, Markup, join, listed, prose, table, tag
 from handoffs.coordinator.docs.links import chip, link
@@ -12,12 +12,12 @@ from handoffs.coordinator.docs.model import (
     CHANGED,
     AgentEntry,
     ContractEntry,
-    Field,
+    FieldEntry,
     Landscape,
     Migration,
     Version,
 )
-from handoffs.coordinator.observe.handovers import FlowEntry
+from handoffs.coordinator.observe.handovers import FlowHandovers
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
@@ -30,7 +30,7 @@ def page(landscape: Landscape) -> str:
         Markup('<meta name="viewport" content="width=device-width, initial-scale=1">\n'),
         Markup(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'),
         Markup('<meta name="color-scheme" content="light dark">\n'),
-        tag("title", sayings.TITLE),
+        tag("title", phrases.TITLE),
         Markup(f"\n<style>\n{style}</style>\n"),
     )
     events = _events(landscape)
@@ -41,13 +41,13 @@ def page(landscape: Landscape) -> str:
         _section(
             "contracts",
             "Contracts",
-            tag("p", sayings.LEGEND, class_="quiet"),
+            tag("p", phrases.LEGEND, class_="quiet"),
             *map(_contract, landscape.contracts),
         ),
         _section("agents", "Agents", *map(_agent, landscape.agents)),
-        _section("events", "Events", tag("p", sayings.EVENTS, class_="quiet"), events) if events else None,
+        _section("events", "Events", tag("p", phrases.EVENTS, class_="quiet"), events) if events else None,
         _section("queues", "Queues", _queues(landscape)),
-        _section("the-envelope", "The envelope", tag("p", sayings.ENVELOPE), _envelope()),
+        _section("the-envelope", "The envelope", tag("p", phrases.ENVELOPE), _envelope()),
     )
     body = tag("body", tag("div", _contents(landscape), main, class_="page"))
     return f"<!DOCTYPE html>\n{tag('html', tag('head', Markup(chr(10)), head), Markup(chr(10)), body, lang='en')}\n"
@@ -71,13 +71,13 @@ def _contents(landscape: Landscape) -> Markup:
     for anchor, title, kind, names in parts:
         inner = tag("ul", *(tag("li", link(kind, name)) for name in names)) if names else None
         items.append(tag("li", tag("a", title, href=f"#{anchor}"), inner))
-    return tag("nav", tag("p", sayings.TITLE, class_="brand"), tag("ul", *items), aria_label="Contents")
+    return tag("nav", tag("p", phrases.TITLE, class_="brand"), tag("ul", *items), aria_label="Contents")
 
 
 def _overview(landscape: Landscape) -> Markup:
     counts = listed(
         [
-            tag("span", sayings.counted(len(found), noun))
+            tag("span", phrases.counted(len(found), noun))
             for found, noun in (
                 (landscape.contracts, "contract"),
                 (landscape.agents, "agent"),
@@ -92,14 +92,14 @@ def _overview(landscape: Landscape) -> Markup:
                 ", ".join(str(version.ref.version) for version in contract.versions),
                 tag("div", contract.owner, class_="quiet") if contract.owner else None,
             ),
-            _parties(sayings.producers(contract)),
-            _parties(sayings.consumers(contract)),
+            _parties(phrases.producers(contract)),
+            _parties(phrases.consumers(contract)),
         )
         for contract in landscape.contracts
     ]
     return tag(
         "section",
-        tag("h1", sayings.TITLE),
+        tag("h1", phrases.TITLE),
         tag("p", counts, ".", class_="quiet"),
         tag("h2", "Who produces and consumes what"),
         table(("contract", "versions, owner", "produced by", "consumed by"), rows, "cards"),
@@ -107,7 +107,7 @@ def _overview(landscape: Landscape) -> Markup:
     )
 
 
-def _flow(flow: FlowEntry, landscape: Landscape) -> Markup:
+def _flow(flow: FlowHandovers, landscape: Landscape) -> Markup:
     notes = {agent.name: agent.description[0] for agent in landscape.agents if agent.description}
     told = {other.name for other in landscape.flows}
     return tag("article", tag("h3", flow.name), diagram(flow, notes, told), id=f"flow-{flow.name}")
@@ -117,8 +117,8 @@ def _contract(contract: ContractEntry) -> Markup:
     facts: list[tuple[str, Child]] = [
         ("owner", contract.owner),
         ("compatibility", contract.mode),
-        ("produced by", _parties(sayings.producers(contract)) or sayings.NOBODY),
-        ("consumed by", _parties(sayings.consumers(contract)) or sayings.NOBODY),
+        ("produced by", _parties(phrases.producers(contract)) or phrases.NOBODY),
+        ("consumed by", _parties(phrases.consumers(contract)) or phrases.NOBODY),
         ("flows", listed([link("flow", name) for name in contract.flows])),
     ]
     return tag(
@@ -141,7 +141,7 @@ def _version(version: Version, contract: ContractEntry) -> Markup:
         tag("h4", f"Version {version.ref.version} ", state),
         *(tag("p", prose(text)) for text in own),
         tag("ul", *steps, class_="steps") if steps else None,
-        table(sayings.FIELD_COLUMNS[:-1], list(map(_field, version.fields)), "cards fields")
+        table(phrases.FIELD_COLUMNS[:-1], list(map(_field, version.fields)), "cards fields")
         or tag("p", "It has no field."),
         tag("p", tag("code", version.fingerprint), class_="quiet small"),
         id=f"contract-{version.ref.name}-{version.ref.version}",
@@ -149,15 +149,15 @@ def _version(version: Version, contract: ContractEntry) -> Markup:
     )
 
 
-def _field(field: Field) -> tuple[Child, ...]:
+def _field(field: FieldEntry) -> tuple[Child, ...]:
     kind = chip(field.contract) if field.contract else join(field.kind)
     what = join(kind, tag("div", prose(field.description), class_="quiet") if field.description else None)
-    marks = [tag("span", mark, class_=f"mark {mark}") for mark in sayings.marks(field)]
+    marks = [tag("span", mark, class_=f"mark {mark}") for mark in phrases.marks(field)]
     name = join(tag("code", field.name), Markup(" "), listed(marks, " "))
-    return name, what, sayings.required(field), _bounds(field)
+    return name, what, phrases.required(field), _bounds(field)
 
 
-def _bounds(field: Field) -> Markup:
+def _bounds(field: FieldEntry) -> Markup:
     shown: list[Markup] = []
     for bound in field.bounds:
         word, sign, pattern = bound.partition("matches ")
@@ -167,11 +167,11 @@ def _bounds(field: Field) -> Markup:
 
 def _agent(agent: AgentEntry) -> Markup:
     facts: list[tuple[str, Child]] = [
-        ("accepts", join(link("contract", agent.accepts.name), f", {sayings.versions(agent.reads)}")),
+        ("accepts", join(link("contract", agent.accepts.name), f", {phrases.versions(agent.reads)}")),
         ("emits", _emits(agent)),
         ("hears", _hears(agent)),
         ("queue", tag("code", agent.queue)),
-        ("effort", sayings.effort(agent)),
+        ("effort", phrases.effort(agent)),
         ("flows", listed([link("flow", name) for name in agent.flows])),
     ]
     return tag(
@@ -187,8 +187,8 @@ def _agent(agent: AgentEntry) -> Markup:
 def _emits(agent: AgentEntry) -> Markup | None:
     """What it hands over, and the events that it emits."""
     shown = [join(link("contract", ref.name, str(ref)), " as an event") for ref in agent.says]
-    if not sayings.only_speaks(agent):
-        shown.insert(0, join(link("contract", agent.emits.name), f", {sayings.versions(agent.writes)}"))
+    if not phrases.only_emits(agent):
+        shown.insert(0, join(link("contract", agent.emits.name), f", {phrases.versions(agent.writes)}"))
     return join(*(tag("div", one) for one in shown)) if shown else None
 
 
@@ -197,7 +197,7 @@ def _hears(agent: AgentEntry) -> Markup | None:
         tag(
             "div",
             link("contract", hearing.contract.name) if hearing.contract else tag("code", hearing.pattern),
-            tag("span", f", {sayings.hears(hearing)}", class_="quiet"),
+            tag("span", f", {phrases.hears(hearing)}", class_="quiet"),
         )
         for hearing in agent.hears
     ]
@@ -208,8 +208,8 @@ def _events(landscape: Landscape) -> Markup | None:
     rows: list[tuple[Child, ...]] = [
         (
             link("contract", contract.name),
-            _parties(sayings.speakers(contract)) or sayings.OUTSIDE,
-            _parties(sayings.ears(contract)) or sayings.NOBODY_HEARS,
+            _parties(phrases.emitters_of(contract)) or phrases.OUTSIDE,
+            _parties(phrases.hearers_of(contract)) or phrases.NOBODY_HEARS,
         )
         for contract in landscape.contracts
         if contract.is_event
@@ -221,8 +221,8 @@ def _queues(landscape: Landscape) -> Markup | None:
     rows: list[tuple[Child, ...]] = [
         (
             tag("code", queue.name),
-            sayings.queue(queue),
-            ", ".join(sayings.queue_kind(queue)),
+            phrases.queue(queue),
+            ", ".join(phrases.queue_kind(queue)),
             tag("code", queue.exchange),
         )
         for queue in landscape.queues
@@ -231,7 +231,7 @@ def _queues(landscape: Landscape) -> Markup | None:
 
 
 def _envelope() -> Markup | None:
-    rows: list[tuple[Child, ...]] = [(tag("code", name), text) for name, text in sayings.ENVELOPE_ROWS]
+    rows: list[tuple[Child, ...]] = [(tag("code", name), text) for name, text in phrases.ENVELOPE_ROWS]
     return table(("attribute", "what it says"), rows, "cards")
 
 
@@ -256,4 +256,4 @@ def _parties(rows: list[tuple[str, str, str]]) -> Markup:
 
 def _migration(step: Migration) -> Markup:
     lossy = tag("span", "lossy", class_="badge warn") if step.lossy else None
-    return tag("li", sayings.migration(step), " " if lossy else None, lossy)
+    return tag("li", phrases.migration(step), " " if lossy else None, lossy)

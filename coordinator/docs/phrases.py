@@ -1,4 +1,4 @@
-"""Sayings: the short phrases that the page and the Markdown have in common."""
+"""Phrases: the short phrases that the page and the Markdown have in common."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from handoffs.coordinator.docs.envelope import ATTRIBUTES
 from handoffs.coordinator.docs.model import (
     AgentEntry,
     ContractEntry,
-    Field,
-    Hearing,
+    FieldEntry,
     Migration,
     Party,
     QueueEntry,
+    SubscriptionEntry,
 )
 
 TITLE = "Agents and contracts"
@@ -32,14 +32,14 @@ def versions(numbers: Iterable[int]) -> str:
     return f"version{'s' if len(shown) > 1 else ''} {', '.join(shown)}"
 
 
-def required(field: Field) -> str:
+def required(field: FieldEntry) -> str:
     """``yes``, ``no``, or ``no: "EUR"`` with the default."""
     if field.required:
         return "yes"
     return f"no: {field.default}" if field.default and field.default != "null" else "no"
 
 
-def marks(field: Field) -> tuple[str, ...]:
+def marks(field: FieldEntry) -> tuple[str, ...]:
     """The words that mark a field."""
     marked = {"key": field.key, "sensitive": field.sensitive, "untrusted": field.untrusted}
     return tuple(word for word, holds in marked.items() if holds)
@@ -54,13 +54,13 @@ NOBODY_HEARS = "nobody that is loaded"
 EVENTS = "An event goes to every agent that subscribes to it, each with a queue of its own; who emits it does not know them."
 
 
-def speakers(contract: ContractEntry) -> list[tuple[str, str, str]]:
+def emitters_of(contract: ContractEntry) -> list[tuple[str, str, str]]:
     """Who emits it as an event, as (kind, name, what)."""
     rows = [("agent", party.agent, versions(party.versions)) for party in contract.emitters]
     return rows + [("flow", flow, "in a step of its own") for flow in contract.emitting]
 
 
-def ears(contract: ContractEntry) -> list[tuple[str, str, str]]:
+def hearers_of(contract: ContractEntry) -> list[tuple[str, str, str]]:
     """Who hears it, in the same form."""
     return [
         (
@@ -72,7 +72,7 @@ def ears(contract: ContractEntry) -> list[tuple[str, str, str]]:
     ]
 
 
-def only_speaks(agent: AgentEntry) -> bool:
+def only_emits(agent: AgentEntry) -> bool:
     """Whether what an agent returns is events, or nothing at all, and nothing is handed over in a flow."""
     return agent.emits == Nothing.ref() or (agent.emits in agent.says and not agent.flows)
 
@@ -105,7 +105,7 @@ def consumers(contract: ContractEntry) -> list[tuple[str, str, str]]:
     return rows + [("flow", flow, "ends with it") for flow in contract.ends]
 
 
-def heard_as(hearing: Hearing) -> str:
+def heard_as(hearing: SubscriptionEntry) -> str:
     """How an agent hears an event: ``hears version 1 as an event, where amount > 5``."""
     what = (
         f"hears {versions(hearing.versions)} as an event" if hearing.versions else f"hears {hearing.pattern}"
@@ -113,12 +113,12 @@ def heard_as(hearing: Hearing) -> str:
     return f"{what}{_which(hearing)}"
 
 
-def hears(hearing: Hearing) -> str:
+def hears(hearing: SubscriptionEntry) -> str:
     """The same where it is said already what is heard: ``version 1, where amount > 5``."""
     return f"{versions(hearing.versions) if hearing.versions else 'any version'}{_which(hearing)}"
 
 
-def _which(hearing: Hearing) -> str:
+def _which(hearing: SubscriptionEntry) -> str:
     """Which events it wants, and how they come to it."""
     where = f", where {hearing.where}" if hearing.where else ""
     gathers = f", {hearing.gathers}" if hearing.gathers else ""

@@ -11,7 +11,7 @@ from handoffs.contracts.versions import Known
 from handoffs.coordinator.docs.model import Migration
 
 
-class Entry(Protocol):
+class PublishedVersion(Protocol):
     """One published version, as a registry gives it.
 
     ``upcast`` says whether an upcast leads from the version before to this one; ``downcast`` what the downcast to that
@@ -49,7 +49,7 @@ def declared(contract: type[Contract]) -> tuple[Migration, ...]:
     return tuple(sorted(made, key=lambda step: (-max(step.source, step.target), step.source)))
 
 
-def between(entries: Iterable[Entry]) -> tuple[Migration, ...]:
+def between(entries: Iterable[PublishedVersion]) -> tuple[Migration, ...]:
     """The migrations that published versions of one contract name, in the same order."""
     made: list[Migration] = []
     for entry in sorted(entries, key=lambda entry: -entry.ref.version):

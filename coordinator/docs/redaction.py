@@ -1,4 +1,4 @@
-"""Hiding: marks in a schema what a registry says is sensitive."""
+"""Redaction: marks in a schema what a registry says is sensitive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words: the type and the bounds of a JSON Schema, as a person would say them."""
+"""Schema words: the type and the bounds of a JSON Schema, as a person would say them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hearing: what the documents tell of events: who emits them, and what an agent subscribes to."""
+"""Subscriptions: what the documents tell of events: who emits them, and what an agent subscribes to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handoffs.contracts.event import Event
 from handoffs.contracts.text import printable
 from handoffs.contracts.topic import matches
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.docs.model import Hearing, Party
+from handoffs.coordinator.docs.model import Party, SubscriptionEntry
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.events import emitted_in, events_of
 from handoffs.coordinator.flow.flow import Flow
@@ -24,7 +24,7 @@ def says(agent: Agent) -> tuple[ContractRef, ...]:
     return tuple(contract.ref() for contract in events_of(agent))
 
 
-def hears(agent: Agent, reach: Versions) -> tuple[Hearing, ...]:
+def hears(agent: Agent, reach: Versions) -> tuple[SubscriptionEntry, ...]:
     """What an agent subscribes to."""
     return tuple(_hearing(agent, subscription, reach) for subscription in agent.subscriptions)
 
@@ -44,15 +44,15 @@ def emitting(name: str, flows: Iterable[Flow]) -> tuple[str, ...]:
     return tuple(flow.name for flow in flows if any(one.ref().name == name for one in emitted_in(flow)))
 
 
-def hearers(name: str, agents: Iterable[Agent], reach: Versions) -> tuple[Hearing, ...]:
+def hearers(name: str, agents: Iterable[Agent], reach: Versions) -> tuple[SubscriptionEntry, ...]:
     """Who subscribes to the events of the contract ``name``."""
     every = (hearing for agent in agents for hearing in hears(agent, reach))
     return tuple(hearing for hearing in every if matches(hearing.pattern, name))
 
 
-def _hearing(agent: Agent, subscription: Subscription, reach: Versions) -> Hearing:
+def _hearing(agent: Agent, subscription: Subscription, reach: Versions) -> SubscriptionEntry:
     pattern = subscription.contract is Event
-    return Hearing(
+    return SubscriptionEntry(
         agent=agent.name,
         pattern=subscription.pattern,
         contract=None if pattern else subscription.contract.ref(),

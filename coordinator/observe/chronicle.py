@@ -18,7 +18,7 @@ _SIGNALS = frozenset({"signalled", "refused"})
 
 
 @dataclass(slots=True)
-class Emission:
+class EmittedEvent:
     """An event, as whoever emitted it told of it. ``mark`` is what the steps of all who hear it end with, where it is known."""
 
     id: str
@@ -37,8 +37,8 @@ class Chronicle:
     outstanding: Mapping[str, str] | None
     """The agent of each step that was sent and is not settled; None where Redis knows no such run."""
     steps: dict[str, list[Entry]] = field(default_factory=dict)
-    emitted: dict[str, list[Emission]] = field(default_factory=dict)
-    events: dict[str, Emission] = field(default_factory=dict)
+    emitted: dict[str, list[EmittedEvent]] = field(default_factory=dict)
+    events: dict[str, EmittedEvent] = field(default_factory=dict)
     hearings: dict[str, list[str]] = field(default_factory=dict)
     sets: dict[str, list[Entry]] = field(default_factory=dict)
     """The entries of the parts, by the step that has the set."""
@@ -121,7 +121,7 @@ def _emitted(made: Chronicle, step: str, entry: Entry) -> None:
             made.emitted.setdefault(step, []).append(emission)
 
 
-def _emissions(entry: Entry) -> Iterator[Emission]:
+def _emissions(entry: Entry) -> Iterator[EmittedEvent]:
     said = entry.get("emitted")
     for one in said if isinstance(said, list) else ():
         if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"]:
@@ -130,7 +130,7 @@ def _emissions(entry: Entry) -> Iterator[Emission]:
             shown = tuple(dict.fromkeys(agent for agent in agents if isinstance(agent, str)))
             place = text_of(one, "step")
             mark = path.mark(place) if place else ""
-            yield Emission(one["id"][:200], text_of(one, "contract", 200), shown, entry, mark)
+            yield EmittedEvent(one["id"][:200], text_of(one, "contract", 200), shown, entry, mark)
 
 
 def _mark(made: Chronicle) -> None:
@@ -153,7 +153,7 @@ def _mark(made: Chronicle) -> None:
     _guess(made)
 
 
-def _places(run: str, step: str, number: int, emission: Emission) -> Iterator[str]:
+def _places(run: str, step: str, number: int, emission: EmittedEvent) -> Iterator[str]:
     """Where an event was emitted: by the step itself, or by what follows it in its flow."""
     places = [path.event_of(step, number)]
     head, _, last = step.rpartition(".") if step else ("", "", "0")  # a flow may begin with one

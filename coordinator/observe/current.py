@@ -68,14 +68,14 @@ class Current:
         return "held (paused)" if self.state == "held" else self.state
 
 
-def current(record: RunRecord, sent: Sent, story: Sequence[Mapping[str, Any]]) -> list[Current]:
-    """What a run is doing: ``sent`` has its steps that are not settled (:meth:`Outstanding.sent`), ``story`` its history."""
+def current(record: RunRecord, sent: Sent, history: Sequence[Mapping[str, Any]]) -> list[Current]:
+    """What a run is doing: ``sent`` has its steps that are not settled (:meth:`Outstanding.sent`), ``history`` its history."""
     if record.status in _IDLE:
         return []
-    return sorted(_all(record, sent, story), key=lambda one: _order(one.step))
+    return sorted(_all(record, sent, history), key=lambda one: _order(one.step))
 
 
-def _all(record: RunRecord, sent: Sent, story: Sequence[Mapping[str, Any]]) -> Iterator[Current]:
+def _all(record: RunRecord, sent: Sent, history: Sequence[Mapping[str, Any]]) -> Iterator[Current]:
     for step, reason in record.parked.items():
         error = f"{reason.get('kind', '')}: {reason.get('error', '')}: {reason.get('text', '')}"
         yield Current(
@@ -93,7 +93,7 @@ def _all(record: RunRecord, sent: Sent, story: Sequence[Mapping[str, Any]]) -> I
             contract=contract,
         )
     failed: dict[str, Mapping[str, Any]] = {}
-    for entry in story:
+    for entry in history:
         if entry["kind"] == "retried":
             failed[str(entry.get("step"))] = entry
         elif entry["kind"] in _ANEW:

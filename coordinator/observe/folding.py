@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from handoffs.coordinator.observe.step_state import GOOD
-from handoffs.coordinator.observe.trace import Node, Trace
+from handoffs.coordinator.observe.trace import Trace, TraceNode
 
 FEW = 4
 """As many nodes of one kind as have a line each."""
@@ -23,7 +23,7 @@ class Row:
 
     first: str
     rest: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[TraceNode, ...]
     below: int = 0
     more: int = 0
     """How many more odd ones there are, which have no line."""
@@ -108,7 +108,7 @@ def _every(trace: Trace, numbers: Sequence[int]) -> Iterator[int]:
         stack += trace.children[number]
 
 
-def states(nodes: Sequence[Node]) -> dict[str, int]:
+def states(nodes: Sequence[TraceNode]) -> dict[str, int]:
     """How many of the nodes are in each state, those that are done first."""
     counts = Counter(node.state for node in nodes if node.state)
     return dict(sorted(counts.items(), key=lambda count: (count[0] not in _FINE, count[0])))

@@ -1,4 +1,4 @@
-"""Story: a run's history, grouped as its flow is nested."""
+"""Grouping: a run's history, grouped as its flow is nested."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from handoffs.coordinator.observe.outline import Node, Outline, Track, every
+from handoffs.coordinator.observe.outline import Outline, OutlineStep, Track, every
 
 Entry = Mapping[str, Any]
 _DEEPEST = 40
@@ -28,7 +28,7 @@ class Part:
     word: str
     entries: list[Entry] = field(default_factory=list)
     parts: dict[str, Part] = field(default_factory=dict)
-    node: Node | None = None
+    node: OutlineStep | None = None
     track: Track | None = None
 
     @property
@@ -56,16 +56,16 @@ class Part:
             yield from part.every()
 
 
-def grouped(story: Sequence[Entry], flow: Outline | None = None) -> Part:
+def grouped(history: Sequence[Entry], flow: Outline | None = None) -> Part:
     """The steps of a run as they are nested, in the order of the flow. What belongs to no step is in ``entries``.
 
     ``flow`` adds what only a flow tells. It is left aside where the run has an agent in another place: then it was started
     with another flow of that name.
     """
     root = Part("", "")
-    known = flow if flow is not None and _fits(story, flow) else None
+    known = flow if flow is not None and _fits(history, flow) else None
     waits = _waits(known) if known else {}
-    for entry in story:
+    for entry in history:
         part, step = root, str(entry.get("step") or "")
         if entry["kind"] in _SIGNALS:  # there it is the signal's name
             step = waits.get(step, "")
@@ -93,12 +93,12 @@ def _waits(flow: Outline) -> dict[str, str]:
     return {node.name: node.path for node in nodes if counts[node.name] == 1 and "*" not in node.path}
 
 
-def _fits(story: Sequence[Entry], flow: Outline) -> bool:
+def _fits(history: Sequence[Entry], flow: Outline) -> bool:
     agents = {node.path: node.name for node in every(flow.nodes) if node.kind == "agent"}
     known = set(agents.items())
     return all(
         any((place, entry["agent"]) in known for place in _templates(entry["step"]))
-        for entry in story
+        for entry in history
         if entry.get("agent") and entry.get("step")
     )
 
@@ -109,7 +109,7 @@ def _templates(path: str) -> Iterator[str]:
     yield path
 
 
-def _know_steps(part: Part, nodes: Sequence[Node]) -> None:
+def _know_steps(part: Part, nodes: Sequence[OutlineStep]) -> None:
     """Tell the steps of a sequence which they are, and add what happened without leaving an entry."""
     found = {node.path.rpartition(".")[2]: node for node in nodes}
     reached = max((int(token) for token in part.parts if token.isdigit()), default=0)
@@ -124,7 +124,7 @@ def _know_steps(part: Part, nodes: Sequence[Node]) -> None:
             _know(part.parts[token], node)
 
 
-def _know(part: Part, node: Node) -> None:
+def _know(part: Part, node: OutlineStep) -> None:
     part.node = node
     if node.kind == "flow":
         _know_steps(part, node.tracks[0].nodes)

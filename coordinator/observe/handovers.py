@@ -1,4 +1,4 @@
-"""Course: the steps of a flow, and who hands over to whom."""
+"""Handovers: the steps of a flow, and who hands over to whom."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from handoffs.contracts.contract import ContractRef
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.observe.outline import Node, Outline, outline
+from handoffs.coordinator.observe.outline import Outline, OutlineStep, outline
 
 
 @dataclass(frozen=True, slots=True)
-class Giver:
+class InputSource:
     """Where a step gets its input: the step of that ``path``, empty for the start, which gives ``contract``. ``part`` is
     the field of a join that it fills. ``item``: what is given are the items of a list in what it emits. ``signal``: it comes
     from outside, as the signal of that name."""
@@ -24,83 +24,83 @@ class Giver:
 
 
 @dataclass(frozen=True, slots=True)
-class StepEntry:
+class StepInputs:
     """An agent's place in a flow, and what it gets from whom."""
 
     path: str
     agent: str
     accepts: ContractRef
     emits: ContractRef
-    givers: tuple[Giver, ...]
+    sources: tuple[InputSource, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class FlowEntry:
+class FlowHandovers:
     """A flow: its agents' places in order, and ``outline``, all of its steps as they are nested. ``results`` are its last
     ones."""
 
     name: str
     accepts: ContractRef
-    steps: tuple[StepEntry, ...]
+    steps: tuple[StepInputs, ...]
     outline: Outline
-    results: tuple[Giver, ...]
+    results: tuple[InputSource, ...]
 
 
-Givers = tuple[Giver, ...]
+Sources = tuple[InputSource, ...]
 
 
-def course(flow: Flow) -> FlowEntry:
+def handovers(flow: Flow) -> FlowHandovers:
     """What the documents tell of a flow."""
     drawn = outline(flow)
-    steps: dict[str, StepEntry] = {}
-    results = _row(drawn.nodes, (Giver("", drawn.accepts),), steps)
-    return FlowEntry(flow.name, drawn.accepts, tuple(steps.values()), drawn, results)
+    steps: dict[str, StepInputs] = {}
+    results = _row(drawn.nodes, (InputSource("", drawn.accepts),), steps)
+    return FlowHandovers(flow.name, drawn.accepts, tuple(steps.values()), drawn, results)
 
 
-def _row(nodes: Iterable[Node], givers: Givers, steps: dict[str, StepEntry]) -> Givers:
+def _row(nodes: Iterable[OutlineStep], sources: Sources, steps: dict[str, StepInputs]) -> Sources:
     """Who gives what follows a sequence; adds its steps to ``steps``."""
     for node in nodes:
-        givers = _node(node, givers, steps)
-    return givers
+        sources = _node(node, sources, steps)
+    return sources
 
 
-def _node(node: Node, givers: Givers, steps: dict[str, StepEntry]) -> Givers:
+def _node(node: OutlineStep, sources: Sources, steps: dict[str, StepInputs]) -> Sources:
     if node.accepts is not None and node.emits is not None:
-        before = steps[node.path].givers if node.path in steps else ()
-        steps[node.path] = StepEntry(node.path, node.name, node.accepts, node.emits, _once(before, givers))
-        given = (Giver(node.path, node.emits),)
+        before = steps[node.path].sources if node.path in steps else ()
+        steps[node.path] = StepInputs(node.path, node.name, node.accepts, node.emits, _once(before, sources))
+        given = (InputSource(node.path, node.emits),)
         if node.undo is not None:
             _node(node.undo, given, steps)
         return given
     if node.kind == "wait":
         assert node.emits is not None
-        kept = tuple(_filling(node.part, giver) for giver in givers) if node.part else ()
-        return (*kept, Giver("", node.emits, node.name if node.part else "", signal=node.name))
+        kept = tuple(_filling(node.part, source) for source in sources) if node.part else ()
+        return (*kept, InputSource("", node.emits, node.name if node.part else "", signal=node.name))
     if node.kind in ("delay", "emit"):
-        return givers
+        return sources
     if node.kind == "each":
         assert node.item is not None
-        ends = _row(node.tracks[0].nodes, _items(givers, node.item), steps)
+        ends = _row(node.tracks[0].nodes, _items(sources, node.item), steps)
         return tuple(_filling(node.part, end) for end in ends)
     if node.kind == "repeat":
-        ends = _row(node.tracks[0].nodes, givers, steps)
+        ends = _row(node.tracks[0].nodes, sources, steps)
         return _row(
             node.tracks[0].nodes, ends, steps
         )  # once more: each round begins with what the one before made
     ends = ()
     for track in node.tracks:
-        made = _row(track.nodes, givers, steps) if track.gives is None else ()
+        made = _row(track.nodes, sources, steps) if track.gives is None else ()
         ends += tuple(_filling(track.name, end) for end in made) if node.kind == "parallel" else made
     return _once(ends)
 
 
-def _items(givers: Givers, item: ContractRef) -> Givers:
-    return _once(replace(giver, contract=item, part="", item=True) for giver in givers)
+def _items(sources: Sources, item: ContractRef) -> Sources:
+    return _once(replace(source, contract=item, part="", item=True) for source in sources)
 
 
-def _filling(field: str, end: Giver) -> Giver:
+def _filling(field: str, end: InputSource) -> InputSource:
     return replace(end, part=f"{field}.{end.part}" if end.part else field)
 
 
-def _once(*givers: Iterable[Giver]) -> Givers:
-    return tuple(dict.fromkeys(giver for some in givers for giver in some))
+def _once(*sources: Iterable[InputSource]) -> Sources:
+    return tuple(dict.fromkeys(source for some in sources for source in some))

@@ -22,7 +22,7 @@ _LONGEST = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class OutlineStep:
     """A step. ``name`` is the agent's or the flow's, ``says`` what else there is to say of it."""
 
     kind: Kind
@@ -36,7 +36,7 @@ class Node:
     """The field into which the outputs of items go, or what arrived where a signal is waited for."""
     item: ContractRef | None = None
     """The contract of an item."""
-    undo: Node | None = None
+    undo: OutlineStep | None = None
     """The agent that undoes what this one did."""
     retry: Retry | None = None
     """How failures are treated there, where the flow says it."""
@@ -65,7 +65,7 @@ class Track:
 
     name: str
     says: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[OutlineStep, ...]
     gives: ContractRef | None = None
     keeps: str = ""
     """What is tried before its steps: the last good outcome."""
@@ -77,7 +77,7 @@ class Outline:
 
     name: str
     accepts: ContractRef
-    nodes: tuple[Node, ...]
+    nodes: tuple[OutlineStep, ...]
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -93,7 +93,7 @@ def outline(flow: Flow) -> Outline:
     return Outline(flow.name, flow.accepts.ref(), _nodes(flow, flow.step, ""))
 
 
-def every(nodes: tuple[Node, ...]) -> Iterator[Node]:
+def every(nodes: tuple[OutlineStep, ...]) -> Iterator[OutlineStep]:
     """The nodes and those within them, in order."""
     for node in nodes:
         yield node
@@ -103,33 +103,33 @@ def every(nodes: tuple[Node, ...]) -> Iterator[Node]:
             yield from every(track.nodes)
 
 
-def _nodes(flow: Flow, step: Step, prefix: str) -> tuple[Node, ...]:
+def _nodes(flow: Flow, step: Step, prefix: str) -> tuple[OutlineStep, ...]:
     return tuple(_node(flow, part, path) for path, part in positions(step, prefix))
 
 
-def _node(flow: Flow, part: Step, path: str) -> Node:
+def _node(flow: Flow, part: Step, path: str) -> OutlineStep:
     done = doing(part)
     if done is not None:
         return _agent(done, path)
     match part:
         case Flow():
-            return Node("flow", path, part.name, tracks=(_track(flow, part.step, path),))
+            return OutlineStep("flow", path, part.name, tracks=(_track(flow, part.step, path),))
         case Parallel():
             ways = tuple(_track(flow, step, path, name, name) for name, step in part.branches)
-            return Node("parallel", path, tracks=ways)
+            return OutlineStep("parallel", path, tracks=ways)
         case WaitFor():
             return _wait(part, path)
         case Choice():
-            return Node("choice", path, tracks=tuple(_cases(flow, part, path)))
+            return OutlineStep("choice", path, tracks=tuple(_cases(flow, part, path)))
         case _:
             return _again(flow, part, path)
 
 
-def _agent(done: Doing, path: str) -> Node:
+def _agent(done: Doing, path: str) -> OutlineStep:
     agent = done.agent
     undo = _agent(done.undo, f"{path}.undo") if done.undo else None
     accepts, emits = agent.accepts.ref(), agent.emits.ref()
-    return Node("agent", path, agent.name, accepts=accepts, emits=emits, undo=undo, retry=done.retry)
+    return OutlineStep("agent", path, agent.name, accepts=accepts, emits=emits, undo=undo, retry=done.retry)
 
 
 def _tried(policy: Retry) -> str:
@@ -141,30 +141,30 @@ def _tried(policy: Retry) -> str:
     return f"up to {policy.attempts} attempts, {waits} apart"
 
 
-def _wait(part: WaitFor, path: str) -> Node:
+def _wait(part: WaitFor, path: str) -> OutlineStep:
     says = f", beside {part.keep}" if part.keep else ""
     if part.timeout and part.otherwise:
         says += f", up to {duration(part.timeout)}, else a constant"
-    return Node("wait", path, part.name, says, emits=part.contract.ref(), part=part.keep or "")
+    return OutlineStep("wait", path, part.name, says, emits=part.contract.ref(), part=part.keep or "")
 
 
-def _again(flow: Flow, part: Step, path: str) -> Node:
+def _again(flow: Flow, part: Step, path: str) -> OutlineStep:
     """What sends a step more than once, or at a time of its own."""
     if isinstance(part, Each):
         some = f", {part.limit} at a time" if part.limit else ""
         says = f"of {part.field} into {part.into}{some}"
         item, ways = flow.items[path].ref(), (_track(flow, part.step, path, "i*"),)
-        return Node("each", path, says=says, tracks=ways, part=part.into, item=item)
+        return OutlineStep("each", path, says=says, tracks=ways, part=part.into, item=item)
     if isinstance(part, Repeat):
         says = f"until {_words(part.until)}, at most {part.at_most} times"
-        return Node("repeat", path, says=says, tracks=(_track(flow, part.step, path, "r*"),))
+        return OutlineStep("repeat", path, says=says, tracks=(_track(flow, part.step, path, "r*"),))
     if isinstance(part, Delay):
-        return Node("delay", path, says=duration(part.wait))
+        return OutlineStep("delay", path, says=duration(part.wait))
     if isinstance(part, Emit):
-        return Node("emit", path, says=str(flow.events[path].ref()))
+        return OutlineStep("emit", path, says=str(flow.events[path].ref()))
     assert isinstance(part, Budget)
     both = (_track(flow, part.step, path, "b", "in time"), _fallback(flow, part, path))
-    return Node("budget", path, says=duration(part.within), tracks=both)
+    return OutlineStep("budget", path, says=duration(part.within), tracks=both)
 
 
 def _track(flow: Flow, step: Step, path: str, name: str = "", says: str = "") -> Track:
@@ -198,7 +198,7 @@ def _words(condition: Condition) -> str:
     return printable(said[1:-1] if isinstance(condition, Both) else said, _LONGEST)
 
 
-def _json(node: Node) -> dict[str, Any]:
+def _json(node: OutlineStep) -> dict[str, Any]:
     made: dict[str, Any] = {"step": node.path, "kind": node.kind}
     made |= {word: said for word, said in (("name", node.name), ("says", node.says)) if said}
     made |= {

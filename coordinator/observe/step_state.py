@@ -1,4 +1,4 @@
-"""Fate: what became of one step, by the entries that a history has of it."""
+"""Step state: what became of one step, by the entries that a history has of it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHOWN = 300
 _LONGEST_MS = 1e12
 
 
-class Fate(NamedTuple):
+class StepState(NamedTuple):
     """What became of a step. ``state`` is ``settled``, ``deduplicated``, ``gathered``, ``skipped``, ``fallback``, ``parked`` or
     ``open``; ``at`` is when it began (None where no time is told), ``took_ms`` how long its agent ran."""
 
@@ -30,10 +30,10 @@ class Fate(NamedTuple):
     read: str = ""
 
 
-def fate(entries: Sequence[Entry]) -> Fate:
+def step_state(entries: Sequence[Entry]) -> StepState:
     """What became of the step of these entries, which are in the order in which they were written."""
     if not entries:
-        return Fate("open")
+        return StepState("open")
     kinds = [kind_of(entry) for entry in entries]
     ends = [number for number, kind in enumerate(kinds) if kind in _LAST]
     told = ends[-1] if ends else len(entries) - 1
@@ -49,7 +49,7 @@ def fate(entries: Sequence[Entry]) -> Fate:
         (text_of(one, "read") for one in reversed(entries) if one.get("read")), ""
     )
     at = _before(time_of(entry), took)
-    return Fate(state, max(attempts, default=0), at, took, reason, _notes(kinds, entries), read)
+    return StepState(state, max(attempts, default=0), at, took, reason, _notes(kinds, entries), read)
 
 
 def kind_of(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""Outcome: what came of something that happened in a run, in one line."""
+"""Summary: what came of something that happened in a run, in one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from handoffs.contracts.text import printable
 _LONGEST = 220
 
 
-def outcome(entry: Mapping[str, Any]) -> str:
+def summary(entry: Mapping[str, Any]) -> str:
     """What an entry of a history says: an error with its attempt, who did it, or the fields that are new, with versions."""
     return printable(_said(entry), _LONGEST)
 

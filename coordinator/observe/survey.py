@@ -1,4 +1,4 @@
-"""Survey: looks at what is loaded, announced, queued and kept, and makes the atlas of it."""
+"""Survey: looks at what is loaded, announced, queued and kept, and makes the map of it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Catalogue
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.messaging import queues
-from handoffs.coordinator.observe.handovers import course
+from handoffs.coordinator.observe.handovers import handovers
 from handoffs.coordinator.observe.topology import (
-    AgentSpot,
-    Atlas,
-    Ear,
-    EventSpot,
-    FlowSpot,
-    Handover,
-    QueueSpot,
+    LandscapeMap,
+    MapAgent,
+    MapEvent,
+    MapFlow,
+    MapHandover,
+    MapQueue,
+    MapSubscriber,
 )
 from handoffs.coordinator.services import Services
 
@@ -74,7 +74,7 @@ class _Agent:
 
 
 class Surveyor:
-    """Makes the atlas. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis, the broker or the journal cannot be
+    """Makes the map. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis, the broker or the journal cannot be
     used."""
 
     def __init__(
@@ -92,7 +92,7 @@ class Surveyor:
         self._asks = asks
         self._working = working
 
-    def atlas(self) -> Atlas:
+    def landscape_map(self) -> LandscapeMap:
         """What there is now."""
         agents = self._agents()
         outstanding: Counter[str] = Counter()
@@ -109,7 +109,7 @@ class Surveyor:
         ]
         names = [topology.queue_name(agent) for agent in agents]
         depths = self._depths([*names, *(name for name, _ in own)]) if self._asks else {}
-        return Atlas(
+        return LandscapeMap(
             asked=self._asks,
             agents=tuple(
                 self._spot(name, agent, depths, outstanding[name], parked.get(name, 0))
@@ -117,17 +117,17 @@ class Surveyor:
             ),
             events=tuple(self._events(agents, unheard)),
             flows=tuple(_flow(flow) for _, flow in sorted(self._catalogue.flows.items())),
-            queues=tuple(QueueSpot(name, purpose, *depths.get(name, (None, None))) for name, purpose in own)
+            queues=tuple(MapQueue(name, purpose, *depths.get(name, (None, None))) for name, purpose in own)
             if self._asks
             else (),
         )
 
     def _spot(
         self, name: str, agent: _Agent, depths: Mapping[str, tuple[int, int]], outstanding: int, parked: int
-    ) -> AgentSpot:
+    ) -> MapAgent:
         queue = self._services.topology.queue_name(name)
         depth, consumers = depths.get(queue, (None, None))
-        return AgentSpot(
+        return MapAgent(
             name=name,
             queue=queue,
             known=agent.known,
@@ -170,7 +170,7 @@ class Surveyor:
             counts[ref.partition("/")[0]] += count
         return counts
 
-    def _events(self, agents: Mapping[str, _Agent], unheard: Mapping[str, int]) -> Iterator[EventSpot]:
+    def _events(self, agents: Mapping[str, _Agent], unheard: Mapping[str, int]) -> Iterator[MapEvent]:
         patterns = {name: agent.subscribes() for name, agent in agents.items()}
         reads = {name: agent.reads() for name, agent in agents.items()}
         writes = {name: agent.writes() for name, agent in agents.items()}
@@ -185,13 +185,13 @@ class Surveyor:
                 if agent.emits(event, asked_for):
                     emitters[event].append(name)
         for event in sorted({*asked_for, *flows, *emitters, *filter(valid_name, unheard)}):
-            yield EventSpot(
+            yield MapEvent(
                 event,
                 _newest(writes[name][event] for name in emitters.get(event, ())),
                 tuple(emitters.get(event, ())),
                 tuple(sorted(flows.get(event, ()))),
                 tuple(
-                    Ear(name, pattern, reads[name].get(event, ()) if pattern == event else ())
+                    MapSubscriber(name, pattern, reads[name].get(event, ()) if pattern == event else ())
                     for name, some in patterns.items()
                     for pattern in some
                     if matches(pattern, event)
@@ -208,16 +208,16 @@ class Surveyor:
         )
 
 
-def _flow(flow: Flow) -> FlowSpot:
-    drawn = course(flow)
-    agents = {step.path: step.agent for step in drawn.steps}
+def _flow(flow: Flow) -> MapFlow:
+    found = handovers(flow)
+    agents = {step.path: step.agent for step in found.steps}
     start = flow.opening.name if flow.opening else ""
-    handovers = [
-        Handover(agents.get(giver.path, start), step.agent, str(giver.contract))
-        for step in drawn.steps
-        for giver in step.givers
+    handed = [
+        MapHandover(agents.get(source.path, start), step.agent, str(source.contract))
+        for step in found.steps
+        for source in step.sources
     ]
-    return FlowSpot(drawn.name, str(drawn.accepts), tuple(dict.fromkeys(handovers)))
+    return MapFlow(found.name, str(found.accepts), tuple(dict.fromkeys(handed)))
 
 
 def _newest(versions: Iterable[Iterable[int]]) -> tuple[int, ...]:

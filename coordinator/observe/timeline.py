@@ -1,4 +1,4 @@
-"""Course: what happened in a run, as lines that hang together, each with when it began, how long it took and waited."""
+"""Timeline: what happened in a run, as lines that hang together, each with when it began, how long it took and waited."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from handoffs.coordinator.observe.grouping import Entry, Part, grouped
 from handoffs.coordinator.observe.nested import Item
 from handoffs.coordinator.observe.outline import Outline
-from handoffs.coordinator.observe.summary import outcome
+from handoffs.coordinator.observe.summary import summary
 
 _MOST = 12
 _NOUNS = {"each": "item", "repeat": "round"}
@@ -42,17 +42,17 @@ class Line:
 Lines = list[Item[Line]]
 
 
-def course(story: Sequence[Entry], flow: Outline | None = None) -> Lines:
+def timeline(history: Sequence[Entry], flow: Outline | None = None) -> Lines:
     """The lines of a run."""
-    if not story:
+    if not history:
         return []
     first = next(
-        (entry for entry in story if entry["kind"] == "begun"), story[0]
+        (entry for entry in history if entry["kind"] == "begun"), history[0]
     )  # what came before took no time of it
-    return _Course(datetime.fromisoformat(first["at"])).run(grouped(story, flow))
+    return _Timeline(datetime.fromisoformat(first["at"])).run(grouped(history, flow))
 
 
-class _Course:
+class _Timeline:
     def __init__(self, began: datetime) -> None:
         self._began = began
 
@@ -135,7 +135,7 @@ class _Course:
         end, begin = self._end(entry), self._begin(entry)
         moment = entry.get("took_ms") is None
         span = Span(end if moment and entry["kind"] != "parked" else min(ready, begin), begin, end)
-        return Line(label, entry["kind"], span, moment, outcome(entry))
+        return Line(label, entry["kind"], span, moment, summary(entry))
 
     def _end(self, entry: Entry) -> float:
         return max((datetime.fromisoformat(entry["at"]) - self._began).total_seconds(), 0.0)

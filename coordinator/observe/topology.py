@@ -1,4 +1,4 @@
-"""Atlas: the live topology as a plain value: agents with their queues, events with who emits and who hears them, flows."""
+"""Topology: the live topology as a plain value: agents with their queues, events with who emits and who hears them, flows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class AgentSpot:
+class MapAgent:
     """An agent.
 
     live
@@ -39,7 +39,7 @@ class AgentSpot:
     parked: int = 0
 
     @property
-    def unborn(self) -> bool:
+    def never_ran(self) -> bool:
         """Whether it is only loaded here: nobody has ever worked for it on these servers, and nothing waits for it."""
         return (
             self.known == "loaded"
@@ -49,7 +49,7 @@ class AgentSpot:
 
 
 @dataclass(frozen=True, slots=True)
-class Ear:
+class MapSubscriber:
     """An agent that hears an event, by which name or pattern, and which versions it reads (none: any)."""
 
     agent: str
@@ -58,7 +58,7 @@ class Ear:
 
 
 @dataclass(frozen=True, slots=True)
-class EventSpot:
+class MapEvent:
     """The events of a contract. ``agents`` and ``flows`` emit them, as far as it is known; ``versions`` are those that they
     can write. ``unheard`` is how many lie among those that nobody hears."""
 
@@ -66,30 +66,30 @@ class EventSpot:
     versions: tuple[int, ...] = ()
     agents: tuple[str, ...] = ()
     flows: tuple[str, ...] = ()
-    heard: tuple[Ear, ...] = ()
+    subscribers: tuple[MapSubscriber, ...] = ()
     unheard: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Handover:
-    """In a flow: ``giver`` (empty: its start) hands ``contract`` over to ``taker``."""
+class MapHandover:
+    """In a flow: ``sender`` (empty: its start) hands ``contract`` over to ``receiver``."""
 
-    giver: str
-    taker: str
+    sender: str
+    receiver: str
     contract: str
 
 
 @dataclass(frozen=True, slots=True)
-class FlowSpot:
+class MapFlow:
     """A flow that is loaded here."""
 
     name: str
     accepts: str
-    handovers: tuple[Handover, ...]
+    handovers: tuple[MapHandover, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class QueueSpot:
+class MapQueue:
     """A queue that is no agent's: None where the broker has no such queue."""
 
     name: str
@@ -99,27 +99,29 @@ class QueueSpot:
 
 
 @dataclass(frozen=True)
-class Atlas:
+class LandscapeMap:
     """The topology, each part sorted by name. ``asked``: servers were asked; without it, only what is loaded is known."""
 
     asked: bool
-    agents: tuple[AgentSpot, ...]
-    events: tuple[EventSpot, ...]
-    flows: tuple[FlowSpot, ...]
-    queues: tuple[QueueSpot, ...] = ()
+    agents: tuple[MapAgent, ...]
+    events: tuple[MapEvent, ...]
+    flows: tuple[MapFlow, ...]
+    queues: tuple[MapQueue, ...] = ()
 
-    def agent(self, name: str) -> AgentSpot | None:
+    def agent(self, name: str) -> MapAgent | None:
         """The agent of that name."""
         return next((agent for agent in self.agents if agent.name == name), None)
 
     def remarks(self) -> Iterator[str]:
         """What somebody should look at, a line each."""
         for agent in self.agents:
-            if not agent.unborn:
+            if not agent.never_ran:
                 yield from self._of_agent(agent)
-        unborn = [agent.name for agent in self.agents if self.asked and agent.unborn and agent.subscribes]
-        if unborn:
-            yield f"no worker has begun yet for {', '.join(unborn)}, and until then no queue keeps their events"
+        never_ran = [
+            agent.name for agent in self.agents if self.asked and agent.never_ran and agent.subscribes
+        ]
+        if never_ran:
+            yield f"no worker has begun yet for {', '.join(never_ran)}, and until then no queue keeps their events"
         for event in self.events:
             yield from self._of_event(event)
         for queue in self.queues:
@@ -128,7 +130,7 @@ class Atlas:
             elif not queue.consumers:
                 yield f"nobody takes what is in {queue.name}: no coordinator process (coordinator serve) is at work"
 
-    def _of_agent(self, agent: AgentSpot) -> Iterator[str]:
+    def _of_agent(self, agent: MapAgent) -> Iterator[str]:
         if not self.asked:
             return
         if not agent.live and (agent.subscribes or agent.outstanding or agent.depth):
@@ -138,16 +140,16 @@ class Atlas:
         if agent.depth is None and agent.known != "loaded":
             yield f"the broker has no queue {agent.queue} for {agent.name}"
 
-    def _of_event(self, event: EventSpot) -> Iterator[str]:
+    def _of_event(self, event: MapEvent) -> Iterator[str]:
         lost = f"; {event.unheard} are kept (coordinator events unheard)" if event.unheard else ""
-        if not event.heard:
+        if not event.subscribers:
             yield f"nobody hears {event.contract}{lost}"
         elif event.unheard:
             yield f"{event.unheard} events of {event.contract} were not heard: coordinator events replay {event.contract}"
-        for ear in event.heard:
-            if ear.versions and event.versions and not set(ear.versions) & set(event.versions):
-                reads, writes = (", ".join(map(str, some)) for some in (ear.versions, event.versions))
-                yield f"{ear.agent} reads {event.contract} {reads}, and those who emit it write {writes}"
+        for subscriber in event.subscribers:
+            if subscriber.versions and event.versions and not set(subscriber.versions) & set(event.versions):
+                reads, writes = (", ".join(map(str, some)) for some in (subscriber.versions, event.versions))
+                yield f"{subscriber.agent} reads {event.contract} {reads}, and those who emit it write {writes}"
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -160,7 +162,7 @@ class Atlas:
                     "flow": flow.name,
                     "accepts": flow.accepts,
                     "handovers": [
-                        {"from": one.giver, "to": one.taker, "contract": one.contract}
+                        {"from": one.sender, "to": one.receiver, "contract": one.contract}
                         for one in flow.handovers
                     ],
                 }
@@ -174,7 +176,7 @@ class Atlas:
         }
 
 
-def _agent(agent: AgentSpot) -> dict[str, Any]:
+def _agent(agent: MapAgent) -> dict[str, Any]:
     return {
         "agent": agent.name,
         "queue": agent.queue,
@@ -191,7 +193,7 @@ def _agent(agent: AgentSpot) -> dict[str, Any]:
     }
 
 
-def event_json(event: EventSpot) -> dict[str, Any]:
+def event_json(event: MapEvent) -> dict[str, Any]:
     """The events of a contract, as JSON values."""
     return {
         "contract": event.contract,
@@ -199,8 +201,8 @@ def event_json(event: EventSpot) -> dict[str, Any]:
         "agents": list(event.agents),
         "flows": list(event.flows),
         "heard": [
-            {"agent": ear.agent, "pattern": ear.pattern, "versions": list(ear.versions)}
-            for ear in event.heard
+            {"agent": subscriber.agent, "pattern": subscriber.pattern, "versions": list(subscriber.versions)}
+            for subscriber in event.subscribers
         ],
         "unheard": event.unheard,
     }

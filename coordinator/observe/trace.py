@@ -11,7 +11,7 @@ NodeKind = Literal["story", "run", "step", "event", "hearing", "set"]
 _WORK = frozenset({"step", "hearing", "set"})
 
 
-class Node(NamedTuple):
+class TraceNode(NamedTuple):
     """One thing in a story.
 
     kind
@@ -73,7 +73,7 @@ class Trace:
 
     asked: str
     began: str
-    nodes: tuple[Node, ...]
+    nodes: tuple[TraceNode, ...]
 
     @cached_property
     def children(self) -> tuple[tuple[int, ...], ...]:

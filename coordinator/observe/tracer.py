@@ -12,7 +12,7 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.observe.chronicle import Chronicle, chronicle
 from handoffs.coordinator.observe.step_state import kind_of, text_of
 from handoffs.coordinator.observe.trace import Trace
-from handoffs.coordinator.observe.tracing import Known, traced
+from handoffs.coordinator.observe.tracing import TraceFacts, traced
 from handoffs.coordinator.store.outstanding import Outstanding
 from handoffs.coordinator.store.run_state import RunState
 from handoffs.coordinator.store.runs import Runs
@@ -45,13 +45,13 @@ class Tracer:
             if one.gather and isinstance(one.gather.until, str)
         }
 
-    def trace(self, number: str) -> Trace:
-        """The whole story of which ``number`` is the id, or the id of a run that one of its events began.
+    def trace(self, run_id: str) -> Trace:
+        """The whole story of which ``run_id`` is the id, or the id of a run that one of its events began.
 
         Raises :class:`~handoffs.coordinator.errors.UnknownRun` where neither Redis nor the journal has it.
         """
-        root, story = self._top(number)
-        known = {root: story}
+        root, first = self._top(run_id)
+        known = {root: first}
         fresh: set[str] = set()
         runs: dict[str, Chronicle] = {}
         todo = dict.fromkeys([root])
@@ -69,8 +69,8 @@ class Tracer:
         statuses = zip(runs, self._runs.states(list(runs)), strict=True)
         letters = (row.id for run in runs for row in self._journal.letters(state="unheard", run=run))
         return traced(
-            number, root, runs,
-            Known(
+            run_id, root, runs,
+            TraceFacts(
                 statuses={run: _status(record, runs[run]) for run, record in statuses},
                 unheard=frozenset(printable(letter, 200) for letter in letters),
                 fresh=fresh,
@@ -90,25 +90,25 @@ class Tracer:
         after = chronicle(run, self._history(run), outstanding)
         return after, after.events.keys() - before.events.keys()
 
-    def _top(self, number: str) -> tuple[str, list[dict[str, Any]]]:
+    def _top(self, run_id: str) -> tuple[str, list[dict[str, Any]]]:
         """The story that a run hangs on, with its history; the run itself where there is none."""
-        story = self._history(number)
-        if not story:
+        entries = self._history(run_id)
+        if not entries:
             raise UnknownRun(
-                f"there is no story and no run {printable(number, 80)!r}",
+                f"there is no story and no run {printable(run_id, 80)!r}",
                 "there is nothing to trace",
                 "give a correlation id; list runs: coordinator runs list",
             )
-        seen = {number}
+        seen = {run_id}
         while len(seen) < _HIGHEST:
-            links = (text_of(entry, "story", 200) for entry in story if kind_of(entry) == "started")
+            links = (text_of(entry, "story", 200) for entry in entries if kind_of(entry) == "started")
             above = next(filter(None, links), "")
             found = self._history(above) if above and above not in seen else []
             if not found:
                 break
             seen.add(above)
-            number, story = above, found
-        return number, story
+            run_id, entries = above, found
+        return run_id, entries
 
 
 def _status(record: RunState | None, found: Chronicle) -> str:

@@ -9,15 +9,15 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from handoffs.coordinator.continuation.path import follows_event, hears_event, is_set, marked
-from handoffs.coordinator.observe.chronicle import Chronicle, Emission, agent_of
-from handoffs.coordinator.observe.step_state import Entry, Fate, fate, text_of, time_of
-from handoffs.coordinator.observe.trace import Node, Trace
+from handoffs.coordinator.observe.chronicle import Chronicle, EmittedEvent, agent_of
+from handoffs.coordinator.observe.step_state import Entry, StepState, step_state, text_of, time_of
+from handoffs.coordinator.observe.trace import Trace, TraceNode
 
 _WHICH, _LONGEST_WORD = 80, 40
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class TraceFacts:
     """What others than the histories tell.
 
     statuses
@@ -39,22 +39,22 @@ class Known:
 class _Todo(NamedTuple):
     """A node to come: how it is made, of which run, and what it led to."""
 
-    make: Callable[[int | None], Node]
+    make: Callable[[int | None], TraceNode]
     run: str
     step: str | None = None
     event: str | None = None
 
 
-def traced(asked: str, root: str, runs: Mapping[str, Chronicle], known: Known | None = None) -> Trace:
+def traced(asked: str, root: str, runs: Mapping[str, Chronicle], facts: TraceFacts | None = None) -> Trace:
     """The trace of the run or story ``root``, with those of ``runs`` that its events began. ``asked`` is the id that
     somebody asked for."""
-    return _Tracing(runs, known or Known()).trace(asked, root)
+    return _Tracing(runs, facts or TraceFacts()).trace(asked, root)
 
 
 class _Tracing:
-    def __init__(self, runs: Mapping[str, Chronicle], known: Known) -> None:
+    def __init__(self, runs: Mapping[str, Chronicle], facts: TraceFacts) -> None:
         self._runs = runs
-        self._known = known
+        self._facts = facts
         self._zero: datetime | None = None
         self._seen: set[tuple[str, str]] = set()
         self._last: dict[tuple[str, str], str] = {}
@@ -66,7 +66,7 @@ class _Tracing:
         for run, found in self._runs.items():
             for step, parts in found.sets.items():
                 self._last[run, step] = text_of(parts[-1], "step")
-        nodes: list[Node] = []
+        nodes: list[TraceNode] = []
         stack: list[tuple[int | None, _Todo]] = [(None, self._run(root))]
         while stack:
             parent, todo = stack.pop()
@@ -92,14 +92,14 @@ class _Tracing:
         self._seen.add((run, ""))
         return _Todo(lambda parent: self._run_node(run, parent), run)
 
-    def _run_node(self, run: str, parent: int | None) -> Node:
+    def _run_node(self, run: str, parent: int | None) -> TraceNode:
         found = self._runs.get(run)
-        status = self._known.statuses.get(run, "")
+        status = self._facts.statuses.get(run, "")
         if found is None:
-            return Node("run", parent, "a run that was not followed", status, run)
+            return TraceNode("run", parent, "a run that was not followed", status, run)
         at = next(filter(None, map(time_of, found.entries)), None)
         kind = found.is_story or not found.flow
-        return Node("story" if kind else "run", parent, found.flow, status, run, at_ms=self._ms(at))
+        return TraceNode("story" if kind else "run", parent, found.flow, status, run, at_ms=self._ms(at))
 
     def _within(self, found: Chronicle) -> Iterator[_Todo]:
         """What a run begins with, its steps, and at last whatever hangs on nothing that is told of."""
@@ -131,16 +131,16 @@ class _Tracing:
             if self._new(found.run, f"!{emission.id}"):
                 yield self._event(found, emission)
 
-    def _event(self, found: Chronicle, emission: Emission) -> _Todo:
-        def node(parent: int | None) -> Node:
+    def _event(self, found: Chronicle, emission: EmittedEvent) -> _Todo:
+        def node(parent: int | None) -> TraceNode:
             heard = len(
                 {agent_of(step, ()) for step in found.hearings.get(emission.id, ())} | set(emission.heard)
             )
             begun = len(found.triggered.get(f"!{emission.id}", ()))
             nobody = not heard and not begun
-            state = "unheard" if nobody or emission.id in self._known.unheard else "emitted"
+            state = "unheard" if nobody or emission.id in self._facts.unheard else "emitted"
             at, which = time_of(emission.entry), _fields(emission.entry.get("output"))
-            return Node(
+            return TraceNode(
                 "event", parent, emission.contract, state, found.run, message=emission.id, at_ms=self._ms(at),
                 which=which, size=heard + begun,
             )  # fmt: skip
@@ -152,14 +152,14 @@ class _Tracing:
         if not self._new(found.run, f"!{event}"):
             return
 
-        def node(parent: int | None) -> Node:
+        def node(parent: int | None) -> TraceNode:
             steps = found.hearings.get(event, ())
             read = next(
                 (text_of(one, "read", 200) for step in steps for one in found.steps[step] if one.get("read")),
                 "",
             )
             message = "" if event.startswith("@") else event
-            return Node("event", parent, read, "emitted", found.run, message=message, size=len(steps))
+            return TraceNode("event", parent, read, "emitted", found.run, message=message, size=len(steps))
 
         yield _Todo(node, found.run, event=event)
 
@@ -184,20 +184,20 @@ class _Tracing:
             self._run(run) for run in found.triggered.get(at, ()) if run and (run, "") not in self._seen
         )
 
-    def _silent(self, found: Chronicle, emission: Emission, agent: str) -> _Todo:
+    def _silent(self, found: Chronicle, emission: EmittedEvent, agent: str) -> _Todo:
         """An agent that hears an event, of which no entry tells."""
         step = marked(agent, emission.mark) if emission.mark else ""
         state = self._silence(found, emission, agent, step)
         return _Todo(
-            lambda parent: Node("hearing", parent, agent, state, found.run, step), found.run, step="-"
+            lambda parent: TraceNode("hearing", parent, agent, state, found.run, step), found.run, step="-"
         )
 
-    def _silence(self, found: Chronicle, emission: Emission, agent: str, step: str) -> str:
+    def _silence(self, found: Chronicle, emission: EmittedEvent, agent: str, step: str) -> str:
         if found.cancelled and found.is_story:
             return "cancelled"
         if found.outstanding is None:
             return "unknown"
-        if emission.id in self._known.fresh or emission.id in self._known.unheard:
+        if emission.id in self._facts.fresh or emission.id in self._facts.unheard:
             return "open"
         if step:
             return "open" if step in found.outstanding else "passed over"
@@ -218,20 +218,20 @@ class _Tracing:
         if self._new(found.run, step):
             yield _Todo(lambda parent: self._worked(found, step, kind, agent, parent), found.run, step=step)
 
-    def _worked(self, found: Chronicle, step: str, kind: Any, agent: str, parent: int | None) -> Node:
+    def _worked(self, found: Chronicle, step: str, kind: Any, agent: str, parent: int | None) -> TraceNode:
         entries = found.steps.get(step, [])
-        came = fate(entries)
+        came = step_state(entries)
         parts = found.sets.get(step, []) if kind == "set" else []
         given = next((entry.get("input") for entry in entries if entry.get("input")), None)
         name = agent_of(step, entries) or agent
-        return Node(
+        return TraceNode(
             kind, parent, name, self._state(found, step, came), found.run, step, read=came.read,
             at_ms=self._ms(came.at), took_ms=came.took_ms, attempts=came.attempts,
             which=_fields(given) if kind != "set" else "", reason=came.reason, notes=came.notes,
             size=len({text_of(part, "step") for part in parts}), expected=self._expected(name, parts),
         )  # fmt: skip
 
-    def _state(self, found: Chronicle, step: str, came: Fate) -> str:
+    def _state(self, found: Chronicle, step: str, came: StepState) -> str:
         """What became of a step; where its run was cancelled, of what was not done yet. A fact goes on all the same."""
         waits = came.state in {"parked", "open"}
         return (
@@ -241,7 +241,7 @@ class _Tracing:
         )
 
     def _expected(self, agent: str, parts: Sequence[Entry]) -> int | None:
-        name = self._known.expects.get(agent)
+        name = self._facts.expects.get(agent)
         for part in reversed(parts) if name else ():
             given = part.get("input")
             number = given.get(name) if isinstance(given, Mapping) else None

@@ -1,4 +1,4 @@
-"""Output: results to standard output, what happens meanwhile to standard error."""
+"""Console: results to standard output, what happens meanwhile to standard error."""
 
 from __future__ import annotations
 

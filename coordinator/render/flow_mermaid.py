@@ -1,14 +1,14 @@
-"""Mermaid: a flow as a flowchart that GitHub, GitLab and many tools draw."""
+"""Flow as Mermaid: a flow as a flowchart that GitHub, GitLab and many tools draw."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from handoffs.coordinator.observe.outline import Node, Outline, Track
+from handoffs.coordinator.observe.outline import Outline, OutlineStep, Track
 
 
-def mermaid(flow: Outline) -> str:
+def flow_mermaid(flow: Outline) -> str:
     """The flow as a Mermaid flowchart: a box a step, an arrow a handoff with what is handed over, a frame around what
     belongs together."""
     return _Chart().drawn(flow)
@@ -45,12 +45,12 @@ class _Chart:
         self._join(ends, "result")
         return "\n".join(["flowchart TD", *self._boxes, *(f"  {end.to(box)}" for end, box in self._arrows)])
 
-    def _row(self, nodes: Iterable[Node], ends: list[_End]) -> list[_End]:
+    def _row(self, nodes: Iterable[OutlineStep], ends: list[_End]) -> list[_End]:
         for node in nodes:
             ends = self._node(node, ends)
         return ends
 
-    def _node(self, node: Node, ends: list[_End]) -> list[_End]:
+    def _node(self, node: OutlineStep, ends: list[_End]) -> list[_End]:
         said = label(f"{node.path}  {node.title}")
         match node.kind:
             case "agent":
@@ -71,10 +71,10 @@ class _Chart:
             case _:
                 return self._framed(node, said, ends)
 
-    def _agent(self, node: Node, ends: list[_End]) -> str:
+    def _agent(self, node: OutlineStep, ends: list[_End]) -> str:
         return self._step(f'["{label(_both(f"{node.path}  {node.name}", node.tried))}"]', ends)
 
-    def _ways(self, node: Node, said: str, ends: list[_End]) -> list[_End]:
+    def _ways(self, node: OutlineStep, said: str, ends: list[_End]) -> list[_End]:
         """Branches at the same time, or the cases of a choice."""
         if node.kind == "parallel":
             return [end for track in node.tracks for end in self._branch(track, ends)]
@@ -82,7 +82,7 @@ class _Chart:
         carries = ", ".join(dict.fromkeys(end.carries for end in ends))
         return [end for track in node.tracks for end in self._case(track, box, carries)]
 
-    def _signal(self, node: Node, box: str, ends: list[_End]) -> _End:
+    def _signal(self, node: OutlineStep, box: str, ends: list[_End]) -> _End:
         """What follows a signal: its payload, and where it is kept what arrived there."""
         if not node.part:
             return _End(box, str(node.emits))
@@ -97,7 +97,7 @@ class _Chart:
     def _case(self, track: Track, box: str, carries: str) -> list[_End]:
         return self._row(track.nodes, [_End(box, "" if track.nodes else carries, track.says)])
 
-    def _framed(self, node: Node, said: str, ends: list[_End]) -> list[_End]:
+    def _framed(self, node: OutlineStep, said: str, ends: list[_End]) -> list[_End]:
         """A list, a repetition, or a flow within the flow."""
         [track] = node.tracks
         self._open(said)
@@ -114,7 +114,7 @@ class _Chart:
             self._join([replace(end, way="again", dotted=True) for end in made], *first)
         return made
 
-    def _budget(self, node: Node, said: str, ends: list[_End]) -> list[_End]:
+    def _budget(self, node: OutlineStep, said: str, ends: list[_End]) -> list[_End]:
         body, fallback = node.tracks
         self._open(said)
         made = self._row(body.nodes, list(ends))

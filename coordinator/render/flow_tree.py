@@ -1,4 +1,4 @@
-"""Tree: a flow in a terminal."""
+"""Flow as a tree: a flow in a terminal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rich.text import Text
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.observe.nested import Item
-from handoffs.coordinator.observe.outline import Node, Outline
-from handoffs.coordinator.render.lines import padded, railed, wrapped
+from handoffs.coordinator.observe.outline import Outline, OutlineStep
+from handoffs.coordinator.render.lines import connected, padded, wrapped
 
 _GAP = 3
 
@@ -30,10 +30,10 @@ class _Line:
         return f"{self.path}  {self.title}" if self.path else self.title
 
 
-def tree(flow: Outline, width: int) -> list[Text]:
+def flow_tree(flow: Outline, width: int) -> list[Text]:
     """The flow in lines of at most ``width`` cells: agents with their contracts, which stand beside them where there is room
     for all, and beneath them where there is not."""
-    rows = list(railed(_items(flow.nodes)))
+    rows = list(connected(_items(flow.nodes)))
     agents = [(cell_len(first + line.label), cell_len(line.passes)) for first, _, line in rows if line.passes]
     column = max(label for label, _ in agents) + _GAP
     beside = column + max(passes for _, passes in agents) <= width
@@ -44,17 +44,17 @@ def tree(flow: Outline, width: int) -> list[Text]:
     return made
 
 
-def _items(nodes: Sequence[Node]) -> list[Item[_Line]]:
+def _items(nodes: Sequence[OutlineStep]) -> list[Item[_Line]]:
     return [Item(_line(node), _ways(node)) for node in nodes]
 
 
-def _line(node: Node) -> _Line:
+def _line(node: OutlineStep) -> _Line:
     passes = f"→ {node.emits}" if node.emits else ""
     passes = f"{node.accepts} {passes}" if node.accepts else passes
     return _Line(printable(node.path, 400), node.title, "cyan" if node.kind == "agent" else "bold", passes)
 
 
-def _ways(node: Node) -> list[Item[_Line]]:
+def _ways(node: OutlineStep) -> list[Item[_Line]]:
     """What hangs beneath a step: its ways, or the steps of its only one."""
     if len(node.tracks) == 1 and not node.tracks[0].says:
         return _items(node.tracks[0].nodes)

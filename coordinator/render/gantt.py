@@ -1,4 +1,4 @@
-"""Chart: the lines of a run beside bars of their time."""
+"""Gantt chart: the lines of a run beside bars of their time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.observe.timeline import Line, Lines, Span
-from handoffs.coordinator.render.lines import cut, padded, railed, wrapped
+from handoffs.coordinator.render.lines import connected, cut, padded, wrapped
 
 _GAP = 2
 _ROOM = 36  # from so many columns on, what came of a step stands beside it
@@ -29,13 +29,13 @@ class _Widths:
     beside: int
 
 
-def chart(lines: Lines, width: int, styles: Mapping[str, str]) -> Iterator[Text]:
+def gantt(lines: Lines, width: int, styles: Mapping[str, str]) -> Iterator[Text]:
     """A run in lines of at most ``width`` cells (60 or more): the steps as they are nested, seconds since the start,
     milliseconds, and a bar of the time from when a step began to when it ended, with dots while it waited.
 
     ``styles`` has the colour of a kind of entry.
     """
-    rows = [(first, rest, _safe(line)) for first, rest, line in railed(lines)]
+    rows = [(first, rest, _safe(line)) for first, rest, line in connected(lines)]
     total = max((line.span.end for _, _, line in rows if line.span), default=0.0)
     widths = _widths(rows, width)
     yield _head(widths, total)

@@ -1,4 +1,4 @@
-"""Rails: nested lines with the lines that connect them."""
+"""Lines: nested lines with the lines that connect them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _PLAIN = str.maketrans(
 )
 
 
-def railed(items: Sequence[Item[T]], above: str = "") -> Iterator[tuple[str, str, T]]:
+def connected(items: Sequence[Item[T]], above: str = "") -> Iterator[tuple[str, str, T]]:
     """Each item with what stands before its first line, and before its further lines."""
     for number, item in enumerate(items, 1):
         last = number == len(items)
         rest = above + ("   " if last else "│  ")
         yield above + ("└─ " if last else "├─ "), rest + ("│  " if item.below else "   "), item.content
-        yield from railed(item.below, rest)
+        yield from connected(item.below, rest)
 
 
 def wrapped(text: str, width: int) -> list[str]:
@@ -68,6 +68,6 @@ def padded(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text))
 
 
-def plain(text: str) -> str:
+def as_ascii(text: str) -> str:
     """The text in ASCII rails, for a terminal that has no others."""
     return text.translate(_PLAIN)

@@ -1,10 +1,10 @@
-"""Roads: an atlas as a Mermaid flowchart, for documents."""
+"""Map as Mermaid: the topology as a Mermaid flowchart, for documents."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from handoffs.coordinator.observe.topology import AgentSpot, Atlas
+from handoffs.coordinator.observe.topology import LandscapeMap, MapAgent
 from handoffs.coordinator.render.flow_mermaid import label
 
 _BREAK = "<br/>"
@@ -12,7 +12,7 @@ _Named = Callable[[str], str]
 """The name of an agent's box."""
 
 
-def roads(atlas: Atlas) -> str:
+def map_mermaid(landscape: LandscapeMap) -> str:
     """The topology as a Mermaid flowchart: agents are boxes, events are rounded, what is handed over in a flow is a thick
     arrow. Dotted is whoever subscribes and has no live worker."""
     boxes: dict[str, str] = {}
@@ -21,48 +21,48 @@ def roads(atlas: Atlas) -> str:
     def agent(name: str) -> str:
         return boxes.setdefault(name, f"a{len(boxes) + 1}")
 
-    arrows = [*_heard(atlas, agent), *_handed(atlas, agent)]
-    for spot in atlas.agents:
+    arrows = [*_heard(landscape, agent), *_handed(landscape, agent)]
+    for spot in landscape.agents:
         agent(spot.name)
-    known = {spot.name: spot for spot in atlas.agents}
+    known = {spot.name: spot for spot in landscape.agents}
     for name, box in boxes.items():
-        lines.append(f'  {box}["{_about(name, known.get(name), asked=atlas.asked)}"]')
-    for number, event in enumerate(atlas.events, 1):
+        lines.append(f'  {box}["{_about(name, known.get(name), asked=landscape.asked)}"]')
+    for number, event in enumerate(landscape.events, 1):
         lost = f"{_BREAK}{event.unheard} unheard" if event.unheard else ""
         lines.append(f'  e{number}(["{label(event.contract)}{lost}"])')
         lines += [
             f'  f{number}_{place}[["flow {label(flow)}"]] --> e{number}'
             for place, flow in enumerate(event.flows, 1)
         ]
-        if not event.heard:
+        if not event.subscribers:
             lines.append(f"  e{number} -.-x n{number}[nobody]")
     return "\n".join(["flowchart LR", *lines, *arrows])
 
 
-def _heard(atlas: Atlas, agent: _Named) -> list[str]:
+def _heard(landscape: LandscapeMap, agent: _Named) -> list[str]:
     arrows = []
-    for number, event in enumerate(atlas.events, 1):
+    for number, event in enumerate(landscape.events, 1):
         arrows += [f"  {agent(name)} --> e{number}" for name in event.agents]
-        for ear in event.heard:
-            spot = atlas.agent(ear.agent)
-            line = "-.->" if atlas.asked and not (spot and spot.live) else "-->"
-            by = f'|"{label(ear.pattern)}"|' if ear.pattern != event.contract else ""
-            arrows.append(f"  e{number} {line}{by} {agent(ear.agent)}")
+        for subscriber in event.subscribers:
+            spot = landscape.agent(subscriber.agent)
+            line = "-.->" if landscape.asked and not (spot and spot.live) else "-->"
+            by = f'|"{label(subscriber.pattern)}"|' if subscriber.pattern != event.contract else ""
+            arrows.append(f"  e{number} {line}{by} {agent(subscriber.agent)}")
     return arrows
 
 
-def _handed(atlas: Atlas, agent: _Named) -> list[str]:
+def _handed(landscape: LandscapeMap, agent: _Named) -> list[str]:
     arrows = []
-    for number, flow in enumerate(atlas.flows, 1):
+    for number, flow in enumerate(landscape.flows, 1):
         start = f"s{number}"
         arrows.append(f'  {start}[["flow {label(flow.name)}"]]')
         for one in flow.handovers:
-            giver = agent(one.giver) if one.giver else start
-            arrows.append(f'  {giver} ==>|"{label(one.contract)}"| {agent(one.taker)}')
+            sender = agent(one.sender) if one.sender else start
+            arrows.append(f'  {sender} ==>|"{label(one.contract)}"| {agent(one.receiver)}')
     return arrows
 
 
-def _about(name: str, agent: AgentSpot | None, *, asked: bool) -> str:
+def _about(name: str, agent: MapAgent | None, *, asked: bool) -> str:
     if agent is None or not asked:
         return label(name)
     queued = "" if agent.depth is None else f", {agent.depth} queued"

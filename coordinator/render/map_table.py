@@ -1,4 +1,4 @@
-"""Gazetteer: an atlas in a terminal."""
+"""Map as a table: the topology in a terminal."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from rich.text import Text
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.observe.nested import Item
-from handoffs.coordinator.observe.topology import AgentSpot, Atlas, EventSpot, FlowSpot
-from handoffs.coordinator.render.lines import cut, padded, railed, wrapped
+from handoffs.coordinator.observe.topology import LandscapeMap, MapAgent, MapEvent, MapFlow
+from handoffs.coordinator.render.lines import connected, cut, padded, wrapped
 
 _COLUMNS = ("live", "depth", "cons.", "outst.", "parked")
 _COLUMN = 7
@@ -20,29 +20,29 @@ Line = tuple[str, str]
 """A text and its style."""
 
 
-def gazetteer(atlas: Atlas, width: int) -> Iterator[Text]:
+def map_table(landscape: LandscapeMap, width: int) -> Iterator[Text]:
     """The topology in lines of at most ``width`` cells (60 or more): agents with their queues, events with who emits and who
     hears them, flows, and at last what somebody should look at."""
-    yield from _agents(atlas, width)
-    if atlas.events:
+    yield from _agents(landscape, width)
+    if landscape.events:
         yield Text()
         yield Text("events", "bold")
-        yield from _tree([_event(event, atlas) for event in atlas.events], width)
-    if atlas.flows:
+        yield from _tree([_event(event, landscape) for event in landscape.events], width)
+    if landscape.flows:
         yield Text()
         yield Text("flows", "bold")
-        yield from _tree([_flow(flow) for flow in atlas.flows], width)
-    if atlas.queues:
+        yield from _tree([_flow(flow) for flow in landscape.flows], width)
+    if landscape.queues:
         yield Text()
         yield Text("other queues", "bold")
-        for queue in atlas.queues:
+        for queue in landscape.queues:
             state = (
                 "not there"
                 if queue.depth is None
                 else f"{queue.depth} in it, {_counted(queue.consumers, 'consumer')}"
             )
             yield from _folded(f"{queue.name}  {queue.purpose}: {state}", width, "")
-    remarks = list(atlas.remarks())
+    remarks = list(landscape.remarks())
     if remarks:
         yield Text()
         yield Text("to look at", "bold yellow")
@@ -50,15 +50,15 @@ def gazetteer(atlas: Atlas, width: int) -> Iterator[Text]:
             yield from _folded(remark, width, "yellow")
 
 
-def _agents(atlas: Atlas, width: int) -> Iterator[Text]:
-    shown = _COLUMNS if atlas.asked else ()
+def _agents(landscape: LandscapeMap, width: int) -> Iterator[Text]:
+    shown = _COLUMNS if landscape.asked else ()
     room = width - _COLUMN * len(shown) - 2
-    longest = max((cell_len(printable(agent.name, 200)) for agent in atlas.agents), default=6)
+    longest = max((cell_len(printable(agent.name, 200)) for agent in landscape.agents), default=6)
     name = min(longest, _LONGEST_NAME, room) + 2
     head = Text(padded("agents", name), "bold")
     head.append("".join(column.rjust(_COLUMN) for column in shown), "dim")
     yield head
-    for agent in atlas.agents:
+    for agent in landscape.agents:
         made = Text(padded(cut(agent.name, name - 2), name), "cyan")
         if shown:
             for figure, style in _figures(agent):
@@ -68,7 +68,7 @@ def _agents(atlas: Atlas, width: int) -> Iterator[Text]:
             yield Text(f"    {line}", "dim")
 
 
-def _figures(agent: AgentSpot) -> Iterator[Line]:
+def _figures(agent: MapAgent) -> Iterator[Line]:
     yield str(agent.live), "" if agent.live else "yellow"
     yield ("-" if agent.depth is None else str(agent.depth)), ""
     yield ("-" if agent.consumers is None else str(agent.consumers)), ""
@@ -76,7 +76,7 @@ def _figures(agent: AgentSpot) -> Iterator[Line]:
     yield str(agent.parked), "red" if agent.parked else ""
 
 
-def _about(agent: AgentSpot) -> str:
+def _about(agent: MapAgent) -> str:
     """What it reads and writes, and which builds say so."""
     said = [f"reads {_contracts(agent.reads)}"] if agent.reads else []
     said += [f"writes {_contracts(agent.writes)}"] if agent.writes else []
@@ -86,34 +86,36 @@ def _about(agent: AgentSpot) -> str:
     return "; ".join(said)
 
 
-def _event(event: EventSpot, atlas: Atlas) -> Item[Line]:
+def _event(event: MapEvent, landscape: LandscapeMap) -> Item[Line]:
     writes = f"/{','.join(map(str, event.versions))}" if event.versions else ""
     lost = f"   {event.unheard} unheard" if event.unheard else ""
     below = [Item((f"from {agent}", "")) for agent in event.agents]
     below += [Item((f"from flow {flow}", "")) for flow in event.flows]
     if not below:
         below.append(Item(("from whoever emits it", "dim")))
-    for ear in event.heard:
-        agent = atlas.agent(ear.agent)
-        reads = f", reads {','.join(map(str, ear.versions))}" if ear.versions else ""
-        by = f" by {ear.pattern}" if ear.pattern != event.contract else ""
-        away = atlas.asked and (agent is None or not agent.live)
+    for subscriber in event.subscribers:
+        agent = landscape.agent(subscriber.agent)
+        reads = f", reads {','.join(map(str, subscriber.versions))}" if subscriber.versions else ""
+        by = f" by {subscriber.pattern}" if subscriber.pattern != event.contract else ""
+        away = landscape.asked and (agent is None or not agent.live)
         note = ", no worker is alive" if away else ""
-        below.append(Item((f"to {ear.agent}{by}{reads}{note}", "yellow" if away else "")))
-    if not event.heard:
+        below.append(Item((f"to {subscriber.agent}{by}{reads}{note}", "yellow" if away else "")))
+    if not event.subscribers:
         below.append(Item(("to nobody", "yellow")))
     return Item((f"{event.contract}{writes}{lost}", "green"), below)
 
 
-def _flow(flow: FlowSpot) -> Item[Line]:
-    below = [Item((f"{one.giver or 'start'} → {one.taker}   {one.contract}", "")) for one in flow.handovers]
+def _flow(flow: MapFlow) -> Item[Line]:
+    below = [
+        Item((f"{one.sender or 'start'} → {one.receiver}   {one.contract}", "")) for one in flow.handovers
+    ]
     return Item((f"{flow.name}   starts with {flow.accepts}", "bold"), below)
 
 
 def _tree(items: Sequence[Item[Line]], width: int) -> Iterator[Text]:
     for item in items:
         yield from _folded(item.content[0], width, item.content[1], hang="  ")
-        for first, rest, (text, style) in railed(item.below):
+        for first, rest, (text, style) in connected(item.below):
             for number, line in enumerate(wrapped(text, width - cell_len(rest))):
                 yield Text.assemble((rest if number else first, "dim"), (line, style))
 

@@ -1,4 +1,4 @@
-"""Timeline: a run's history in the terminal."""
+"""Timeline of a run: its history in a terminal."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from rich.text import Text
 
 from handoffs.coordinator.observe.current import Current
 from handoffs.coordinator.observe.outline import Outline
-from handoffs.coordinator.observe.timeline import course
+from handoffs.coordinator.observe.timeline import timeline
 from handoffs.coordinator.observe.words import duration
 from handoffs.coordinator.render.console import STYLES, out, table
-from handoffs.coordinator.render.gantt import chart
-from handoffs.coordinator.render.lines import cut, plain
+from handoffs.coordinator.render.gantt import gantt
+from handoffs.coordinator.render.lines import as_ascii, cut
 
 
-def timeline(
-    run: str, story: Sequence[dict[str, Any]], flow: Outline | None = None, doing: Sequence[Current] = ()
+def run_timeline(
+    run: str, history: Sequence[dict[str, Any]], flow: Outline | None = None, doing: Sequence[Current] = ()
 ) -> Group:
     """The history of ``run``, and for what it waits (of ``doing``): what happened to which step, as its flow is nested, when, for how long, and what came of it.
 
     ``flow``, where it is loaded, adds its conditions, budgets and names; without it the steps' paths are told.
     """
-    whole = [*story, *awaited(story, doing)]
-    lines = [Text(cut(f"run {run}", out.width), "bold"), *chart(course(whole, flow), out.width, STYLES)]
+    whole = [*history, *awaited(history, doing)]
+    lines = [Text(cut(f"run {run}", out.width), "bold"), *gantt(timeline(whole, flow), out.width, STYLES)]
     if out.options.ascii_only:
-        lines = [Text(plain(line.plain)) for line in lines]
+        lines = [Text(as_ascii(line.plain)) for line in lines]
     return Group(*lines)
 
 
-def awaited(story: Sequence[dict[str, Any]], doing: Sequence[Current]) -> Iterator[dict[str, Any]]:
+def awaited(history: Sequence[dict[str, Any]], doing: Sequence[Current]) -> Iterator[dict[str, Any]]:
     """What a run waits for, as entries of its history."""
     for one in doing:
-        if one.state == "waiting" and story:
-            at = one.since.isoformat(timespec="milliseconds") if one.since else story[-1]["at"]
+        if one.state == "waiting" and history:
+            at = one.since.isoformat(timespec="milliseconds") if one.since else history[-1]["at"]
             yield {"kind": "waiting", "step": one.step, "at": at, "signal": one.signal, "wrote": one.contract}
 
 

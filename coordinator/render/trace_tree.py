@@ -1,4 +1,4 @@
-"""Branches: a trace in a terminal."""
+"""Trace as a tree: a trace in a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.observe.folding import Row, folded, states
-from handoffs.coordinator.observe.trace import Node, Trace
+from handoffs.coordinator.observe.trace import Trace, TraceNode
 from handoffs.coordinator.render.lines import cut, padded, wrapped
 
 _STATE, _SINCE, _TOOK = 26, 8, 9  # columns
@@ -21,7 +21,7 @@ TIMES = "\u00d7"
 """Stands before how many there are."""
 
 
-def branches(
+def trace_tree(
     trace: Trace, width: int, styles: Mapping[str, str], *, everything: bool = False
 ) -> Iterator[Text]:
     """A trace in lines of at most ``width`` cells (60 or more): who emitted what, who heard it, what became of that, when it
@@ -103,19 +103,19 @@ def _states(row: Row) -> str:
     return f"{node.state}{tries}"
 
 
-def _colour(nodes: Sequence[Node], styles: Mapping[str, str]) -> str:
+def _colour(nodes: Sequence[TraceNode], styles: Mapping[str, str]) -> str:
     """That of the worst state."""
     found = {node.state for node in nodes}
     worst = next((state for state in ("parked", "unheard", "open", "cancelled") if state in found), "")
     return styles.get(worst or (nodes[0].state if len(found) == 1 else "settled"), "")
 
 
-def _since(nodes: Sequence[Node]) -> str:
+def _since(nodes: Sequence[TraceNode]) -> str:
     first = min((node.at_ms for node in nodes if node.at_ms is not None), default=None)
     return ("" if first is None else f"+{_figure(first, 0)}").rjust(_SINCE)
 
 
-def _took(nodes: Sequence[Node]) -> str:
+def _took(nodes: Sequence[TraceNode]) -> str:
     took = [node.took_ms for node in nodes if node.took_ms is not None]
     if not took:
         return ""
@@ -151,13 +151,13 @@ def _beneath(row: Row, styles: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield ", ".join(one.notes), "dim"
 
 
-def _came(node: Node) -> str:
+def _came(node: TraceNode) -> str:
     if node.expected is not None:
         return f"{node.size} of {node.expected} events have come"
     return f"{node.size} event{'' if node.size == 1 else 's'} {'has' if node.size == 1 else 'have'} come"
 
 
-def summary(trace: Trace) -> str:
+def trace_summary(trace: Trace) -> str:
     """How many events there are, and how much of what they led to is in which state, in a line."""
     counts = dict(trace.counts)
     events = counts.pop("events")

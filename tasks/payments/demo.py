@@ -21,7 +21,7 @@ from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, 
 from handoffs.coordinator.client.coordinator import Coordinator, Run
 from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.render.console import err, out, print_json, table
-from handoffs.coordinator.render.run_timeline import timeline
+from handoffs.coordinator.render.run_timeline import run_timeline
 from handoffs.tasks.payments.flow import payment
 from handoffs.tasks.payments.sample import SAMPLE_FILE
 from handoffs.tasks.payments.systems import gateway, ledger
@@ -121,7 +121,7 @@ def run(coordinator: Coordinator, *, as_json: bool = False) -> None:
     )
     out.print(f"refused lines: {', '.join(str(refusal.line) for refusal in scene.batch.refused)}")
     shown = scene.batch.runs[letters[0].run] if letters else next(iter(scene.batch.runs.values()))
-    out.print(timeline(shown.id, shown.history()))
+    out.print(run_timeline(shown.id, shown.history()))
 
 
 def _lines(coordinator: Coordinator, file: Path) -> list[bytes]:

@@ -14,7 +14,7 @@ from handoffs.coordinator.cli import main
 from handoffs.coordinator.flow.loading import Catalogue
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.observe.survey import Surveyor
-from handoffs.coordinator.observe.topology import Atlas
+from handoffs.coordinator.observe.topology import LandscapeMap
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom
 from tests.waiting import wait_until as _wait_until
@@ -52,13 +52,13 @@ def unheard(coordinator: Coordinator, *words: str) -> None:
     wait_until(lambda: len(coordinator.dead_letters(state="unheard")) == len(words))
 
 
-def atlas(coordinator: Coordinator, *flows: Flow) -> Atlas:
+def landscape(coordinator: Coordinator, *flows: Flow) -> LandscapeMap:
     catalogue = Catalogue()
     for flow in flows:
         catalogue.add(flow)
     engine = coordinator.engine
     surveyor = Surveyor(engine.services, coordinator.journal, catalogue, asks=True, working=engine.agents)
-    return surveyor.atlas()
+    return surveyor.landscape_map()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_the_map_of_what_is_there(live_coordinator: Coordinator, command: Comman
     story = live_coordinator.emit(Filed(story="s"))
     assert story.wait(20) == "parked"
     wait_until(story.letters)
-    found = atlas(live_coordinator, Flow(room.name("flow"), file >> emit()))
+    found = landscape(live_coordinator, Flow(room.name("flow"), file >> emit()))
     desk = found.agent(room.name("desk"))
     assert desk is not None
     assert (desk.known, desk.live, desk.depth, desk.parked) == ("live", 1, 0, 1)
@@ -115,7 +115,7 @@ def test_the_map_of_what_is_there(live_coordinator: Coordinator, command: Comman
         (),
         (room.name("flow"),),
     )  # who returns it in a flow emits no event
-    assert {(ear.agent, ear.pattern) for ear in filed.heard} == {
+    assert {(ear.agent, ear.pattern) for ear in filed.subscribers} == {
         (room.name("desk"), "news.filed"),
         (room.name("ear"), "news.*"),
     }
@@ -138,7 +138,7 @@ def test_whoever_is_away_is_told(live_coordinator: Coordinator) -> None:
     manifest = live_coordinator.engine.manifest(room.setter).to_json()
     said.announce(manifest, "gone", timedelta())
     said.announce({**manifest, "agent": "\x1b[31m", "accepts": 3}, "odd", timedelta(hours=1))
-    found = atlas(live_coordinator)
+    found = landscape(live_coordinator)
     setter = found.agent(room.name("setter"))
     assert setter is not None
     assert (setter.known, setter.live) == ("seen", 0)
@@ -252,7 +252,7 @@ def test_unheard_events_are_counted_and_listed(live_coordinator: Coordinator, co
         "events": [],
     }
     assert [
-        event.unheard for event in atlas(live_coordinator).events if event.contract == "word.shouted"
+        event.unheard for event in landscape(live_coordinator).events if event.contract == "word.shouted"
     ] == [3]
 
 

@@ -18,8 +18,8 @@ from handoffs.coordinator.docs.markdown import markdown
 from handoffs.coordinator.docs.page import page
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.observe.outline import outline
-from handoffs.coordinator.observe.timeline import course
-from handoffs.coordinator.render.gantt import chart
+from handoffs.coordinator.observe.timeline import timeline
+from handoffs.coordinator.render.gantt import gantt
 from tests.drawn import Line, Order, everything
 
 EXPECTED = Path(__file__).parents[1] / "unit" / "render" / "drawings"
@@ -102,7 +102,7 @@ def test_run_in_the_terminal(coordinator: Coordinator) -> None:
     given = Order(order="o-1", amount=7000, lines=[Line(sku="a"), Line(sku="bcd")])
     run = coordinator.start(everything, given)
     assert run.wait(timeout=20) == "completed"
-    lines = [line.plain for line in chart(course(run.history(), outline(everything)), 100, {})]
+    lines = [line.plain for line in gantt(timeline(run.history(), outline(everything)), 100, {})]
     steps = [re.split(r"  +(?:settled|started|\d)", line)[0] for line in lines if re.search(r"─ \S+", line)]
     assert steps == [
         "├─ run",

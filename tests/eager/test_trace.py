@@ -24,7 +24,7 @@ from handoffs import (
 from handoffs.coordinator.errors import UnknownLetter, UnknownRun
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.observe.trace import Node, Trace
+from handoffs.coordinator.observe.trace import TraceNode, Trace
 from handoffs.coordinator.store.record import StepRef
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom, Printed
@@ -36,7 +36,7 @@ def wait_until(condition: Any, description: str) -> Any:
     return _wait_until(condition, description=description)
 
 
-def of(trace: Trace, name: str, kind: str = "hearing") -> list[Node]:
+def of(trace: Trace, name: str, kind: str = "hearing") -> list[TraceNode]:
     return [node for node in trace.nodes if node.kind == kind and node.name.endswith(name)]
 
 

@@ -32,12 +32,12 @@ from handoffs.coordinator.docs.asyncapi import asyncapi
 from handoffs.coordinator.docs.envelope import ATTRIBUTES
 from handoffs.coordinator.docs.files import UnwritableFolder, documents, write
 from handoffs.coordinator.docs.gather import gather
-from handoffs.coordinator.docs.marks import code, escaped, prose
 from handoffs.coordinator.docs.model import CHANGED, PUBLISHED, UNPUBLISHED, Landscape
 from handoffs.coordinator.docs.schema_words import bounds, kind
 from handoffs.coordinator.docs.servers import servers
+from handoffs.coordinator.docs.text import code, escaped, prose
 from handoffs.coordinator.flow.loading import Catalogue, load_modules
-from handoffs.coordinator.render.flow_mermaid import mermaid
+from handoffs.coordinator.render.flow_mermaid import flow_mermaid
 from tests.eager.shop import Shop
 
 OFFICIAL = Path(__file__).parent / "asyncapi" / "asyncapi-3.0.0.json"
@@ -46,7 +46,7 @@ SECRET = "hunter2-hunter2"
 
 
 @dataclass(frozen=True)
-class Entry:
+class PublishedRow:
     """A published version, as a registry gives it."""
 
     ref: ContractRef
@@ -72,12 +72,14 @@ class Level(Contract, name="payments.fraud-scored", version=1):
     risk_level: Literal["low", "high"]
 
 
-def entry(contract: type[Contract], **more: Any) -> Entry:
+def entry(contract: type[Contract], **more: Any) -> PublishedRow:
     """What a registry says of a class."""
-    return Entry(contract.ref(), fingerprint(contract), reads(contract), writes(contract), **more)
+    return PublishedRow(contract.ref(), fingerprint(contract), reads(contract), writes(contract), **more)
 
 
-def landscape(*found: Any, published: tuple[Entry, ...] = (), settings: Settings | None = None) -> Landscape:
+def landscape(
+    *found: Any, published: tuple[PublishedRow, ...] = (), settings: Settings | None = None
+) -> Landscape:
     """What is told of agents and flows."""
     catalogue = Catalogue()
     for value in found:
@@ -306,7 +308,7 @@ def test_a_registry_adds_versions_owners_and_modes(payments: Landscape) -> None:
 def test_what_is_not_as_published_says_so() -> None:
     """A class that differs from what is published under its version is marked."""
     catalogue = load_modules(["handoffs.tasks.payments"])
-    other = Entry(FraudScored.ref(), "sha256:0", {"type": "object"}, {"type": "object"})
+    other = PublishedRow(FraudScored.ref(), "sha256:0", {"type": "object"}, {"type": "object"})
     found = gather(catalogue, Settings(), [other])
     states = {version.ref: version.state for contract in found.contracts for version in contract.versions}
     assert states[FraudScored.ref()] == CHANGED
@@ -457,7 +459,7 @@ def test_a_registry_says_what_is_sensitive() -> None:
             "lines": {"type": "array", "items": {"type": "object", "properties": {"pin": {"enum": [SECRET]}}}}
         },
     }
-    old = Entry(ContractRef("x.old", 1), "sha256:0", schema, schema, sensitive=("/lines/*/pin",))
+    old = PublishedRow(ContractRef("x.old", 1), "sha256:0", schema, schema, sensitive=("/lines/*/pin",))
     [contract] = landscape(published=(old,)).contracts
     assert [field.name for field in contract.versions[0].fields if field.sensitive] == ["lines[].pin"]
     for name, text in documents(landscape(published=(old,))).items():
@@ -601,7 +603,7 @@ def test_code_spans_hold_backticks() -> None:
 def test_mermaid(shop: Landscape) -> None:
     """A diagram has a box for each step, an arrow for each handoff, and the part that a branch fills in a join."""
     flow = next(flow for flow in shop.flows if flow.name == "shop.header")
-    text = mermaid(flow.outline)
+    text = flow_mermaid(flow.outline)
     assert text.count('["') - 1 == len(flow.steps)
     assert text.count("-->") == 1 + 2 + 2 + 1 + 1
     assert '|"left: shop.thing/1"| s4' in text

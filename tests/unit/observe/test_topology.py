@@ -1,4 +1,4 @@
-"""Maps: what an atlas tells, what it remarks on, and how it is drawn."""
+"""Maps: what a map tells, what it remarks on, and how it is drawn."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from rich.cells import cell_len
 
 from handoffs.contracts.text import is_plain
 from handoffs.coordinator.observe.topology import (
-    AgentSpot,
-    Atlas,
-    Ear,
-    EventSpot,
-    FlowSpot,
-    Handover,
-    QueueSpot,
+    LandscapeMap,
+    MapAgent,
+    MapEvent,
+    MapFlow,
+    MapHandover,
+    MapQueue,
+    MapSubscriber,
 )
-from handoffs.coordinator.render.map_mermaid import roads
-from handoffs.coordinator.render.map_table import gazetteer
+from handoffs.coordinator.render.map_mermaid import map_mermaid
+from handoffs.coordinator.render.map_table import map_table
 
-DESK = AgentSpot(
+DESK = MapAgent(
     "news.desk", "news.desk", "live", 2, ("b2", "b1"), {"news.filed": (2, 1)}, {"news.ordered": (1,)}, ("news.filed",),
     depth=7, consumers=2, outstanding=9, parked=1,
 )  # fmt: skip
-EAR = AgentSpot(
+EAR = MapAgent(
     "news.ear",
     "news.ear",
     "deployed",
@@ -36,29 +36,29 @@ EAR = AgentSpot(
     ("news.*",),
     outstanding=3,
 )
-PRESS = AgentSpot("news.press", "news.press", "loaded", 0, (), {"news.ordered": (2,)}, {}, ("news.ordered",))
-FILED = EventSpot(
+PRESS = MapAgent("news.press", "news.press", "loaded", 0, (), {"news.ordered": (2,)}, {}, ("news.ordered",))
+FILED = MapEvent(
     "news.filed",
     (2,),
     (),
     ("news.flow",),
-    (Ear("news.desk", "news.filed", (2, 1)), Ear("news.ear", "news.*")),
+    (MapSubscriber("news.desk", "news.filed", (2, 1)), MapSubscriber("news.ear", "news.*")),
 )
-ORDERED = EventSpot(
-    "news.ordered", (1,), ("news.desk",), (), (Ear("news.press", "news.ordered", (2,)),), unheard=4
+ORDERED = MapEvent(
+    "news.ordered", (1,), ("news.desk",), (), (MapSubscriber("news.press", "news.ordered", (2,)),), unheard=4
 )
-LOST = EventSpot("news.lost", unheard=2)
-ATLAS = Atlas(
+LOST = MapEvent("news.lost", unheard=2)
+ATLAS = LandscapeMap(
     True,
     (DESK, EAR, PRESS),
     (FILED, LOST, ORDERED),
-    (FlowSpot("news.flow", "news.filed/2", (Handover("", "news.desk", "news.filed/2"), Handover("news.desk", "news.ear", "x/1"))),),
-    (QueueSpot("handoff.dead-letters", "dead letters", 3, 0), QueueSpot("coordinator.timer", "timers", None, None)),
+    (MapFlow("news.flow", "news.filed/2", (MapHandover("", "news.desk", "news.filed/2"), MapHandover("news.desk", "news.ear", "x/1"))),),
+    (MapQueue("handoff.dead-letters", "dead letters", 3, 0), MapQueue("coordinator.timer", "timers", None, None)),
 )  # fmt: skip
 
 
-def drawn(atlas: Atlas, width: int = 100) -> list[str]:
-    return [line.plain.rstrip() for line in gazetteer(atlas, width)]
+def drawn(landscape: LandscapeMap, width: int = 100) -> list[str]:
+    return [line.plain.rstrip() for line in map_table(landscape, width)]
 
 
 def test_what_somebody_should_look_at() -> None:
@@ -80,7 +80,7 @@ def test_agents_that_are_only_loaded_are_one_remark() -> None:
     is told of by itself."""
     wire, late = replace(PRESS, name="news.wire"), replace(PRESS, name="news.late", outstanding=2)
     idle = replace(PRESS, name="news.idle", subscribes=())
-    assert list(Atlas(True, (PRESS, wire, late, idle), (), ()).remarks()) == [
+    assert list(LandscapeMap(True, (PRESS, wire, late, idle), (), ()).remarks()) == [
         "no worker of news.late is alive, which subscribes to news.ordered: 2 wait for it",
         "no worker has begun yet for news.press, news.wire, and until then no queue keeps their events",
     ]
@@ -88,10 +88,12 @@ def test_agents_that_are_only_loaded_are_one_remark() -> None:
 
 def test_without_servers_only_what_is_loaded_is_told() -> None:
     """Where nobody was asked, nobody is said to be away."""
-    atlas = Atlas(False, (PRESS,), (EventSpot("news.ordered", (2,), (), (), ORDERED.heard),), ())
-    assert list(atlas.remarks()) == []
-    assert "no worker" not in "\n".join(drawn(atlas))
-    assert "live" not in drawn(atlas)[0]
+    landscape = LandscapeMap(
+        False, (PRESS,), (MapEvent("news.ordered", (2,), (), (), ORDERED.subscribers),), ()
+    )
+    assert list(landscape.remarks()) == []
+    assert "no worker" not in "\n".join(drawn(landscape))
+    assert "live" not in drawn(landscape)[0]
 
 
 def test_the_map_in_a_terminal() -> None:
@@ -123,7 +125,7 @@ def test_the_map_in_a_terminal() -> None:
 
 def test_the_map_as_mermaid() -> None:
     """Boxes for agents, events between them, thick arrows for flows, dotted ones to whoever is away; each box is declared."""
-    lines = roads(ATLAS).splitlines()
+    lines = map_mermaid(ATLAS).splitlines()
     assert lines[0] == "flowchart LR"
     assert '  a1["news.desk<br/>2 live, 7 queued, 1 parked"]' in lines
     assert '  e2(["news.lost<br/>2 unheard"])' in lines
@@ -138,16 +140,18 @@ def test_the_map_as_mermaid() -> None:
 def test_hostile_names_on_the_map() -> None:
     """Names that a worker made up do not get through to the terminal, nor out of their box."""
     bad = '"];\x1b[31m\u202e' + "y" * 150
-    agent = AgentSpot(bad, bad, "live", 1, (bad,), {bad: (1,)}, {bad: ()}, (bad,))
-    atlas = Atlas(
+    agent = MapAgent(bad, bad, "live", 1, (bad,), {bad: (1,)}, {bad: ()}, (bad,))
+    landscape = LandscapeMap(
         True,
         (agent,),
-        (EventSpot(bad, (1,), (bad,), (bad,), (Ear(bad, "x"),)),),
+        (MapEvent(bad, (1,), (bad,), (bad,), (MapSubscriber(bad, "x"),)),),
         (),
-        (QueueSpot(bad, bad, 1, 1),),
+        (MapQueue(bad, bad, 1, 1),),
     )
     for width in (60, 100):
-        assert [line for line in drawn(atlas, width) if not is_plain(line) or cell_len(line) > width] == []
-    assert "\x1b" not in roads(atlas)
-    assert '"];' not in roads(atlas)
-    assert json.loads(json.dumps(atlas.to_json()))["agents"][0]["agent"] == bad
+        assert [
+            line for line in drawn(landscape, width) if not is_plain(line) or cell_len(line) > width
+        ] == []
+    assert "\x1b" not in map_mermaid(landscape)
+    assert '"];' not in map_mermaid(landscape)
+    assert json.loads(json.dumps(landscape.to_json()))["agents"][0]["agent"] == bad

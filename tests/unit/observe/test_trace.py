@@ -16,18 +16,18 @@ from handoffs.contracts.text import is_plain
 from handoffs.coordinator.continuation.path import hearing
 from handoffs.coordinator.observe.chronicle import chronicle
 from handoffs.coordinator.observe.trace import Trace
-from handoffs.coordinator.observe.tracing import Known, traced
-from handoffs.coordinator.render.trace_tree import TIMES, branches, summary
-from tests.unit.observe.told import RUN, Told, named, only, trace_of
+from handoffs.coordinator.observe.tracing import TraceFacts, traced
+from handoffs.coordinator.render.trace_tree import TIMES, trace_summary, trace_tree
+from tests.unit.observe.written_history import RUN, WrittenHistory, named, only, trace_of
 
 
 def drawn(trace: Trace, width: int = 100, *, everything: bool = False) -> list[str]:
-    return [line.plain for line in branches(trace, width, {}, everything=everything)]
+    return [line.plain for line in trace_tree(trace, width, {}, everything=everything)]
 
 
-def a_story(parts: int = 3) -> Told:
+def a_story(parts: int = 3) -> WrittenHistory:
     """A story that is filed, ordered in parts and set; the parts are gathered and printed."""
-    told = Told()
+    told = WrittenHistory()
     [*orders] = told.hears(
         "desk", told.emitted("news.filed/1", "desk"), *[("news.ordered/1", ["setter"])] * parts
     )
@@ -107,7 +107,7 @@ def test_many_are_one_line() -> None:
 )
 def test_what_became_of_it(kinds: list[str], state: str, notes: tuple[str, ...]) -> None:
     """The last outcome counts; what happened besides is noted."""
-    told = Told()
+    told = WrittenHistory()
     place = told.emitted("news.filed/1", "desk")
     for kind in kinds:
         told.hears("desk", place, kind=kind, by="ada" if kind in {"replayed", "skipped"} else "")
@@ -117,7 +117,7 @@ def test_what_became_of_it(kinds: list[str], state: str, notes: tuple[str, ...])
 
 def test_what_came_late_emitted_nothing() -> None:
     """The events of an outcome that came late were not sent: they are not in the tree."""
-    told = Told()
+    told = WrittenHistory()
     place = told.emitted("news.filed/1", "desk")
     told.hears("desk", place, ("news.ordered/1", ["setter"]))
     told.hears("desk", place, ("news.other/1", ["setter"]), ("news.other/1", ["setter"]), kind="late")
@@ -128,13 +128,13 @@ def test_what_came_late_emitted_nothing() -> None:
 
 def test_who_has_not_heard_it_yet() -> None:
     """An agent of which nothing is told: open where its step is outstanding, otherwise it did not want the event."""
-    told = Told()
+    told = WrittenHistory()
     place = told.emitted("news.filed/1", "desk", "ear")
     waits = {hearing("desk", place): "desk"}
     trace = trace_of(told, waits)
     assert (only(trace, "desk").state, only(trace, "ear").state) == ("open", "passed over")
     assert only(trace_of(told), "ear").state == "unknown"
-    fresh = Known(fresh={message_id(RUN, place)})
+    fresh = TraceFacts(fresh={message_id(RUN, place)})
     assert only(trace_of(told, waits, fresh), "ear").state == "open"
     told.entry("cancelled")
     assert only(trace_of(told, {}), "ear").state == "cancelled"
@@ -142,7 +142,7 @@ def test_who_has_not_heard_it_yet() -> None:
 
 def test_an_event_of_a_step_that_is_no_agent() -> None:
     """The same holds where who hears it cannot be told by the event's place: a flow's own step emitted it."""
-    told = Told(flow="shop.order")
+    told = WrittenHistory(flow="shop.order")
     event = {"contract": "shop.paid/1", "id": message_id(RUN, "2!"), "heard": ["till", "ear"]}
     told.entry("settled", "1", agent="shop.pay", emitted=[event])
     trace = trace_of(told, {hearing("till", "2!"): "till"})
@@ -157,7 +157,7 @@ def test_an_event_of_a_step_that_is_no_agent() -> None:
 
 def test_one_of_several_events() -> None:
     """Two steps of a flow emit for the same agent: each event has the hearing that is its own."""
-    told = Told(flow="shop.order")
+    told = WrittenHistory(flow="shop.order")
     for number in (1, 3):
         emitted = [
             {"contract": f"shop.paid/{number}", "id": message_id(RUN, f"{number + 1}!"), "heard": ["till"]}
@@ -171,7 +171,7 @@ def test_one_of_several_events() -> None:
 
 def test_an_event_that_nobody_tells_of() -> None:
     """Where only those who heard an event tell of it, it hangs on the run; so does who has still to hear one."""
-    told = Told(flow="shop.order")
+    told = WrittenHistory(flow="shop.order")
     told.entry("started", wrote="shop.order-placed/1")
     told.hears("till", "3!", read="shop.paid/2")
     trace = trace_of(told, {hearing("ear", "3!"): "ear", hearing("ear", "9!"): "ear", "4": "shop.ship"})
@@ -184,12 +184,12 @@ def test_an_event_that_nobody_tells_of() -> None:
 
 def test_nobody_hears_it() -> None:
     """An event without subscribers is unheard, and so is one that lies among the unheard ones."""
-    told = Told()
+    told = WrittenHistory()
     place = told.emitted("news.filed/1")
     assert only(trace_of(told), "news.filed/1").state == "unheard"
-    other = Told()
+    other = WrittenHistory()
     other.emitted("news.filed/1", "desk")
-    known = Known(unheard=frozenset({message_id(RUN, place)}))
+    known = TraceFacts(unheard=frozenset({message_id(RUN, place)}))
     assert only(trace_of(other, {}, known), "news.filed/1").state == "unheard"
     assert trace_of(told).counts == {"events": 1, "unheard": 1}
 
@@ -199,7 +199,7 @@ def test_a_set_says_how_many_have_come() -> None:
     told = a_story(3)
     told.entries.pop()
     told.entries.pop()
-    known = Known(expects={"press": "parts"})
+    known = TraceFacts(expects={"press": "parts"})
     trace = trace_of(told, {"press@+0123456789abcdef": "press"}, known)
     [node] = [node for node in trace.nodes if node.kind == "set"]
     assert (node.state, node.size, node.expected) == ("open", 2, 3)
@@ -210,7 +210,7 @@ def test_a_set_says_how_many_have_come() -> None:
 def test_older_builds_tell_less() -> None:
     """Without the event that it hears, a parked step is found by what its name ends with; without anything, it is still
     shown."""
-    told = Told()
+    told = WrittenHistory()
     place = told.emitted("news.filed/1", "desk")
     told.entry("parked", hearing("desk", place), agent="desk", error="error: Jam: no")
     told.entry("parked", hearing("ear", "nowhere"), agent="ear", error="error: Jam: no")
@@ -224,16 +224,16 @@ def test_older_builds_tell_less() -> None:
 def test_runs_that_events_began(kind: str) -> None:
     """A run that an event began hangs on that event, with its own steps and events; one that cannot be read is named. It is
     read as well from histories that were written when the entry was called ``began``."""
-    told = Told()
+    told = WrittenHistory()
     place = told.emitted("news.filed/1", "desk")
     for run in ("run-2", "run-3"):
         told.entry(kind, event=message_id(RUN, place), **{kind: run})
-    flow = Told("run-2", "news.check")
+    flow = WrittenHistory("run-2", "news.check")
     flow.entry("started", story=RUN, event=message_id(RUN, place))
     flow.entry("settled", "1", agent="news.checker", emitted=[flow.event("1", 0, "news.checked/1", [])])
     flow.entry(kind, event=message_id("run-2", "1!0"), **{kind: RUN})
     runs = {one.run: chronicle(one.run, one.entries) for one in (told, flow)}
-    trace = traced("run-2", RUN, runs, Known(statuses={"run-2": "completed"}))
+    trace = traced("run-2", RUN, runs, TraceFacts(statuses={"run-2": "completed"}))
     check = only(trace, "news.check")
     assert (check.kind, check.state, trace.nodes[check.parent or 0].name) == (
         "run",
@@ -247,7 +247,7 @@ def test_runs_that_events_began(kind: str) -> None:
 
 def test_events_that_go_round_end() -> None:
     """Agents that call each other in a circle make a long story; a history that goes in a circle ends where it began."""
-    told = Told()
+    told = WrittenHistory()
     place = told.emitted("news.filed/1", "desk")
     for number in range(300):
         [place] = told.hears(("desk", "ear")[number % 2], place, ("news.filed/1", ["ear", "desk"]))
@@ -263,7 +263,7 @@ def test_events_that_go_round_end() -> None:
 
 def test_what_is_deep_down_is_told_by_name() -> None:
     """Where a story is too deep to be drawn, what waits further down has a line all the same."""
-    told = Told()
+    told = WrittenHistory()
     place = told.emitted("news.filed/1", "desk")
     for _ in range(60):
         [place] = told.hears("desk", place, ("news.filed/1", ["desk"]))
@@ -275,7 +275,7 @@ def test_what_is_deep_down_is_told_by_name() -> None:
 
 def test_a_long_story_takes_no_time() -> None:
     """Twenty thousand entries are a tree and a few lines within seconds of computing."""
-    told = Told()
+    told = WrittenHistory()
     orders = told.hears(
         "desk", told.emitted("news.filed/1", "desk"), *[("news.ordered/1", ["setter"])] * 20_000
     )
@@ -293,7 +293,7 @@ def test_a_long_story_takes_no_time() -> None:
 )  # fmt: skip
 def test_long_and_odd_times(ms: float, shown: str) -> None:
     """What took long is told in seconds or days, and what cannot be is not told."""
-    told = Told()
+    told = WrittenHistory()
     told.hears("desk", told.emitted("news.filed/1", "desk"), took_ms=ms)
     line = next(line for line in drawn(trace_of(told)) if "desk" in line)
     assert line[91:].strip() == shown
@@ -303,7 +303,7 @@ def test_long_and_odd_times(ms: float, shown: str) -> None:
 def test_hostile_names() -> None:
     """Whatever names and reasons are, a terminal gets no control characters and no line that is too long."""
     bad = "\x1b[31m\u202e" + "x" * 300
-    told = Told(run=bad, flow=bad)
+    told = WrittenHistory(run=bad, flow=bad)
     place = told.emitted(bad, bad)
     told.hears(bad, place, kind="parked", error=bad, input={bad: bad, "n": bad}, by=bad)
     told.hears("b", place, kind="settled", input={"\x1b": 1}, wrote=bad)
@@ -320,7 +320,7 @@ def test_for_programs() -> None:
     assert made["counts"] == {"events": 5, "gathered": 2, "settled": 4}
     assert all(node["parent"] is None or node["parent"] < node["node"] for node in made["nodes"])
     assert made["nodes"][0]["kind"] == "story"
-    assert summary(trace_of(a_story(2))) == "5 events, 2 gathered, 4 settled"
+    assert trace_summary(trace_of(a_story(2))) == "5 events, 2 gathered, 4 settled"
 
 
 _STEPS = st.sampled_from(["", "1", "2.a.1", "a@x", "a@+x", hearing("a", "!0"), "@", "a@"])

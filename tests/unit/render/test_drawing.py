@@ -22,17 +22,17 @@ from handoffs.coordinator.flow.step import choice, each, go_on, parallel, repeat
 from handoffs.coordinator.observe.current import Current
 from handoffs.coordinator.observe.grouping import grouped
 from handoffs.coordinator.observe.outline import Outline, outline
-from handoffs.coordinator.observe.summary import outcome
-from handoffs.coordinator.observe.timeline import course
+from handoffs.coordinator.observe.summary import summary
+from handoffs.coordinator.observe.timeline import timeline
 from handoffs.coordinator.observe.words import duration
-from handoffs.coordinator.render.flow_mermaid import mermaid
-from handoffs.coordinator.render.flow_tree import tree
-from handoffs.coordinator.render.gantt import chart
-from handoffs.coordinator.render.lines import cut, plain, wrapped
+from handoffs.coordinator.render.flow_mermaid import flow_mermaid
+from handoffs.coordinator.render.flow_tree import flow_tree
+from handoffs.coordinator.render.gantt import gantt
+from handoffs.coordinator.render.lines import as_ascii, cut, wrapped
 from handoffs.coordinator.render.run_timeline import awaited
 from tests.drawn import Order, collect, escalate, everything, listed, price, review, waiting
 from tests.store_suite import make_settings
-from tests.unit.render.drawn_story import STORY, entry
+from tests.unit.render.drawn_history import HISTORY, entry
 
 EXPECTED = Path(__file__).parent / "drawings"
 HOSTILE = '"];\nclick A "javascript:alert(1)" <script>[red]\x1b[31m\u202e end --> |'
@@ -47,46 +47,46 @@ def shown(lines: Iterable[Text]) -> str:
 
 
 def run(story: list[dict[str, Any]], flow: Outline | None = None, width: int = 100) -> str:
-    return shown(chart(course(story, flow), width, {}))
+    return shown(gantt(timeline(story, flow), width, {}))
 
 
 class TestFlow:
     @pytest.mark.parametrize("width", [100, 60])
     def test_tree(self, width: int) -> None:
         """Every kind of step is in the tree, with its path and its words; contracts stand beneath where it is narrow."""
-        lines = tree(outline(everything), width)
+        lines = flow_tree(outline(everything), width)
         assert shown(lines) == expected(f"flow-{width}")
         assert max(line.cell_len for line in lines) <= width
 
     def test_mermaid(self) -> None:
         """Every kind of step is in the flowchart: a rhombus for a choice, frames for lists, repetitions, budgets and flows."""
-        assert mermaid(outline(everything)) == expected("flow-mermaid")
+        assert flow_mermaid(outline(everything)) == expected("flow-mermaid")
 
     def test_a_list_at_the_start(self) -> None:
         """What a flow begins with and ends with may be a list."""
-        assert shown(tree(outline(listed), 100)).splitlines() == [
+        assert shown(flow_tree(outline(listed), 100)).splitlines() == [
             "drawn.listed",
             "starts with drawn.order/1",
             "└─ 1  each of lines into prices",
             "   └─ 1.i*.1  drawn.price   drawn.line/1 → drawn.priced/1",
         ]
-        assert '  start -->|"each item, drawn.line/1"| s1' in mermaid(outline(listed))
+        assert '  start -->|"each item, drawn.line/1"| s1' in flow_mermaid(outline(listed))
 
     def test_a_signal(self) -> None:
         """A signal that is waited for is told with its contract, its time, and what is kept beside it."""
-        assert shown(tree(outline(waiting), 100)).splitlines()[2:] == [
+        assert shown(flow_tree(outline(waiting), 100)).splitlines()[2:] == [
             "├─ 1  drawn.review, undone by drawn.reopen                          drawn.order/1 → drawn.order/1",
             "├─ 2  wait for approval, beside order, up to 8 h, else a constant   → drawn.approval/1",
             "└─ 3  drawn.decide                                                  drawn.decided/1 → drawn.order/1",
         ]
-        drawn = mermaid(outline(waiting))
+        drawn = flow_mermaid(outline(waiting))
         assert '  s1 -.->|"to undo it, drawn.order/1"| s2' in drawn
         assert '  s3 -->|"order: drawn.order/1, approval: drawn.approval/1"| s4' in drawn
 
     def test_a_repetition_begins_again_at_its_first_steps(self) -> None:
         """The dotted arrow of a repetition leads to what it begins with, also where that is a choice."""
         body = choice(when(field("amount") > 1, review), otherwise=go_on) >> escalate
-        drawn = mermaid(outline(Flow("drawn.again", repeat(body, until=field("amount") > 5, at_most=3))))
+        drawn = flow_mermaid(outline(Flow("drawn.again", repeat(body, until=field("amount") > 5, at_most=3))))
         assert re.findall(r"(\w+) -\.->.*\| (\w+)", drawn) == [("s3", "s1")]
 
     def test_json(self) -> None:
@@ -113,19 +113,19 @@ class TestFlow:
     def test_hostile_words(self) -> None:
         """Whatever a condition compares with is text: no line is broken, no terminal and no browser obeys it."""
         flow = outline(Flow("drawn.bad", choice(when(field("country") == HOSTILE, review), otherwise=go_on)))
-        for line in tree(flow, 60):
+        for line in flow_tree(flow, 60):
             assert line.cell_len <= 60
             assert not set("\n\x1b\u202e") & set(line.plain)
-        drawn = mermaid(flow)
+        drawn = flow_mermaid(flow)
         assert len(drawn.splitlines()) == len(
-            mermaid(outline(Flow("drawn.good", flow_of("DE")))).splitlines()
+            flow_mermaid(outline(Flow("drawn.good", flow_of("DE")))).splitlines()
         )
         assert not re.search(r"<script|\x1b|\u202e|javascript:alert\(", drawn)
 
     def test_wide_letters(self) -> None:
         """Letters that take two columns are counted as two."""
         flow = Flow("drawn.wide", parallel(**{"倉庫" * 8: review, "b": review}))
-        assert all(line.cell_len <= 60 for line in tree(outline(flow), 60))
+        assert all(line.cell_len <= 60 for line in flow_tree(outline(flow), 60))
 
     def test_durations(self) -> None:
         """A time is said in the largest unit that it fills."""
@@ -142,20 +142,20 @@ class TestRun:
     def test_timeline(self, width: int) -> None:
         """What happened is nested as the flow is, each with when it began, how long it took, and a bar of that; retries,
         fallbacks, what came late, was parked or replayed, and the choice that was taken, are told."""
-        made = run(STORY, outline(everything), width)
+        made = run(HISTORY, outline(everything), width)
         assert made == expected(f"run-{width}")
         assert max(map(cell_len, made.splitlines())) <= width
 
     def test_flow_not_loaded(self) -> None:
         """Without the flow the paths tell how the steps are nested."""
-        assert run(STORY) == expected("run-100-flow-not-loaded")
+        assert run(HISTORY) == expected("run-100-flow-not-loaded")
 
     def test_another_flow_of_that_name(self) -> None:
         """A flow that does not have the run's agents in their places is no help, and is left aside."""
         other = outline(
             Flow("drawn.everything", review >> choice(when(field("amount") > 1, review), otherwise=go_on))
         )
-        assert run(STORY, other) == run(STORY)
+        assert run(HISTORY, other) == run(HISTORY)
 
     def test_signals(self) -> None:
         """A signal is told where it is waited for; without the flow, as something that happened to the run."""
@@ -277,8 +277,8 @@ class TestRails:
 
     def test_plain(self) -> None:
         """All that a drawing adds has a stand-in for terminals that know ASCII only."""
-        made = "\n".join([run(STORY, outline(everything)), shown(tree(outline(everything), 100))])
-        assert plain(made).isascii()
+        made = "\n".join([run(HISTORY, outline(everything)), shown(flow_tree(outline(everything), 100))])
+        assert as_ascii(made).isascii()
 
 
 def test_signals_and_compensations() -> None:
@@ -292,7 +292,7 @@ def test_signals_and_compensations() -> None:
         "wait for approval, up to 8 h, else a constant",
         "drawn.escalate",
     ]
-    assert "wait for approval" in mermaid(outline(flow))
+    assert "wait for approval" in flow_mermaid(outline(flow))
     catalogue = Catalogue()
     catalogue.add(flow)
     assert "wait for approval" in markdown(gather(catalogue, make_settings()))
@@ -324,8 +324,8 @@ def test_edited_and_skipped() -> None:
     """What a person did to a step says first who and why, and then what is new."""
     said = {"by": "ann", "error": "it was missing", "input": {"a": 1, "b": 2}, "output": {"a": 1, "b": 3}}
     for kind in ("edited", "skipped"):
-        assert outcome({"kind": kind, "wrote": "x/1", **said}) == "by ann: it was missing; b=3  (x/1)"
-    assert outcome({"kind": "skipped", "by": "ann"}).startswith("by ann: (no reason given);")
+        assert summary({"kind": kind, "wrote": "x/1", **said}) == "by ann: it was missing; b=3  (x/1)"
+    assert summary({"kind": "skipped", "by": "ann"}).startswith("by ann: (no reason given);")
 
 
 def test_retry_policies() -> None:
@@ -339,7 +339,7 @@ def test_retry_policies() -> None:
     assert first.title == f"drawn.review, {said}, undone by drawn.refund, one attempt"
     assert second.title == "drawn.escalate, up to 3 attempts, 1 s apart"
     assert outline(flow).to_json()["steps"][0]["retry"] == policy.to_json()
-    assert said in mermaid(outline(flow))
+    assert said in flow_mermaid(outline(flow))
     catalogue = Catalogue()
     catalogue.add(flow)
     landscape = gather(catalogue, make_settings())

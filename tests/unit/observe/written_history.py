@@ -8,13 +8,13 @@ from typing import Any
 from handoffs.contracts.envelope import message_id
 from handoffs.coordinator.continuation.path import event_of, hearing
 from handoffs.coordinator.observe.chronicle import chronicle
-from handoffs.coordinator.observe.trace import Node, Trace
-from handoffs.coordinator.observe.tracing import Known, traced
+from handoffs.coordinator.observe.trace import Trace, TraceNode
+from handoffs.coordinator.observe.tracing import TraceFacts, traced
 
 RUN = "story-1"
 
 
-class Told:
+class WrittenHistory:
     """A history that grows. Whatever happens, happens ten milliseconds after what happened before."""
 
     def __init__(self, run: str = RUN, flow: str = "on:news.filed") -> None:
@@ -62,17 +62,19 @@ class Told:
         return [event_of(step, number) for number in range(len(events))]
 
 
-def trace_of(told: Told, outstanding: dict[str, str] | None = None, known: Known | None = None) -> Trace:
+def trace_of(
+    told: WrittenHistory, outstanding: dict[str, str] | None = None, known: TraceFacts | None = None
+) -> Trace:
     """The trace of one history."""
     return traced(told.run, told.run, {told.run: chronicle(told.run, told.entries, outstanding)}, known)
 
 
-def named(trace: Trace, name: str) -> list[Node]:
+def named(trace: Trace, name: str) -> list[TraceNode]:
     """The nodes of that name."""
     return [node for node in trace.nodes if node.name == name]
 
 
-def only(trace: Trace, name: str) -> Node:
+def only(trace: Trace, name: str) -> TraceNode:
     """The one node of that name."""
     [found] = named(trace, name)
     return found

@@ -12,7 +12,7 @@ def entry(kind: str, ms: int, step: str = "", agent: str = "", **more: Any) -> d
     return {"kind": kind, "at": at, **{name: value for name, value in fields.items() if value != ""}}
 
 
-STORY = [
+HISTORY = [
     entry("started", 0, wrote="drawn.order/1", input={"order": "o-1", "amount": 1}),
     entry("retried", 400, "2.stock.1.i0.1", "drawn.price", attempt=1, error="error: Timeout: slow"),
     entry("settled", 500, "2.stock.1.i1.1", "drawn.price", took_ms=250.0, wrote="drawn.priced/1", output={"cents": 4}),
