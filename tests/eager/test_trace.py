@@ -24,7 +24,7 @@ from handoffs import (
 from handoffs.coordinator.errors import UnknownLetter, UnknownRun
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.observe.trace import TraceNode, Trace
+from handoffs.coordinator.observe.trace import Trace, TraceNode
 from handoffs.coordinator.store.record import StepRef
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom, Printed
