@@ -47,6 +47,10 @@ class ServerError(CoordinationError):
     """RabbitMQ, Redis or the journal cannot be reached or cannot be used."""
 
 
+class SchemaRefused(ServerError):
+    """The journal's tables are of an older release than this one, and are not to be upgraded here; or of a newer one."""
+
+
 class Unroutable(ServerError):
     """The broker has no queue for the message and did not take it."""
 

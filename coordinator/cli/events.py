@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def unheard_events(contract: str, limit: int, as_json: bool) -> None:
     or forgotten."""
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing unheard events")
-        counts = coordinator.journal.unheard(contract)
+        counts = coordinator.journal.letters.count_unheard(contract)
         listed = coordinator.dead_letters(state="unheard", contract=contract, limit=limit) if limit else []
     total = sum(counts.values())
     if as_json:
@@ -106,17 +107,17 @@ def replay_events(contract: str, everything: bool, yes: bool, as_json: bool) -> 
         raise click.UsageError("--json does not ask: say --yes too")
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "replaying unheard events")
-        letters = coordinator.dead_letters(state="unheard", contract=contract)
+        letters = list(coordinator.journal.letters.ids(state="unheard", contract=contract))
         if letters and not yes:
-            _agreed(coordinator, letters)
+            _agreed(coordinator, coordinator.journal.letters.count_unheard(contract))
         done, refused = [], []
         with bar() as progress:
             for letter in progress.track(letters, description="replaying"):
                 try:
-                    letter.replay()
-                    done.append(letter.id)
+                    coordinator.desk.replay(letter)
+                    done.append(letter)
                 except CoordinationError as error:
-                    refused.append({"event": letter.id, "reason": str(error)})
+                    refused.append({"event": letter, "reason": str(error)})
     if as_json:
         print_json({"replayed": done, "refused": refused})
     else:
@@ -149,13 +150,13 @@ def forget_events(contract: str, everything: bool, days: int, yes: bool, as_json
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "forgetting unheard events")
         journal = coordinator.journal
-        counts = journal.unheard(contract, before)
+        counts = journal.letters.count_unheard(contract, before)
         if counts and not yes:
             out.print(
                 table("to be dropped", ("event", "count"), [(name, str(n)) for name, n in counts.items()])
             )
             click.confirm(f"Drop {sum(counts.values())} events for good?", abort=True)
-        dropped = journal.forget_unheard(contract, before, by=somebody()) if counts else 0
+        dropped = journal.letters.forget_unheard(contract, before, by=somebody()) if counts else 0
     if as_json:
         print_json({"forgotten": dropped})
     else:
@@ -246,14 +247,16 @@ def _text(payload: str) -> str:
         raise click.UsageError(f"{printable(payload[1:], 200)} cannot be read: {why}") from None
 
 
-def _agreed(coordinator: Coordinator, letters: list[Letter]) -> None:
+def _agreed(coordinator: Coordinator, counts: Mapping[str, int]) -> None:
     """Ask, and say what would come of it. Raises :class:`click.Abort` where the answer is no."""
-    names = Counter(letter.contract.partition("/")[0] for letter in letters)
+    names: Counter[str] = Counter()
+    for ref, count in counts.items():
+        names[ref.partition("/")[0]] += count
     for name, count in sorted(names.items()):
         ears = coordinator.engine.negotiator.subscribers(name)
         whom = ", ".join(ears) if ears else "nobody subscribes to it yet: they will be kept again"
         out.print(f"{count} of {printable(name, 120)}: {printable(whom, 1000)}", markup=False, soft_wrap=True)
-    click.confirm(f"Emit {len(letters)} again?", abort=True)
+    click.confirm(f"Emit {sum(counts.values())} again?", abort=True)
 
 
 def _shown(letter: Letter) -> dict[str, Any]:

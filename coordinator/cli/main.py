@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Unpack
 
 import click
 from celery import Celery
@@ -29,6 +29,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.errors import CoordinationError, InvalidInput
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli import deployments
+from handoffs.coordinator.cli.actions import actions
 from handoffs.coordinator.cli.contracts import contracts
 from handoffs.coordinator.cli.events import events
 from handoffs.coordinator.cli.flows import flows
@@ -43,6 +44,7 @@ from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError, RunNotCompleted
 from handoffs.coordinator.flow.loading import find_demo, load_modules
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import LetterFilter
 from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.observe.outline import Outline, outline
 from handoffs.coordinator.render.console import bar, err, out, print_json, table
@@ -97,6 +99,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(actions)
 cli.add_command(contracts)
 cli.add_command(flows)
 cli.add_command(schedules)
@@ -164,7 +167,7 @@ def list_runs(limit: int, as_json: bool) -> None:
     """The newest runs."""
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing runs")
-        begun = coordinator.journal.recent_runs(limit)
+        begun = coordinator.journal.history.recent_runs(limit)
         records = coordinator.engine.runs.states([entry["run"] for entry in begun])
         rows = [
             (
@@ -299,11 +302,12 @@ def _filtered(command: Callable[..., Any]) -> Callable[..., Any]:
 @_filtered
 @click.option("--all", "everything", is_flag=True, help="Also those that were replayed or settled.")
 @_json
-def list_letters(everything: bool, as_json: bool, **filters: str) -> None:
+def list_letters(everything: bool, as_json: bool, **filters: Unpack[LetterFilter]) -> None:
     """What waits: why, where, since when."""
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "listing dead letters")
-        letters = coordinator.dead_letters(state=None if everything else "waiting", **filters)
+        filters["state"] = None if everything else "waiting"
+        letters = coordinator.dead_letters(**filters)
         if as_json:
             print_json([shown(letter) for letter in letters])
         else:
@@ -338,25 +342,27 @@ runs.add_command(edit_step)
 @_filtered
 @click.option("--all", "everything", is_flag=True, help="Everything that waits.")
 @_json
-def replay_letters(letters: tuple[str, ...], everything: bool, as_json: bool, **filters: str) -> None:
+def replay_letters(
+    letters: tuple[str, ...], everything: bool, as_json: bool, **filters: Unpack[LetterFilter]
+) -> None:
     """Replay LETTERS by id, or those that a filter selects: each run goes on at the step that failed."""
     if not letters and not everything and not any(filters.values()):
         raise click.UsageError("name letters, give a filter such as --flow, or say --all")
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, "replaying dead letters")
         chosen = (
-            [coordinator.desk.letter(letter) for letter in letters]
+            [coordinator.desk.letter(letter).id for letter in letters]
             if letters
-            else coordinator.dead_letters(**filters)
+            else list(coordinator.journal.letters.ids(**filters))
         )
         done, refused = [], []
         with bar() as progress:
             for letter in progress.track(chosen, description="replaying"):
                 try:
-                    letter.replay()
-                    done.append(letter.id)
+                    coordinator.desk.replay(letter)
+                    done.append(letter)
                 except CoordinationError as error:
-                    refused.append({"letter": letter.id, "reason": str(error)})
+                    refused.append({"letter": letter, "reason": str(error)})
         if as_json:
             print_json({"replayed": done, "refused": refused})
         else:
@@ -443,7 +449,7 @@ def serve() -> None:
         settings = configured()
         refuse_embedded(settings, "the coordinator process")
         engine = Engine(settings)
-        journal = Journal(settings.journal)
+        journal = Journal(settings.journal, upgrades=True)
     health = HealthFile(settings.health_file)
     stop = _stop_signal()
 

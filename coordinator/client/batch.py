@@ -82,7 +82,7 @@ def batch_letters(coordinator: Coordinator, batch: Batch, *, timeout: float) -> 
     """
     deadline = time.monotonic() + timeout
     while True:
-        letters = [letter for letter in coordinator.dead_letters() if letter.run in batch.runs]
+        letters = coordinator.desk.waiting(batch.runs)
         parked = coordinator.statuses(list(batch.runs.values())).count("parked")
         if len({letter.run for letter in letters}) >= parked or time.monotonic() > deadline:
             return letters

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, Unpack, get_args
 
 from handoffs.config.app import create_app
 from handoffs.config.settings import PaymentsSettings, Settings, load
@@ -35,6 +35,7 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Catalogue, load_modules
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import LetterFilter
 from handoffs.coordinator.letters.desk import Desk, Letter, somebody
 from handoffs.coordinator.letters.edit import Editing
 from handoffs.coordinator.letters.skip import skip
@@ -81,7 +82,7 @@ class Coordinator:
             self._folder = tempfile.TemporaryDirectory(prefix="coordinator-", ignore_cleanup_errors=True)
             settings = _with_files(settings, Path(self._folder.name))
         self.settings = settings
-        self.journal = Journal(settings.journal)
+        self.journal = Journal(settings.journal, upgrades=settings.embedded or settings.eager)
         self._workers: list[EmbeddedWorker] = []
         self._hosting = threading.RLock()
         self._service: Service | None = None
@@ -171,7 +172,7 @@ class Coordinator:
             for number, text in self.engine.entries.oldest(shard, count=100_000)
         }
         found = {source: entry for source, entry in pending.items() if entry.get("run") == run}
-        return list((self.journal.history(run) | found).values())
+        return list((self.journal.history.of(run) | found).values())
 
     def trace(self, number: str) -> Trace:
         """The whole story of a correlation id (of what :meth:`emit` gave, or of a run) as a tree: who emitted what, who heard
@@ -183,9 +184,10 @@ class Coordinator:
 
     # Dead letters
 
-    def dead_letters(self, **filters: Any) -> list[Letter]:
-        """The dead letters that wait, oldest first; ``flow``, ``run``, ``agent`` or ``kind`` filter them."""
-        return self.desk.letters(**filters)
+    def dead_letters(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> list[Letter]:
+        """The dead letters that wait, oldest first: all of them, or the first ``limit``; ``flow``, ``run``, ``agent`` or ``kind``
+        choose among them."""
+        return self.desk.letters(limit=limit, **chosen)
 
     def skip(
         self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
@@ -426,7 +428,7 @@ class Run:
         entry = Entry(kind, self.id, flow, now(), by=by)
         status, undo = engine.runs.cancel(self.id, entry.fields(), compensate=compensate)
         if status in {"cancelled", "compensating"}:
-            self._coordinator.journal.cancel_run(self.id)
+            self._coordinator.journal.letters.cancel_run(self.id)
         if undo:
             self._send(engine.services.router.undone(StepRef(self.id, flow, ""), undo))
         self._look_again()

@@ -28,13 +28,14 @@ UNDO = f".{ways.UNDO}"
 """Ends the path of what undoes a step."""
 SUBSCRIBER = "@"
 """Parts an agent from the hash of the event, in the path of what it does with that."""
+SET = "@+"
+"""Parts an agent from the hash of the set's key, in the path of what it does with that."""
 STORY = "on:"
 """Begins what stands for a flow where an event has begun a run."""
 SIGNAL = "s"
 """The way of a signal, in the path of the step that waits for it; a fallback's is that of a budget."""
 _TIMER = ".timer"
 _EVENT = "!"
-_SET = "@+"
 _DIGITS = 16
 _BUDGET = re.compile(rf"\.[{ways.WITHIN}{ways.FALLBACK}]\.")
 
@@ -72,7 +73,7 @@ def marked(agent: str, mark: str) -> str:
 
 def set_of(agent: str, key: str) -> str:
     """The path of what an agent does with the set of events of that key: ``media.assemble@+3f9a12c4d0e1b2a7``."""
-    return f"{agent}{_SET}{_hash(key.encode('utf-8', 'surrogatepass'))}"
+    return f"{agent}{SET}{_hash(key.encode('utf-8', 'surrogatepass'))}"
 
 
 def story_of(contract: str) -> str:
@@ -97,7 +98,7 @@ def is_timer(path: str) -> bool:
 
 def is_set(path: str) -> bool:
     """Whether it is what an agent does with a set of events."""
-    return _SET in path
+    return SET in path
 
 
 def hears_event(path: str) -> bool:

@@ -60,7 +60,9 @@ class Deployments:
     def known(self) -> Known:
         """The builds that are live, recorded, or the previous ones of their agents."""
         live, unreadable = _live(self._announced.live())
-        found = {_key(row.manifest): _deployed(row) for row in self._journal.deployments(withdrawn=False)}
+        found = {
+            _key(row.manifest): _deployed(row) for row in self._journal.deployments.find(withdrawn=False)
+        }
         for key, build in live.items():
             since = found[key].since if key in found and found[key].state == "recorded" else ""
             found[key] = replace(build, since=since)
@@ -73,7 +75,7 @@ class Deployments:
         """What ``agent`` has still to handle, by contract version. Letters that are no envelopes are not in it: what no
         build can read stops none."""
         counts = {ref: count for (name, ref), count in self._counted.counts().items() if name == agent}
-        dead = {ref: count for ref, count in self._journal.dead_lettered(agent).items() if ref}
+        dead = {ref: count for ref, count in self._journal.letters.count_of(agent).items() if ref}
         return [
             Outstanding(agent, reference(ref), max(counts.get(ref, 0), dead.get(ref, 0)), dead.get(ref, 0))
             for ref in sorted(counts.keys() | dead.keys())
@@ -99,7 +101,7 @@ class Deployments:
 
         Raises :class:`~handoffs.coordinator.errors.Conflict` where the build is known with another manifest.
         """
-        new = self._journal.record_deployment(manifest, _somebody(by))
+        new = self._journal.deployments.record(manifest, _somebody(by))
         self._tell(manifest.agent)
         return new
 
@@ -112,14 +114,14 @@ class Deployments:
         if not build:
             build = self._only(agent)
         try:
-            self._journal.withdraw(agent, build, _somebody(by))
+            self._journal.deployments.withdraw(agent, build, _somebody(by))
         finally:
             self._tell(agent)  # also where it was withdrawn before: producers may not have heard of it
         return build
 
     def remind(self) -> None:
         """Give the store its copies anew: they do not live for ever there."""
-        for agent in sorted({row.manifest.agent for row in self._journal.deployments(withdrawn=False)}):
+        for agent in sorted({row.manifest.agent for row in self._journal.deployments.find(withdrawn=False)}):
             self._tell(agent)
 
     def _only(self, agent: str) -> str:
@@ -140,7 +142,9 @@ class Deployments:
         )
 
     def _recorded(self, agent: str) -> list[DeploymentRow]:
-        return [row for row in self._journal.deployments(agent, withdrawn=False) if row.state == "recorded"]
+        return [
+            row for row in self._journal.deployments.find(agent, withdrawn=False) if row.state == "recorded"
+        ]
 
     def _tell(self, agent: str) -> None:
         """Give the store its copy, once more where somebody recorded or withdrew at the same time."""

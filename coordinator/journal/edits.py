@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import select, update
 
-from handoffs.coordinator.journal.tables import dead_letters
-from handoffs.coordinator.journal.tables import edits as edits_table
+from handoffs.coordinator.journal.database import Database
+from handoffs.coordinator.journal.tables import dead_letters, edits
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,21 +24,34 @@ class EditRow:
     message: dict[str, Any]
 
 
-def keep(connection: Connection, insert: Any, row: EditRow, edited: dict[str, Any]) -> None:
-    """Keep what was before an edit, and let the letter have the ``edited`` message. Doing it again changes nothing."""
-    fields = {name: getattr(row, name) for name in row.__slots__}
-    values = {**fields, "message": json.dumps(row.message, ensure_ascii=False)}
-    connection.execute(insert.values(**values).on_conflict_do_nothing())
-    text = json.dumps(edited, ensure_ascii=False)
-    connection.execute(update(dead_letters).where(dead_letters.c.id == row.letter).values(message=text))
+class EditTable:
+    """The edits of letters.
 
+    Every method raises :class:`~handoffs.coordinator.errors.ServerError` where the database cannot be used.
+    """
 
-def listed(connection: Connection, letter: str) -> list[EditRow]:
-    """The edits of a letter, the oldest first."""
-    query = select(edits_table).where(edits_table.c.letter == letter).order_by(edits_table.c.number)
-    return [
-        EditRow(
-            **{name: found[name] for name in EditRow.__slots__} | {"message": json.loads(found["message"])}
-        )
-        for found in connection.execute(query).mappings()
-    ]
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, row: EditRow, edited: dict[str, Any]) -> None:
+        """Keep the message that a letter had before an edit, and give it the ``edited`` one. Doing it again changes nothing."""
+        fields = {name: getattr(row, name) for name in row.__slots__}
+        values = {**fields, "message": json.dumps(row.message, ensure_ascii=False)}
+        text = json.dumps(edited, ensure_ascii=False)
+        with self._database.begin() as connection:
+            connection.execute(self._database.insert(edits).values(**values).on_conflict_do_nothing())
+            connection.execute(
+                update(dead_letters).where(dead_letters.c.id == row.letter).values(message=text)
+            )
+
+    def of(self, letter: str) -> list[EditRow]:
+        """The edits of a letter, oldest first, each with the message before it."""
+        query = select(edits).where(edits.c.letter == letter).order_by(edits.c.number)
+        with self._database.begin() as connection:
+            return [
+                EditRow(
+                    **{name: found[name] for name in EditRow.__slots__}
+                    | {"message": json.loads(found["message"])}
+                )
+                for found in connection.execute(query).mappings()
+            ]

@@ -1,8 +1,21 @@
-"""The tables of the journal. Times are ISO 8601 in UTC; JSON is text."""
+"""The tables of the journal, as this release has them. Times are ISO 8601 in UTC; JSON is text.
+
+A change here needs a migration that makes the same of the tables of the last release: see :mod:`.migrations`.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -43,6 +56,7 @@ dead_letters = Table(
     Column("message", Text, nullable=False),
     Index("handoff_dead_letters_state", "state", "flow"),
     Index("handoff_dead_letters_run", "run"),
+    Index("handoff_dead_letters_oldest", "state", "first_failed_at", "id"),
 )
 
 actions = Table(
@@ -55,6 +69,8 @@ actions = Table(
     Column("run", String(200), nullable=False),
     Column("letter", String(200), nullable=False),
     Column("note", Text, nullable=False),
+    Index("handoff_operator_actions_run", "run", "id"),
+    Index("handoff_operator_actions_who", "who", "id"),
 )
 
 edits = Table(
@@ -81,3 +97,11 @@ deployments = Table(
     Column("withdrawn_at", String(40), nullable=False),
     Column("withdrawn_by", String(200), nullable=False),
 )
+
+revision = Table(
+    "handoff_journal_revision",
+    MetaData(),  # of its own: it is Alembic's, and what it looks like is not ours to change
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="handoff_journal_revision_pkc"),
+)
+"""Of which revision the tables are (one row)."""

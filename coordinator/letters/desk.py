@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Unpack
 
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError, InvalidInput
@@ -22,7 +22,8 @@ from handoffs.coordinator.handoff.edit import Edit, number_of, shown_as
 from handoffs.coordinator.handoff.failure import REMEDIES, Failure, Kind, parked_entry
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.edits import EditRow
-from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import LetterFilter, LetterRow
 from handoffs.coordinator.messaging.message import Message, addressed, rewritten
 from handoffs.coordinator.messaging.wire import Body, read_body, read_message
 from handoffs.coordinator.services import Services
@@ -128,7 +129,7 @@ class Desk:
         recorded = self._recorded(raw)
         failure = recorded or self._diagnosed(raw)
         row = self._edited(self._row(raw, failure))
-        self._journal.add_letter(row)  # first: whatever settles its step from now on finds it
+        self._journal.letters.add(row)  # first: whatever settles its step from now on finds it
         if row.run and row.step:
             place = StepRef(row.run, row.flow, row.step)
             entry = parked_entry(place, failure, raw.event)
@@ -139,7 +140,7 @@ class Desk:
                 row = replace(
                     row, state="cancelled" if status in {"cancelled", "compensating"} else "settled"
                 )
-                self._journal.mark(row.id, row.state)
+                self._journal.letters.mark(row.id, row.state)
         return row
 
     def close(self, entries: Iterable[dict[str, Any]]) -> None:
@@ -149,9 +150,9 @@ class Desk:
         steps = {(entry.get("run", ""), entry["step"]) for entry in had}
         if not steps:
             return
-        for row in self._journal.waiting({run for run, _ in steps}):
+        for row in self._journal.letters.waiting({run for run, _ in steps}):
             if (row.run, row.step) in steps or self._stood_in(row, steps):
-                self._journal.mark(row.id, "settled")
+                self._journal.letters.mark(row.id, "settled")
 
     def _stood_in(self, row: LetterRow, steps: set[tuple[str, str]]) -> bool:
         """Whether something else has come out of a budget in which a letter's step is: a fallback, or what it was to stand in
@@ -172,7 +173,7 @@ class Desk:
 
     def edits(self, number: str) -> list[EditRow]:
         """The edits of a letter, oldest first."""
-        return self._journal.edits(number)
+        return self._journal.edits.of(number)
 
     def read(self, row: LetterRow) -> tuple[Envelope, dict[str, Any], dict[str, Any]]:
         """The envelope, the arguments and the continuation of a letter's message. Raises :class:`InvalidInput` where it has
@@ -208,15 +209,15 @@ class Desk:
         message = rewritten(Message.restored(row.message), envelope.encode(), kwargs, continuation)
         stored = replace(message, headers=shown_as(message.headers, envelope)).stored()
         before = EditRow(row.id, edit.number, edit.at, edit.by, edit.why, row.message)
-        self._journal.keep_edit(before, stored)
+        self._journal.edits.keep(before, stored)
         return replace(row, message=stored)
 
     def unheard(self, *raws: RawLetter) -> list[LetterRow]:
         """Keep events that nobody subscribes to, all of them or none. Their stories go on without them. Returns when they are
         committed; keeping them again changes nothing, unless they were replayed meanwhile."""
         rows = [self._unheard(raw) for raw in raws]
-        known = self._journal.messages(row.id for row in rows)
-        self._journal.add_letters(
+        known = self._journal.letters.messages(row.id for row in rows)
+        self._journal.letters.add_all(
             [row for row in rows if row.id not in known or _replays(row.message) > _replays(known[row.id])]
         )
         return rows
@@ -241,13 +242,18 @@ class Desk:
             return raw
         return replace(raw, headers=headers, body=body.encode("utf-8", "surrogatepass"))
 
-    def letters(self, **filters: Any) -> list[Letter]:
-        """The letters that wait (``state=None``: all), filtered by ``flow``, ``run``, ``agent``, ``kind`` or ``contract``."""
-        return [Letter(row, self) for row in self._journal.letters(**filters)]
+    def letters(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> list[Letter]:
+        """The letters that wait (``state=None``: all), filtered by ``flow``, ``run``, ``agent``, ``kind`` or ``contract``, the
+        oldest first: all of them, or the first ``limit``."""
+        return [Letter(row, self) for row in self._journal.letters.find(limit=limit, **chosen)]
+
+    def waiting(self, runs: Iterable[str]) -> list[Letter]:
+        """The letters of these runs that wait, the oldest first."""
+        return [Letter(row, self) for row in self._journal.letters.waiting(runs)]
 
     def letter(self, number: str) -> Letter:
         """The letter of that id. Raises :class:`UnknownLetter`."""
-        row = self._journal.letter(number) if is_plain(number) else None
+        row = self._journal.letters.get(number) if is_plain(number) else None
         if row is None:
             raise UnknownLetter(
                 f"there is no dead letter {printable(number, 80)!r}",
@@ -278,11 +284,11 @@ class Desk:
         )
         status = self._services.runs.unpark(place, entry.fields())
         if status == "cancelled" or (status == "compensating" and not is_undo(row.step)):
-            self._journal.cancel_run(row.run)
+            self._journal.letters.cancel_run(row.run)
             raise RunCancelled(
                 f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
             )
-        message = Message.restored(row.message).replayed(self._journal.count_replay(row.id))
+        message = Message.restored(row.message).replayed(self._journal.letters.count_replay(row.id))
         try:
             self._services.publisher.declare(
                 [] if follows_event(row.step) or message.event else [message.agent], again=True
@@ -291,8 +297,8 @@ class Desk:
         except ServerError:
             self._services.store.park(place, _failure(row).fields(), None)  # it waits as before
             raise
-        self._journal.mark_replayed(row)
-        self._journal.act("replay", who=who, run=row.run, letter=row.id)
+        self._journal.letters.mark_replayed(row)
+        self._journal.actions.record("replay", who=who, run=row.run, letter=row.id)
 
     def _recorded(self, raw: RawLetter) -> Failure | None:
         """The reason that the worker left in the run's record before it rejected the message."""

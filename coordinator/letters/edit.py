@@ -18,7 +18,8 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
 from handoffs.coordinator.handoff.open import turned
 from handoffs.coordinator.history import Entry, EntryKind, now
-from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import LetterRow
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Record, StepRef
@@ -183,7 +184,7 @@ class Editing:
         )
         if verdict != "edited":
             raise _refused(place, verdict)
-        self._journal.act("edit", who=self._by, run=place.run, letter=letter, note=self._why)
+        self._journal.actions.record("edit", who=self._by, run=place.run, letter=letter, note=self._why)
 
 
 def _payload(agent: Agent, given: Contract | Mapping[str, Any], known: Any) -> Contract:

@@ -14,7 +14,8 @@ from handoffs.contracts.event import Nothing
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Cursor, Go, Move, Value
 from handoffs.coordinator.history import Entry, EntryKind, now
-from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import LetterRow
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.wire import read_body
 from handoffs.coordinator.services import Services
@@ -81,5 +82,5 @@ def skip(
     keys = {step: event.key() for step, event in typed.items()}
     sending = Sending(row.run, cause=envelope, key=output.key(), keys=keys)
     services.sender.send(services.router.outgoing(place, route, settled), sending, declare=True)
-    journal.mark(row.id, "settled")
-    journal.act("skip", who=by, run=row.run, letter=row.id, note=why)
+    journal.letters.mark(row.id, "settled")
+    journal.actions.record("skip", who=by, run=row.run, letter=row.id, note=why)

@@ -99,7 +99,7 @@ class Surveyor:
         if self._asks:
             for (agent, _), count in self._services.outstanding.counts().items():
                 outstanding[agent] += count
-        parked = self._journal.counted("waiting", by="agent") if self._asks else {}
+        parked = self._journal.letters.count("waiting", by="agent") if self._asks else {}
         unheard = self._unheard() if self._asks else {}
         topology = self._services.topology
         own = [
@@ -166,7 +166,7 @@ class Surveyor:
     def _unheard(self) -> dict[str, int]:
         """How many events lie unheard, by the contract's name."""
         counts: Counter[str] = Counter()
-        for ref, count in self._journal.counted("unheard", by="contract").items():
+        for ref, count in self._journal.letters.count("unheard", by="contract").items():
             counts[ref.partition("/")[0]] += count
         return counts
 

@@ -67,7 +67,7 @@ class Tracer:
             begun = (one for some in found.triggered.values() for one in some)
             todo |= {one: None for one in begun if one not in runs}
         statuses = zip(runs, self._runs.states(list(runs)), strict=True)
-        letters = (row.id for run in runs for row in self._journal.letters(state="unheard", run=run))
+        letters = (letter for run in runs for letter in self._journal.letters.ids(state="unheard", run=run))
         return traced(
             run_id, root, runs,
             TraceFacts(

@@ -95,7 +95,7 @@ class Service:
             while entries := self._engine.entries.oldest(shard):
                 prefix = f"{self._engine.settings.prefix}{shard}/"
                 read = [(prefix + number, json.loads(text)) for number, text in entries]
-                self._journal.record(read)
+                self._journal.history.record(read)
                 self._desk.close(entry for _, entry in read)
                 self._engine.entries.forget(shard, [number for number, _ in entries])
 
@@ -105,9 +105,10 @@ class Service:
             self._outbox.publish(run, first)
             _log.warning("run=%s was accepted but not published: published now", run)
         if time.monotonic() - self._touched > _TOUCH_EVERY:
-            letters = self._journal.letters()
-            self._engine.runs.touch({row.run for row in letters if row.run})
-            EventSets(self._engine.store.redis, self._engine.settings).touch(self._desk.sets(letters))
+            for runs in self._journal.letters.waiting_runs():
+                self._engine.runs.touch(runs)
+            sets = EventSets(self._engine.store.redis, self._engine.settings)
+            sets.touch(self._desk.sets(self._journal.letters.waiting_sets()))
             Deployments(self._journal, self._engine.announcements, self._engine.outstanding).remind()
             self._touched = time.monotonic()
 

@@ -72,7 +72,7 @@ class JournalCounts:
     def __init__(self, journal: Journal, own: str) -> None:
         self._journal = journal
         self._own = f"{own}-"
-        self._after = journal.newest()
+        self._after = journal.history.newest()
         self._outcomes: dict[str, Counter[tuple[str, ...]]] = {agent: Counter() for agent in _ONCE}
         self._edges: dict[str, int] = {}
 
@@ -87,7 +87,7 @@ class JournalCounts:
     def look(self) -> list[str]:
         """Raises :class:`~handoffs.coordinator.errors.ServerError` where the journal cannot be read."""
         shelved = []
-        while found := self._journal.since(self._after):
+        while found := self._journal.history.since(self._after):
             self._after = found[-1][0]
             for _, entry in found:
                 if self._take(entry) and entry["agent"] == "media.shelf":

@@ -101,7 +101,7 @@ class Load:
         self._all_ended()
         counted, seconds = self.counts.account(len(self.runs), self.renditions), self.progress.seconds
         mine = {run.id for run in self.runs}
-        letters = self.stage.coordinator.dead_letters()
+        letters = self.stage.coordinator.desk.waiting(mine)
         return {
             "titles": counted.titles,
             "renditions": counted.renditions,
@@ -111,7 +111,7 @@ class Load:
             "shelved": counted.shelved,
             "lost": counted.lost,
             "doubled": counted.doubled,
-            "dead_letters": sum(letter.run in mine for letter in letters),
+            "dead_letters": len(letters),
             "completed": self._ended["completed"],
             "seconds": round(seconds, 2),
             "titles_per_second": round(counted.shelved / max(seconds, 0.01), 2),

@@ -66,7 +66,7 @@ class Show:
         """
         source = self._source()
         self._warm_up(source)
-        after = self.stage.coordinator.journal.newest()
+        after = self.stage.coordinator.journal.history.newest()
         over, trouble = threading.Event(), list[CoordinationError]()
         script = threading.Thread(target=self._script, args=(over, trouble), daemon=True)
         reader = _Reader(self, after)
@@ -194,7 +194,7 @@ class _Reader(threading.Thread):
 
     def _read(self) -> None:
         journal = self._show.stage.coordinator.journal
-        while found := journal.since(self._after):
+        while found := journal.history.since(self._after):
             self._after = found[-1][0]
             self._show.timings.take(entry for _, entry in found)
 

@@ -280,5 +280,5 @@ def _progress(clock: Clock) -> Progress:
 
 
 def _dues(coordinator: Coordinator) -> list[str]:
-    entries = coordinator.journal.since(0)
+    entries = coordinator.journal.history.since(0)
     return sorted(entry["input"]["due"] for _, entry in entries if entry["kind"] == "started")

@@ -15,7 +15,8 @@ from handoffs.config.settings import load
 from handoffs.contracts.manifest import Manifest
 from handoffs.coordinator.cli import deployments, main
 from handoffs.coordinator.history import now
-from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import LetterRow
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.runs import Runs
@@ -78,7 +79,7 @@ class Bench:
                 "replays": 0,
                 "state": "waiting",
             }
-            self.journal.add_letter(
+            self.journal.letters.add(
                 LetterRow(
                     **{**values, "id": str(number), "agent": agent, "contract": ref, "last_failed_at": now()}
                 )
@@ -147,7 +148,7 @@ def test_a_malformed_manifest_is_one_line_and_status_2(bench: Bench, command: st
     assert (status, out) == (2, "")
     assert "new.json" in err
     assert err.count("\n") == 1
-    assert bench.journal.deployments() == []
+    assert bench.journal.deployments.find() == []
 
 
 def test_the_wrong_file(bench: Bench) -> None:
@@ -278,7 +279,7 @@ def test_recording_tells_producers_and_is_said_once(bench: Bench) -> None:
     assert status == 0
     assert f"{AUTHORISATION} build {OLD.build}: recorded as deployed" in flat(out)
     assert "was recorded already" in bench.run(*arguments)[1]
-    [row] = bench.journal.deployments()
+    [row] = bench.journal.deployments.find()
     assert (row.manifest, row.recorded_by) == (OLD, "ann")
     assert bench.said.deployed(AUTHORISATION) == [OLD.to_json()]
 
@@ -286,7 +287,7 @@ def test_recording_tells_producers_and_is_said_once(bench: Bench) -> None:
 def test_recording_from_the_loaded_code(bench: Bench) -> None:
     """Without a file it is the code's own manifest, under the name that is given."""
     assert bench.run("record-deployment", FRAUD, "--build", "v1")[0] == 0
-    [row] = bench.journal.deployments()
+    [row] = bench.journal.deployments.find()
     assert (row.manifest.agent, row.manifest.build) == (FRAUD, "v1")
     assert row.recorded_by
 
@@ -298,7 +299,7 @@ def test_withdrawing_the_only_build(bench: Bench) -> None:
     assert status == 0
     assert f"{OLD.build}: withdrawn" in out
     assert bench.said.deployed(AUTHORISATION) == []
-    previous = bench.journal.previous(AUTHORISATION)
+    previous = bench.journal.deployments.previous(AUTHORISATION)
     assert previous is not None
     assert previous.withdrawn_by == "bob"
 

@@ -298,16 +298,16 @@ def test_unheard_events_are_forgotten(
     status, out, _ = command(live_coordinator, "events", "forget", "word.shouted", "--yes")
     assert (status, out.strip()) == (0, "2 forgotten")
     assert live_coordinator.dead_letters(state=None) == []
-    [act] = live_coordinator.journal.acts("")
-    assert (act["action"], act["note"]) == ("forget-events", "2 unheard events of word.shouted")
-    assert act["who"]
+    [act] = live_coordinator.journal.actions.of("")
+    assert (act.action, act.note) == ("forget-events", "2 unheard events of word.shouted")
+    assert act.who
 
 
 def test_what_waits_is_not_forgotten(live_coordinator: Coordinator, command: Command) -> None:
     """Whatever else is dead-lettered stays where it is."""
     unheard(live_coordinator, "one")
     [letter] = live_coordinator.dead_letters(state="unheard")
-    live_coordinator.journal.mark(letter.id, "waiting")
+    live_coordinator.journal.letters.mark(letter.id, "waiting")
     assert command.json(live_coordinator, "events", "forget", "--all", "--yes") == {"forgotten": 0}
     assert len(live_coordinator.dead_letters()) == 1
 

@@ -79,7 +79,7 @@ def test_invalid_payload_starts_nothing(anywhere: Coordinator) -> None:
         with pytest.raises(InvalidData) as caught:
             anywhere.start(flow, payload)
         assert SECRET not in str(caught.value)
-    assert anywhere.journal.recent_runs() == []
+    assert anywhere.journal.history.recent_runs() == []
 
 
 def test_unknown_names_are_said(anywhere: Coordinator) -> None:

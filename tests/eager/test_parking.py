@@ -12,7 +12,7 @@ from handoffs import Coordinator
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Run
 from handoffs.coordinator.errors import RunParked, UnknownLetter
-from handoffs.coordinator.journal.journal import LetterRow
+from handoffs.coordinator.journal.letters import LetterRow
 from handoffs.coordinator.letters.desk import Letter, RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store.record import StepRef
@@ -203,17 +203,17 @@ def test_an_old_copy_is_parked_after_the_replay(
 
 def test_a_letter_is_replayed_at_once(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step whose letter is replayed in the moment that it is there is parked once, and is on its way then."""
-    shop, journal = Shop(), coordinator.journal
+    shop, letters = Shop(), coordinator.journal.letters
     shop.broken = {"b"}
-    add = journal.add_letter
+    add = letters.add
 
     def add_and_replay(row: LetterRow) -> None:
-        monkeypatch.setattr(journal, "add_letter", add)
+        monkeypatch.setattr(letters, "add", add)
         add(row)
         shop.broken.clear()
         coordinator.desk.letter(row.id).replay()
 
-    monkeypatch.setattr(journal, "add_letter", add_and_replay)
+    monkeypatch.setattr(letters, "add", add_and_replay)
     run = coordinator.start(shop.flows["chain"], thing())
     assert run.status() == "completed"
     assert [entry["kind"] for entry in run.history()].count("parked") == 1

@@ -14,7 +14,10 @@ from handoffs.config.settings import Settings
 from handoffs.coordinator.continuation.signature import TIMER
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
-from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.journal.database import Database
+from handoffs.coordinator.journal.history import HistoryTable
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import LetterRow, LetterTable
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.emit import Emitter
 from handoffs.coordinator.runs.first import Starter
@@ -22,6 +25,7 @@ from handoffs.coordinator.runtime.embedded.servers import EmbeddedEngine
 from handoffs.coordinator.runtime.service import Service
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.scheduled import ScheduledRuns
+from tests.journal_suite import letter
 from tests.waiting import wait_until
 
 
@@ -35,15 +39,25 @@ class Things(Contract, name="shop.things", version=1):
     things: list[Thing]
 
 
-class Fragile(Journal):
-    """A journal that fails while it is told to, as a database does that is restarted."""
+class FragileHistory(HistoryTable):
+    """A history that fails while it is told to, as a database does that is restarted."""
 
     failure: Exception | None = None
-    after_letters: Exception | None = None
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url)
-        self.letters_at_once: list[int] = []
+    def record(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> int:
+        if self.failure:
+            raise self.failure
+        return super().record(entries)
+
+
+class FragileLetters(LetterTable):
+    """Letters that fail once they are written, if they are told to; they count what is asked of them."""
+
+    failure: Exception | None = None
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.at_once: list[int] = []
         self.asked: list[int] = []
 
     def messages(self, letters: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -51,18 +65,25 @@ class Fragile(Journal):
         self.asked.append(len(ids))
         return super().messages(ids)
 
-    def add_letters(self, rows: Sequence[LetterRow]) -> None:
+    def add_all(self, rows: Sequence[LetterRow]) -> None:
         """Writes them, and fails then if it is told to: that is known to nobody else."""
-        super().add_letters(rows)
-        self.letters_at_once.append(len(rows))
-        failure, self.after_letters = self.after_letters, None
+        super().add_all(rows)
+        self.at_once.append(len(rows))
+        failure, self.failure = self.failure, None
         if failure:
             raise failure
 
-    def record(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> int:
-        if self.failure:
-            raise self.failure
-        return super().record(entries)
+
+class Fragile(Journal):
+    """A journal that fails while it is told to."""
+
+    history: FragileHistory
+    letters: FragileLetters
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.history = FragileHistory(self._database)
+        self.letters = FragileLetters(self._database)
 
 
 @pytest.fixture
@@ -106,12 +127,12 @@ def test_a_fault_is_said_until_it_is_gone(
 ) -> None:
     """What keeps a job from its work is one line, until the job has done its work."""
     assert service.fault() == ""
-    journal.failure = failure
+    journal.history.failure = failure
     engine.store.note("run-1", {"run": "run-1", "kind": "noted"})
     assert wait_until(service.fault, description="the fault is said") == said
-    journal.failure = None
+    journal.history.failure = None
     wait_until(lambda: not service.fault(), description="the fault is gone")
-    assert [entry["kind"] for entry in journal.history("run-1").values()] == ["noted"]
+    assert [entry["kind"] for entry in journal.history.of("run-1").values()] == ["noted"]
 
 
 def test_a_job_that_has_ended_is_a_fault(service: Service) -> None:
@@ -141,24 +162,24 @@ def test_what_nobody_hears_is_written_many_at_once(
     """Those that are there are kept in one transaction, and only then taken from the broker: where the process dies in between
     they come again, and nothing is changed by that."""
     _unheard(engine, 250)
-    journal.after_letters = failure
+    journal.letters.failure = failure
     service = Service(engine, journal)
     service.start()
 
     def all_came() -> bool:
-        again = journal.asked[:1] if failure else []
-        return sum(journal.asked) >= 250 + sum(again)
+        again = journal.letters.asked[:1] if failure else []
+        return sum(journal.letters.asked) >= 250 + sum(again)
 
     wait_until(all_came, description="all have come, and again those that were written when it failed")
     service.stop()
     with engine.app.connection_for_read() as connection:
         queue = engine.topology.unheard_events.name
         assert connection.channel().queue_declare(queue, passive=True).message_count == 0
-    rows = journal.letters(state="unheard")
+    rows = journal.letters.find(state="unheard")
     assert (len(rows), {row.times for row in rows}) == (250, {1})
-    assert max(journal.letters_at_once) > 1
-    assert len(journal.letters_at_once) < 50
-    assert sum(journal.letters_at_once) == 250
+    assert max(journal.letters.at_once) > 1
+    assert len(journal.letters.at_once) < 50
+    assert sum(journal.letters.at_once) == 250
 
 
 def test_an_unpublished_run_keeps_its_budgets(
@@ -230,3 +251,20 @@ def test_what_a_dead_process_left_begins_whole(
     assert engine.store.held(place, "1", 2) == {}
     Service(engine, journal).sweep()
     assert published == ["1.i0.1"]
+
+
+_MANY = 10_050
+"""More letters than were looked at once."""
+
+
+def test_every_parked_run_is_kept_alive(engine: EmbeddedEngine, journal: Fragile) -> None:
+    """However many wait: a run that waits longest for a person, behind ten thousand others, does not expire."""
+    runs = [f"run-{number:05}" for number in range(_MANY)]
+    journal.letters.add_all([letter(f"letter-{run}", run=run) for run in runs])
+    keys = engine.store.keys
+    ends = [keys.run(runs[0]), keys.run(runs[-1])]
+    for key in ends:
+        engine.store.redis.hset(key, "status", "parked")
+        engine.store.redis.pexpire(key, 60_000)
+    Service(engine, journal).sweep()
+    assert min(engine.store.redis.pttl(key) for key in ends) > 3_600_000

@@ -979,7 +979,7 @@ class TestSkipping:
         [entry] = [entry for entry in run.history() if entry["kind"] == "skipped"]
         assert (entry["by"], entry["error"], entry["step"]) == ("ann", "the sum was known", "2")
         assert running.dead_letters(run=run.id) == []
-        assert [act["action"] for act in running.journal.acts(run.id)] == ["skip"]
+        assert [act.action for act in running.journal.actions.of(run.id)] == ["skip"]
         running.skip(letter, given)  # again, which changes nothing
         with pytest.raises(CoordinationError, match="has an outcome"):
             running.skip(letter, {**given, "amount": 7})
@@ -1013,7 +1013,7 @@ class TestEditing:
         [entry] = [entry for entry in run.history() if entry["kind"] == "edited"]
         assert (entry["by"], entry["error"], entry["step"]) == ("ann", "the amount was missing", "2")
         assert (entry["input"]["amount"], entry["output"]["amount"]) == (0, 25)
-        assert [act["action"] for act in running.journal.acts(run.id)] == ["edit", "replay"]
+        assert [act.action for act in running.journal.actions.of(run.id)] == ["edit", "replay"]
         [edit] = letter.edits
         assert (edit.number, edit.who, edit.why, edit.message) == (1, "ann", "the amount was missing", old)
         assert running.desk.letter(letter.id).row.message != old
@@ -1188,7 +1188,7 @@ class TestEditing:
             if entry["kind"] == "edited"
         ]
         assert told == [("ann", 1, 2), ("bob", 2, 3)]
-        assert [act["action"] for act in live_coordinator.journal.acts(run.id)] == ["edit", "edit"]
+        assert [act.action for act in live_coordinator.journal.actions.of(run.id)] == ["edit", "edit"]
 
 
 def test_a_run_keeps_the_flow_it_was_started_with(running: Coordinator) -> None:

@@ -25,29 +25,31 @@ def journal(postgres_database: str) -> Iterator[Journal]:
 
 def test_recorded_withdrawn_and_recorded_again(journal: Journal) -> None:
     """As on SQLite: once each, with its state, and with who did it."""
-    assert journal.record_deployment(OLD, "ann")
-    assert not journal.record_deployment(OLD, "bob")
-    assert journal.record_deployment(NEW, "ann")
-    journal.withdraw("shop.price", OLD.build, "ann")
+    assert journal.deployments.record(OLD, "ann")
+    assert not journal.deployments.record(OLD, "bob")
+    assert journal.deployments.record(NEW, "ann")
+    journal.deployments.withdraw("shop.price", OLD.build, "ann")
     with pytest.raises(UnknownDeployment):
-        journal.withdraw("shop.price", OLD.build, "ann")
-    previous = journal.previous("shop.price")
+        journal.deployments.withdraw("shop.price", OLD.build, "ann")
+    previous = journal.deployments.previous("shop.price")
     assert previous is not None
     assert previous.manifest == OLD
-    assert journal.record_deployment(OLD, "cid")
-    assert {(row.manifest.build, row.state) for row in journal.deployments()} == {
+    assert journal.deployments.record(OLD, "cid")
+    assert {(row.manifest.build, row.state) for row in journal.deployments.find()} == {
         (OLD.build, "recorded"),
         (NEW.build, "recorded"),
     }
     with pytest.raises(Conflict):
-        journal.record_deployment(manifest("shop.price", accepts={"shop.order": [7]}, build=OLD.build), "ann")
-    assert [act["who"] for act in journal.acts("")] == ["ann", "ann", "ann", "cid"]
-    assert journal.dead_lettered("shop.price") == {}
+        journal.deployments.record(
+            manifest("shop.price", accepts={"shop.order": [7]}, build=OLD.build), "ann"
+        )
+    assert [act.who for act in journal.actions.of("")] == ["ann", "ann", "ann", "cid"]
+    assert journal.letters.count_of("shop.price") == {}
 
 
 def test_recorded_by_many_at_once_it_is_recorded_once(journal: Journal) -> None:
     """Whoever is late finds it there."""
     with ThreadPoolExecutor(8) as pool:
-        done = list(pool.map(lambda number: journal.record_deployment(OLD, f"worker {number}"), range(8)))
+        done = list(pool.map(lambda number: journal.deployments.record(OLD, f"worker {number}"), range(8)))
     assert sorted(done) == [False] * 7 + [True]
-    assert len(journal.acts("")) == 1
+    assert len(journal.actions.of("")) == 1

@@ -66,7 +66,7 @@ def test_a_parked_step(bench: Bench) -> None:
     assert (entry["input"]["behaviour"], entry["output"]["behaviour"]) == ({"two": "fail"}, {"by": "edited"})
     [edit] = bench.client.desk.letter(letter.id).edits
     assert (edit.who, edit.why, edit.message) == ("ann", "no more failing", letter.row.message)
-    acts = [(act["action"], act["who"], act["note"]) for act in bench.client.journal.acts(run.id)]
+    acts = [(act.action, act.who, act.note) for act in bench.client.journal.actions.of(run.id)]
     assert acts == [("edit", "ann", "no more failing"), ("replay", "ann", "")]
 
 

@@ -113,7 +113,7 @@ def test_override_is_explicit_and_recorded(bank: Bank) -> None:
         run = client.start(payment, {"payment": "p-1", "cents": 5_000_00})
         assert run.wait(30) == "parked"  # what is not the contract reaches nobody all the same
         [entry] = wait_until(
-            lambda: list(client.journal.history("").values()), description="the override is recorded"
+            lambda: list(client.journal.history.of("").values()), description="the override is recorded"
         )
     assert entry["kind"] == "overridden"
     assert "risk_level" in entry["error"]

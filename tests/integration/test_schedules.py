@@ -191,7 +191,7 @@ def _command(bench: Bench, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _nights(bench: Bench) -> dict[datetime, str]:
     """The runs of the schedule by their time, as its key names it."""
-    begun = [entry for _, entry in bench.client.journal.since(0) if entry["kind"] == "started"]
+    begun = [entry for _, entry in bench.client.journal.history.since(0) if entry["kind"] == "started"]
     runs = [entry["run"] for entry in begun if entry["flow"] == nights.nightly.name]
     records = bench.client.engine.runs.states(runs)
     found = [

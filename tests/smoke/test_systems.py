@@ -66,7 +66,7 @@ def test_media_while_drm_is_killed(stack: Stack, client: Coordinator, tmp_path: 
     assert {service: tally.keys for service, tally in tallies.items()} == wanted
     assert {(tally.doubled, tally.differing, tally.unreadable) for tally in tallies.values()} == {(0, 0, 0)}
     assert _indexed(stack) == [titles, titles]
-    settled = [entry for _, entry in client.journal.since(0) if entry["kind"] == "settled"]
+    settled = [entry for _, entry in client.journal.history.since(0) if entry["kind"] == "settled"]
     assert len({entry["worker"] for entry in settled if entry["agent"] == "media.transcode"}) == 2
     back = stack.inspect(container)["State"]["StartedAt"]
     assert any(entry["at"][:19] >= back[:19] for entry in settled if entry["agent"] == "media.drm")
@@ -109,10 +109,13 @@ def _played(program: subprocess.Popen[str]) -> Iterator[Callable[[], Any]]:
 
 
 def _wait_for_rides(client: Coordinator, more: int) -> None:
-    after = client.journal.newest()
+    after = client.journal.history.newest()
 
     def asked() -> bool:
-        return len([entry for _, entry in client.journal.since(after) if entry["kind"] == "started"]) >= more
+        return (
+            len([entry for _, entry in client.journal.history.since(after) if entry["kind"] == "started"])
+            >= more
+        )
 
     wait_until(asked, description=f"{more} more rides are asked for", timeout=60)
 

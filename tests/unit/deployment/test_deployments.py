@@ -11,7 +11,8 @@ import pytest
 from handoffs.contracts.errors import InvalidManifest
 from handoffs.contracts.manifest import Manifest
 from handoffs.coordinator.deployment.deployments import Deployments
-from handoffs.coordinator.journal.journal import Journal, LetterRow
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import LetterRow
 from tests.builds import manifest
 
 OLD = manifest("shop.price", accepts={"shop.order": [1]})
@@ -53,7 +54,7 @@ def _announced(build: Manifest, worker: str) -> dict[str, Any]:
 def test_recording_at_the_same_time_loses_no_build(journal: Journal) -> None:
     """What another records between reading the journal and telling the store is told as well."""
     store = Told()
-    store.meanwhile = lambda: journal.record_deployment(NEW, "bob")
+    store.meanwhile = lambda: journal.deployments.record(NEW, "bob")
     Deployments(journal, store, store).record(OLD, "ann")
     assert store.copy == [OLD.to_json(), NEW.to_json()]
 
@@ -104,7 +105,7 @@ def test_a_letter_that_the_store_has_forgotten_is_still_outstanding(journal: Jou
     values |= {"payload": None, "message": {}, "attempt": 1, "times": 1, "replays": 0}
     values |= {"agent": "shop.price", "state": "waiting"}
     for number, ref in enumerate(["shop.order/1", "shop.order/2", ""]):
-        journal.add_letter(LetterRow(**{**values, "id": str(number), "contract": ref}))
+        journal.letters.add(LetterRow(**{**values, "id": str(number), "contract": ref}))
     found = Deployments(journal, store, store).outstanding("shop.price")
     assert [(str(left.contract), left.total, left.dead_lettered, left.other) for left in found] == [
         ("shop.order/1", 1, 1, 0),

@@ -195,7 +195,7 @@ def test_titles_of_two_shows_are_different(tmp_path: Path) -> None:
 
 
 def _record(journal: Journal, *entries: dict[str, Any]) -> None:
-    journal.record((str(uuid.uuid4()), {"at": "", **one}) for one in entries)
+    journal.history.record((str(uuid.uuid4()), {"at": "", **one}) for one in entries)
 
 
 def _settled(agent: str, title_id: str, **more: Any) -> dict[str, Any]:
