@@ -19,10 +19,10 @@ from handoffs.contracts.event import Nothing
 from handoffs.coordinator.errors import AgentError
 from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.flow.step import Step
+from handoffs.coordinator.flow.subscription import Subscription
 
 if typing.TYPE_CHECKING:
     from handoffs.config.settings import Settings
-    from handoffs.coordinator.flow.subscription import Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def agent(
     three attempts. ``time_limit`` kills the attempt's process (prefork pool only) and parks the step. ``key`` derives
     the idempotency key from the input, where the contract's key fields are not it. ``async def`` works too.
 
-    An agent that is called by events (:func:`~handoffs.coordinator.flow.subscription.on`) may also return nothing (``-> None``), several
+    An agent that is called by events (:func:`~handoffs.coordinator.flow.subscribe.on`) may also return nothing (``-> None``), several
     events (``-> list[A]``, ``list[A | B]``) or one of them or none (``A | B``, ``A | None``). ``events`` are those that it
     emits by ``context.emit`` besides.
 

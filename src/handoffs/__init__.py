@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         retrying,
         when,
     )
-    from handoffs.coordinator.flow.subscription import gather, on
+    from handoffs.coordinator.flow.subscribe import gather, on
 
 _WHERE = {
     "Agent": "handoffs.coordinator.flow.agent",
@@ -66,9 +66,9 @@ _WHERE = {
     "each": "handoffs.coordinator.flow.step",
     "emit": "handoffs.coordinator.flow.step",
     "field": "handoffs.coordinator.flow.condition",
-    "gather": "handoffs.coordinator.flow.subscription",
+    "gather": "handoffs.coordinator.flow.subscribe",
     "go_on": "handoffs.coordinator.flow.step",
-    "on": "handoffs.coordinator.flow.subscription",
+    "on": "handoffs.coordinator.flow.subscribe",
     "parallel": "handoffs.coordinator.flow.step",
     "render_for_prompt": "handoffs.contracts.prompt",
     "repeat": "handoffs.coordinator.flow.step",
