@@ -25,6 +25,7 @@ from pathlib import Path
 from bench import bare, noop
 from handoffs.config.settings import Settings
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.flow.trigger import agents_of
 from tests.servers import open_servers
 from tests.waiting import wait_until
 
@@ -75,7 +76,7 @@ def main() -> None:
         app = bare.make_app(servers.broker_url, servers.redis_url, space)
         with ExitStack() as stack:
             coordinator = stack.enter_context(Coordinator(settings))
-            coordinator.engine.publisher.declare(noop.flow.agents())
+            coordinator.engine.publisher.declare(agents_of(noop.flow))
             stack.enter_context(_worker("handoffs.coordinator.worker", environment, options.threads))
             stack.enter_context(_worker("bench.worker", environment, options.threads))
             sides: dict[str, Callable[[int], Round]] = {

@@ -33,6 +33,7 @@ from handoffs.coordinator.errors import (
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Catalogue, load_modules
+from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterFilter
@@ -317,7 +318,7 @@ class Coordinator:
 
     def _host(self, flow: Flow) -> None:
         if self.settings.embedded or self.settings.eager:
-            self.work(flow.agents().values())
+            self.work(agents_of(flow).values())
 
     def _host_subscribers(self) -> None:
         if self.settings.agents and (self.settings.embedded or self.settings.eager):

@@ -27,7 +27,7 @@ from handoffs.coordinator.continuation.signature import (
     Sig,
 )
 from handoffs.coordinator.flow import ways
-from handoffs.coordinator.flow.agent_step import Doing, doing
+from handoffs.coordinator.flow.agent_step import AgentStep, agent_step
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant, Fallback
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.signal import WaitFor
@@ -59,7 +59,7 @@ class _Composer:
         return signatures[0] if len(signatures) == 1 else chain(*signatures)
 
     def _signature(self, part: Step, path: str, turning: str) -> Signature:
-        done = doing(part)
+        done = agent_step(part)
         if done is not None:
             return self._agent(done, path, turning)
         if isinstance(part, Flow):
@@ -120,7 +120,7 @@ class _Composer:
             return {"by": list(fallback.by), "max_age_ms": _ms(fallback.max_age), "otherwise": otherwise}
         return {"body": self.composed(fallback, f"{path}.{ways.FALLBACK}.", turning)}
 
-    def _agent(self, done: Doing, path: str, turning: str) -> Signature:
+    def _agent(self, done: AgentStep, path: str, turning: str) -> Signature:
         agent, undo = done.agent, done.undo
         self._seen[agent.name] += 1
         kwargs: dict[str, Any] = {"flow": self._flow.name, "step": path, "accepts": agent.accepts.ref().uri}
@@ -136,7 +136,7 @@ class _Composer:
         return Signature(agent.name, kwargs=kwargs)
 
 
-def _retry(done: Doing) -> dict[str, Any]:
+def _retry(done: AgentStep) -> dict[str, Any]:
     """The policy that a step has in its flow, as it travels; nothing where it is the agent's own."""
     return {"retry": done.retry.to_json()} if done.retry is not None else {}
 

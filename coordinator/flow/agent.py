@@ -87,6 +87,12 @@ class Agent(Step):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
 
+    def takes(self) -> type[Contract]:
+        return self.accepts
+
+    def title(self) -> str:
+        return self.name
+
     def run(self, payload: Contract, context: Context) -> Any:
         """Call the function with ``payload``, and with ``context`` where it takes one; await it where it is async."""
         arguments = (payload, context) if self.takes_context else (payload,)

@@ -1,4 +1,4 @@
-"""Doing: an agent as it stands in a flow, out of what is written around it."""
+"""AgentStep: an agent as it stands in a flow, with what is written around it."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from handoffs.coordinator.flow.step import Compensate, Retrying, Step
 
 
 @dataclass(frozen=True, slots=True)
-class Doing:
-    """An agent in its place: ``retry`` is the policy that it has there, if not its own; ``undo`` is who undoes what it did."""
+class AgentStep:
+    """An agent in its place: ``retry`` is the policy that it has there, if not its own; ``undo`` is the agent that undoes what it
+    did."""
 
     agent: Agent
     retry: Retry | None = None
-    undo: Doing | None = None
+    undo: AgentStep | None = None
 
 
-def doing(part: Step) -> Doing | None:
+def agent_step(part: Step) -> AgentStep | None:
     """The agent that a step is; None where it is something else.
 
     Raises :class:`FlowError` where :func:`~handoffs.coordinator.flow.step.compensate` or :func:`~handoffs.coordinator.flow.step.retrying` is around
     something that is no agent, or twice around one.
     """
     if isinstance(part, Agent):
-        return Doing(part)
+        return AgentStep(part)
     if isinstance(part, Retrying):
-        inner = doing(part.step)
+        inner = agent_step(part.step)
         if inner is None:
             raise FlowError(
                 "retrying() is around something that is no agent",
@@ -38,7 +39,7 @@ def doing(part: Step) -> Doing | None:
             raise FlowError(f"{inner.agent.name} has two retry policies", remedy="leave one of them out")
         return replace(inner, retry=part.policy)
     if isinstance(part, Compensate):
-        inner, undo = doing(part.step), doing(part.by)
+        inner, undo = agent_step(part.step), agent_step(part.by)
         if inner is None or undo is None or inner.undo or undo.undo:
             raise FlowError(
                 "compensate() is around something that is no agent",

@@ -1,12 +1,14 @@
-"""Fallbacks: what a step's place is taken by when its budget is spent."""
+"""Budgets: how long a step may take, and what takes its place when that is over."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
 from handoffs.contracts.contract import Contract
 from handoffs.coordinator.errors import FlowError
+from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.step import Step, as_step
 
 
@@ -37,6 +39,19 @@ class Budget(Step):
     step: Step
     within: timedelta
     fallback: Fallback
+
+    @property
+    def last_resort(self) -> Constant | Step:
+        """What takes its place in the end, where nothing is cached."""
+        return self.fallback.otherwise if isinstance(self.fallback, Cached) else self.fallback
+
+    def inner(self) -> Iterator[tuple[str, Step]]:
+        yield ways.WITHIN, self.step
+        if isinstance(self.last_resort, Step):
+            yield ways.FALLBACK, self.last_resort
+
+    def head(self) -> Step:
+        return self.step.head()
 
 
 _SHORTEST = timedelta(milliseconds=1)

@@ -11,6 +11,7 @@ from handoffs.contracts.topic import matches
 from handoffs.contracts.versions import parts
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.trigger import agents_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,5 +64,5 @@ def _has(contract: type[Contract], name: str) -> bool:
 
 
 def _named(catalogue: Catalogue, agent: Agent) -> str:
-    flows = [flow.name for flow in catalogue.flows.values() if agent.name in flow.agents()]
+    flows = [flow.name for flow in catalogue.flows.values() if agent.name in agents_of(flow)]
     return f"{agent.name} (in {', '.join(flows)})" if flows else agent.name

@@ -18,6 +18,7 @@ from handoffs.coordinator.errors import LoadError, UnknownFlow
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.schedule import Schedule
+from handoffs.coordinator.flow.trigger import agents_of
 
 
 @dataclass(slots=True)
@@ -53,7 +54,7 @@ class Catalogue:
                 raise LoadError(
                     f"two flows are called {value.name}", "neither was loaded", "rename one of them"
                 )
-            for agent in value.agents().values():
+            for agent in agents_of(value).values():
                 self.add(agent)
         elif self.agents.setdefault(value.name, value) is not value:
             raise LoadError(f"two agents are called {value.name}", "neither was loaded", "rename one of them")

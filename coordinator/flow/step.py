@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from handoffs.config.delays import LONGEST_DELAY
+from handoffs.contracts.contract import Contract
 from handoffs.coordinator.errors import FlowError
+from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.condition import Condition
 from handoffs.coordinator.flow.retry import Retry
 
@@ -17,10 +19,31 @@ _MOST_AT_A_TIME = 10_000
 
 
 class Step:
-    """Part of a flow: an agent, or a composition. ``a >> b`` hands what ``a`` emits over to ``b``."""
+    """Part of a flow: an agent, or a composition. ``a >> b`` hands what ``a`` emits over to ``b``.
+
+    Each kind says what is inside it, and what it takes.
+    """
 
     def __rshift__(self, following: Step) -> Sequence:
         return Sequence((*parts(self), *parts(as_step(following))))
+
+    def inner(self) -> Iterator[tuple[str, Step]]:
+        """The steps inside it, each with the way to it in its path (:mod:`handoffs.coordinator.flow.ways`): a branch's name,
+        ``c1``, ``i*``; empty for the steps of a flow within the flow."""
+        return iter(())
+
+    def head(self) -> Step:
+        """The step that what arrives comes to first: itself, or one inside it."""
+        return self
+
+    def takes(self) -> type[Contract] | None:
+        """The contract that it accepts, where it says that by itself; None for what passes on, or looks into, whatever
+        arrives."""
+        return None
+
+    def title(self) -> str:
+        """What it is called where a flow is found to be wrong: ``delay``."""
+        return type(self).__name__.lower()
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,12 +52,24 @@ class Sequence(Step):
 
     steps: tuple[Step, ...]
 
+    def head(self) -> Step:
+        return self.steps[0].head()
+
 
 @dataclass(frozen=True, eq=False)
 class Parallel(Step):
     """Named branches at the same time. What follows gets their outputs in one contract, a field a branch."""
 
     branches: tuple[tuple[str, Step], ...]
+
+    def inner(self) -> Iterator[tuple[str, Step]]:
+        return iter(self.branches)
+
+    def head(self) -> Step:
+        return self.branches[0][1].head()
+
+    def title(self) -> str:
+        return f"parallel: {', '.join(name for name, _ in self.branches)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +78,15 @@ class Choice(Step):
 
     cases: tuple[tuple[Condition, Step], ...]
     otherwise: Step | None
+
+    def inner(self) -> Iterator[tuple[str, Step]]:
+        for number, (_, step) in enumerate(self.cases, 1):
+            yield ways.case(number), step
+        if self.otherwise is not None:
+            yield ways.OTHERWISE, self.otherwise
+
+    def head(self) -> Step:
+        return self.cases[0][1].head()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +99,9 @@ class Each(Step):
     into: str
     limit: int | None
 
+    def inner(self) -> Iterator[tuple[str, Step]]:
+        yield ways.ITEM, self.step
+
 
 @dataclass(frozen=True, eq=False)
 class Repeat(Step):
@@ -63,6 +110,12 @@ class Repeat(Step):
     step: Step
     until: Condition
     at_most: int
+
+    def inner(self) -> Iterator[tuple[str, Step]]:
+        yield ways.ROUND, self.step
+
+    def head(self) -> Step:
+        return self.step.head()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +137,12 @@ class Compensate(Step):
     step: Step
     by: Step
 
+    def head(self) -> Step:
+        return self.step.head()
+
+    def title(self) -> str:
+        return self.step.title()
+
 
 @dataclass(frozen=True, eq=False)
 class Retrying(Step):
@@ -91,6 +150,12 @@ class Retrying(Step):
 
     step: Step
     policy: Retry
+
+    def head(self) -> Step:
+        return self.step.head()
+
+    def title(self) -> str:
+        return self.step.title()
 
 
 class _GoOn:

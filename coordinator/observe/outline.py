@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.text import printable
-from handoffs.coordinator.flow.agent_step import Doing, doing
+from handoffs.coordinator.flow.agent_step import AgentStep, agent_step
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant
 from handoffs.coordinator.flow.condition import Both, Condition
 from handoffs.coordinator.flow.flow import Flow
@@ -108,7 +108,7 @@ def _nodes(flow: Flow, step: Step, prefix: str) -> tuple[OutlineStep, ...]:
 
 
 def _node(flow: Flow, part: Step, path: str) -> OutlineStep:
-    done = doing(part)
+    done = agent_step(part)
     if done is not None:
         return _agent(done, path)
     match part:
@@ -125,7 +125,7 @@ def _node(flow: Flow, part: Step, path: str) -> OutlineStep:
             return _again(flow, part, path)
 
 
-def _agent(done: Doing, path: str) -> OutlineStep:
+def _agent(done: AgentStep, path: str) -> OutlineStep:
     agent = done.agent
     undo = _agent(done.undo, f"{path}.undo") if done.undo else None
     accepts, emits = agent.accepts.ref(), agent.emits.ref()

@@ -14,6 +14,7 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.events import emitted_in, events_of
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.trigger import trigger_of
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.messaging import queues
 from handoffs.coordinator.observe.handovers import handovers
@@ -211,7 +212,8 @@ class Surveyor:
 def _flow(flow: Flow) -> MapFlow:
     found = handovers(flow)
     agents = {step.path: step.agent for step in found.steps}
-    start = flow.opening.name if flow.opening else ""
+    trigger = trigger_of(flow)
+    start = trigger.name if trigger else ""
     handed = [
         MapHandover(agents.get(source.path, start), step.agent, str(source.contract))
         for step in found.steps

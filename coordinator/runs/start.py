@@ -15,6 +15,7 @@ from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import is_plain
 from handoffs.coordinator.continuation.signature import TIMER
 from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.runs import due
 from handoffs.coordinator.runs.first import First, Starter
@@ -107,7 +108,7 @@ class Starts:
     def _accept(self, start: _Start) -> Accepted:
         services = self._services
         first = self._starter.first(start.flow, start.payload, start.run_id, start.deadline)
-        services.publisher.declare(start.flow.agents())  # all queues, so that no later step is without one
+        services.publisher.declare(agents_of(start.flow))  # all queues, so that no later step is without one
         later = None if services.settings.eager else start.at
         found = services.runs.start(
             start.place,

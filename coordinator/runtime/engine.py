@@ -22,7 +22,7 @@ from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.dispatch.sender import Sender
 from handoffs.coordinator.errors import LoadError, ServerError
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.flow.trigger import Opening
+from handoffs.coordinator.flow.trigger import Trigger
 from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.lease import LeaseKeeper
 from handoffs.coordinator.messaging.publisher import BrokerPublisher, Publisher
@@ -114,13 +114,13 @@ class Engine:
         new = []
         for agent in agents:
             known = self.agents.get(agent.name)
-            if known is agent or _opens_the_same(known, agent):
+            if known is agent or _triggers_the_same(known, agent):
                 continue
             if known is not None:
                 raise LoadError(
                     f"two agents are called {agent.name}", "neither was started", "rename one of them"
                 )
-            if isinstance(agent, Opening):
+            if isinstance(agent, Trigger):
                 agent = replace(agent, function=StartOnEvent(self._starts, self.store, agent.flow))  # noqa: PLW2901 - from here on it is that one
             self.agents[agent.name] = agent
             self.versions.know(agent.accepts)
@@ -161,5 +161,5 @@ class Engine:
         self.store.redis.close()
 
 
-def _opens_the_same(known: Agent | None, agent: Agent) -> bool:
-    return isinstance(known, Opening) and isinstance(agent, Opening) and known.flow is agent.flow
+def _triggers_the_same(known: Agent | None, agent: Agent) -> bool:
+    return isinstance(known, Trigger) and isinstance(agent, Trigger) and known.flow is agent.flow

@@ -10,6 +10,7 @@ from typing import Protocol
 from handoffs.config.settings import RidesSettings
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 from handoffs.tasks.attendance import consumers, require
 from handoffs.tasks.programs import Programs, on_servers
@@ -35,7 +36,7 @@ class EmbeddedStage:
 
     def __init__(self, coordinator: Coordinator, flow: Flow) -> None:
         self.coordinator = coordinator
-        agents = flow.agents()
+        agents = agents_of(flow)
         systems.start_over()
         systems.fleet()  # laid out before the first ride, which has no time for it
         eta, match = agents.pop("rides.eta"), agents.pop("rides.matching")
@@ -66,8 +67,8 @@ class ServerStage:
         self.coordinator = coordinator
         self.where = "servers"
         self._programs = programs
-        others = [name for name in flow.agents() if name not in {"rides.eta", "rides.matching"}]
-        coordinator.engine.publisher.declare(flow.agents())
+        others = [name for name in agents_of(flow) if name not in {"rides.eta", "rides.matching"}]
+        coordinator.engine.publisher.declare(agents_of(flow))
         programs.serve()
         programs.worker("matching", ["rides.matching"])
         programs.worker("others", others)
@@ -96,7 +97,7 @@ class RunningStage:
     where = "running"
 
     def __init__(self, coordinator: Coordinator, flow: Flow) -> None:
-        require(coordinator, flow.agents(), "rides")
+        require(coordinator, agents_of(flow), "rides")
         self.coordinator = coordinator
         self._eta = coordinator.engine.topology.queue_name("rides.eta")
 

@@ -25,6 +25,7 @@ from handoffs import (
 )
 from handoffs.contracts.errors import InvalidData
 from handoffs.coordinator.errors import AgentError, Conflict, EditRefused, FlowError
+from handoffs.coordinator.flow.trigger import agents_of, trigger_of
 from tests.eager.newsroom import Filed, Newsroom, Ordered, Parts, Printed, Set
 from tests.waiting import wait_until as _wait_until
 
@@ -413,8 +414,8 @@ def test_a_flow_starts_on_an_event(anywhere: Coordinator, news: Newsroom) -> Non
         return printed
 
     flow = Flow(f"news{news.number}.reprint", sign >> seal, on=Printed)
-    assert flow.opening is not None
-    anywhere.work(flow.agents().values())
+    assert trigger_of(flow) is not None
+    anywhere.work(agents_of(flow).values())
     story = anywhere.emit(Filed(story="s"))
     wait_until(lambda: news.effects["seal s"] == 1)
     [began] = wait_until(lambda: [entry for entry in story.history() if entry["kind"] == "triggered"])

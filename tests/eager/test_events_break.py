@@ -32,6 +32,7 @@ from handoffs import (
 from handoffs.config.intake import Intake
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.flow.trigger import trigger_of
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.emit import Emitter
@@ -312,8 +313,9 @@ def test_a_flow_that_an_event_starts_waits_for_its_agents(live_coordinator: Coor
         return told
 
     flow = Flow("break.begun", first >> second, on=Told)
-    assert flow.opening is not None
-    live_coordinator.work([flow.opening, first])
+    trigger = trigger_of(flow)
+    assert trigger is not None
+    live_coordinator.work([trigger, first])
     story = live_coordinator.emit(Told(story="s"))
     [began] = wait_until(
         lambda: [one for one in story.history() if one["kind"] == "triggered"], description="it began"

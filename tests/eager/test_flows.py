@@ -10,6 +10,7 @@ import pytest
 from handoffs import Coordinator, Flow, parallel
 from handoffs.contracts.errors import InvalidData
 from handoffs.coordinator.errors import Conflict, RunCancelled, UnknownFlow, UnknownRun
+from handoffs.coordinator.flow.trigger import agents_of
 from tests.eager.shop import SECRET, Shop, Thing, thing
 from tests.waiting import wait_until
 
@@ -37,7 +38,7 @@ def test_flow_completes(anywhere: Coordinator, shape: str) -> None:
 def test_flow_may_end_in_branches(anywhere: Coordinator) -> None:
     """A flow that ends in branches gives their outputs by name."""
     shop = Shop()
-    a, b = (shop.flows["chain"].agents()[f"shop.{name}"] for name in "ab")
+    a, b = (agents_of(shop.flows["chain"])[f"shop.{name}"] for name in "ab")
     run = anywhere.start(Flow("shop.open", a >> parallel(one=b, other=parallel(deep=b))), thing())
     result: Any = run.result(TIMEOUT)
     assert (result["one"].path, result["other"]["deep"].path) == ("a>b", "a>b")

@@ -12,6 +12,7 @@ from handoffs import Coordinator
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Run
 from handoffs.coordinator.errors import RunParked, UnknownLetter
+from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.journal.letters import LetterRow
 from handoffs.coordinator.letters.desk import Letter, RawLetter
 from handoffs.coordinator.messaging.message import Message
@@ -72,7 +73,7 @@ def test_every_step_parks_and_resumes(anywhere: Coordinator, shape: str, broken:
     shop.broken.clear()
     letter.replay(by="me")
     assert run.result(TIMEOUT) is not None
-    assert shop.effects == Counter(name.removeprefix("shop.") for name in flow.agents())
+    assert shop.effects == Counter(name.removeprefix("shop.") for name in agents_of(flow))
     assert wait_until(lambda: not run.letters(), description="the letter waits no more")
     [replayed] = [entry for entry in run.history() if entry["kind"] == "replayed"]
     assert (replayed["by"], replayed["step"]) == ("me", letter.step)

@@ -42,6 +42,7 @@ from handoffs.coordinator.flow.budget import budget, cached, constant
 from handoffs.coordinator.flow.condition import field
 from handoffs.coordinator.flow.signal import wait_for
 from handoffs.coordinator.flow.step import choice, compensate, delay, each, go_on, repeat, retrying, when
+from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.messaging.message import Message
 from tests.deliveries import start
 from tests.waiting import wait_until
@@ -1108,7 +1109,7 @@ class TestEditing:
         """A step that is parked because its input is none goes on with the edited one; so do old copies of its message."""
         made = flow(worked("one") >> worked("two"))
         [sent] = start(made, order(), run := f"r-{next(_number)}")
-        running.work(made.agents().values())
+        running.work(agents_of(made).values())
         broken = Message(
             sent.id, sent.agent, sent.headers, sent.body.replace('\\"amount\\":0', '\\"amount\\":\\"x\\"')
         )

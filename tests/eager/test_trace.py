@@ -22,6 +22,7 @@ from handoffs import (
     wait_for,
 )
 from handoffs.coordinator.errors import UnknownLetter, UnknownRun
+from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.observe.trace import Trace, TraceNode
@@ -243,7 +244,7 @@ def test_runs_that_hang_together(anywhere: Coordinator) -> None:
         return printed
 
     flow = Flow(room.name("flow"), check >> emit(), on=Printed)
-    anywhere.work([room.archive, *flow.agents().values()])
+    anywhere.work([room.archive, *agents_of(flow).values()])
     story = anywhere.emit(Printed(story="s", text="t"))
     [began] = wait_until(
         lambda: [one for one in story.history() if one["kind"] == "triggered"], "the run has begun"

@@ -10,6 +10,7 @@ from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow.agent import Agent, agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.step import Parallel, Sequence, Step, parallel
+from handoffs.coordinator.flow.trigger import agents_of
 
 
 class A(Contract, name="test.a", version=1):
@@ -73,7 +74,7 @@ class TestFits:
             ("1", "test.one"),
             ("2", "test.two"),
         ]
-        assert sorted(flow.agents()) == ["test.one", "test.two"]
+        assert sorted(agents_of(flow)) == ["test.one", "test.two"]
 
     def test_older_version_with_an_upcast(self) -> None:
         """An older version fits where upcasts lead to the one that is accepted, in a chain and in a join."""
