@@ -16,6 +16,7 @@ from handoffs.config.health import HealthFile
 from handoffs.contracts.contract import Contract
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.schedule import Schedule, schedule
+from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.runtime.beat import MOST, Beat
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from tests.waiting import wait_until
@@ -77,7 +78,7 @@ def _started(coordinator: Coordinator) -> list[str]:
 
 @pytest.fixture
 def clock(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    coordinator.work(nightly.agents().values())
+    coordinator.work(agents_of(nightly).values())
     return Clock(coordinator, monkeypatch)
 
 
@@ -240,7 +241,7 @@ def test_as_a_process_it_keeps_its_schedules(
     """As a process it starts a run each second until it is told to stop, says how it is, and leaves no file."""
     monkeypatch.chdir(tmp_path)
     health, stop = HealthFile(str(tmp_path / "health")), threading.Event()
-    live_coordinator.work(nightly.agents().values())
+    live_coordinator.work(agents_of(nightly).values())
     every = schedule("dawn.quick", nightly, every=SECOND, payload=_night)
     thread = threading.Thread(target=Beat(live_coordinator.engine.services, [every]).run, args=(stop, health))
     thread.start()
