@@ -1,4 +1,4 @@
-"""Bootsteps: what a Celery worker does besides Celery's own: look at the servers first, and say how it is."""
+"""Bootsteps: what a Celery worker does besides Celery's own. It looks at the servers first, and writes down how it is."""
 
 # ruff: noqa: ARG002 - Celery decides what its steps are given
 
@@ -32,19 +32,20 @@ from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.server import connect
 
 _log = logging.getLogger(__name__)
-_BEAT = 5.0  # seconds
-_GLANCE = 0.2  # seconds
+_PULSE_EVERY = 5.0  # seconds
+_LOOK_AGAIN = 0.2  # seconds, for whether the worker is to stop
 
 
 def worker_engine(settings: Settings) -> Engine:
     """The engine of a worker: its agents loaded, its steps in place, the log as the settings want it.
 
-    Raises :class:`~handoffs.config.settings.SettingsError` without servers, and :class:`~handoffs.coordinator.errors.LoadError`.
+    Raises :class:`~handoffs.coordinator.errors.ServerError` without servers, and :class:`~handoffs.coordinator.errors.LoadError`
+    where its agents cannot be loaded.
     """
     refuse_embedded(settings, "a worker")
 
     def keep_logs(**_: Any) -> None:
-        """Keeps Celery from setting a level and handlers of its own: whoever connects here does it."""
+        """Celery sets no level and handlers of its own where this signal has a receiver."""
         configure(settings.log_level)
 
     setup_logging.connect(keep_logs, weak=False)
@@ -58,9 +59,11 @@ def worker_engine(settings: Settings) -> Engine:
 
 
 class _Preflight(bootsteps.StartStopStep):
-    """Hold the worker back until every server and every contract is in order, and let producers know what it reads. It
-    comes after the pool, whose processes are forked before any connection is open, and before the consumer, which Celery
-    starts last."""
+    """Hold the worker back until every server and every contract is in order, and announce to producers what it reads.
+
+    It comes after the pool, whose processes are forked before any connection is open, and before the consumer, which Celery
+    starts last.
+    """
 
     requires = ("celery.worker.components:Pool",)
     engine: Engine
@@ -75,7 +78,7 @@ class _Preflight(bootsteps.StartStopStep):
         agents = [
             agent for agent in engine.agents.values() if engine.topology.queue_name(agent.name) in consumed
         ]
-        _refuse_crowd(agents, parent)
+        _refuse_concurrency(agents, parent)
         until_ready(lambda: examine(engine), self.health, _pause)
         until_ready(lambda: self._enter(agents, parent.hostname), self.health, _pause)
 
@@ -85,8 +88,8 @@ class _Preflight(bootsteps.StartStopStep):
             self._announcer.stop()
 
     def _enter(self, agents: Sequence[Agent], worker: str) -> None:
-        """Look whether the contracts are in order, say what is read here, and look once more when every producer has heard
-        of it: at what was written before, and at who began at the same time.
+        """Check the contracts, announce what is read here, and check again when every producer knows of it: what was written
+        before, and what workers read that began at the same time.
 
         Raises :class:`ServerError` where the worker has to wait, and :class:`SystemExit` where it must not begin.
         """
@@ -110,6 +113,7 @@ class _Preflight(bootsteps.StartStopStep):
             raise self._refused(error) from error
 
     def _admit(self, gate: Gate, worker: str) -> None:
+        """Raise where the gate finds reasons against this worker, or what others have to handle first."""
         found = gate.examine()
         if not found.reasons and not found.passing:
             return
@@ -129,8 +133,8 @@ class _Preflight(bootsteps.StartStopStep):
         return SystemExit(1)
 
 
-def _refuse_crowd(agents: Sequence[Agent], worker: Any) -> None:
-    """Raise :class:`SystemExit` where an agent that hears events in order would hear several at a time."""
+def _refuse_concurrency(agents: Sequence[Agent], worker: Any) -> None:
+    """Raise :class:`SystemExit` where an agent that takes events in order would take several at a time."""
     ordered = [agent.name for agent in agents if agent.intake.ordered]
     if ordered and worker.concurrency != 1:
         _log.error(
@@ -143,35 +147,35 @@ def _refuse_crowd(agents: Sequence[Agent], worker: Any) -> None:
 
 
 class _Pulse(bootsteps.StartStopStep):
-    """Say that the worker is ready, from the loop that consumes: a loop that is stuck falls silent."""
+    """Write down that the worker is ready, from the loop that consumes: of a loop that is stuck, the health file gets stale."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
     health: HealthFile
 
     def __init__(self, parent: Any, **options: Any) -> None:
-        self._beats: list[Any] = []
+        self._entries: list[Any] = []
         super().__init__(parent, **options)
 
     def start(self, parent: Any) -> None:
         names = ", ".join(sorted(queue.name for queue in parent.task_consumer.queues))
 
-        def beat() -> None:
+        def pulse() -> None:
             self.health.say("ready", f"consumes {names}")
 
-        self._beats = [parent.timer.call_after(0, beat), parent.timer.call_repeatedly(_BEAT, beat)]
+        self._entries = [parent.timer.call_after(0, pulse), parent.timer.call_repeatedly(_PULSE_EVERY, pulse)]
         _log.info("consumes %s", names)
 
     def stop(self, parent: Any) -> None:
-        for entry in self._beats:
+        for entry in self._entries:
             entry.cancel()
-        self._beats = []
+        self._entries = []
         if state.should_stop is None and state.should_terminate is None:  # the status to end with: 0 is one
             self.health.say("held", "the connection to the broker was lost: it tries to connect again")
 
 
 def _pause(seconds: float) -> None:
-    """Wait, but not longer than until the worker is told to stop."""
+    """Wait so many seconds. Raises Celery's :class:`~celery.exceptions.WorkerShutdown` where the worker is to stop."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         state.maybe_shutdown()
-        time.sleep(_GLANCE)
+        time.sleep(_LOOK_AGAIN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,11 +22,16 @@ from handoffs.coordinator.runtime.task import Parked
 
 
 class EagerPublisher:
-    """Runs what is published, in order, before the outermost call returns. A delay is not waited for; a budget is spent
-    when nothing else can be done, so it takes the place of what failed, and not of what is slow. What comes back from a run
-    that is held is laid aside until :meth:`again`."""
+    """Runs what is published, in order, before the outermost call returns.
+
+    A delay is not waited for; a budget is spent when nothing else can be done, so it takes the place of what failed, and not of
+    what is slow. What comes back from a run that is held is laid aside until :meth:`again`. A fault of the engine, not of an
+    agent, is raised.
+    """
 
     def __init__(self, app: Celery) -> None:
+        """``park``, ``fire`` and ``unheard`` take letters, timers and events that were not heard: they are set later, for what
+        they belong to needs this publisher."""
         self._app = app
         self._pending: deque[Message] = deque()
         self._timers: list[tuple[timedelta, Message]] = []
@@ -43,6 +49,7 @@ class EagerPublisher:
         delay: timedelta | None = None,
         exact: bool = False,  # noqa: ARG002
     ) -> None:
+        """Run messages, and what they lead to; within a run, only put them at the end."""
         for message in messages:
             if message.agent == TIMER or (delay and "handoff_gathered" in message.headers):
                 self._timers.append((delay or timedelta(), message))
@@ -57,13 +64,8 @@ class EagerPublisher:
             while self._pending or self._timers:
                 if self._pending:
                     self._run(self._pending.popleft())
-                else:  # whatever could be done has been done: now the shortest budget is spent
-                    self._timers.sort(key=lambda timer: timer[0])
-                    message = self._timers.pop(0)[1]
-                    if message.agent == TIMER:
-                        self.fire(message.body, "application/json")
-                    else:
-                        self._run(message)
+                else:  # what could be done has been done
+                    self._spend_shortest_budget()
         finally:
             self._running = False
             self._pending.clear()
@@ -79,11 +81,19 @@ class EagerPublisher:
         """There are no queues."""
 
     def subscribe(self, agent: str, intake: Intake) -> None:
-        """It hears what is emitted from now on."""
+        """Give ``agent`` what is emitted from now on and fits its patterns."""
         self._patterns[agent] = intake.patterns
 
+    def _spend_shortest_budget(self) -> None:
+        self._timers.sort(key=lambda timer: timer[0])
+        message = self._timers.pop(0)[1]
+        if message.agent == TIMER:
+            self.fire(message.body, "application/json")
+        else:
+            self._run(message)
+
     def _emit(self, message: Message) -> None:
-        """An event comes to each that subscribes to it."""
+        """Address an event to each agent that subscribes to it."""
         agents = [
             agent
             for agent, patterns in self._patterns.items()
@@ -93,17 +103,13 @@ class EagerPublisher:
             headers, body = addressed(message.headers, message.body, agent)
             self._pending.append(Message(headers["id"], agent, headers, body))
         if not agents:
-            self.unheard(RawLetter({**message.headers}, message.body.encode(), "application/json"))
+            self.unheard(_letter(message))
 
     def _run(self, message: Message) -> None:
-        letter = RawLetter({**message.headers}, message.body.encode(), "application/json")
+        letter = _letter(message)
         task = self._app.tasks.get(message.agent)
         if task is None:
-            self.park(
-                RawLetter(
-                    {**letter.headers, "x-death": [{"reason": "rejected"}]}, letter.body, letter.content_type
-                )
-            )
+            self.park(replace(letter, headers={**letter.headers, "x-death": [{"reason": "rejected"}]}))
             return
         envelope, kwargs, continuation = read_body(letter.body, letter.content_type, task.limits)
         request = {
@@ -124,9 +130,15 @@ class EagerPublisher:
             raise error  # a fault of the engine, not of an agent
 
 
+def _letter(message: Message) -> RawLetter:
+    return RawLetter({**message.headers}, message.body.encode(), "application/json")
+
+
 def _no_timer(body: bytes | str, content_type: str) -> None:
-    raise RuntimeError(f"nobody takes timers: {len(body)} bytes of {content_type}")
+    raise RuntimeError(
+        f"this publisher was given nothing that takes timers: {len(body)} bytes of {content_type}"
+    )
 
 
 def _dropped(letter: RawLetter) -> None:
-    raise RuntimeError(f"nobody receives dead letter {letter.id}")
+    raise RuntimeError(f"this publisher was given nothing that takes letters: {letter.id}")

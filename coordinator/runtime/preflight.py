@@ -20,8 +20,8 @@ tests run on. PostgreSQL: the oldest that its makers maintain. SQLite: RETURNING
 def examine(engine: Engine, journal: Journal | None = None) -> list[tuple[str, str]]:
     """Look at every server that ``engine`` and ``journal`` use, and declare the queues of the engine's agents.
 
-    Gives pairs of what was looked at and what it is. Raises :class:`ServerError`, in one line with cause and remedy,
-    for the first that cannot be reached, is too old, evicts data, or has a queue with other arguments.
+    Gives pairs of what was looked at and what it is. Raises :class:`~handoffs.coordinator.errors.ServerError`, in one line with
+    cause and remedy, for the first that cannot be reached, is too old, evicts data, or has a queue with other arguments.
     """
     redis = engine.server.version()
     _refuse_old(redis, "COORDINATOR_REDIS_URL")
@@ -57,6 +57,7 @@ def _refuse_old(server: str, setting: str) -> None:
 
 
 def _refuse_eviction(engine: Engine) -> None:
+    """Raise :class:`ServerError` for a Redis that evicts what it holds; log that it is lost at a restart, where it is."""
     policy, durable = engine.server.durability()
     if policy not in {"noeviction", ""}:
         raise ServerError(

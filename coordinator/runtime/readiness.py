@@ -1,6 +1,6 @@
-"""Holding: a process that cannot work stays, says why in one line, and goes on by itself once that is mended.
+"""Readiness: a process that cannot work yet is held. It stays, says why in one line, and goes on by itself once that is mended.
 
-A process that ended instead would be started again and again by whatever watches over it, and its reason would be buried.
+A process that ended instead would be started again and again by its supervisor, and its reason would be buried.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from handoffs.coordinator.errors import ServerError
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-_FIRST_PAUSE = 0.5
-_LONGEST_PAUSE = 5.0
-_SAY_AGAIN = 60.0
+_FIRST_PAUSE = 0.5  # seconds
+_LONGEST_PAUSE = 5.0  # seconds
+_LOG_AGAIN = 60.0  # seconds
 
 
 def until_ready(
@@ -29,18 +29,18 @@ def until_ready(
 ) -> T:
     """Call ``attempt`` until it raises no :class:`ServerError`, and give what it returns.
 
-    The reason is said in the health file, and logged when it changes and once a minute. ``pause`` waits for so many
-    seconds; what it raises ends the waiting.
+    The reason is written into the health file, and logged when it changes and once a minute. ``pause`` waits for so many
+    seconds; what it raises ends the waiting. Raises what else ``attempt`` raises.
     """
-    wait, said, said_at = _FIRST_PAUSE, "", 0.0
+    wait, logged, logged_at = _FIRST_PAUSE, "", 0.0
     while True:
         try:
             return attempt()
         except ServerError as error:
             line = str(error)
         health.say("held", line)
-        if line != said or clock() - said_at >= _SAY_AGAIN:
+        if line != logged or clock() - logged_at >= _LOG_AGAIN:
             _log.error("held: %s", line)
-            said, said_at = line, clock()
+            logged, logged_at = line, clock()
         pause(wait)
         wait = min(wait * 2, _LONGEST_PAUSE)
