@@ -136,7 +136,7 @@ def _contract(contract: ContractEntry) -> Object:
         ],
         "emitters": [{"agent": party.agent, "versions": list(party.versions)} for party in contract.emitters],
         "emitting": list(contract.emitting),
-        "hearers": [{"agent": hearing.agent, "pattern": hearing.pattern} for hearing in contract.hearers],
+        "hearers": [{"agent": entry.agent, "pattern": entry.pattern} for entry in contract.subscribers],
     }
 
 
@@ -153,17 +153,17 @@ def _agent(agent: AgentEntry) -> Object:
         "writes": list(agent.writes),
         "attempts": agent.attempts,
         "timeLimitSeconds": agent.time_limit,
-        "says": [str(ref) for ref in agent.says],
+        "says": [str(ref) for ref in agent.emitted],
         "hears": [
             {
-                "pattern": hearing.pattern,
-                "contract": str(hearing.contract or ""),
-                "versions": list(hearing.versions),
-                "where": hearing.where,
-                "gathers": hearing.gathers,
-                "ordered": hearing.ordered,
+                "pattern": entry.pattern,
+                "contract": str(entry.contract or ""),
+                "versions": list(entry.versions),
+                "where": entry.where,
+                "gathers": entry.gathers,
+                "ordered": entry.ordered,
             }
-            for hearing in agent.hears
+            for entry in agent.subscriptions
         ],
     }
 

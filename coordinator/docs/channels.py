@@ -45,17 +45,19 @@ def channels(landscape: Landscape) -> Object:
 def _accepted(landscape: Landscape, agent: AgentEntry) -> list[ContractRef]:
     """The versions that may stand in an agent's queue, of those that the document describes, oldest first."""
     described = {version.ref for contract in landscape.contracts for version in contract.versions}
-    wanted = [] if agent.hears else [ContractRef(agent.accepts.name, version) for version in agent.reads]
+    wanted = (
+        [] if agent.subscriptions else [ContractRef(agent.accepts.name, version) for version in agent.reads]
+    )
     if agent.flows:
         wanted = [ContractRef(agent.accepts.name, version) for version in agent.reads]
-    for hearing in agent.hears:
-        if hearing.contract:
-            wanted += [ContractRef(hearing.contract.name, version) for version in hearing.versions]
+    for entry in agent.subscriptions:
+        if entry.contract:
+            wanted += [ContractRef(entry.contract.name, version) for version in entry.versions]
         else:
             wanted += [
                 ref
                 for ref in described
-                if matches(hearing.pattern, ref.name) and ref.name != agent.accepts.name
+                if matches(entry.pattern, ref.name) and ref.name != agent.accepts.name
             ]
     return sorted({ref for ref in wanted if ref in described})
 
@@ -142,8 +144,8 @@ def receives(landscape: Landscape) -> Object:
 
 def _received(agent: AgentEntry) -> str:
     """What comes to an agent, in words: names of contracts, and patterns of them."""
-    own = [agent.accepts.name] if agent.flows or not agent.hears else []
-    return ", ".join(dict.fromkeys([*own, *(hearing.pattern for hearing in agent.hears)]))
+    own = [agent.accepts.name] if agent.flows or not agent.subscriptions else []
+    return ", ".join(dict.fromkeys([*own, *(entry.pattern for entry in agent.subscriptions)]))
 
 
 def sends(landscape: Landscape) -> Object:

@@ -32,7 +32,7 @@ from handoffs.coordinator.docs.model import (
 from handoffs.coordinator.docs.published import PublishedVersion, between, declared
 from handoffs.coordinator.docs.redaction import marked
 from handoffs.coordinator.docs.servers import servers
-from handoffs.coordinator.docs.subscriptions import emitters, emitting, hearers, hears, says
+from handoffs.coordinator.docs.subscriptions import emitted, emitters, emitting, subscribers, subscriptions
 from handoffs.coordinator.docs.text import line, paragraphs
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
@@ -83,8 +83,8 @@ def _agent(agent: Agent, flows: tuple[FlowHandovers, ...], topology: Topology, r
         attempts=agent.retry.attempts,
         time_limit=None if agent.time_limit is None else agent.time_limit.total_seconds(),
         flows=tuple(flow.name for flow in flows if any(step.agent == agent.name for step in flow.steps)),
-        says=says(agent),
-        hears=hears(agent, reach),
+        emitted=emitted(agent),
+        subscriptions=subscriptions(agent, reach),
     )
 
 
@@ -141,7 +141,7 @@ def _contract(
         joins=tuple(flow.name for flow in flows if name in _joined(flow)),
         emitters=emitters(name, agents, reach),
         emitting=emitting(name, known),
-        hearers=hearers(name, agents, reach),
+        subscribers=subscribers(name, agents, reach),
     )
 
 

@@ -89,11 +89,8 @@ def _field(field: FieldEntry) -> tuple[str, ...]:
 
 
 def _bounds(field: FieldEntry) -> str:
-    shown: list[str] = []
-    for bound in field.bounds:
-        word, sign, pattern = bound.partition("matches ")
-        shown.append(f"matches {code(pattern)}" if sign and not word else escaped(bound))
-    return ", ".join(shown)
+    shown = ((bound, phrases.pattern(bound)) for bound in field.bounds)
+    return ", ".join(f"matches {code(pattern)}" if pattern else escaped(bound) for bound, pattern in shown)
 
 
 def _agent(agent: AgentEntry) -> Iterator[str]:
@@ -105,8 +102,8 @@ def _agent(agent: AgentEntry) -> Iterator[str]:
             f"- emits: {', '.join(_emits(agent)) or 'nothing'}",
             *(
                 f"- hears: {_link('contract', one.contract.name) if one.contract else code(one.pattern)}, "
-                f"{escaped(phrases.hears(one))}"
-                for one in agent.hears
+                f"{escaped(phrases.subscription(one))}"
+                for one in agent.subscriptions
             ),
             f"- queue: {code(agent.queue)}",
             f"- effort: {phrases.effort(agent)}",
@@ -119,15 +116,15 @@ def _emits(agent: AgentEntry) -> Iterator[str]:
     """What it hands over, and the events that it emits."""
     if not phrases.only_emits(agent):
         yield f"{_link('contract', agent.emits.name)}, {phrases.versions(agent.writes)}"
-    yield from (f"{_link('contract', ref.name, str(ref))} as an event" for ref in agent.says)
+    yield from (f"{_link('contract', ref.name, str(ref))} as an event" for ref in agent.emitted)
 
 
 def _events(landscape: Landscape) -> Iterator[str]:
     rows = [
         (
             _link("contract", contract.name),
-            _parties(phrases.emitters_of(contract)) or phrases.OUTSIDE,
-            _parties(phrases.hearers_of(contract)) or phrases.NOBODY_HEARS,
+            _parties(phrases.emitters(contract)) or phrases.OUTSIDE,
+            _parties(phrases.subscribers(contract)) or phrases.NO_SUBSCRIBER,
         )
         for contract in landscape.contracts
         if contract.is_event

@@ -99,12 +99,12 @@ class ContractEntry:
     joins: tuple[str, ...]
     emitters: tuple[Party, ...] = ()
     emitting: tuple[str, ...] = ()
-    hearers: tuple[SubscriptionEntry, ...] = ()
+    subscribers: tuple[SubscriptionEntry, ...] = ()
 
     @property
     def is_event(self) -> bool:
         """Whether there are events of it, as far as it is loaded."""
-        return bool(self.emitters or self.emitting or any(hearing.contract for hearing in self.hearers))
+        return bool(self.emitters or self.emitting or any(entry.contract for entry in self.subscribers))
 
     @property
     def description(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class ContractEntry:
 
 @dataclass(frozen=True, slots=True)
 class AgentEntry:
-    """An agent. ``says`` are the events that it emits, and ``hears`` those that it subscribes to. ``reads`` and ``writes`` are versions of what it accepts and emits, its own first. ``time_limit`` is in
+    """An agent. ``emitted`` are the events that it emits, and ``subscriptions`` those that it subscribes to. ``reads`` and ``writes`` are versions of what it accepts and emits, its own first. ``time_limit`` is in
     seconds; None: unlimited."""
 
     name: str
@@ -127,8 +127,8 @@ class AgentEntry:
     attempts: int
     time_limit: float | None
     flows: tuple[str, ...]
-    says: tuple[ContractRef, ...] = ()
-    hears: tuple[SubscriptionEntry, ...] = ()
+    emitted: tuple[ContractRef, ...] = ()
+    subscriptions: tuple[SubscriptionEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,31 +50,31 @@ NOBODY = "nobody that is loaded"
 
 
 OUTSIDE = "whoever emits it"
-NOBODY_HEARS = "nobody that is loaded"
+NO_SUBSCRIBER = "nobody that is loaded"
 EVENTS = "An event goes to every agent that subscribes to it, each with a queue of its own; who emits it does not know them."
 
 
-def emitters_of(contract: ContractEntry) -> list[tuple[str, str, str]]:
+def emitters(contract: ContractEntry) -> list[tuple[str, str, str]]:
     """Who emits it as an event, as (kind, name, what)."""
     rows = [("agent", party.agent, versions(party.versions)) for party in contract.emitters]
     return rows + [("flow", flow, "in a step of its own") for flow in contract.emitting]
 
 
-def hearers_of(contract: ContractEntry) -> list[tuple[str, str, str]]:
+def subscribers(contract: ContractEntry) -> list[tuple[str, str, str]]:
     """Who hears it, in the same form."""
     return [
         (
             "agent",
-            hearing.agent,
-            hears(hearing) if hearing.contract else f"{hears(hearing)}, by {hearing.pattern}",
+            entry.agent,
+            subscription(entry) if entry.contract else f"{subscription(entry)}, by {entry.pattern}",
         )
-        for hearing in contract.hearers
+        for entry in contract.subscribers
     ]
 
 
 def only_emits(agent: AgentEntry) -> bool:
     """Whether what an agent returns is events, or nothing at all, and nothing is handed over in a flow."""
-    return agent.emits == Nothing.ref() or (agent.emits in agent.says and not agent.flows)
+    return agent.emits == Nothing.ref() or (agent.emits in agent.emitted and not agent.flows)
 
 
 def migration(step: Migration) -> str:
@@ -98,31 +98,35 @@ def producers(contract: ContractEntry) -> list[tuple[str, str, str]]:
 
 def consumers(contract: ContractEntry) -> list[tuple[str, str, str]]:
     """Who reads it, in the same form."""
-    heard = {hearing.agent for hearing in contract.hearers}
+    heard = {entry.agent for entry in contract.subscribers}
     said = (party for party in contract.consumers if party.agent not in heard)
     rows = [("agent", party.agent, _party(party, "reads")) for party in said]
-    rows += [("agent", hearing.agent, heard_as(hearing)) for hearing in contract.hearers]
+    rows += [("agent", entry.agent, subscription_read(entry)) for entry in contract.subscribers]
     return rows + [("flow", flow, "ends with it") for flow in contract.ends]
 
 
-def heard_as(hearing: SubscriptionEntry) -> str:
+def subscription_read(entry: SubscriptionEntry) -> str:
     """How an agent hears an event: ``hears version 1 as an event, where amount > 5``."""
-    what = (
-        f"hears {versions(hearing.versions)} as an event" if hearing.versions else f"hears {hearing.pattern}"
-    )
-    return f"{what}{_which(hearing)}"
+    what = f"hears {versions(entry.versions)} as an event" if entry.versions else f"hears {entry.pattern}"
+    return f"{what}{_which(entry)}"
 
 
-def hears(hearing: SubscriptionEntry) -> str:
+def subscription(entry: SubscriptionEntry) -> str:
     """The same where it is said already what is heard: ``version 1, where amount > 5``."""
-    return f"{versions(hearing.versions) if hearing.versions else 'any version'}{_which(hearing)}"
+    return f"{versions(entry.versions) if entry.versions else 'any version'}{_which(entry)}"
 
 
-def _which(hearing: SubscriptionEntry) -> str:
+def _which(entry: SubscriptionEntry) -> str:
     """Which events it wants, and how they come to it."""
-    where = f", where {hearing.where}" if hearing.where else ""
-    gathers = f", {hearing.gathers}" if hearing.gathers else ""
-    return f"{where}{gathers}{', in order' if hearing.ordered else ''}"
+    where = f", where {entry.where}" if entry.where else ""
+    gathers = f", {entry.gathers}" if entry.gathers else ""
+    return f"{where}{gathers}{', in order' if entry.ordered else ''}"
+
+
+def pattern(bound: str) -> str:
+    """The pattern in a bound like ``matches ^[A-Z]+$``; empty where it is another bound."""
+    before, matched, found = bound.partition("matches ")
+    return found if matched and not before else ""
 
 
 def effort(agent: AgentEntry) -> str:

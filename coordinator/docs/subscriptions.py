@@ -19,14 +19,14 @@ from handoffs.coordinator.observe.words import duration
 _LONGEST = 300
 
 
-def says(agent: Agent) -> tuple[ContractRef, ...]:
+def emitted(agent: Agent) -> tuple[ContractRef, ...]:
     """The events that an agent emits."""
     return tuple(contract.ref() for contract in events_of(agent))
 
 
-def hears(agent: Agent, reach: Versions) -> tuple[SubscriptionEntry, ...]:
+def subscriptions(agent: Agent, reach: Versions) -> tuple[SubscriptionEntry, ...]:
     """What an agent subscribes to."""
-    return tuple(_hearing(agent, subscription, reach) for subscription in agent.subscriptions)
+    return tuple(_entry(agent, subscription, reach) for subscription in agent.subscriptions)
 
 
 def emitters(name: str, agents: Iterable[Agent], reach: Versions) -> tuple[Party, ...]:
@@ -44,13 +44,13 @@ def emitting(name: str, flows: Iterable[Flow]) -> tuple[str, ...]:
     return tuple(flow.name for flow in flows if any(one.ref().name == name for one in emitted_in(flow)))
 
 
-def hearers(name: str, agents: Iterable[Agent], reach: Versions) -> tuple[SubscriptionEntry, ...]:
+def subscribers(name: str, agents: Iterable[Agent], reach: Versions) -> tuple[SubscriptionEntry, ...]:
     """Who subscribes to the events of the contract ``name``."""
-    every = (hearing for agent in agents for hearing in hears(agent, reach))
-    return tuple(hearing for hearing in every if matches(hearing.pattern, name))
+    every = (entry for agent in agents for entry in subscriptions(agent, reach))
+    return tuple(entry for entry in every if matches(entry.pattern, name))
 
 
-def _hearing(agent: Agent, subscription: Subscription, reach: Versions) -> SubscriptionEntry:
+def _entry(agent: Agent, subscription: Subscription, reach: Versions) -> SubscriptionEntry:
     pattern = subscription.contract is Event
     return SubscriptionEntry(
         agent=agent.name,

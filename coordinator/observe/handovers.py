@@ -45,6 +45,10 @@ class FlowHandovers:
     outline: Outline
     results: tuple[InputSource, ...]
 
+    def at(self, path: str) -> StepInputs:
+        """The agent's place of that path, which is one of ``steps``."""
+        return next(step for step in self.steps if step.path == path)
+
 
 Sources = tuple[InputSource, ...]
 
@@ -55,6 +59,11 @@ def handovers(flow: Flow) -> FlowHandovers:
     steps: dict[str, StepInputs] = {}
     results = _row(drawn.nodes, (InputSource("", drawn.accepts),), steps)
     return FlowHandovers(flow.name, drawn.accepts, tuple(steps.values()), drawn, results)
+
+
+def contracts_of(sources: Iterable[InputSource]) -> list[ContractRef]:
+    """The contracts that are given, each once, in order."""
+    return list(dict.fromkeys(source.contract for source in sources))
 
 
 def _row(nodes: Iterable[OutlineStep], sources: Sources, steps: dict[str, StepInputs]) -> Sources:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from html.parser import HTMLParser
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -575,6 +576,12 @@ def test_hostile_texts_are_text(official: Draft7Validator) -> None:
     document = asyncapi(found)
     assert faults(official, document) == []
     assert "<script" not in document["components"]["messages"]["x.bad.v1"]["description"]
+
+
+def test_the_template_trusts_no_value() -> None:
+    """Nothing in the template of the page is marked as safe, and escaping is turned off nowhere."""
+    template = resources.files("handoffs.coordinator.docs").joinpath("page.html.j2").read_text("utf-8")
+    assert not re.search(r"\bsafe\b|Markup|autoescape false", template)
 
 
 @pytest.mark.parametrize(
