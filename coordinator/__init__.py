@@ -11,7 +11,8 @@ if __name__ != "handoffs.coordinator":
 
 if TYPE_CHECKING:
     from handoffs.contracts.event import Event
-    from handoffs.coordinator.client.coordinator import Coordinator, Run
+    from handoffs.coordinator.client.coordinator import Coordinator
+    from handoffs.coordinator.client.run import Run
     from handoffs.coordinator.errors import Permanent, Transient
     from handoffs.coordinator.flow.agent import Agent, Context, agent
     from handoffs.coordinator.flow.budget import budget, cached, constant
@@ -42,7 +43,7 @@ _WHERE = {
     "Flow": "handoffs.coordinator.flow.flow",
     "Permanent": "handoffs.coordinator.errors",
     "Retry": "handoffs.coordinator.flow.retry",
-    "Run": "handoffs.coordinator.client.coordinator",
+    "Run": "handoffs.coordinator.client.run",
     "Schedule": "handoffs.coordinator.flow.schedule",
     "Transient": "handoffs.coordinator.errors",
     "agent": "handoffs.coordinator.flow.agent",

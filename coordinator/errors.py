@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
 
 from handoffs.contracts.errors import CoordinationError
 
@@ -72,7 +75,13 @@ class RunNotCompleted(CoordinationError):
 
 
 class RunParked(RunNotCompleted):
-    """A step of the run failed and waits in the dead-letter queue; ``error`` says which and why."""
+    """A step of the run failed and waits in the dead-letter queue.
+
+    ``step`` is its path, ``failure`` what is known of it: ``agent``, ``kind``, ``error``, ``text``.
+    """
+
+    step: str = ""
+    failure: Mapping[str, Any] = MappingProxyType({})
 
 
 class RunCancelled(RunNotCompleted):

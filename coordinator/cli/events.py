@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from handoffs.config.user import current_user
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import CoordinationError, InvalidData, InvalidInput
@@ -18,10 +19,11 @@ from handoffs.contracts.versions import parts
 from handoffs.coordinator.cli.map import survey
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.cli.trace import print_trace
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.events import spoken
-from handoffs.coordinator.letters.desk import Letter, somebody
+from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.observe.topology import MapEvent, event_json
 from handoffs.coordinator.render.console import bar, err, out, print_json, table
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
@@ -156,7 +158,7 @@ def forget_events(contract: str, everything: bool, days: int, yes: bool, as_json
                 table("to be dropped", ("event", "count"), [(name, str(n)) for name, n in counts.items()])
             )
             click.confirm(f"Drop {sum(counts.values())} events for good?", abort=True)
-        dropped = journal.letters.forget_unheard(contract, before, by=somebody()) if counts else 0
+        dropped = journal.letters.forget_unheard(contract, before, by=current_user()) if counts else 0
     if as_json:
         print_json({"forgotten": dropped})
     else:

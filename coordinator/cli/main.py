@@ -39,7 +39,8 @@ from handoffs.coordinator.cli.schedules import schedules
 from handoffs.coordinator.cli.session import configured, opened
 from handoffs.coordinator.cli.trace import print_trace, trace
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError, RunNotCompleted
 from handoffs.coordinator.flow.loading import find_demo, load_modules

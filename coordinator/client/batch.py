@@ -10,7 +10,8 @@ from pathlib import Path
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.errors import CoordinationError, InvalidInput
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import Conflict
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.letters.desk import Letter

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from handoffs.config.settings import Settings
+from handoffs.config.user import current_user
 from handoffs.contracts.deployment import Build, Decision, Deployed, Outstanding, judge
 from handoffs.contracts.errors import InvalidManifest
 from handoffs.contracts.manifest import Manifest, reference
@@ -101,7 +101,7 @@ class Deployments:
 
         Raises :class:`~handoffs.coordinator.errors.Conflict` where the build is known with another manifest.
         """
-        new = self._journal.deployments.record(manifest, _somebody(by))
+        new = self._journal.deployments.record(manifest, _who(by))
         self._tell(manifest.agent)
         return new
 
@@ -114,7 +114,7 @@ class Deployments:
         if not build:
             build = self._only(agent)
         try:
-            self._journal.deployments.withdraw(agent, build, _somebody(by))
+            self._journal.deployments.withdraw(agent, build, _who(by))
         finally:
             self._tell(agent)  # also where it was withdrawn before: producers may not have heard of it
         return build
@@ -194,8 +194,5 @@ def _deployed(row: DeploymentRow) -> Deployed:
     return Deployed(row.manifest, "previous", row.withdrawn_at)
 
 
-def _somebody(by: str) -> str:
-    try:
-        return printable(by or getpass.getuser(), _LONGEST_NAME)
-    except (OSError, KeyError):
-        return "unknown"
+def _who(by: str) -> str:
+    return printable(by or current_user(), _LONGEST_NAME)

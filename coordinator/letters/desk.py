@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import getpass
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
+from handoffs.config.user import current_user
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError, InvalidInput
 from handoffs.contracts.text import is_plain, printable
@@ -270,7 +270,7 @@ class Desk:
                 "it stays where it is",
                 REMEDIES[row.kind],
             )
-        who = by or somebody()
+        who = by or current_user()
         place = StepRef(row.run, row.flow, row.step)
         entry = Entry(
             EntryKind.REPLAYED,
@@ -433,11 +433,3 @@ def _failure(row: LetterRow) -> Failure:
         worker=row.worker,
         payload=row.payload,
     )
-
-
-def somebody() -> str:
-    """Who is logged in."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"

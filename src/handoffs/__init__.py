@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from handoffs.contracts.numbers import ExactDecimal
     from handoffs.contracts.prompt import render_for_prompt
     from handoffs.contracts.text import Hygiene, Sensitive, UntrustedText
-    from handoffs.coordinator.client.coordinator import Coordinator, Run
+    from handoffs.coordinator.client.coordinator import Coordinator
+    from handoffs.coordinator.client.run import Run
     from handoffs.coordinator.errors import Permanent, Transient
     from handoffs.coordinator.flow.agent import Agent, Context, agent
     from handoffs.coordinator.flow.budget import budget, cached, constant
@@ -50,7 +51,7 @@ _WHERE = {
     "Key": "handoffs.contracts.contract",
     "Permanent": "handoffs.coordinator.errors",
     "Retry": "handoffs.coordinator.flow.retry",
-    "Run": "handoffs.coordinator.client.coordinator",
+    "Run": "handoffs.coordinator.client.run",
     "Schedule": "handoffs.coordinator.flow.schedule",
     "Sensitive": "handoffs.contracts.text",
     "Transient": "handoffs.coordinator.errors",

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.reference.media import TitleUploaded
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from handoffs.tasks.media.counts import Counts
 from handoffs.tasks.media.ladder import ladder
 from handoffs.tasks.media.stage import Stage

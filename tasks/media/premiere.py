@@ -14,7 +14,7 @@ from rich.text import Text
 from handoffs.config.settings import Settings
 from handoffs.contracts.errors import CoordinationError
 from handoffs.coordinator.cli.trace import print_trace
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.render.console import err, out, table
 from handoffs.tasks.live import shown
 from handoffs.tasks.media.film import Film, Kind, kind_of

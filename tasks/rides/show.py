@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.reference.rides import RideRequested
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.tasks.rides.flow import ETA_WITHIN, MATCHING_WITHIN, PRICING_WITHIN
 from handoffs.tasks.rides.script import Direction

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from tests.integration import shop
 from tests.integration.bench import Bench, new_order, open_bench
 from tests.servers import Control, Servers

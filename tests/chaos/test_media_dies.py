@@ -10,7 +10,8 @@ import pytest
 
 from handoffs.config.settings import MediaSettings, Settings
 from handoffs.contracts.reference.media import TitleUploaded
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import ServerError
 from handoffs.tasks.media.systems import Systems, systems
 from tests.servers import Control, Servers

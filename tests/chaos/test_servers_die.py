@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.flow import Flow
 from tests.integration import shop

@@ -10,7 +10,7 @@ import pytest
 
 from handoffs import Coordinator
 from handoffs.contracts.text import printable
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import RunParked, UnknownLetter
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.journal.letters import LetterRow

@@ -27,7 +27,7 @@ from handoffs import (
 )
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import MASK
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import (
     Conflict,
     EditRefused,

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from handoffs.contracts.envelope import message_id
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.messaging.message import Message

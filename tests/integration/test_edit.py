@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from handoffs.contracts.errors import CoordinationError
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import Conflict, EditRefused, ServerError
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.letters.desk import Letter

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from handoffs import Contract, Key
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from tests.eager.newsroom import Filed
 from tests.integration import newspaper
 from tests.servers import Servers

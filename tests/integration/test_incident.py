@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from tests.incident.flow import payment
 from tests.servers import Servers
 from tests.waiting import wait_until

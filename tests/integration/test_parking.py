@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from handoffs.contracts.envelope import message_id
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import RunParked
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.step import retrying

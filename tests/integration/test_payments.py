@@ -10,7 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.tasks.payments.flow import payment
 from handoffs.tasks.payments.gateway import CARD_APPROVED, CARD_INSUFFICIENT_FUNDS, CARD_TIMEOUT, CardGateway
 from handoffs.tasks.payments.ledger import Ledger

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from handoffs.contracts.reference.rides import RideRequested
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.tasks.rides import ride, systems
 from handoffs.tasks.rides.requests import make_requests
 from tests.servers import Servers

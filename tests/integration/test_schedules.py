@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.deployment.deployments import Deployments
 from tests.integration import nights, shop
 from tests.integration.bench import Bench, new_order, open_bench

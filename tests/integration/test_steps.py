@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from handoffs.coordinator.client.coordinator import Run
+from handoffs.coordinator.client.run import Run
 from tests.integration import steps
 from tests.servers import Servers
 from tests.waiting import wait_until
@@ -66,7 +66,7 @@ def test_every_step(installation: Installation, locating: Worker) -> None:
 
 def _late(runs: list[Run]) -> bool:
     """Whether the worker that came back has found every step closed."""
-    counts = runs[0]._coordinator.engine.outstanding.counts()
+    counts = runs[0]._access.services.outstanding.counts()
     return ("basket.locate", "basket.basket/1") not in counts
 
 

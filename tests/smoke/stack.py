@@ -20,7 +20,8 @@ from urllib.request import Request, urlopen
 import pytest
 
 from handoffs.config.settings import PaymentsSettings, Settings
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import ServerError
 from handoffs.tasks.payments.flow import payment
 from handoffs.tasks.payments.ledger import Ledger

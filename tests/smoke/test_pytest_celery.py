@@ -26,7 +26,8 @@ from pytest_celery import (
 from pytest_docker_tools import container, fxtr, volume
 
 from handoffs.config.settings import Settings
-from handoffs.coordinator.client.coordinator import Coordinator, Run
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.run import Run
 from handoffs.tasks.payments.flow import payment
 from handoffs.tasks.payments.gateway import CARD_APPROVED
 from handoffs.tasks.payments.ledger import Audit

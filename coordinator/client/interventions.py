@@ -1,0 +1,107 @@
+"""Interventions: a person gives a step another input, or its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from handoffs.config.user import current_user
+from handoffs.contracts.contract import Contract
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.text import printable
+from handoffs.coordinator.client.loaded import Loaded
+from handoffs.coordinator.errors import EditRefused, UnknownRun
+from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.letters.desk import Desk, Letter
+from handoffs.coordinator.letters.edit import Editing
+from handoffs.coordinator.letters.skip import skip
+from handoffs.coordinator.services import Services
+
+_NOTHING = "nothing was edited"
+
+
+class Interventions:
+    """Checks what a person gives against the contracts of the step's agent, which must be loaded here.
+
+    Every method records who did it (``by``, by default who is logged in) and why, and raises
+    :class:`~handoffs.contracts.errors.InvalidData` where what is given does not fit the agent's contract, and
+    :class:`~handoffs.coordinator.errors.LoadError` where the agent is not loaded here.
+    """
+
+    def __init__(self, services: Services, journal: Journal, desk: Desk, loaded: Loaded) -> None:
+        self._services = services
+        self._journal = journal
+        self._desk = desk
+        self._loaded = loaded
+
+    def skip(
+        self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
+    ) -> None:
+        """Give the parked step of ``letter`` its outcome. Raises what :func:`handoffs.coordinator.letters.skip.skip` raises too."""
+        agent = self._loaded.agent(letter.agent)
+        made = _outcome(agent.emits, output, agent.name)
+        skip(self._services, self._journal, letter.row, made, by=by or current_user(), why=why)
+
+    def edit(
+        self, letter: Letter, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
+    ) -> None:
+        """Give the parked step of ``letter`` another input, and replay it.
+
+        Raises what :meth:`handoffs.coordinator.letters.edit.Editing.parked` raises too.
+        """
+        agent = self._loaded.agent(letter.agent)
+        self._editing(by, why).parked(letter.row, agent, payload)
+
+    def edit_step(
+        self,
+        run_id: str,
+        step: str,
+        payload: Contract | Mapping[str, Any],
+        *,
+        by: str = "",
+        why: str = "",
+    ) -> None:
+        """Give a step of a run another input: one that is parked is replayed, one that is held begins with it.
+
+        Raises :class:`~handoffs.coordinator.errors.EditRefused` where the step is neither, what :meth:`edit` raises, and
+        :class:`~handoffs.coordinator.errors.UnknownRun` where the run has ended.
+        """
+        record = self._services.runs.get(run_id)
+        if record is None:
+            raise UnknownRun(f"run {run_id} is not alive", _NOTHING)
+        if step in record.parked:
+            self.edit(self._letter(run_id, step), payload, by=by, why=why)
+            return
+        if step not in record.held or not record.paused:
+            raise EditRefused(
+                f"step {printable(step, 120)} of run {run_id} is neither parked nor held with its run",
+                _NOTHING,
+                "pause the run, and edit a step that has not begun: coordinator runs show RUN",
+            )
+        agent = self._loaded.agent(record.held[step]["agent"])
+        self._editing(by, why).held(record, step, agent, payload)
+
+    def _letter(self, run_id: str, step: str) -> Letter:
+        letter = next((one for one in self._desk.letters(run=run_id) if one.row.step == step), None)
+        if letter is None:
+            raise EditRefused(
+                f"the dead letter of step {printable(step, 120)} is not in the journal yet",
+                _NOTHING,
+                "ask again soon",
+            )
+        return letter
+
+    def _editing(self, by: str, why: str) -> Editing:
+        return Editing(self._services, self._journal, self._desk, by=by or current_user(), why=why)
+
+
+def _outcome(contract: type[Contract], given: Contract | Mapping[str, Any], agent: str) -> Contract:
+    """What a person gave, as the contract that an agent emits. Raises :class:`InvalidData`."""
+    rule, consequence = f"{agent} emits", "nothing was skipped"
+    if isinstance(given, Contract):
+        if not isinstance(given, contract):
+            raise InvalidData(f"{rule} {contract.ref()}, not {given.ref()}", consequence)
+        given = given.to_data()  # it may have been made without validation
+    if not isinstance(given, Mapping):
+        raise InvalidData(f"{rule} {contract.ref()}, which is an object", consequence)
+    return contract.from_data(dict(given))
