@@ -20,8 +20,8 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.contract_report import STATES, note, print_problems, report
 from handoffs.coordinator.deployment.deployments import open_deployments
 from handoffs.coordinator.errors import ServerError
-from handoffs.coordinator.flow.lineage import contracts_of, edges_of
-from handoffs.coordinator.flow.loading import Catalogue, load_modules
+from handoffs.coordinator.flow.lineage import contracts_of, lineage_of
+from handoffs.coordinator.flow.loading import Definitions, load_modules
 from handoffs.coordinator.render.console import err, out, print_json, table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
@@ -37,11 +37,11 @@ def check(as_json: bool) -> None:
 
     Exit status: 0 all are published and in order, 1 otherwise.
     """
-    catalogue, registry, deployed = _opened()
-    decisions = [decide(contract, registry) for contract in contracts_of(catalogue)]
+    definitions, registry, deployed = _opened()
+    decisions = [decide(contract, registry) for contract in contracts_of(definitions)]
     if as_json:
         print_json(
-            [report(decision, edges_of(catalogue, decision.ref.name, deployed)) for decision in decisions]
+            [report(decision, lineage_of(definitions, decision.ref.name, deployed)) for decision in decisions]
         )
     else:
         rows = [
@@ -54,7 +54,7 @@ def check(as_json: bool) -> None:
             for decision in decisions
         ]
         out.print(table("contracts", ("contract", "version", "state", "note"), rows))
-        _print_all(catalogue, deployed, decisions)
+        _print_all(definitions, deployed, decisions)
     if any(decision.state != "published" for decision in decisions):
         raise click.exceptions.Exit(1)
 
@@ -78,20 +78,20 @@ def publish(names: tuple[str, ...], owner: str, mode: str | None, dry_run: bool,
 
     Exit status: 0 what was asked for is published, 1 something was refused.
     """
-    catalogue, registry, deployed = _opened()
+    definitions, registry, deployed = _opened()
     done: list[tuple[Decision, str, tuple[Path, ...]]] = []
-    for contract in _chosen(contracts_of(catalogue), names):
+    for contract in _chosen(contracts_of(definitions), names):
         decision = decide(contract, registry, owner=owner, mode=mode or "")
         done.append((decision, *_published(decision, registry, dry_run)))
     if as_json:
-        print_json([_outcome(catalogue, deployed, *outcome) for outcome in done])
+        print_json([_outcome(definitions, deployed, *outcome) for outcome in done])
     else:
         rows = [
             (decision.ref.name, decision.ref.version, state, _written(files))
             for decision, state, files in done
         ]
         out.print(table("contracts", ("contract", "version", "state", "written"), rows))
-        _print_all(catalogue, deployed, [decision for decision, *_ in done])
+        _print_all(definitions, deployed, [decision for decision, *_ in done])
     if any(state not in ("published", "unchanged", "would be published") for _, state, _ in done):
         raise click.exceptions.Exit(1)
 
@@ -121,22 +121,26 @@ def _written(files: tuple[Path, ...]) -> str:
 
 
 def _outcome(
-    catalogue: Catalogue, deployed: Sequence[Deployed], decision: Decision, state: str, files: Iterable[Path]
+    definitions: Definitions,
+    deployed: Sequence[Deployed],
+    decision: Decision,
+    state: str,
+    files: Iterable[Path],
 ) -> dict[str, Any]:
-    said = report(decision, edges_of(catalogue, decision.ref.name, deployed))
+    said = report(decision, lineage_of(definitions, decision.ref.name, deployed))
     return {**said, "state": state, "written": [str(path) for path in files]}
 
 
-def _print_all(catalogue: Catalogue, deployed: Sequence[Deployed], decisions: Iterable[Decision]) -> None:
+def _print_all(definitions: Definitions, deployed: Sequence[Deployed], decisions: Iterable[Decision]) -> None:
     for decision in decisions:
         if decision.problems:
-            print_problems(decision, edges_of(catalogue, decision.ref.name, deployed))
+            print_problems(decision, lineage_of(definitions, decision.ref.name, deployed))
 
 
-def _opened() -> tuple[Catalogue, Registry, tuple[Deployed, ...]]:
+def _opened() -> tuple[Definitions, Registry, tuple[Deployed, ...]]:
     settings = load()
-    catalogue = load_modules(settings.agents)
-    return catalogue, open_registry(Path(settings.contracts_folder)), _deployed(settings)
+    definitions = load_modules(settings.agents)
+    return definitions, open_registry(Path(settings.contracts_folder)), _deployed(settings)
 
 
 def _deployed(settings: Settings) -> tuple[Deployed, ...]:

@@ -8,7 +8,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.registry.problem import Problem
 from handoffs.contracts.registry.publishing import Decision
 from handoffs.contracts.text import printable
-from handoffs.coordinator.flow.lineage import Edges
+from handoffs.coordinator.flow.lineage import Lineage
 from handoffs.coordinator.render.console import out, table
 
 STATES = {"published": "published", "new": "not published"}
@@ -26,7 +26,7 @@ def note(decision: Decision) -> str:
     return decision.problems[0].text + (f" (and {more} more)" if more else "")
 
 
-def report(decision: Decision, edges: Edges) -> dict[str, Any]:
+def report(decision: Decision, lineage: Lineage) -> dict[str, Any]:
     """The same for programs, with all of its problems."""
     return {
         "contract": decision.ref.name,
@@ -35,18 +35,18 @@ def report(decision: Decision, edges: Edges) -> dict[str, Any]:
         "note": note(decision),
         "owner": decision.published.owner,
         "mode": decision.published.mode,
-        "producers": list(edges.producers),
-        "consumers": list(edges.consumers),
+        "producers": list(lineage.producers),
+        "consumers": list(lineage.consumers),
         "problems": [problem.to_json() for problem in decision.problems],
     }
 
 
-def print_problems(decision: Decision, edges: Edges) -> None:
+def print_problems(decision: Decision, lineage: Lineage) -> None:
     """What is wrong, which fields it is about, who is concerned, and what to do."""
     out.print()
     _line(f"{decision.ref}: {STATES.get(decision.state, decision.state)}", style="bold red")
-    _line(f"  written by   {', '.join(edges.producers) or 'no agent that is loaded'}")
-    _line(f"  read by      {', '.join(edges.consumers) or 'no agent that is loaded'}")
+    _line(f"  written by   {', '.join(lineage.producers) or 'no agent that is loaded'}")
+    _line(f"  read by      {', '.join(lineage.consumers) or 'no agent that is loaded'}")
     shown: set[Any] = set()
     for problem in decision.problems:
         out.print()

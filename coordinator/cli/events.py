@@ -22,7 +22,7 @@ from handoffs.coordinator.cli.trace import print_trace
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import LoadError
-from handoffs.coordinator.flow.events import spoken
+from handoffs.coordinator.flow.events import known_events
 from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.observe.topology import MapEvent, event_json
 from handoffs.coordinator.render.console import bar, err, out, print_json, table
@@ -214,17 +214,19 @@ def _print_story(coordinator: Coordinator, story: Run, status: str, as_json: boo
 
 def _contract(coordinator: Coordinator, name: str) -> type[Contract]:
     """The contract of that name, or ``name/version``, among those that the loaded agents and flows use."""
-    catalogue = coordinator.flows
+    definitions = coordinator.flows
     known: dict[str, type[Contract]] = {}
-    for agent in catalogue.agents.values():
+    for agent in definitions.agents.values():
         for contract in (agent.accepts, agent.emits, *agent.events, *parts(agent.accepts)):
             known.setdefault(contract.ref().name, contract)
-    for flow in catalogue.flows.values():
+    for flow in definitions.flows.values():
         known.setdefault(flow.accepts.ref().name, flow.accepts)
     said, _, version = name.partition("/")
     found = known.get(said)
     if found is None:
-        there = ", ".join(sorted(spoken(catalogue.agents.values(), catalogue.flows.values()))) or "none"
+        there = (
+            ", ".join(sorted(known_events(definitions.agents.values(), definitions.flows.values()))) or "none"
+        )
         raise LoadError(
             f"there is no contract called {printable(said, 120)!r}",
             f"nothing was emitted; the events that are known here: {printable(there, 1000)}",

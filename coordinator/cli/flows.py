@@ -66,13 +66,13 @@ def show_flow(name: str, as_mermaid: bool, as_json: bool, form: str | None) -> N
 
 
 def _listed(as_json: bool) -> None:
-    catalogue = load_modules(load().agents)
+    definitions = load_modules(load().agents)
     steps = {
         flow.name: [
             (place.path, place.agent.name, str(place.agent.accepts.ref()), str(place.agent.emits.ref()))
             for place in flow.places()
         ]
-        for flow in catalogue.flows.values()
+        for flow in definitions.flows.values()
     }
     if as_json:
         listed = {

@@ -21,7 +21,7 @@ from handoffs.coordinator.client.status import Status, status_of
 from handoffs.coordinator.errors import UnknownRun
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterFilter
 from handoffs.coordinator.letters.desk import Desk, Letter
@@ -187,7 +187,7 @@ class Coordinator:
     # What is loaded
 
     @property
-    def flows(self) -> Catalogue:
+    def flows(self) -> Definitions:
         """The agents and flows of the modules that the settings name.
 
         Raises :class:`~handoffs.coordinator.errors.LoadError` where one cannot be loaded.

@@ -9,7 +9,7 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.flow.loading import Catalogue, load_modules
+from handoffs.coordinator.flow.loading import Definitions, load_modules
 
 
 class Loaded:
@@ -19,10 +19,10 @@ class Loaded:
     def __init__(self, modules: Sequence[str], working: Mapping[str, Agent]) -> None:
         self._modules = modules
         self._working = working
-        self._definitions: Catalogue | None = None
+        self._definitions: Definitions | None = None
 
     @property
-    def definitions(self) -> Catalogue:
+    def definitions(self) -> Definitions:
         """What the modules declare. Raises :class:`~handoffs.coordinator.errors.LoadError` where one cannot be loaded."""
         if self._definitions is None:
             self._definitions = load_modules(self._modules)

@@ -36,12 +36,14 @@ from handoffs.coordinator.docs.subscriptions import emitted, emitters, emitting,
 from handoffs.coordinator.docs.text import line, paragraphs
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.observe.handovers import FlowHandovers, handovers
 
 
-def gather(catalogue: Catalogue, settings: Settings, published: Iterable[PublishedVersion] = ()) -> Landscape:
-    """Everything that the documents tell of the agents and flows in ``catalogue``.
+def gather(
+    definitions: Definitions, settings: Settings, published: Iterable[PublishedVersion] = ()
+) -> Landscape:
+    """Everything that the documents tell of the agents and flows in ``definitions``.
 
     ``published`` adds the versions of a registry, with their owners and modes; without it, only the classes that the
     code has are known. Raises :class:`ContractError` where a contract has a field for which there is no JSON Schema.
@@ -49,8 +51,8 @@ def gather(catalogue: Catalogue, settings: Settings, published: Iterable[Publish
     entries = tuple(published)
     reach = Versions(entry.known() for entry in entries)
     topology = Topology.of(settings)
-    agents = [catalogue.agents[name] for name in sorted(catalogue.agents)]
-    loaded = [catalogue.flows[name] for name in sorted(catalogue.flows)]
+    agents = [definitions.agents[name] for name in sorted(definitions.agents)]
+    loaded = [definitions.flows[name] for name in sorted(definitions.flows)]
     flows = tuple(map(handovers, loaded))
     return Landscape(
         contracts=_contracts(agents, loaded, flows, entries, reach),

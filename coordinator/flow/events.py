@@ -1,4 +1,4 @@
-"""Spoken: which events the loaded agents and flows emit, and what an agent hears."""
+"""Events: which of them the loaded agents and flows emit."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def emitted_in(flow: Flow) -> tuple[type[Contract], ...]:
     return tuple(dict.fromkeys(flow.events.values()))
 
 
-def spoken(agents: Iterable[Agent], flows: Iterable[Flow]) -> dict[str, type[Contract]]:
-    """The contracts of which there are events as far as it is loaded, by name: somebody emits them, or subscribes to them."""
+def known_events(agents: Iterable[Agent], flows: Iterable[Flow]) -> dict[str, type[Contract]]:
+    """The contracts of which there are events as far as they are loaded, by name: what is emitted, and what is subscribed to."""
     found: dict[str, type[Contract]] = {}
     agents = list(agents)
     for flow in flows:

@@ -1,4 +1,4 @@
-"""Edges: which contracts the loaded agents and flows use, who writes each and who reads it."""
+"""Lineage: which contracts the loaded agents and flows use, who writes each and who reads it."""
 
 from __future__ import annotations
 
@@ -10,47 +10,49 @@ from handoffs.contracts.deployment import Deployed
 from handoffs.contracts.topic import matches
 from handoffs.contracts.versions import parts
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.flow.trigger import agents_of
 
 
 @dataclass(frozen=True, slots=True)
-class Edges:
+class Lineage:
     """Who writes a contract and who reads it, in words: agents, with the flows in which they do."""
 
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
 
 
-def contracts_of(catalogue: Catalogue) -> tuple[type[Contract], ...]:
+def contracts_of(definitions: Definitions) -> tuple[type[Contract], ...]:
     """The contracts that agents accept and emit, as events too, and those in their fields, by name and version."""
-    found = {contract for agent in catalogue.agents.values() for contract in _all_of(agent)}
+    found = {contract for agent in definitions.agents.values() for contract in _all_of(agent)}
     return tuple(
         sorted(found, key=lambda contract: (contract.ref(), contract.__module__, contract.__qualname__))
     )
 
 
-def edges_of(catalogue: Catalogue, name: str, deployed: Sequence[Deployed] = ()) -> Edges:
+def lineage_of(definitions: Definitions, name: str, deployed: Sequence[Deployed] = ()) -> Lineage:
     """Who writes and who reads the contract ``name``, of whichever version: what is loaded, and what is ``deployed``."""
     producers = [
-        f"whoever starts {flow.name}" for flow in catalogue.flows.values() if _has(flow.accepts, name)
+        f"whoever starts {flow.name}" for flow in definitions.flows.values() if _has(flow.accepts, name)
     ]
     producers += [
-        _named(catalogue, agent)
-        for agent in catalogue.agents.values()
+        _named(definitions, agent)
+        for agent in definitions.agents.values()
         if any(_has(contract, name) for contract in (agent.emits, *agent.events))
     ]
-    consumers = [_named(catalogue, agent) for agent in catalogue.agents.values() if _has(agent.accepts, name)]
+    consumers = [
+        _named(definitions, agent) for agent in definitions.agents.values() if _has(agent.accepts, name)
+    ]
     consumers += [
         f"{agent.name} (hears {pattern})"
-        for agent in catalogue.agents.values()
+        for agent in definitions.agents.values()
         for pattern in agent.patterns
         if pattern != name and matches(pattern, name)
     ]
-    there = [build.manifest for build in deployed if build.manifest.agent not in catalogue.agents]
+    there = [build.manifest for build in deployed if build.manifest.agent not in definitions.agents]
     producers += [f"{made.agent} (deployed)" for made in there if name in made.emits]
     consumers += [f"{made.agent} (deployed)" for made in there if name in made.accepts or made.hears(name)]
-    return Edges(tuple(dict.fromkeys(producers)), tuple(dict.fromkeys(consumers)))
+    return Lineage(tuple(dict.fromkeys(producers)), tuple(dict.fromkeys(consumers)))
 
 
 def _all_of(agent: Agent) -> Iterator[type[Contract]]:
@@ -63,6 +65,6 @@ def _has(contract: type[Contract], name: str) -> bool:
     return any(found.ref().name == name for found in (contract, *parts(contract)))
 
 
-def _named(catalogue: Catalogue, agent: Agent) -> str:
-    flows = [flow.name for flow in catalogue.flows.values() if agent.name in agents_of(flow)]
+def _named(definitions: Definitions, agent: Agent) -> str:
+    flows = [flow.name for flow in definitions.flows.values() if agent.name in agents_of(flow)]
     return f"{agent.name} (in {', '.join(flows)})" if flows else agent.name

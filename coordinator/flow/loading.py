@@ -22,7 +22,7 @@ from handoffs.coordinator.flow.trigger import agents_of
 
 
 @dataclass(slots=True)
-class Catalogue:
+class Definitions:
     """Agents, flows and schedules by name."""
 
     agents: dict[str, Agent] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Catalogue:
             raise LoadError(f"two agents are called {value.name}", "neither was loaded", "rename one of them")
 
 
-def load_modules(names: Iterable[str]) -> Catalogue:
+def load_modules(names: Iterable[str]) -> Definitions:
     """Import modules and collect the agents, flows and schedules that are attributes of them.
 
     The working directory is importable, as with ``celery -A``. Raises :class:`LoadError` where a module is missing,
@@ -69,7 +69,7 @@ def load_modules(names: Iterable[str]) -> Catalogue:
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    catalogue = Catalogue()
+    definitions = Definitions()
     for name in names:
         found = [
             value for value in vars(_imported(name)).values() if isinstance(value, (Agent, Flow, Schedule))
@@ -79,8 +79,8 @@ def load_modules(names: Iterable[str]) -> Catalogue:
                 f"module {name} declares no agent and no flow", remedy="import them in that module"
             )
         for value in found:
-            catalogue.add(value)
-    return catalogue
+            definitions.add(value)
+    return definitions
 
 
 def find_demo(system: str) -> Any:

@@ -13,7 +13,7 @@ from handoffs.contracts.topic import matches
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.events import emitted_in, events_of
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.flow.trigger import trigger_of
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.messaging import queues
@@ -82,14 +82,14 @@ class Surveyor:
         self,
         services: Services,
         journal: Journal,
-        catalogue: Catalogue,
+        definitions: Definitions,
         *,
         asks: bool,
         working: Mapping[str, Agent],
     ) -> None:
         self._services = services
         self._journal = journal
-        self._catalogue = catalogue
+        self._definitions = definitions
         self._asks = asks
         self._working = working
 
@@ -117,7 +117,7 @@ class Surveyor:
                 for name, agent in agents.items()
             ),
             events=tuple(self._events(agents, unheard)),
-            flows=tuple(_flow(flow) for _, flow in sorted(self._catalogue.flows.items())),
+            flows=tuple(_flow(flow) for _, flow in sorted(self._definitions.flows.items())),
             queues=tuple(MapQueue(name, purpose, *depths.get(name, (None, None))) for name, purpose in own)
             if self._asks
             else (),
@@ -146,7 +146,7 @@ class Surveyor:
     def _agents(self) -> dict[str, _Agent]:
         """What is loaded here, and what is announced, by name."""
         found: dict[str, _Agent] = {}
-        loaded = {**self._catalogue.agents, **self._working}
+        loaded = {**self._definitions.agents, **self._working}
         for name, agent in loaded.items():
             found[name] = _Agent("loaded", [self._services.manifest(agent).to_json()])
         for name in self._services.announcements.agents() if self._asks else ():
@@ -177,7 +177,7 @@ class Surveyor:
         writes = {name: agent.writes() for name, agent in agents.items()}
         asked_for = {one for some in patterns.values() for one in some if valid_name(one)}
         flows: dict[str, list[str]] = defaultdict(list)
-        for flow in self._catalogue.flows.values():
+        for flow in self._definitions.flows.values():
             for contract in emitted_in(flow):
                 flows[contract.ref().name].append(flow.name)
         emitters: dict[str, list[str]] = defaultdict(list)

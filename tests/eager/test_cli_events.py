@@ -11,7 +11,7 @@ import pytest
 
 from handoffs import Contract, Coordinator, Flow, Key, agent, emit, on
 from handoffs.coordinator.cli import main
-from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.observe.survey import Surveyor
 from handoffs.coordinator.observe.topology import LandscapeMap
@@ -53,7 +53,7 @@ def unheard(coordinator: Coordinator, *words: str) -> None:
 
 
 def landscape(coordinator: Coordinator, *flows: Flow) -> LandscapeMap:
-    catalogue = Catalogue()
+    catalogue = Definitions()
     for flow in flows:
         catalogue.add(flow)
     engine = coordinator.engine

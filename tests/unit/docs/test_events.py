@@ -18,7 +18,7 @@ from handoffs.coordinator.docs.gather import gather
 from handoffs.coordinator.docs.markdown import markdown
 from handoffs.coordinator.docs.model import Landscape
 from handoffs.coordinator.docs.page import page
-from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.loading import Definitions
 from tests.eager.newsroom import Filed, Newsroom, Printed
 
 OFFICIAL = Path(__file__).parent / "asyncapi" / "asyncapi-3.0.0.json"
@@ -27,7 +27,7 @@ OFFICIAL = Path(__file__).parent / "asyncapi" / "asyncapi-3.0.0.json"
 @pytest.fixture(scope="module")
 def news() -> Landscape:
     """Events by name and by pattern, a condition, a set, and a flow that emits."""
-    catalogue = Catalogue()
+    catalogue = Definitions()
     room = Newsroom()
 
     @on(Printed, ordered=True)
@@ -121,7 +121,7 @@ def test_whoever_speaks_only_hands_nothing_over(news: Landscape) -> None:
 
 def test_without_events_nothing_is_said_of_them() -> None:
     """Where nobody emits or hears an event there is no part about them."""
-    catalogue = Catalogue()
+    catalogue = Definitions()
 
     @agent("news.file")
     def file(filed: Filed) -> Filed:

@@ -37,7 +37,7 @@ from handoffs.coordinator.docs.model import CHANGED, PUBLISHED, UNPUBLISHED, Lan
 from handoffs.coordinator.docs.schema_words import bounds, kind
 from handoffs.coordinator.docs.servers import servers
 from handoffs.coordinator.docs.text import code, escaped, prose
-from handoffs.coordinator.flow.loading import Catalogue, load_modules
+from handoffs.coordinator.flow.loading import Definitions, load_modules
 from handoffs.coordinator.render.flow_mermaid import flow_mermaid
 from tests.eager.shop import Shop
 
@@ -82,7 +82,7 @@ def landscape(
     *found: Any, published: tuple[PublishedRow, ...] = (), settings: Settings | None = None
 ) -> Landscape:
     """What is told of agents and flows."""
-    catalogue = Catalogue()
+    catalogue = Definitions()
     for value in found:
         catalogue.add(value)
     return gather(catalogue, settings or Settings(), published)

@@ -112,10 +112,10 @@ def _module(monkeypatch: pytest.MonkeyPatch, **attributes: Any) -> str:
 def test_a_module_is_loaded_with_its_schedules(monkeypatch: pytest.MonkeyPatch) -> None:
     """A schedule is found like agents and flows, and brings its flow along."""
     made = _made()
-    catalogue = load_modules([_module(monkeypatch, made=made)])
-    assert catalogue.schedules == {"dusk.schedule": made}
-    assert catalogue.flows == {"dusk.nightly": nightly}
-    assert catalogue.agents == {"dusk.count": count}
+    definitions = load_modules([_module(monkeypatch, made=made)])
+    assert definitions.schedules == {"dusk.schedule": made}
+    assert definitions.flows == {"dusk.nightly": nightly}
+    assert definitions.agents == {"dusk.count": count}
 
 
 def test_two_of_one_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from handoffs.coordinator.docs.gather import gather
 from handoffs.coordinator.docs.markdown import markdown
 from handoffs.coordinator.docs.page import page
 from handoffs.coordinator.flow.condition import field
-from handoffs.coordinator.flow.loading import Catalogue
+from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.flow.step import choice, each, go_on, parallel, repeat, when
 from handoffs.coordinator.observe.current import Current
 from handoffs.coordinator.observe.grouping import grouped
@@ -293,7 +293,7 @@ def test_signals_and_compensations() -> None:
         "drawn.escalate",
     ]
     assert "wait for approval" in flow_mermaid(outline(flow))
-    catalogue = Catalogue()
+    catalogue = Definitions()
     catalogue.add(flow)
     assert "wait for approval" in markdown(gather(catalogue, make_settings()))
 
@@ -340,7 +340,7 @@ def test_retry_policies() -> None:
     assert second.title == "drawn.escalate, up to 3 attempts, 1 s apart"
     assert outline(flow).to_json()["steps"][0]["retry"] == policy.to_json()
     assert said in flow_mermaid(outline(flow))
-    catalogue = Catalogue()
+    catalogue = Definitions()
     catalogue.add(flow)
     landscape = gather(catalogue, make_settings())
     assert said in markdown(landscape)

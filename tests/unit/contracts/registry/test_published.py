@@ -16,8 +16,8 @@ from handoffs.contracts.reference.payments import FraudScored
 from handoffs.contracts.registry.publishing import decide
 from handoffs.contracts.registry.registry import Registry
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.flow.lineage import contracts_of, edges_of
-from handoffs.coordinator.flow.loading import Catalogue, load_modules
+from handoffs.coordinator.flow.lineage import contracts_of, lineage_of
+from handoffs.coordinator.flow.loading import Definitions, load_modules
 from tests.stack import ROOT
 
 FOLDER = ROOT / "contracts" / "published"
@@ -30,12 +30,12 @@ MEDIA: tuple[type[Contract], ...] = tuple(
 )
 
 
-def catalogue() -> Catalogue:
+def definitions() -> Definitions:
     """All that comes with this package."""
     return load_modules(["handoffs.tasks.payments", "handoffs.tasks.rides"])
 
 
-@pytest.mark.parametrize("contract", contracts_of(catalogue()), ids=lambda contract: str(contract.ref()))
+@pytest.mark.parametrize("contract", contracts_of(definitions()), ids=lambda contract: str(contract.ref()))
 def test_what_the_code_declares_is_published(contract: type[Contract]) -> None:
     """Every contract of every agent is published as the code has it; its migrations hold and its golden envelopes are read."""
     decision = decide(contract, Registry(FOLDER))
@@ -44,7 +44,7 @@ def test_what_the_code_declares_is_published(contract: type[Contract]) -> None:
 
 def test_nothing_else_is_published() -> None:
     """Each published contract is one that some agent uses, or one of the engine's own, or of media."""
-    used = {contract.ref().name for contract in contracts_of(catalogue())}
+    used = {contract.ref().name for contract in contracts_of(definitions())}
     engine: list[type[Contract]] = [Event, Nothing, *MEDIA]
     assert {*Registry(FOLDER).names()} == used | {contract.ref().name for contract in engine}
 
@@ -65,10 +65,10 @@ def test_every_published_version_can_be_read() -> None:
 
 def test_who_is_concerned() -> None:
     """A contract knows its writers and readers, with their flows."""
-    edges = edges_of(catalogue(), "payments.fraud-scored")
-    assert edges.producers == ("payments.fraud (in payments.payment)",)
-    assert edges.consumers == ("payments.authorisation (in payments.payment)",)
-    assert edges_of(catalogue(), "payments.payment-submitted").producers == (
+    lineage = lineage_of(definitions(), "payments.fraud-scored")
+    assert lineage.producers == ("payments.fraud (in payments.payment)",)
+    assert lineage.consumers == ("payments.authorisation (in payments.payment)",)
+    assert lineage_of(definitions(), "payments.payment-submitted").producers == (
         "whoever starts payments.payment",
     )
 
@@ -120,7 +120,7 @@ def test_events_are_contracts_that_somebody_uses() -> None:
     def ear(event: Event) -> None:
         raise NotImplementedError
 
-    loaded = Catalogue({one.name: one for one in (ringer, ear)})
+    loaded = Definitions({one.name: one for one in (ringer, ear)})
     assert {"bell.rung", "bell.pulled"} <= {contract.ref().name for contract in contracts_of(loaded)}
-    edges = edges_of(loaded, "bell.rung")
-    assert (edges.producers, edges.consumers) == (("bell.ringer",), ("bell.ear (hears bell.#)",))
+    lineage = lineage_of(loaded, "bell.rung")
+    assert (lineage.producers, lineage.consumers) == (("bell.ringer",), ("bell.ear (hears bell.#)",))
