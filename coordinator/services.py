@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from celery import Celery
 
@@ -11,9 +12,9 @@ from handoffs.config.topology import Topology
 from handoffs.contracts.manifest import Manifest
 from handoffs.contracts.registry.registry import Registry
 from handoffs.contracts.versions import Versions
+from handoffs.coordinator.dispatch.asking import Asking, Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import Router
-from handoffs.coordinator.dispatch.sender import Sender
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.manifest import manifest_of
 from handoffs.coordinator.messaging.publisher import Publisher
@@ -23,6 +24,8 @@ from handoffs.coordinator.store.outstanding import Outstanding
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.server import Server
 from handoffs.coordinator.store.store import Store
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,12 @@ class Services:
     versions: Versions
     negotiator: Negotiator
     router: Router
-    sender: Sender
+    driver: Driver
 
     def manifest(self, agent: Agent) -> Manifest:
         """What the code of ``agent`` reads and writes, as it is now."""
         return manifest_of(agent, self.versions, queue=self.topology.queue_name(agent.name))
+
+    def perform(self, asking: Asking[T]) -> T:
+        """Perform what is asked, one request at a time, and give what was found. Raises what :meth:`Driver.perform` raises."""
+        return self.driver.perform(asking)

@@ -97,6 +97,24 @@ class Negotiator:
         patterns = (pattern for some in said if isinstance(some, list) for pattern in some)
         return any(isinstance(pattern, str) and matches(pattern, name) for pattern in patterns)
 
+    def fresh(self, agents: Iterable[str], events: Iterable[str]) -> bool:
+        """Whether what is known of the consumers of ``agents``, and of those who hear ``events``, is new enough to go by."""
+        names, now = set(agents), self._clock()
+        with self._lock:
+            asked, heard = self._heard
+            if events := list(events):
+                names |= {agent for agent, patterns in heard.items() if _hears(patterns, events)}
+            looked = [asked] if events else []
+            looked += [self._seen.get(agent, (-FRESH, []))[0] for agent in names]
+        return all(now - asked < FRESH for asked in looked)
+
+    def look(self, agents: Iterable[str], events: Iterable[str]) -> None:
+        """Ask who consumes: those of ``agents``, and those who hear ``events``. Raises
+        :class:`~handoffs.coordinator.errors.ServerError`."""
+        hearing = [agent for name in events for agent in self.subscribers(name)]
+        for agent in dict.fromkeys([*agents, *hearing]):
+            self._builds(agent)
+
     def forget(self) -> None:
         """Ask anew who consumes."""
         with self._lock:
@@ -123,6 +141,10 @@ class Negotiator:
         with self._lock:
             self._seen[agent] = (asked, builds)
         return builds
+
+
+def _hears(patterns: Iterable[str], events: Iterable[str]) -> bool:
+    return any(matches(pattern, name) for pattern in patterns for name in events)
 
 
 def _accepted(manifest: Manifest) -> dict[str, frozenset[int]]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
@@ -24,6 +24,8 @@ from handoffs.coordinator.continuation.signature import EVENT, TIMER, Send
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Written
+from handoffs.coordinator.store.asking import Asking, RoundTrip
+from handoffs.coordinator.store.performing import answered
 from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Advance, Settled
 from handoffs.coordinator.store.store import Store
@@ -43,11 +45,18 @@ class Outgoing:
     """Which fallback it is, if it is one."""
 
 
-Batches = Iterator[list[Outgoing]]
-"""What is to be sent, in order. Each batch is to be with the broker before the next is asked for: asking moves the run on, it
-may end, and then the message that made these events sends them no more when it comes again."""
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be sent together. It is to be with the broker before what comes after it is asked for: that moves the run on, it
+    may end, and then the message that made these events sends them no more when it comes again. Answered with None."""
 
-_Sending = Generator[list[Outgoing], None, list[Outgoing]]
+    outgoing: tuple[Outgoing, ...]
+
+
+Batches: TypeAlias = Generator[RoundTrip | Batch, Any, None]
+"""What is to be sent, in order, and what finding it asks of Redis."""
+
+_Sending: TypeAlias = Generator[RoundTrip | Batch, Any, list[Outgoing]]
 """Gives out events, and returns what may be sent after them, together."""
 
 
@@ -116,6 +125,19 @@ class Router:
                 sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
         return Route(moves, sent, heard)
 
+    def readers(self, moves: Iterable[Move]) -> tuple[list[str], list[str]]:
+        """The agents for which moves are written, and the contracts of events among them: who hears those is to be known."""
+        agents: list[str] = []
+        events: list[str] = []
+        for move in moves:
+            if isinstance(move, Go) and move.send.agent == EVENT:
+                events.append(move.send.signature["kwargs"]["event"])
+            elif isinstance(move, Go):
+                agents.append(move.send.agent)
+            elif isinstance(move, Arrival):
+                agents += [send.agent for send in sends_after(move) or ()]
+        return agents, events
+
     def outgoing(self, place: StepRef, route: Route, settled: Settled, *, arrived: bool = True) -> Batches:
         """Everything that is to be sent now, after the step was settled as ``settled`` says: with
         :meth:`Route.advance`, unless ``arrived`` is false."""
@@ -127,43 +149,75 @@ class Router:
         of_undo = replace(
             place, step=undo_of(undo[-1]["step"])
         )  # nothing else is sent while a run is compensating
-        return _all(self._moved(of_undo, advance.undoing(place.flow, undo)))
+        yield from _all(self._moved(of_undo, advance.undoing(place.flow, undo)))
+
+    def undo_at_once(self, place: StepRef, undo: str, record: Record) -> Batches:
+        """What is to be sent so that a step is undone which was settled while its run is being compensated; ``undo`` is what
+        undoes it, as JSON text, and ``record`` its outcome."""
+        one = {**json.loads(undo), "schema": record.schema, "data": json.loads(record.data)}
+        yield from self.undone(place, [one])
 
     def signalled(self, place: StepRef, follows: dict[str, Any], record: Record) -> Batches:
         """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""
-        return _all(self._signalled(place, follows, record))
+        yield from _all(self._signalled(place, follows, record))
 
     def took(
         self, place: StepRef, moves: list[Move], fallback: str, entry: dict[str, Any] | None = None
     ) -> Batches:
         """What is to be sent when a fallback takes its course; ``entry`` is told if it is in time."""
-        return _all(self._moved(place, moves, fallback=fallback, entry=entry))
+        yield from _all(self._moved(place, moves, fallback=fallback, entry=entry))
+
+    def collected(self, batches: Batches) -> list[Outgoing]:
+        """All that is to be sent, at once: what finding it asks of Redis is performed here.
+
+        Raises :class:`~handoffs.coordinator.errors.ServerError`.
+        """
+        found: list[Outgoing] = []
+
+        def collecting() -> Asking[None]:
+            answer = None
+            while True:
+                try:
+                    request = batches.send(answer)
+                except StopIteration:
+                    return
+                if isinstance(request, Batch):
+                    found.extend(request.outgoing)
+                    answer = None
+                else:
+                    answer = yield request
+
+        answered(self._store.redis, collecting())
+        return found
 
     def _outgoing(self, place: StepRef, route: Route, settled: Settled, arrived: bool) -> _Sending:
         found: list[Outgoing] = []
         alone = arrived and len(route.moves) == 1
         events, others = _parted(route.moves)
         if events:
-            yield [self._going(place, move, route.sent[move.send.step]) for move in events]
+            batch: list[Outgoing] = []
+            for event in events:
+                batch.append((yield from self._going(place, event, route.sent[event.send.step])))  # noqa: PERF401
+            yield Batch(tuple(batch))
         for move in others:
             if isinstance(move, Arrival):
                 part = _kept(route.sent[move.place])
-                done = settled if alone else self._arrive(place, move, part)
+                done = settled if alone else (yield from self._arrive(place, move, part))
                 found += yield from self._arrived(place, move, done, part, known=alone)
             elif isinstance(move, Go):
-                found.append(self._going(place, move, route.sent[move.send.step]))
+                found.append((yield from self._going(place, move, route.sent[move.send.step])))
             elif isinstance(move, Hold):
-                self._store.hold(place, move.path, move.items)
+                yield from self._store.controls.hold(place, move.path, move.items)
             elif isinstance(move, Await):
                 found += yield from self._await(place, move)
             elif not alone:
-                self._end(place, move)
+                yield from self._end(place, move)
         return found
 
     def _going(
         self, place: StepRef, move: Go, written: Written, own: bool = True, fallback: str = ""
-    ) -> Outgoing:
-        self._note_delay(place, move)
+    ) -> Asking[Outgoing]:
+        yield from self._note_delay(place, move)
         return Outgoing(move.send, written, _parts(move.value), move.wait, own and move.value.own, fallback)
 
     def _signalled(self, place: StepRef, follows: dict[str, Any], record: Record) -> _Sending:
@@ -177,7 +231,9 @@ class Router:
         follows = {
             "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord, "since": since,
         }  # fmt: skip
-        record = self._store.wait(place, move.path, move.name, follows, budgets_of_wait(move))
+        record = yield from self._store.controls.wait(
+            place, move.path, move.name, follows, budgets_of_wait(move)
+        )
         return (yield from self._signalled(place, follows, record)) if record else []
 
     def _arrived(
@@ -198,9 +254,9 @@ class Router:
         )
         for level, key, max_age_ms in arrival.keep if good else ():
             if level <= passed:
-                self._store.keep(key, part, max_age_ms)
+                yield from self._store.controls.keep(key, part, max_age_ms)
         for lane in arrival.lanes[:reached]:
-            item = self._store.held(place, lane.path, lane.following) if lane else None
+            item = (yield from self._store.controls.held(place, lane.path, lane.following)) if lane else None
             if lane and item is not None:
                 found += yield from self._moved(place, advance.released(lane, item))
         if settled.waiting or settled.joined is None:
@@ -226,53 +282,60 @@ class Router:
         if goes and not noted:
             heard = self._heard(moves)
             sends = tuple(sent for go in goes for sent in _named(go.send, _schema(go), heard))
-            self._store.follow(place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False))
-            self._tell(place, [go for go in goes if go.send.agent == EVENT], heard)
+            yield from self._store.handoffs.follow(
+                place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False)
+            )
+            yield from self._tell(place, [go for go in goes if go.send.agent == EVENT], heard)
 
-        def going(move: Go) -> Outgoing:
+        def going(move: Go) -> Asking[Outgoing]:
             written = Written(_schema(move), strictjson.dumps(move.value.data))
             return self._going(place, move, written, own=False, fallback=fallback)
 
         events, others = _parted(moves)
         if events:
-            yield [going(move) for move in events]
+            batch: list[Outgoing] = []
+            for event in events:
+                batch.append((yield from going(event)))  # noqa: PERF401 - a comprehension cannot yield
+            yield Batch(tuple(batch))
         for move in others:
             if isinstance(move, Go):
-                found.append(going(move))
+                found.append((yield from going(move)))
             elif isinstance(move, Hold):
-                self._store.hold(place, move.path, move.items)
+                yield from self._store.controls.hold(place, move.path, move.items)
             elif isinstance(move, Await):
                 found += yield from self._await(place, move)
             elif isinstance(move, Arrival):
                 part = _record(move.value)
-                settled = self._arrive(place, move, part, entry)
+                settled = yield from self._arrive(place, move, part, entry)
                 found += yield from self._arrived(place, move, settled, part, known=True, good=not fallback)
             else:
-                self._end(place, move)
+                yield from self._end(place, move)
         return found
 
-    def _tell(self, place: StepRef, events: list[Go], heard: Mapping[str, tuple[str, ...]]) -> None:
+    def _tell(self, place: StepRef, events: list[Go], heard: Mapping[str, tuple[str, ...]]) -> Asking[None]:
         """Events that no step has emitted, for they come out of a join, a wait or a fallback, are told of by the run."""
         if events:
             emitted = [
                 emission(place.run, go.send.step, _schema(go), heard[go.send.step]) | {"step": go.send.step}
                 for go in events
             ]
-            self._store.note(
+            yield from self._store.steps.note(
                 place.run, Entry(EntryKind.EMITTED, place.run, place.flow, now(), emitted=emitted).fields()
             )
 
-    def _note_delay(self, place: StepRef, go: Go) -> None:
+    def _note_delay(self, place: StepRef, go: Go) -> Asking[None]:
         if go.wait and go.send.agent != TIMER:
-            self._store.delayed(StepRef(place.run, place.flow, go.send.step), go.wait)
+            yield from self._store.steps.delayed(StepRef(place.run, place.flow, go.send.step), go.wait)
 
     def _arrive(
         self, place: StepRef, arrival: Arrival, record: Record, entry: dict[str, Any] | None = None
-    ) -> Settled:
-        return self._store.follow(place, record=record, onward=_arriving(arrival, record), entry=entry)
+    ) -> Asking[Settled]:
+        return self._store.handoffs.follow(
+            place, record=record, onward=_arriving(arrival, record), entry=entry
+        )
 
-    def _end(self, place: StepRef, end: End) -> None:
-        self._store.follow(place, record=_record(end.value), onward=Advance(ends=True))
+    def _end(self, place: StepRef, end: End) -> Asking[Settled]:
+        return self._store.handoffs.follow(place, record=_record(end.value), onward=Advance(ends=True))
 
     def _written(
         self, go: Go, record: Record, output: Contract | None, heard: Mapping[str, tuple[str, ...]]
@@ -295,7 +358,7 @@ def emission(run: str, step: str, schema: str, agents: Iterable[str]) -> dict[st
 def _all(sending: _Sending) -> Batches:
     rest = yield from sending
     if rest:
-        yield rest
+        yield Batch(tuple(rest))
 
 
 def _parted(moves: Iterable[Move]) -> tuple[list[Go], list[Move]]:

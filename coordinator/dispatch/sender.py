@@ -5,41 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from handoffs.coordinator.dispatch.routing import Batches, Outgoing
+from handoffs.coordinator.dispatch.asking import Asking, Publish
+from handoffs.coordinator.dispatch.routing import Batch, Batches, Outgoing
 from handoffs.coordinator.messaging.envelopes import Sending, envelope_for
 from handoffs.coordinator.messaging.message import Message, message
-from handoffs.coordinator.messaging.publisher import Publisher
 
 Sent = tuple[Message, timedelta]
 """A message, and after what wait it comes."""
 
 
-class Sender:
-    """Publishes what routing finds. Doing it again gives the same messages, and they count once. Safe for threads."""
+def send(batches: Batches, sending: Sending, *, declare: bool = False) -> Asking[None]:
+    """Ask for what routing asks, and for its batches as messages, each with the broker before the next is made; with ``declare``
+    the queues of their agents first. Doing it again gives the same messages, and they count once."""
+    answer = None
+    while True:
+        try:
+            request = batches.send(answer)
+        except StopIteration:
+            return
+        if isinstance(request, Batch):
+            agents = dict.fromkeys(out.send.agent for out in request.outgoing) if declare else ()
+            yield from publish(written(request.outgoing, sending), declare=agents)
+            answer = None
+        else:
+            answer = yield request
 
-    def __init__(self, publisher: Publisher) -> None:
-        self._publisher = publisher
 
-    def send(self, batches: Batches, sending: Sending, *, declare: bool = False) -> None:
-        """Publish batch after batch, confirmed; with ``declare`` the queues of the agents first.
+def publish(sent: Iterable[Sent], *, declare: Iterable[str] = ()) -> Asking[None]:
+    """Ask for messages to be published, each after its wait: those of one wait together, in the order in which the waits first
+    come."""
+    waits: dict[timedelta, list[Message]] = {}
+    for one, wait in sent:
+        waits.setdefault(wait, []).append(one)
+    for wait, messages in waits.items():
+        yield Publish(tuple(messages), wait or None, declare=tuple(declare))
 
-        Raises :class:`~handoffs.coordinator.errors.ServerError` where a server fails: what was sent before is with the broker.
-        """
-        for outgoing in batches:
-            if declare:
-                self._publisher.declare(dict.fromkeys(out.send.agent for out in outgoing))
-            self.publish(written(outgoing, sending))
 
-    def publish(self, sent: Iterable[Sent]) -> None:
-        """Publish messages, each after its wait: those of one wait together, in the order in which the waits first come.
-
-        Raises :class:`~handoffs.coordinator.errors.ServerError`.
-        """
-        waits: dict[timedelta, list[Message]] = {}
-        for one, wait in sent:
-            waits.setdefault(wait, []).append(one)
-        for wait, messages in waits.items():
-            self._publisher.publish(messages, delay=wait or None, exact=True)
+def publish_later(message: Message, delay: timedelta) -> Asking[None]:
+    """Ask for one message to be published after ``delay``, or up to half as long again."""
+    yield Publish((message,), delay, exact=False)
 
 
 def written(outgoing: Iterable[Outgoing], sending: Sending) -> list[Sent]:

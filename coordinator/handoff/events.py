@@ -1,4 +1,4 @@
-"""Hearing: what an agent does with an event before it begins: whether it wants it, and whether it waits for more of them."""
+"""Events: what an agent does with an event before it begins: whether it wants it, and whether it waits for more of them."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import printable
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation.path import set_of
+from handoffs.coordinator.dispatch.asking import Asking, Publish
 from handoffs.coordinator.errors import Incomplete
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.subscription import MOST_PARTS, Gather, Subscription
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.messaging.publisher import Publisher
-from handoffs.coordinator.store.event_sets import EventSets, Gathered
+from handoffs.coordinator.store.event_sets import AskEventSets, Gathered
 from handoffs.coordinator.store.record import Record, StepRef
-from handoffs.coordinator.store.settlement import Advance
+from handoffs.coordinator.store.settlement import Advance, Settled
 from handoffs.coordinator.store.store import Store
 
 _log = logging.getLogger("coordinator.agents")
 
 
-class Hearing:
-    """How one agent hears events. Safe for threads."""
+class Events:
+    """The events of one agent. Safe for threads. Methods that ask are generators (dispatch/asking.py)."""
 
-    def __init__(
-        self, agent: Agent, store: Store, publisher: Publisher, versions: Versions, sets: EventSets
-    ) -> None:
+    def __init__(self, agent: Agent, store: Store, versions: Versions, sets: AskEventSets) -> None:
         self._agent = agent
         self._store = store
-        self._publisher = publisher
         self._versions = versions
         self._sets = sets
 
-    def event(self, delivery: Delivery) -> str:
-        """The name of the event's contract; empty where the message is a step of a flow."""
+    def name_of(self, delivery: Delivery) -> str:
+        """The name of the event's contract; empty where the message is a step of a flow.
+
+        Raises :class:`InvalidData` where the message does not say which event it is.
+        """
         name = delivery.kwargs.get("event", "")
         if not isinstance(name, str) or ("gathered" in delivery.kwargs and not name):
             raise InvalidData("the message does not say which event it is")
         return name
 
-    def deaf(self, delivery: Delivery) -> bool:
+    def unsubscribed(self, delivery: Delivery) -> bool:
         """Whether it is an event to which this build does not subscribe: not any more, or not yet. A set is work by now."""
         name = delivery.kwargs.get("event")
         return (
@@ -60,14 +60,15 @@ class Hearing:
             and not self._subscriptions(name)
         )
 
-    def forgo(self, delivery: Delivery) -> str:
-        """Pass over an event to which nobody of the agent subscribes any more: its queue is still bound to it."""
+    def discard(self, delivery: Delivery) -> Asking[str]:
+        """Pass over an event to which no build of the agent subscribes any more: its queue is still bound to it. Gives a line
+        on that."""
         _log.warning(
             "agent=%s hears %s and does not subscribe to it any more",
             self._agent.name,
             printable(delivery.kwargs["event"], 120),
         )
-        return self._passed_over(StepRef(delivery.run, delivery.flow, delivery.step))
+        return (yield from self._passed_over(StepRef(delivery.run, delivery.flow, delivery.step)))
 
     def reads(self, name: str) -> type[Contract]:
         """What an event is read as: what the agent accepts, or a part of it."""
@@ -87,19 +88,21 @@ class Hearing:
         data = self._versions.checked(ref, envelope.data)
         return Event(contract=ref.name, version=ref.version, data=data)
 
-    def passes(self, name: str, payload: Contract, place: StepRef) -> str:
+    def unwanted(self, name: str, payload: Contract, place: StepRef) -> Asking[str]:
         """Why the agent does not want an event, in a line; empty where it does. Then it counts as heard."""
         heard = self._subscriptions(name)
         data = payload.data if isinstance(payload, Event) else payload.to_data()
         if any(subscription.wants(data) for subscription in heard):
             return ""
-        return self._passed_over(place)
+        return (yield from self._passed_over(place))
 
-    def _passed_over(self, place: StepRef) -> str:
-        self._store.pass_over(place)
+    def _passed_over(self, place: StepRef) -> Asking[str]:
+        yield from self._store.steps.pass_over(place)
         return f"passed over run={place.run} step={place.step}"
 
-    def takes_part(self, delivery: Delivery, part: Contract, envelope: Envelope, place: StepRef) -> str:
+    def takes_part(
+        self, delivery: Delivery, part: Contract, envelope: Envelope, place: StepRef
+    ) -> Asking[str]:
         """Add an event to its set, and send the set to the agent once it is complete, or when its time is over. Gives a line
         on what came of it; empty where the agent gathers nothing, or this is the set. One that comes after the set was
         worked on is not in it, and its history says so.
@@ -113,7 +116,7 @@ class Hearing:
         step = set_of(self._agent.name, key)
         number = envelope.idempotency_key
         record = Record(envelope.data_schema, strictjson.dumps(envelope.data))
-        added = self._sets.add(
+        added = yield from self._sets.add(
             self._agent.name,
             key,
             number,
@@ -129,22 +132,24 @@ class Hearing:
             raise InvalidData(f"the set has {added.count} events already")
         if added.finished:  # nobody waits for the set any more, in this story as in the others
             late = "it came late: the set was worked on before, without it" if added.verdict == "late" else ""
-            self._settle(delivery, part, envelope, place, step, (), late)
+            yield from self._settle(delivery, part, envelope, place, step, (), late)
             return f"{added.verdict} run={place.run} step={place.step}"
         complete = gather.expected(part, added.count) or (
-            callable(gather.until) and self._complete(gather, key, part)
+            callable(gather.until) and (yield from self._complete(gather, key, part))
         )
         sends = ((step, self._agent.name, str(envelope.contract)),)
-        self._settle(delivery, part, envelope, place, step, sends)
+        yield from self._settle(delivery, part, envelope, place, step, sends)
         name = self._sets.name(self._agent.name, key)
         if added.first:
             message = _whole(delivery, step, name, "timeout")
-            self._publisher.publish([message], delay=gather.within, exact=True)
+            yield Publish((message,), gather.within)
         if complete:
-            self._publisher.publish([_whole(delivery, step, name, "complete")])
+            yield Publish((_whole(delivery, step, name, "complete"),))
         return f"gathered {added.count} run={place.run} step={place.step}"
 
-    def whole(self, delivery: Delivery, part: Contract, place: StepRef) -> tuple[Contract, str] | None:
+    def whole(
+        self, delivery: Delivery, part: Contract, place: StepRef
+    ) -> Asking[tuple[Contract, str] | None]:
         """The set that a message stands for, as what the agent accepts, and its key. None where its time is over and it
         was complete before.
 
@@ -154,8 +159,11 @@ class Hearing:
         if gather is None:
             raise InvalidData("the message stands for a set of events, and the agent gathers none")
         key = _key(gather, part)
-        late, found = delivery.kwargs["gathered"] == "timeout", self._sets.get(self._agent.name, key)
-        if late and (found.finished or self._store.settled(place)):
+        late, found = (
+            delivery.kwargs["gathered"] == "timeout",
+            (yield from self._sets.get(self._agent.name, key)),
+        )
+        if late and (found.finished or (yield from self._store.steps.settled(place))):
             return None
         parts = self._read(found, type(part))
         if not parts or not (gather.complete(parts) or (late and gather.partial)):
@@ -166,22 +174,24 @@ class Hearing:
             )
         return self._agent.accepts.model_validate({gather.into: parts}), key
 
-    def finish(self, delivery: Delivery, key: str, place: StepRef) -> None:
+    def finish(self, delivery: Delivery, key: str, place: StepRef) -> Asking[None]:
         """The set has its outcome, in the story of ``place``. In the other stories that it is of, the step that stands for it
         has none of its own: there it is dealt with as well, also where it was parked as incomplete."""
         gather = self._gather
         if "gathered" not in delivery.kwargs or gather is None:
             return
         agent = self._agent.name
-        self._sets.finish(agent, key, gather.within)  # first: whatever comes from now on is late
-        for run, flow in self._sets.get(agent, key).stories:
+        yield from self._sets.finish(agent, key, gather.within)  # first: whatever comes from now on is late
+        found = yield from self._sets.get(agent, key)
+        for run, flow in found.stories:
             if run and run != place.run:
                 other = StepRef(run, flow, place.step)
                 entry = Entry(EntryKind.DEDUPLICATED, run, flow, now(), step=place.step, agent=agent)
-                self._nothing(other, entry, ())
+                yield from self._nothing(other, entry, ())
 
-    def _complete(self, gather: Gather, key: str, part: Contract) -> bool:
-        return gather.complete(self._read(self._sets.get(self._agent.name, key), type(part)))
+    def _complete(self, gather: Gather, key: str, part: Contract) -> Asking[bool]:
+        found = yield from self._sets.get(self._agent.name, key)
+        return gather.complete(self._read(found, type(part)))
 
     def _read(self, found: Gathered, contract: type[Contract]) -> Sequence[Contract]:
         return [
@@ -198,7 +208,7 @@ class Hearing:
         step: str,
         sends: tuple[tuple[str, str, str], ...],
         late: str = "",
-    ) -> None:
+    ) -> Asking[Settled]:
         entry = Entry(
             EntryKind.GATHERED,
             place.run,
@@ -215,13 +225,17 @@ class Hearing:
             worker=delivery.worker,
             error=late,
         )
-        self._nothing(place, entry, sends)
+        return self._nothing(place, entry, sends)
 
-    def _nothing(self, place: StepRef, entry: Entry, sends: tuple[tuple[str, str, str], ...]) -> None:
+    def _nothing(
+        self, place: StepRef, entry: Entry, sends: tuple[tuple[str, str, str], ...]
+    ) -> Asking[Settled]:
         """Settle a step with nothing."""
         record = Record(Nothing.ref().uri, "{}")
         onward = Advance(sends=sends, ends=False)
-        self._store.settle_known(place, fence=0, record=record, entry=entry.fields(), onward=onward)
+        return self._store.handoffs.settle_known(
+            place, fence=0, record=record, entry=entry.fields(), onward=onward
+        )
 
     def _subscriptions(self, name: str) -> list[Subscription]:
         return [subscription for subscription in self._agent.subscriptions if subscription.hears(name)]

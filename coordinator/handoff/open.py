@@ -1,8 +1,9 @@
-"""Opener: the first step of a handoff. What it lets through is known to be good."""
+"""Open: the first step of a handoff. What it lets through is known to be good."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from handoffs.contracts.contract import Contract
@@ -13,30 +14,38 @@ from handoffs.contracts.strictjson import Limits, digest
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Cursor
+from handoffs.coordinator.dispatch.asking import Asking, Invoke
+from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.errors import Incomplete, ServerError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
-from handoffs.coordinator.handoff.events import Hearing
-from handoffs.coordinator.handoff.failure import Kind
+from handoffs.coordinator.handoff.events import Events
 from handoffs.coordinator.handoff.joins import upcast_parts
+from handoffs.coordinator.handoff.outcome import Done, Leave, Postpone, Reason, Refusal, refuse
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.store import Store
 
-
-class Parking(Exception):
-    """Leaves the handoff from any depth with the reason to park."""
-
-    def __init__(self, kind: Kind, error: BaseException) -> None:
-        super().__init__(kind, error)
-        self.kind = kind
-        self.error = error
+_FIRST_LOOK = timedelta(milliseconds=50)
+_LONGEST_LOOK = timedelta(seconds=5)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Opened:
-    """A delivery whose input is known to be good; ``came`` is the same as it came, where a person has edited it since."""
+    """A delivery whose input is known to be good.
+
+    came
+        The delivery as it came, where a person has edited the step's input since.
+    content
+        The digest that names the input, whichever version it came in.
+    edit, supersedes
+        The number of the edit that the input is, from 1, and the digests of the inputs whose place it has taken.
+    event
+        The contract's name where it was called by an event, and not by the step before it in a flow.
+    set_of
+        The key of the set of events that it is.
+    """
 
     delivery: Delivery
     came: Delivery
@@ -51,58 +60,101 @@ class Opened:
     edit: int
     supersedes: tuple[str, ...]
     event: str = ""
-    """The contract's name where it was called by an event, and not by the step before it in a flow."""
     set_of: str = ""
-    """The key of the set of events that it is."""
-    emitted: list[Contract] = field(default_factory=list)
-    """What the agent emits while it runs."""
 
 
 class Opener:
-    """Opens what comes to one agent. Safe for threads."""
+    """Opens what comes to one agent. Safe for threads. Methods that ask are generators (dispatch/asking.py)."""
 
     def __init__(
-        self, agent: Agent, store: Store, hearing: Hearing, versions: Versions, limits: Limits
+        self, agent: Agent, store: Store, events: Events, negotiator: Negotiator, limits: Limits
     ) -> None:
         self._agent = agent
         self._store = store
-        self._hearing = hearing
-        self._versions = versions
+        self._events = events
+        self._negotiator = negotiator
+        self._versions: Versions = negotiator.versions
         self._limits = limits
 
-    def open(self, delivery: Delivery) -> Opened:
-        """Open a delivery; where a person has given its step another input because this one is none, with that.
+    def open(self, delivery: Delivery) -> Asking[Opened]:
+        """Open a delivery. Raises :class:`Leave`: for an input that no agent may get, and for an event to which this build does
+        not subscribe."""
+        yield from self._leave_to_others(delivery)
+        return (yield from self.read(delivery))
 
-        Raises :class:`Parking` for an input that no agent may get.
+    def read(self, delivery: Delivery) -> Asking[Opened]:
+        """Read a delivery; where a person has given its step another input because this one is none, with that.
+
+        Raises :class:`Leave` for an input that no agent may get.
         """
         try:
-            return self._open(delivery)
-        except Parking as parking:
-            place = StepRef(delivery.run, delivery.flow, delivery.step)
-            text = self._store.edit_of(place) if parking.kind == "invalid-input" and place.run else ""
-            if not text:
+            return self._opened(delivery)
+        except Leave as leave:
+            if not (
+                isinstance(leave.ending, Refusal) and leave.ending.kind == "invalid-input" and delivery.run
+            ):
                 raise
-            edited = self._with(delivery, text)
+            text = yield from self._store.steps.edit_of(StepRef(delivery.run, delivery.flow, delivery.step))
+            edited = self._with(delivery, text) if text else delivery
             if edited is delivery:
                 raise
-            return self._open(edited, delivery)
-
-    def deaf(self, delivery: Delivery) -> bool:
-        """Whether it is an event to which this build of the agent does not subscribe."""
-        return self._hearing.deaf(delivery)
-
-    def forgone(self, delivery: Delivery) -> str:
-        """Pass over an event to which nobody of the agent subscribes; gives a line on that."""
-        return self._hearing.forgo(delivery)
-
-    def finish(self, opened: Opened) -> None:
-        """What was opened has its outcome, and what follows is on its way."""
-        if opened.set_of:
-            self._hearing.finish(opened.delivery, opened.set_of, opened.place)
+            return self._opened(edited, delivery)
 
     def edited(self, delivery: Delivery, text: str) -> Opened:
-        """Open a delivery with the input that a person gave to its step since it was made, as its run has that."""
-        return self._open(self._with(delivery, text), delivery)
+        """Open a delivery with the input that a person gave to its step since it was made, as its run has that.
+
+        Raises :class:`Leave` where that cannot be read.
+        """
+        return self._opened(self._with(delivery, text), delivery)
+
+    def hear(self, opened: Opened) -> Asking[Opened]:
+        """Of an event: whether the agent wants it, and whether it waits for others; the set that it stands for.
+
+        Raises :class:`Leave` where there is nothing to do now, or nothing at all.
+        """
+        if not opened.event:
+            return opened
+        delivery, place, payload = opened.delivery, opened.place, opened.payload
+        try:
+            done = yield from self._events.unwanted(opened.event, payload, place)
+            done = done or (yield from self._events.takes_part(delivery, payload, opened.envelope, place))
+            if not done and "gathered" in delivery.kwargs:
+                whole = yield from self._events.whole(delivery, payload, place)
+                if whole is not None:
+                    payload, key = whole
+                    return replace(
+                        opened,
+                        payload=payload,
+                        set_of=key,
+                        key=self._agent.idempotency_key(payload, key),
+                        content=digest(key),
+                    )
+                done = f"complete before run={place.run} step={place.step}"
+        except (ServerError, Leave):
+            raise
+        except Incomplete as error:
+            raise refuse("incomplete", error) from error
+        except InvalidInput as error:
+            raise refuse("invalid-input", error) from error
+        except Exception as error:  # of a predicate that the agent brings
+            raise refuse("error", error) from error
+        if done:
+            raise Leave(Done(done))
+        return opened
+
+    def finish(self, opened: Opened) -> Asking[None]:
+        """What was opened has its outcome, and what follows is on its way."""
+        if opened.set_of:
+            yield from self._events.finish(opened.delivery, opened.set_of, opened.place)
+
+    def _leave_to_others(self, delivery: Delivery) -> Asking[None]:
+        """An event to which this build does not subscribe is left to one that does, as long as there is one."""
+        if not self._events.unsubscribed(delivery):
+            return
+        name, event = self._agent.name, str(delivery.kwargs["event"])
+        if not (yield Invoke(lambda: self._negotiator.subscribes(name, event))):
+            raise Leave(Done((yield from self._events.discard(delivery))))
+        raise Leave(look_again(delivery, delivery, _LONGEST_LOOK, Reason.OTHER_BUILD))
 
     def _with(self, delivery: Delivery, text: str) -> Delivery:
         """The delivery with the input that a person gave to the step, as its run has it."""
@@ -112,16 +164,16 @@ class Opener:
                 return delivery
             envelope, kwargs = edit.applied(envelope, delivery.kwargs)
         except InvalidInput as error:
-            raise Parking("invalid-input", error) from error
+            raise refuse("invalid-input", error) from error
         return replace(delivery, envelope=envelope.encode(), kwargs=kwargs)
 
-    def _open(self, delivery: Delivery, came: Delivery | None = None) -> Opened:
+    def _opened(self, delivery: Delivery, came: Delivery | None = None) -> Opened:
         """Validate the envelope, validate and upcast its data, and derive the idempotency key. Invalid input parks."""
         try:
             envelope = Envelope.decode(delivery.envelope, self._limits)
             if not delivery.flow or not delivery.step:
                 raise InvalidData("the message does not say to which step of which flow it belongs")
-            event = self._hearing.event(delivery)
+            event = self._events.name_of(delivery)
             if event and envelope.contract.name != event:
                 raise InvalidData("the message says that it is another event than its envelope has")
             payload, migrated = self._read(envelope, event)
@@ -130,26 +182,24 @@ class Opener:
             retry = self._policy(delivery)
             edit, before = number_of(delivery.kwargs), superseded(delivery.kwargs)
         except InvalidInput as error:
-            raise Parking("invalid-input", error) from error
+            raise refuse("invalid-input", error) from error
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             fault = InvalidData("the continuation of the message is malformed")
-            raise Parking("invalid-input", fault) from error
-        content = envelope.original_digest or digest(envelope.data)
-        place = StepRef(envelope.correlation_id, delivery.flow, delivery.step)
+            raise refuse("invalid-input", fault) from error
         return Opened(
             delivery,
             came or delivery,
             envelope,
             payload,
             migrated,
-            place,
-            key,
-            content,
-            cursor,
-            retry,
-            edit,
-            before,
-            event,
+            place=StepRef(envelope.correlation_id, delivery.flow, delivery.step),
+            key=key,
+            content=envelope.original_digest or digest(envelope.data),
+            cursor=cursor,
+            retry=retry,
+            edit=edit,
+            supersedes=before,
+            event=event,
         )
 
     def _policy(self, delivery: Delivery) -> Retry:
@@ -160,9 +210,9 @@ class Opener:
 
     def _read(self, envelope: Envelope, event: str) -> tuple[Contract, list[str]]:
         """The data as this agent accepts it, and the migrations that it went through."""
-        accepts, ref, data = self._hearing.reads(event), envelope.contract, envelope.data
+        accepts, ref, data = self._events.reads(event), envelope.contract, envelope.data
         if accepts is Event and event:
-            return self._hearing.any(envelope), []
+            return self._events.any(envelope), []
         own = accepts.ref()
         older = ref.name == own.name and ref.version < own.version
         way = self._versions.way(accepts, ref.version, own.version) if older else ()
@@ -178,38 +228,23 @@ class Opener:
         try:
             key = self._agent.idempotency_key(payload, envelope.idempotency_key)
         except Exception as error:
-            raise Parking("error", error) from error
+            raise refuse("error", error) from error
         return turned(key, delivery.kwargs)
-
-    def hear(self, opened: Opened) -> str:
-        """Of an event: whether the agent wants it, and whether it waits for others. Says in a line why there is nothing to do
-        now; empty where there is. Raises :class:`Parking`."""
-        if not opened.event:
-            return ""
-        delivery, place = opened.delivery, opened.place
-        try:
-            heard = self._hearing.passes(opened.event, opened.payload, place)
-            heard = heard or self._hearing.takes_part(delivery, opened.payload, opened.envelope, place)
-            if heard or "gathered" not in delivery.kwargs:
-                return heard
-            whole = self._hearing.whole(delivery, opened.payload, place)
-            if whole is None:
-                return f"complete before run={place.run} step={place.step}"
-            opened.payload, opened.set_of = whole
-            opened.key = self._agent.idempotency_key(opened.payload, opened.set_of)
-            opened.content = digest(opened.set_of)
-        except (ServerError, Parking):
-            raise
-        except Incomplete as error:
-            raise Parking("incomplete", error) from error
-        except InvalidInput as error:
-            raise Parking("invalid-input", error) from error
-        except Exception as error:  # of a predicate that the agent brings
-            raise Parking("error", error) from error
-        return ""
 
 
 def turned(key: str, kwargs: dict[str, Any]) -> str:
     """The key of an agent at a place in a flow: where it stands there a second time, that is other work."""
     turn = kwargs.get("turn")
     return f"{key}#{turn}" if turn else key
+
+
+def look_again(delivery: Delivery, came: Delivery, longest: timedelta, reason: Reason) -> Postpone:
+    """The message as it ``came``, soon once more, and ever later, but never later than ``longest`` (50 ms at least)."""
+    wait = min(_FIRST_LOOK * 2 ** min(delivery.looks, 10), max(longest, _FIRST_LOOK))
+    return again(came, wait, reason, attempt=delivery.attempt, looks=delivery.looks + 1)
+
+
+def again(came: Delivery, wait: timedelta, reason: Reason, *, attempt: int, looks: int = 0) -> Postpone:
+    """The message as it ``came``, after ``wait``."""
+    message = came.again(attempt=attempt, looks=looks)
+    return Postpone(wait, message, reason, str(reason), attempt=attempt, looks=looks)

@@ -13,6 +13,7 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.event import Nothing
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Cursor, Go, Move, Value
+from handoffs.coordinator.dispatch.sender import send
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterRow
@@ -81,6 +82,6 @@ def skip(
         )
     keys = {step: event.key() for step, event in typed.items()}
     sending = Sending(row.run, cause=envelope, key=output.key(), keys=keys)
-    services.sender.send(services.router.outgoing(place, route, settled), sending, declare=True)
+    services.perform(send(services.router.outgoing(place, route, settled), sending, declare=True))
     journal.letters.mark(row.id, "settled")
     journal.actions.record("skip", who=by, run=row.run, letter=row.id, note=why)

@@ -15,8 +15,9 @@ from handoffs.coordinator.continuation.arrival import budgets_of
 from handoffs.coordinator.continuation.moves import Arrival, Cursor, Value
 from handoffs.coordinator.continuation.path import timed
 from handoffs.coordinator.continuation.signature import Sig
+from handoffs.coordinator.dispatch.asking import Driver
 from handoffs.coordinator.dispatch.routing import Batches, Router
-from handoffs.coordinator.dispatch.sender import Sender
+from handoffs.coordinator.dispatch.sender import send
 from handoffs.coordinator.flow import ways
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending
@@ -42,10 +43,10 @@ class _Fired:
 class Timers:
     """Takes the place of steps whose budget is spent. Safe for threads."""
 
-    def __init__(self, store: Store, router: Router, sender: Sender, limits: Limits) -> None:
+    def __init__(self, store: Store, router: Router, driver: Driver, limits: Limits) -> None:
         self._store = store
         self._router = router
-        self._sender = sender
+        self._driver = driver
         self._limits = limits
 
     def fire(self, body: bytes | str, content_type: str) -> str:
@@ -60,7 +61,7 @@ class Timers:
         if (stands and stands[1] in {"", "agent"}) or self._store.closed(fired.place, *around):
             return f"in time run={fired.place.run} step={fired.path}"
         batches, said = self._again(fired, *stands) if stands else self._taken(fired, fired.fallback)
-        self._sender.send(batches, Sending(fired.place.run, cause=fired.envelope))
+        self._driver.perform(send(batches, Sending(fired.place.run, cause=fired.envelope)))
         return f"fallback ({said}) run={fired.place.run} step={fired.path}"
 
     def _again(self, fired: _Fired, record: Record, mark: str) -> tuple[Batches, str]:

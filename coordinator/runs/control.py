@@ -9,6 +9,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import printable
 from handoffs.coordinator.dispatch.routing import Batches
+from handoffs.coordinator.dispatch.sender import send
 from handoffs.coordinator.errors import SignalRefused, UnknownRun
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal
@@ -120,7 +121,7 @@ class Controls:
         return record.flow if record else ""
 
     def _send(self, run_id: str, batches: Batches) -> None:
-        self._services.sender.send(batches, Sending(run_id), declare=True)
+        self._services.perform(send(batches, Sending(run_id), declare=True))
 
     def _check(self, sent: _Signal, awaited: Mapping[str, type[Contract]]) -> None:
         """Raise where the flow waits for no such signal."""

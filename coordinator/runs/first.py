@@ -126,7 +126,7 @@ class Starter:
         others = replace(route, moves=tuple(move for move in route.moves if not isinstance(move, Go)))
         # as settled: a run that is not published is taken up
         batches = self._router.outgoing(place, others, Settled(SettleVerdict.SETTLED), arrived=False)
-        return [sent for outgoing in batches for sent in written(outgoing, sending)]
+        return written(self._router.collected(batches), sending)
 
 
 def restored(text: str) -> list[Sent]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import emission
-from handoffs.coordinator.dispatch.sender import Sent
+from handoffs.coordinator.dispatch.sender import Sent, publish
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.first import Starter, restored
@@ -61,8 +61,8 @@ class Outbox:
 
     def _publish(self, sent: Iterable[Sent]) -> None:
         ordered = sorted(sent, key=lambda one: one[1])  # what is sooner is sent sooner
-        self._services.publisher.declare({message.agent for message, _ in ordered if not message.event})
-        self._services.sender.publish(ordered)
+        agents = {message.agent for message, _ in ordered if not message.event}
+        self._services.perform(publish(ordered, declare=agents))
 
 
 def first_events(run_id: str, flow: str, first: Iterable[Message], negotiator: Negotiator) -> Entry | None:

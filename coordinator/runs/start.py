@@ -14,6 +14,7 @@ from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import is_plain
 from handoffs.coordinator.continuation.signature import TIMER
+from handoffs.coordinator.dispatch.sender import publish
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.history import Entry, EntryKind, now
@@ -139,7 +140,7 @@ class Starts:
             if wait and message.agent != TIMER:
                 step = StepRef(place.run, place.flow, str(message.headers["handoff_step"]))
                 services.store.delayed(step, wait)
-        services.sender.publish(sorted(sent, key=lambda one: one[1]))  # what is sooner is sent sooner
+        services.perform(publish(sorted(sent, key=lambda one: one[1])))  # what is sooner is sent sooner
         self._marks.add(place.run)
 
 

@@ -17,9 +17,9 @@ from handoffs.config.topology import Topology
 from handoffs.contracts.manifest import Manifest
 from handoffs.contracts.registry.registry import open_registry
 from handoffs.contracts.versions import Versions
+from handoffs.coordinator.dispatch.asking import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import Router
-from handoffs.coordinator.dispatch.sender import Sender
 from handoffs.coordinator.errors import LoadError, ServerError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.trigger import Trigger
@@ -67,7 +67,7 @@ def services_of(
         versions=versions,
         negotiator=negotiator,
         router=Router(store, negotiator),
-        sender=Sender(publisher),
+        driver=Driver(redis, publisher),
     )
 
 
@@ -127,14 +127,14 @@ class Engine:
             self.versions.know(agent.emits)
             for event in agent.events:
                 self.versions.know(event)
-            handoff = Handoff(agent, self.settings, self.store, self.publisher, self.leases, self.negotiator)
-            self.app.register_task(task_class(handoff, self.publisher, self.settings.message_limits)())
+            handoff = Handoff(agent, self.settings, self.store, self.leases, self.negotiator)
+            self.app.register_task(task_class(handoff, self.services.driver, self.settings.message_limits)())
             new.append(agent)
         return new
 
     def timers(self) -> Timers:
         """What happens when budgets are spent."""
-        return Timers(self.store, self.services.router, self.services.sender, self.settings.message_limits)
+        return Timers(self.store, self.services.router, self.services.driver, self.settings.message_limits)
 
     def manifest(self, agent: Agent) -> Manifest:
         """What the code of ``agent`` reads and writes, as it is now."""

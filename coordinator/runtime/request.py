@@ -20,7 +20,8 @@ from kombu.asynchronous import get_event_loop
 
 from handoffs.contracts.errors import CoordinationError
 from handoffs.coordinator.handoff.failure import Kind, said
-from handoffs.coordinator.handoff.handoff import Done, Handoff
+from handoffs.coordinator.handoff.handoff import Handoff
+from handoffs.coordinator.handoff.outcome import Done
 from handoffs.coordinator.messaging.delivery import delivery_of
 from handoffs.coordinator.runtime.task import Parked
 
@@ -80,8 +81,9 @@ class Request(CeleryRequest):
         handoff: Handoff = self.task.handoff
         try:
             delivery = delivery_of(self.request_dict, *_arguments(self))
-            outcome = handoff.park(delivery, kind, error, text)
-            handoff.release_for(delivery)
+            failure = handoff.parking.failure(delivery, kind, error, text)
+            outcome = self.task.driver.perform(handoff.parking.park(delivery, failure))
+            self.task.driver.perform(handoff.parking.release(delivery))
         except Exception as trouble:  # noqa: BLE001 - the letter itself must get away, its mark can be made from it
             _log.warning("task %s is parked without its mark: %s", self.id, said(trouble))
             self._rejected(f"{kind}: {error}: {text}")

@@ -17,15 +17,18 @@ from celery.exceptions import Reject, Retry
 from celery.worker import state
 
 from handoffs.contracts.strictjson import Limits
+from handoffs.coordinator.dispatch.asking import Driver
+from handoffs.coordinator.dispatch.sender import publish_later
 from handoffs.coordinator.errors import ServerError
-from handoffs.coordinator.handoff.handoff import OTHERS, Done, Handoff, Later, Outcome, Park
+from handoffs.coordinator.handoff.handoff import Handoff
+from handoffs.coordinator.handoff.open import again
+from handoffs.coordinator.handoff.outcome import Done, Outcome, Park, Postpone, Reason
 from handoffs.coordinator.messaging.delivery import Delivery, delivery_of
-from handoffs.coordinator.messaging.publisher import Publisher
 
 _log = logging.getLogger(__name__)
 _SERVER_PAUSE = timedelta(seconds=2)
 _GLANCE = 0.5  # seconds
-_PASSED_BY = frozenset({"paused", OTHERS})
+_PASSED_BY = frozenset({Reason.PAUSED, Reason.OTHER_BUILD})
 
 
 class Parked(Reject):
@@ -44,7 +47,7 @@ class AgentTask(Task):
     max_retries = None
 
     handoff: ClassVar[Handoff]
-    publisher: ClassVar[Publisher]
+    driver: ClassVar[Driver]
     limits: ClassVar[Limits]
 
     def run(self, envelope: str, **kwargs: Any) -> str:
@@ -54,28 +57,29 @@ class AgentTask(Task):
         self.request.update(chain=None, chord=None, callbacks=None, errbacks=None)
         try:
             ordered = self.handoff.agent.intake.ordered
-            return self._concluded(self._in_order(delivery) if ordered else self.handoff(delivery))
+            return self._concluded(self._in_order(delivery) if ordered else self._handled(delivery))
         except ServerError as error:
             return self._postponed(delivery, error)
+
+    def _handled(self, delivery: Delivery) -> Outcome:
+        return self.driver.perform(self.handoff(delivery))
 
     def _in_order(self, delivery: Delivery) -> Outcome:
         """What comes of a delivery whose successors must not pass it by: it is tried again here until that is known, also where
         a server fails. What is held with its story, or is for others, is passed by, or nobody would get anything."""
         while True:
             try:
-                outcome = self.handoff(delivery)
+                outcome = self._handled(delivery)
             except ServerError as error:
                 if self.request.is_eager:
                     raise
                 _log.warning("run=%s step=%s waits in its place: %s", delivery.run, delivery.step, error)
                 self._pause(_SERVER_PAUSE)
                 continue
-            if not isinstance(outcome, Later) or outcome.summary in _PASSED_BY:
+            if not isinstance(outcome, Postpone) or outcome.reason in _PASSED_BY:
                 return outcome
             self._pause(outcome.wait)
-            headers = outcome.message.headers
-            attempt, looks = int(headers["retries"]) + 1, int(headers["handoff_looks"])
-            delivery = replace(delivery, attempt=attempt, looks=looks)
+            delivery = replace(delivery, attempt=outcome.attempt, looks=outcome.looks)
 
     def _pause(self, wait: timedelta) -> None:
         """Wait before the next try. Raises :class:`Reject` where the worker is to end: the message stays the first of its
@@ -100,18 +104,18 @@ class AgentTask(Task):
     def _postponed(self, delivery: Delivery, error: ServerError) -> str:
         """A server failed in the middle: try the same attempt again a little later, or leave it with the broker."""
         _log.warning("run=%s step=%s is put off: %s", delivery.run, delivery.step, error)
-        self._put_off(Later(_SERVER_PAUSE, delivery.again(attempt=delivery.attempt), "put off"))
+        self._put_off(again(delivery, _SERVER_PAUSE, Reason.SERVER, attempt=delivery.attempt))
         return "put off: a server cannot be reached"
 
-    def _put_off(self, later: Later) -> None:
+    def _put_off(self, later: Postpone) -> None:
         try:
-            self.publisher.publish([later.message], delay=later.wait)
+            self.driver.perform(publish_later(later.message, later.wait))
         except ServerError as error:
             _log.warning("task %s goes back to its queue: %s", later.message.id, error)
             raise Reject(str(error), requeue=True) from error
 
 
-def task_class(handoff: Handoff, publisher: Publisher, limits: Limits) -> type[AgentTask]:
+def task_class(handoff: Handoff, driver: Driver, limits: Limits) -> type[AgentTask]:
     """The task class of one agent."""
     agent = handoff.agent
     return type(
@@ -121,7 +125,7 @@ def task_class(handoff: Handoff, publisher: Publisher, limits: Limits) -> type[A
             "__module__": __name__,
             "name": agent.name,
             "handoff": handoff,
-            "publisher": publisher,
+            "driver": driver,
             "limits": limits,
             "time_limit": agent.time_limit.total_seconds() if agent.time_limit else None,
         },

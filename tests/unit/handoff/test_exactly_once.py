@@ -16,13 +16,16 @@ from redis import RedisError
 
 from handoffs import Contract, Key
 from handoffs.contracts.versions import Versions
+from handoffs.coordinator.dispatch.asking import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.errors import Transient
 from handoffs.coordinator.flow.agent import agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.retry import Retry
-from handoffs.coordinator.handoff.handoff import Done, Handoff, Later, Outcome
+from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.lease import LeaseKeeper
+from handoffs.coordinator.handoff.outcome import Done, Outcome, Postpone
+from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
@@ -142,7 +145,7 @@ class SteppedRedis:
 class Worker:
     """One delivery in the hands of one worker, in a thread that goes on only when it is told to."""
 
-    def __init__(self, sent: Message, handoff: Callable[[Gate], Handoff]) -> None:
+    def __init__(self, sent: Message, handoff: Callable[[Gate], Callable[[Delivery], Outcome]]) -> None:
         self.sent = sent
         self.outcome: Outcome | None = None
         self.gate = Gate()
@@ -194,21 +197,19 @@ class Workers(RuleBasedStateMachine):
         self.cancelled = False
         self.known: dict[str, str] = {}
 
-    def handoff(self, gate: Gate) -> Handoff:
+    def handoff(self, gate: Gate) -> Callable[[Delivery], Outcome]:
         publisher = RecordingPublisher(gate.wait)
         publisher.messages = self.published
         stepped: Any = SteppedRedis(self.redis, gate)
         store = Store(stepped, self.settings)
-        store.handoffs.worth_letting_go = 0
-        store.handoffs.gone = self.gone  # as in one process: any claim tells of any
-        return Handoff(
-            make,
-            self.settings,
-            store,
-            publisher,
-            self.leases,
-            Negotiator(Announcements(stepped, self.settings), Versions()),
-        )
+        store.handoffs.worth_letting_go, store.handoffs.gone = (
+            0,
+            self.gone,
+        )  # as in one process: any claim tells of any
+        negotiator = Negotiator(Announcements(stepped, self.settings), Versions())
+        handoff = Handoff(make, self.settings, store, self.leases, negotiator)
+        driver = Driver(stepped, publisher)
+        return lambda delivery: driver.perform(handoff(delivery))
 
     # What may happen
 
@@ -301,8 +302,8 @@ class Workers(RuleBasedStateMachine):
     def dealt_with(self, worker: Worker) -> None:
         self.working.remove(worker)
         outcome = worker.outcome
-        assert isinstance(outcome, (Done, Later)), outcome
-        if isinstance(outcome, Later):
+        assert isinstance(outcome, (Done, Postpone)), outcome
+        if isinstance(outcome, Postpone):
             self.pending.append(outcome.message)
 
     def settled(self, run: str) -> str | None:

@@ -15,14 +15,16 @@ from pydantic import field_validator
 from handoffs.contracts import Contract, Envelope, Key, Sensitive, downcast, strictjson, upcast
 from handoffs.contracts.envelope import message_id
 from handoffs.contracts.versions import Versions
+from handoffs.coordinator.dispatch.asking import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.errors import Permanent, ServerError, Transient
 from handoffs.coordinator.flow.agent import Agent, Context, agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.flow.step import compensate, parallel
-from handoffs.coordinator.handoff.handoff import Done, Handoff, Later, Outcome, Park
+from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.lease import LeaseKeeper
+from handoffs.coordinator.handoff.outcome import Done, Outcome, Park, Postpone
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store.announcements import Announcements
@@ -114,9 +116,11 @@ class Shop:
     def handle(self, which: Agent, sent: Message | Delivery) -> Outcome:
         """Handle a message as a worker would."""
         delivery = deliver(sent) if isinstance(sent, Message) else sent
-        return Handoff(which, self.settings, self.store, self.publisher, self.leases, self.negotiator)(
-            delivery
-        )
+        driver = Driver(self.redis, self.publisher)
+        return driver.perform(self.handoff(which)(delivery))
+
+    def handoff(self, which: Agent) -> Handoff:
+        return Handoff(which, self.settings, self.store, self.leases, self.negotiator)
 
     def older_reader(self, name: str, *, ended: bool = False) -> None:
         """A consumer of an agent lives that reads the first version only, or ends."""
@@ -569,7 +573,7 @@ class TestFailure:
         [sent] = start(Flow("f", price), ORDER)
         self.fail(shop, OSError("gone"))
         outcome = shop.handle(price, sent)
-        assert isinstance(outcome, Later)
+        assert isinstance(outcome, Postpone)
         assert outcome.wait == timedelta(seconds=7)
         assert isinstance(outcome.error, OSError)
         assert (outcome.message.id, outcome.message.body) == (sent.id, sent.body)
@@ -584,7 +588,7 @@ class TestFailure:
         price = shop.agent()
         self.fail(shop, Transient("busy", retry_after=timedelta(minutes=3)))
         outcome = shop.handle(price, *start(Flow("f", price), ORDER))
-        assert isinstance(outcome, Later)
+        assert isinstance(outcome, Postpone)
         assert outcome.wait == timedelta(minutes=3)
 
     @pytest.mark.parametrize("error", [Permanent("no"), SystemExit("out of here")], ids=["permanent", "exit"])
@@ -749,7 +753,7 @@ class TestOnce:
         waits = []
         for _ in range(12):
             outcome = shop.handle(price, sent)
-            assert isinstance(outcome, Later)
+            assert isinstance(outcome, Postpone)
             assert (deliver(outcome.message).attempt, outcome.error) == (1, None)
             waits.append(outcome.wait)
             sent = outcome.message
@@ -792,7 +796,7 @@ class TestOnce:
 
         shop.answer = frozen
         outcome = shop.handle(price, sent)
-        assert isinstance(outcome, Later)
+        assert isinstance(outcome, Postpone)
         assert isinstance(shop.handle(price, outcome.message), Done)
         data = {
             deliver(each).run: Envelope.decode(deliver(each).envelope).data["cents"]
@@ -847,10 +851,8 @@ class TestOnce:
             owner=delivery.owner,
             replays=0,
         )
-        assert isinstance(shop.handle(price, sent), Later)
-        Handoff(price, shop.settings, shop.store, shop.publisher, shop.leases, shop.negotiator).release_for(
-            delivery
-        )
+        assert isinstance(shop.handle(price, sent), Postpone)
+        Driver(shop.redis, shop.publisher).perform(shop.handoff(price).parking.release(delivery))
         assert isinstance(shop.handle(price, sent), Done)
 
 

@@ -1,0 +1,87 @@
+"""Claiming: the second step of a handoff. What is known of the step and of its key, and whether the agent may run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from handoffs.contracts.errors import CoordinationError, InvalidInput
+from handoffs.coordinator.continuation.arrival import budgets_of
+from handoffs.coordinator.dispatch.asking import Asking
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.handoff.open import Opened, look_again
+from handoffs.coordinator.handoff.outcome import Done, Leave, Reason, refuse
+from handoffs.coordinator.history import now
+from handoffs.coordinator.store.claim import Claim, ClaimVerdict
+from handoffs.coordinator.store.store import Store
+
+
+class Claimer:
+    """Claims the steps of one agent. Safe for threads."""
+
+    def __init__(self, agent: Agent, store: Store, crash_limit: int) -> None:
+        self._agent = agent
+        self._store = store
+        self._crash_limit = crash_limit
+
+    def claim(self, opened: Opened) -> Asking[Claim]:
+        """Ask what is known of the step and of the key, and take the lease if it is free: one round trip.
+
+        Raises :class:`Leave` where there is nothing to do, not now, or where the step is to be parked.
+        """
+        claim = yield from self._store.handoffs.claim(
+            opened.place,
+            agent=self._agent.name,
+            key=opened.key,
+            content=opened.content,
+            owner=opened.delivery.owner,
+            replays=opened.delivery.replays,
+            budgets=budgets_of(opened.cursor),
+            edit=opened.edit,
+            supersedes=opened.supersedes,
+        )
+        match claim.verdict:
+            case ClaimVerdict.CONFLICT:
+                raise refuse(
+                    "conflict",
+                    CoordinationError(
+                        f"the idempotency key {opened.key!r} of {self._agent.name} was used with another content",
+                        "the agent did not run",
+                        "use another key for other work",
+                    ),
+                )
+            case ClaimVerdict.POISON:
+                lost = CoordinationError(
+                    f"the step lost its worker {self._crash_limit} times", "it was not run again"
+                )
+                raise refuse("poison", lost)
+            case ClaimVerdict.GRANTED:
+                if opened.envelope.expired():  # an outcome that is known is passed on all the same
+                    yield from self._store.handoffs.release(self._agent.name, opened.key, fence=claim.fence)
+                    passed = InvalidInput(f"the deadline {opened.envelope.expiry_time} has passed")
+                    raise refuse("expired", passed)
+            case ClaimVerdict.BUSY:
+                raise Leave(look_again(opened.delivery, opened.came, claim.wait, Reason.BUSY))
+            case ClaimVerdict.PAUSED:
+                yield from self._store.steps.stopped(opened.place, self._held(opened))
+                raise Leave(look_again(opened.delivery, opened.came, claim.wait, Reason.PAUSED))
+            case ClaimVerdict.EDITED:
+                pass
+            case _ if claim.record is None:
+                raise Leave(Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}"))
+        return claim
+
+    def _held(self, opened: Opened) -> dict[str, Any]:
+        """What there is to say of a message that is held: what an edit of its input has to know, and what people see."""
+        return {
+            "agent": self._agent.name,
+            "key": opened.key,
+            "given": opened.envelope.idempotency_key,
+            "turn": str(opened.delivery.kwargs.get("turn") or ""),
+            "content": opened.content,
+            "contract": str(opened.envelope.contract),
+            "event": opened.event,
+            "payload": opened.payload.redacted(),
+            "budgets": list(budgets_of(opened.cursor)),
+            "attempt": opened.delivery.attempt,
+            "at": now(),
+        }

@@ -1,0 +1,67 @@
+"""Parking: a step that cannot go on is marked at its run, before its message goes to the dead-letter queue."""
+
+from __future__ import annotations
+
+from handoffs.coordinator.continuation.arrival import budgets_as_read
+from handoffs.coordinator.dispatch.asking import Asking
+from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.handoff.failure import Failure, Kind, parked_entry, said
+from handoffs.coordinator.handoff.open import Opened, Opener
+from handoffs.coordinator.handoff.outcome import Done, Leave, Outcome, Park, Refusal
+from handoffs.coordinator.history import now
+from handoffs.coordinator.messaging.delivery import Delivery
+from handoffs.coordinator.store.record import StepRef
+from handoffs.coordinator.store.store import Store
+
+
+class Parking:
+    """Parks the steps of one agent. Safe for threads."""
+
+    def __init__(self, agent: Agent, store: Store, opener: Opener) -> None:
+        self._agent = agent
+        self._store = store
+        self._opener = opener
+
+    def refuse(self, delivery: Delivery, opened: Opened | None, refusal: Refusal) -> Asking[Outcome]:
+        """Park a step for what its handoff found; ``opened`` where it got so far."""
+        failure = self.failure(delivery, refusal.kind, *said(refusal.error), opened=opened)
+        return (yield from self.park(delivery, failure))
+
+    def failure(
+        self, delivery: Delivery, kind: Kind, error: str, text: str, *, opened: Opened | None = None
+    ) -> Failure:
+        """Why a delivery is parked: for ``kind``, with the ``error`` of that name and its ``text``."""
+        return Failure(
+            kind=kind,
+            error=error,
+            text=text,
+            message=delivery.id,
+            agent=self._agent.name,
+            attempt=delivery.attempt,
+            at=now(),
+            contract=str(opened.envelope.contract) if opened else "",
+            worker=delivery.worker,
+            payload=opened.payload.redacted() if opened else None,
+            budgets=" ".join(budgets_as_read(delivery.step, delivery.chain, delivery.chord)),
+        )
+
+    def park(self, delivery: Delivery, failure: Failure) -> Asking[Outcome]:
+        """Record that the step is parked. Where it is settled or the run has ended by now, there is nothing to park."""
+        if delivery.run and delivery.step:
+            place = StepRef(delivery.run, delivery.flow, delivery.step)
+            event = str(delivery.headers.get("parent_id") or "") if "event" in delivery.kwargs else ""
+            entry = parked_entry(place, failure, event)
+            status = yield from self._store.steps.park(place, failure.fields(), entry)
+            if status != "parked":
+                return Done(f"{status} run={delivery.run} step={delivery.step}")
+        return Park(failure)
+
+    def release(self, delivery: Delivery) -> Asking[None]:
+        """Give back the lease that a child process held when it died."""
+        try:
+            opened = yield from self._opener.read(delivery)
+            text = yield from self._store.steps.edit_of(opened.place)
+            opened = self._opener.edited(delivery, text) if text else opened
+        except Leave:  # it got no further than this, so it held none
+            return
+        yield from self._store.handoffs.release(self._agent.name, opened.key, owner=delivery.owner)
