@@ -9,26 +9,34 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal, InvalidOperation
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from decimal import InvalidOperation
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.errors import FlowError
+from handoffs.coordinator.flow.comparison import (
+    MISSING,
+    Value,
+    against,
+    constant_of,
+    fits,
+    found_at,
+    in_words,
+    like,
+    read_constant,
+    types_at,
+    write_constant,
+)
 
 _COMPARES: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 _ORDERED = frozenset({"<", "<=", ">", ">="})
-_MISSING = object()
-Value = str | int | float | bool | Decimal | datetime | date | None
 Json = dict[str, Any]
 
 
@@ -112,23 +120,23 @@ class Compare(Condition):
     value: Value
 
     def holds(self, data: Mapping[str, Any]) -> bool:
-        found = _found(data, self.path)
-        if found is _MISSING or found is None or self.value is None:
+        found = found_at(data, self.path)
+        if found is MISSING or found is None or self.value is None:
             same = self.value is None and found is None
-            return same if self.word == "==" else (self.word == "!=" and found is not _MISSING and not same)
+            return same if self.word == "==" else (self.word == "!=" and found is not MISSING and not same)
         try:
-            return _COMPARES[self.word](_like(self.value, found), _against(self.value, found))
+            return _COMPARES[self.word](like(self.value, found), against(self.value, found))
         except (TypeError, ValueError, InvalidOperation):
             return self.word == "!="
 
     def to_json(self) -> Json:
-        return {"field": self.path, "is": self.word, "value": _written(self.value)}
+        return {"field": self.path, "is": self.word, "value": write_constant(self.value)}
 
     def check(self, contract: type[BaseModel]) -> None:
-        types = _types(contract, self.path)
+        types = types_at(contract, self.path)
         if self.word in _ORDERED and (self.value is None or isinstance(self.value, bool)):
             raise FlowError(f"{self.path!r} is compared with {self.value!r} by {self.word}")
-        if self.value is not None and not any(_fits(self.value, found) for found in types):
+        if self.value is not None and not any(fits(self.value, found) for found in types):
             shown = ", ".join(sorted(getattr(found, "__name__", str(found)) for found in types))
             raise FlowError(
                 f"{self.path!r} of {contract.__name__} is {shown}, and is compared with a {type(self.value).__name__}",
@@ -136,7 +144,7 @@ class Compare(Condition):
             )
 
     def __str__(self) -> str:
-        return f"{self.path} {self.word} {_shown(self.value)}"
+        return f"{self.path} {self.word} {in_words(self.value)}"
 
 
 @dataclass(frozen=True)
@@ -150,14 +158,14 @@ class IsIn(Condition):
         return any(Compare(self.path, "==", value).holds(data) for value in self.values)
 
     def to_json(self) -> Json:
-        return {"field": self.path, "in": [_written(value) for value in self.values]}
+        return {"field": self.path, "in": [write_constant(value) for value in self.values]}
 
     def check(self, contract: type[BaseModel]) -> None:
         for value in self.values:
             Compare(self.path, "==", value).check(contract)
 
     def __str__(self) -> str:
-        return f"{self.path} in ({', '.join(map(_shown, self.values))})"
+        return f"{self.path} in ({', '.join(map(in_words, self.values))})"
 
 
 @dataclass(frozen=True)
@@ -167,13 +175,13 @@ class Exists(Condition):
     path: str
 
     def holds(self, data: Mapping[str, Any]) -> bool:
-        return _found(data, self.path) not in (_MISSING, None)
+        return found_at(data, self.path) not in (MISSING, None)
 
     def to_json(self) -> Json:
         return {"field": self.path, "exists": True}
 
     def check(self, contract: type[BaseModel]) -> None:
-        _types(contract, self.path)
+        types_at(contract, self.path)
 
     def __str__(self) -> str:
         return f"{self.path} is there"
@@ -186,28 +194,28 @@ class Field:
     path: str
 
     def __eq__(self, value: object) -> Condition:  # type: ignore[override]
-        return Compare(self.path, "==", _constant(value))
+        return Compare(self.path, "==", constant_of(value))
 
     def __ne__(self, value: object) -> Condition:  # type: ignore[override]
-        return Compare(self.path, "!=", _constant(value))
+        return Compare(self.path, "!=", constant_of(value))
 
     def __lt__(self, value: Value) -> Condition:
-        return Compare(self.path, "<", _constant(value))
+        return Compare(self.path, "<", constant_of(value))
 
     def __le__(self, value: Value) -> Condition:
-        return Compare(self.path, "<=", _constant(value))
+        return Compare(self.path, "<=", constant_of(value))
 
     def __gt__(self, value: Value) -> Condition:
-        return Compare(self.path, ">", _constant(value))
+        return Compare(self.path, ">", constant_of(value))
 
     def __ge__(self, value: Value) -> Condition:
-        return Compare(self.path, ">=", _constant(value))
+        return Compare(self.path, ">=", constant_of(value))
 
     __hash__ = None  # type: ignore[assignment]
 
     def is_in(self, *values: Value) -> Condition:
         """Whether it is one of ``values``."""
-        return IsIn(self.path, tuple(_constant(value) for value in values))
+        return IsIn(self.path, tuple(constant_of(value) for value in values))
 
     def exists(self) -> Condition:
         """Whether it is there and not null."""
@@ -233,9 +241,9 @@ def condition_from(value: Json) -> Condition:
         case {"not": dict(part)}:
             return Not(condition_from(part))
         case {"field": str(path), "is": str(word), "value": constant} if word in _COMPARES:
-            return Compare(path, word, _read(constant))
+            return Compare(path, word, read_constant(constant))
         case {"field": str(path), "in": list(constants)}:
-            return IsIn(path, tuple(map(_read, constants)))
+            return IsIn(path, tuple(map(read_constant, constants)))
         case {"field": str(path), "exists": True}:
             return Exists(path)
     raise ValueError("it is no condition")
@@ -248,128 +256,3 @@ def _condition(value: object) -> Condition:
             remedy='write one: field("amount") > 5000, in parentheses beside & and |',
         )
     return value
-
-
-def _constant(value: Any) -> Value:
-    if not isinstance(value, (str, int, float, bool, Decimal, datetime, date, NoneType)):
-        raise FlowError(
-            f"a field is compared with {type(value).__name__}",
-            remedy="compare it with a text, a number, a date, true, false or None",
-        )
-    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
-        raise FlowError(f"a field is compared with {value}", remedy="compare it with a finite number")
-    return value
-
-
-def _found(data: Mapping[str, Any], path: str) -> Any:
-    found: Any = data
-    for part in path.split("."):
-        if not isinstance(found, Mapping) or part not in found:
-            return _MISSING
-        found = found[part]
-    return found
-
-
-def _like(constant: Value, found: Any) -> Any:
-    """A JSON value as the type that it is compared with: decimals and times travel as text."""
-    if isinstance(constant, Decimal):
-        return Decimal(str(found))
-    if isinstance(constant, datetime):
-        return datetime.fromisoformat(found)
-    if isinstance(constant, date):
-        return date.fromisoformat(found)
-    if isinstance(constant, bool) or isinstance(found, bool):
-        if type(constant) is not type(found):
-            raise TypeError
-        return found
-    if isinstance(constant, (int, float)):
-        return Decimal(found) if isinstance(found, str) else found
-    if not isinstance(found, str):
-        raise TypeError
-    return found
-
-
-def _against(constant: Value, found: Any) -> Any:
-    """The constant itself; a float as the decimal number that was written, where it is compared with one."""
-    return Decimal(str(constant)) if isinstance(constant, float) and isinstance(found, str) else constant
-
-
-def _written(value: Value) -> Any:
-    for word, kind in (("decimal", Decimal), ("time", datetime), ("date", date)):
-        if isinstance(value, kind):
-            return {word: str(value) if kind is Decimal else value.isoformat()}  # type: ignore[union-attr]
-    return value
-
-
-def _read(value: Any) -> Value:
-    match value:
-        case {"decimal": str(text)}:
-            return _decimal(text)
-        case {"time": str(text)}:
-            return datetime.fromisoformat(text)
-        case {"date": str(text)}:
-            return date.fromisoformat(text)
-        case float() if not math.isfinite(value):
-            raise ValueError("it is no finite number")
-        case str() | int() | float() | bool() | None:
-            return value
-    raise ValueError("it is no constant")
-
-
-def _decimal(text: str) -> Decimal:
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise ValueError("it is no decimal number") from None
-    if not number.is_finite():
-        raise ValueError("it is no finite number")
-    return number
-
-
-def _shown(value: Value) -> str:
-    return f'"{value}"' if isinstance(value, str) else "null" if value is None else str(value)
-
-
-def _types(contract: type[BaseModel], path: str) -> list[Any]:
-    """The types that the field at ``path`` may have."""
-    models: list[Any] = [contract]
-    for part in path.split("."):
-        hints = [
-            info.annotation
-            for model in models
-            if isinstance(model, type) and issubclass(model, BaseModel)
-            for name, info in model.model_fields.items()
-            if (info.alias or name) == part
-        ]
-        if not hints:
-            raise FlowError(
-                f"{contract.__name__} has no field {path!r}",
-                remedy="name a field of the contract that arrives there",
-            )
-        models = [found for hint in hints for found in _plain(hint)]
-    return models
-
-
-def _plain(hint: Any) -> list[Any]:
-    origin = get_origin(hint)
-    if origin is Annotated:
-        return _plain(get_args(hint)[0])
-    if origin in (Union, UnionType):
-        return [found for part in get_args(hint) for found in _plain(part)]
-    if origin is Literal:
-        return [type(value) for value in get_args(hint)]
-    return [origin or hint]
-
-
-def _fits(value: Value, found: Any) -> bool:
-    if found is Any:
-        return True
-    if not isinstance(found, type):
-        return False
-    if isinstance(value, bool):
-        return found is bool
-    if isinstance(value, (int, float)):
-        return issubclass(found, (int, float, Decimal)) and found is not bool
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return issubclass(found, date) and not issubclass(found, datetime)  # a time is written in another way
-    return issubclass(found, type(value)) or (isinstance(value, Decimal) and issubclass(found, (int, float)))
