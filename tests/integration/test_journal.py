@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
-from tests.journal_suite import PagesSuite, SchemaSuite
+from handoffs.coordinator.errors import SchemaRefused
+from handoffs.coordinator.journal.migrations import HEAD
+from tests.journal_suite import PagesSuite, SchemaSuite, connected, make_previous, opened, revision
 from tests.servers import Servers
+from tests.waiting import wait_until
+from tests.workers import open_installation
 
 
 @pytest.fixture
@@ -34,3 +40,35 @@ class TestSchema(SchemaSuite):
 
 class TestPages(PagesSuite):
     """On PostgreSQL."""
+
+
+def test_coordinator_processes_that_begin_at_once_upgrade_the_journal(
+    servers: Servers, tmp_path: Path
+) -> None:
+    """A client of the new release is refused until they have, and all that the journal had is there then."""
+    with open_installation(servers, tmp_path) as installation, installation.client() as client:
+        make_previous(installation.journal_url)
+        with pytest.raises(SchemaRefused, match="older release"):
+            client.dead_letters()
+        processes = [installation.coordinator_process(wait=False) for _ in range(3)]
+        for process in processes:
+            process.wait_ready()
+        assert [letter.id for letter in client.dead_letters()] == ["letter-1"]
+        assert revision(installation.journal_url) == [HEAD]
+        assert "older release" not in installation.logs()
+        assert all(process.running for process in processes)
+
+
+def test_a_coordinator_process_does_not_begin_on_a_newer_journal(servers: Servers, tmp_path: Path) -> None:
+    """It ends with one line that says what to install, and leaves the journal as it is."""
+    with open_installation(servers, tmp_path) as installation:
+        opened(installation.journal_url)
+        with connected(installation.journal_url) as connection:
+            connection.execute(text("update handoff_journal_revision set version_num = '9999'"))
+        process = installation.coordinator_process(wait=False)
+        wait_until(lambda: not process.running, description="it has ended", timeout=30)
+        assert process.status == 1
+        [line] = process.log().splitlines()
+        assert line.startswith("coordinator: the journal's tables are of a newer release (revision 9999")
+        assert line.endswith("install the newer release")
+        assert revision(installation.journal_url) == ["9999"]
