@@ -228,7 +228,7 @@ class PagesSuite:
             row for row in rows if row.run in {"run-1", "run-2"}
         ]
         pages = list(journal.letters.waiting_runs())
-        assert [run for page in pages for run in page] == sorted({row.run for row in rows})
+        assert {run for page in pages for run in page} == {row.run for row in rows}
         assert all(len(page) <= 3 for page in pages)
 
     def test_letters_that_change_while_they_are_read(self, journal: Journal) -> None:
@@ -253,7 +253,7 @@ class PagesSuite:
             letter("6", run="run-4", step="on:1@abc"), letter("7", run="run-5", step="1@+abc", state="settled"),
         ]  # fmt: skip
         journal.letters.add_all(rows)
-        assert list(journal.letters.waiting_runs()) == [["run-1", "run-3", "run-4"]]
+        assert set.union(*journal.letters.waiting_runs()) == {"run-1", "run-3", "run-4"}
         assert [row.id for row in journal.letters.waiting_sets()] == ["5"]
 
     def test_actions_are_listed_newest_first(self, journal: Journal) -> None:

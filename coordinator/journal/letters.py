@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Literal, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, Select, delete, func, select, true, tuple_, update
@@ -166,17 +166,11 @@ class LetterTable:
                 rows += [_letter(found) for found in connection.execute(query).mappings()]
         return sorted(rows, key=lambda row: (row.first_failed_at, row.id))
 
-    def waiting_runs(self) -> Iterator[list[str]]:
-        """The runs of which letters wait, each once, page by page."""
-        run, last = dead_letters.c.run, ""
-        query = select(run).where(dead_letters.c.state == "waiting").distinct().order_by(run).limit(PAGE)
-        while True:
-            with self._database.begin() as connection:
-                page = list(connection.scalars(query.where(run > last)))
-            if not page:
-                return
-            yield page
-            last = page[-1]
+    def waiting_runs(self) -> Iterator[set[str]]:
+        """The runs of which letters wait, page by page; one of which several wait may come again. No message is read."""
+        query = select(dead_letters.c.id, dead_letters.c.first_failed_at, dead_letters.c.run)
+        for page in self._pages(query, _chosen({})):
+            yield {str(found["run"]) for found in page if found["run"]}
 
     def waiting_sets(self) -> Iterator[LetterRow]:
         """The letters that wait of steps that work on a set of events."""
@@ -213,8 +207,13 @@ class LetterTable:
     def _rows(
         self, query: Select[Any], condition: ColumnElement[bool], *, most: int | None = None
     ) -> Iterator[Any]:
-        """What ``query`` gives of the letters for which ``condition`` holds, the oldest first, page by page: each is a
-        transaction of its own that begins after the last row of the one before."""
+        return chain.from_iterable(self._pages(query, condition, most=most))
+
+    def _pages(
+        self, query: Select[Any], condition: ColumnElement[bool], *, most: int | None = None
+    ) -> Iterator[Sequence[Any]]:
+        """What ``query`` gives of the letters for which ``condition`` holds, the oldest first. Each page, of :data:`PAGE` or of
+        ``most`` where that is less, is a transaction of its own and begins after the last row of the one before."""
         size = PAGE if most is None else min(PAGE, most)
         place = tuple_(dead_letters.c.first_failed_at, dead_letters.c.id)
         query = query.where(condition).order_by(*place.clauses).limit(size)
@@ -222,7 +221,7 @@ class LetterTable:
         while True:
             with self._database.begin() as connection:
                 page = connection.execute(query.where(after)).mappings().all()
-            yield from page
+            yield page
             if len(page) < size:
                 return
             after = place > (page[-1]["first_failed_at"], page[-1]["id"])
