@@ -31,7 +31,7 @@ class Schedule:
     catch_up: bool = False
 
     def key(self, due: datetime) -> str:
-        """The idempotency key of the run of that time: the same for whoever starts it."""
+        """The idempotency key of the run of that time: the same in every process that starts it."""
         return f"{self.name}@{due:%Y-%m-%dT%H:%M:%SZ}"
 
     def made(self, due: datetime) -> Contract:
@@ -73,8 +73,8 @@ def schedule(
         An interval in whole seconds, from one second to 366 days, counted from the beginning of 1970 in UTC; or a crontab
         line (minute, hour, day of the month, month, day of the week) by the clocks of ``timezone``.
     payload
-        A function that makes what the run begins with of the time that is due, or a contract without key fields. It is asked again for the same time
-        where a server failed, and must then make the same.
+        A function that makes what the run begins with of the time that is due, or a contract without key fields. It is
+        asked again for the same time where a server failed, and must then make the same.
     catch_up
         Whether times that passed while no beat was there are made up, the newest hundred. Otherwise only the newest of
         them is, if it is not older than five minutes.

@@ -62,10 +62,10 @@ class Channel(virtual.Channel):
         passive: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Create an exchange.
+        """Create an exchange. Its parameters are those that kombu gives.
 
-        Raises :class:`amqp.exceptions.PreconditionFailed` where it is there with another type or other arguments, or the type is unknown, and
-        :class:`amqp.exceptions.NotFound` where it is ``passive`` and there is none.
+        Raises :class:`amqp.exceptions.PreconditionFailed` where it is there with another type or other arguments, or
+        the type is unknown, and :class:`amqp.exceptions.NotFound` where it is ``passive`` and there is none.
         """
         kind = type or "direct"
         self._broker.declare_exchange(exchange or f"amq.{kind}", kind, arguments or {}, passive)
@@ -90,8 +90,8 @@ class Channel(virtual.Channel):
     ) -> Any:
         """Create a queue, and return its name and how many messages and consumers it has.
 
-        Raises :class:`amqp.exceptions.PreconditionFailed` where it is there with other arguments, or the arguments make no sense, and
-        :class:`amqp.exceptions.NotFound` where it is ``passive`` and there is none.
+        Raises :class:`amqp.exceptions.PreconditionFailed` where it is there with other arguments, or the arguments
+        make no sense, and :class:`amqp.exceptions.NotFound` where it is ``passive`` and there is none.
         """
         name = queue or f"amq.gen-{uuid4()}"
         owner = self.connection.inbox if exclusive else None
@@ -101,7 +101,8 @@ class Channel(virtual.Channel):
     def queue_delete(self, queue: str, if_unused: bool = False, if_empty: bool = False, **kwargs: Any) -> int:
         """Remove a queue and drop its messages; returns how many were ready.
 
-        Raises :class:`amqp.exceptions.PreconditionFailed` where it is to be unused and has consumers, or to be empty and has messages.
+        Raises :class:`amqp.exceptions.PreconditionFailed` where it is to be unused and has consumers, or to be empty
+        and has messages.
         """
         return self._broker.delete_queue(queue, if_unused, if_empty)
 

@@ -86,7 +86,7 @@ def test_a_lost_connection_is_told(pulse: Any, consumer: Any, health: HealthFile
 def test_a_stop_is_no_lost_connection(
     pulse: Any, consumer: Any, health: HealthFile, name: str, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker that was told to stop has lost nothing."""
+    """A worker that is to stop has lost nothing."""
     monkeypatch.setattr(state, name, status)
     consumer.timer.fire()
     pulse.stop(consumer)
@@ -94,7 +94,7 @@ def test_a_stop_is_no_lost_connection(
 
 
 def test_a_held_worker_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pause of a held worker ends at once when it is told to stop."""
+    """The pause of a held worker ends at once when it is to stop."""
     monkeypatch.setattr(state, "should_stop", 0)
     with pytest.raises(WorkerShutdown):
         bootsteps._pause(60)

@@ -49,7 +49,7 @@ class FakePublisher:
     declared: list[tuple[list[str], bool]] = field(default_factory=list)
 
     def subscribe(self, agent: str, intake: Intake) -> None:
-        """Nobody hears events here."""
+        """No agent hears events here."""
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         if self.error:
@@ -104,7 +104,7 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_everything_is_in_order(caplog: pytest.LogCaptureFixture) -> None:
-    """What was looked at is given in order, and nothing is said."""
+    """What was looked at is given in order, and nothing is logged."""
     assert FakeEngine().examine() == [
         ("redis", "Redis 8.2.1"),
         ("broker", "RabbitMQ 4.2.0"),
@@ -164,7 +164,7 @@ def test_nothing_is_declared_on_servers_that_are_refused(changes: dict[str, Any]
 @pytest.mark.parametrize("where", SETTINGS)
 @pytest.mark.parametrize("server", ["LavinMQ 2.4.0", "Valkey 8.0", "broker", "", "RabbitMQ", "Redis x.y"])
 def test_an_unknown_server_is_tried(where: str, server: str, caplog: pytest.LogCaptureFixture) -> None:
-    """A server that nobody tried is no reason to stop, but one to say so, with the setting that names it."""
+    """A server that was not tried is no reason to stop, but one to say so, with the setting that names it."""
     assert (where, server) in _found(where, server).examine()
     assert _warnings(caplog) == [f"{SETTINGS[where]} is a server that was not tried: {server}"]
 
@@ -190,7 +190,7 @@ def test_redis_that_is_not_append_only_is_told(caplog: pytest.LogCaptureFixture)
 
 
 def test_the_first_that_is_wrong_is_told() -> None:
-    """Servers are looked at one after the other: Redis, broker, queues, journal; the first that is wrong is told."""
+    """Servers are looked at one after the other: Redis, broker, queues, journal; the first that is wrong is the one that is named."""
     wrong: dict[str, Any] = {
         "redis": "Redis 6.0.0",
         "policy": "allkeys-lru",
@@ -198,13 +198,13 @@ def test_the_first_that_is_wrong_is_told() -> None:
         "queues": ServerError("the broker has a queue with other arguments"),
         "journal": "PostgreSQL 9.6",
     }
-    told = []
+    named = []
     while wrong:
         with pytest.raises(ServerError) as caught:
             FakeEngine(**wrong).examine()
-        told.append(caught.value.cause.partition(" (")[0])
+        named.append(caught.value.cause.partition(" (")[0])
         del wrong[next(iter(wrong))]
-    assert told == [
+    assert named == [
         "Redis 6.0.0 is too old",
         "Redis may evict what it holds",
         "RabbitMQ 3.8.0 is too old",
@@ -214,7 +214,7 @@ def test_the_first_that_is_wrong_is_told() -> None:
 
 
 def test_a_server_cannot_forge_a_line(caplog: pytest.LogCaptureFixture) -> None:
-    """What a server says of itself is one line, of bounded length, wherever it is said."""
+    """What a server says of itself is one line, of bounded length, wherever it is repeated."""
     FakeEngine(broker="Rabbit\nERROR " + "x" * 1_000).examine()
     [warning] = _warnings(caplog)
     assert len(warning.splitlines()) == 1

@@ -17,12 +17,12 @@ OLD = ServerError("Redis 6.2 is too old")
 
 
 class Time:
-    """A clock that only pausing moves; it notes every pause, and what the health file said meanwhile."""
+    """A clock that only pausing moves; it notes every pause, and what the health file had meanwhile."""
 
     def __init__(self, health: HealthFile) -> None:
         self.now = 5_000.0
         self.pauses: list[float] = []
-        self.said: list[str] = []
+        self.states: list[str] = []
         self._health = health
 
     def clock(self) -> float:
@@ -30,7 +30,7 @@ class Time:
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        self.said.append(str(self._health.read()))
+        self.states.append(str(self._health.read()))
         self.now += seconds
 
 
@@ -66,7 +66,7 @@ def _lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_what_works_is_not_held(health: HealthFile, time: Time, caplog: pytest.LogCaptureFixture) -> None:
-    """An attempt that succeeds gives its result at once, and nothing is said."""
+    """An attempt that succeeds gives its result at once, and nothing is written down."""
     assert _held(health, time) == "at work"
     assert time.pauses == []
     assert _lines(caplog) == []
@@ -76,7 +76,7 @@ def test_what_works_is_not_held(health: HealthFile, time: Time, caplog: pytest.L
 def test_it_goes_on_by_itself(health: HealthFile, time: Time) -> None:
     """When the attempt succeeds, its result is given; until then the health file has the reason in one line."""
     assert _held(health, time, DOWN, DOWN, OLD) == "at work"
-    assert time.said == [f"held: {DOWN}", f"held: {DOWN}", f"held: {OLD}"]
+    assert time.states == [f"held: {DOWN}", f"held: {DOWN}", f"held: {OLD}"]
 
 
 def test_it_backs_off(health: HealthFile, time: Time) -> None:

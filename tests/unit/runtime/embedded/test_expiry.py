@@ -19,7 +19,7 @@ from tests.waiting import wait_until
 
 
 def test_message_expires_without_a_consumer(channel: Any) -> None:
-    """A message that outlives its queue's time to live is dead-lettered, though nobody looks at the queue."""
+    """A message that outlives its queue's time to live is dead-lettered, though no consumer looks at the queue."""
     declare_dead_letters(channel)
     channel.queue_declare("delay", arguments={"x-message-ttl": 50, "x-dead-letter-exchange": "dlx"})
     start = time.monotonic()
