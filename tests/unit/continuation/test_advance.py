@@ -1,0 +1,38 @@
+"""A flow goes through its chains and chords: each step once, each join when all its branches have arrived."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.continuation.plans import Plan, Run, flow_of, nodes, plans
+
+
+@settings(max_examples=150)
+@given(plan=plans, data=st.data())
+def test_every_step_is_reached_once(plan: Plan, data: st.DataObject) -> None:
+    """In whatever order and however often messages come, each step is reached once, each join once, and the run ends once."""
+    flow = flow_of(plan)
+    steps, joins = nodes(plan)
+    run = Run(flow)
+    again = 3
+    while run.waiting:
+        repeats = again > 0 and data.draw(st.booleans(), label="comes again")
+        again -= repeats
+        number = data.draw(st.integers(0, len(run.waiting) - 1), label="which comes")
+        run.deliver(number, again=repeats)
+        assert run.ends == 0 or not run.waiting or set(run.done) == steps
+    assert sorted(run.done) == sorted(steps) == sorted(place.path for place in flow.places())
+    assert sorted(run.joined) == sorted(joins)
+    assert run.arrived == joins
+    assert run.ends == 1
+
+
+@given(plan=plans)
+def test_nothing_precedes_its_input(plan: Plan) -> None:
+    """A step is sent only when all that stands before it in its sequence is done."""
+    run = Run(flow_of(plan))
+    while run.waiting:
+        for send in run.waiting:
+            *prefix, number = send.step.split(".")
+            before = [".".join([*prefix, str(earlier)]) for earlier in range(1, int(number))]
+            assert all(path in run.done or path in run.joined for path in before)
+        run.deliver(len(run.waiting) - 1, again=False)
