@@ -17,8 +17,9 @@ from handoffs.contracts.reference.payments import (
 )
 from handoffs.coordinator.flow.agent import Context, agent
 from handoffs.coordinator.flow.retry import Retry
-from handoffs.tasks.payments.gateway import GatewayConflict, InvalidCharge
-from handoffs.tasks.payments.ledger import InvalidAmount, LedgerConflict, UnknownCurrency
+from handoffs.tasks.payments.gateway_errors import GatewayConflict, InvalidCharge
+from handoffs.tasks.payments.ledger_errors import LedgerConflict
+from handoffs.tasks.payments.money import InvalidAmount, UnknownCurrency
 from handoffs.tasks.payments.systems import gateway, ledger
 
 _LARGE = {

@@ -34,43 +34,24 @@ from sqlalchemy import (
     update,
 )
 
-from handoffs.tasks.payments.ledger import (
+from handoffs.tasks.payments.arguments import MAX_ID_LENGTH, wrong_id, wrong_type
+from handoffs.tasks.payments.cards import CARD_TIMEOUT, decline_code, luhn_valid
+from handoffs.tasks.payments.gateway_errors import (
+    GatewayConflict,
+    GatewayTimeout,
+    GatewayUnavailable,
+    InvalidCharge,
+)
+from handoffs.tasks.payments.money import major_units, minor_units
+from handoffs.tasks.payments.sqlstore import (
     BUSY_TIMEOUT,
-    MAX_ID_LENGTH,
     UNREACHABLE,
     Access,
     SqlStore,
     UtcDateTime,
     insert_once,
-    major_units,
-    minor_units,
     reason_of,
-    wrong_id,
-    wrong_type,
 )
-
-CARD_APPROVED: Final = "4242424242424242"
-"""Approved."""
-CARD_APPROVED_MASTERCARD: Final = "5555555555554444"
-"""Approved."""
-CARD_APPROVED_AMEX: Final = "378282246310005"
-"""Approved; 15 digits."""
-CARD_INSUFFICIENT_FUNDS: Final = "4000000000009995"
-"""Declined with insufficient_funds."""
-CARD_STOLEN: Final = "4000000000009979"
-"""Declined with stolen_card."""
-CARD_TIMEOUT: Final = "4000000000000119"
-"""Approved and charged, but the first call raises GatewayTimeout; the next one is answered."""
-
-APPROVED_CARDS: Final = (CARD_APPROVED, CARD_APPROVED_MASTERCARD, CARD_APPROVED_AMEX)
-TEST_CARDS: Final = (*APPROVED_CARDS, CARD_INSUFFICIENT_FUNDS, CARD_STOLEN, CARD_TIMEOUT)
-
-DECLINE_INSUFFICIENT_FUNDS: Final = "insufficient_funds"
-DECLINE_STOLEN_CARD: Final = "stolen_card"
-DECLINE_NOT_A_TEST_CARD: Final = "not_a_test_card"
-"""The answer to any other card number, which may be somebody's: it is never approved."""
-
-_DECLINES: Final = {CARD_INSUFFICIENT_FUNDS: DECLINE_INSUFFICIENT_FUNDS, CARD_STOLEN: DECLINE_STOLEN_CARD}
 
 _METADATA: Final = MetaData()
 
@@ -93,70 +74,6 @@ _STATE: Final = Table(  # one row, number 1
     Column("salt", String(64), nullable=False),
     Column("down", Boolean, nullable=False),
 )
-
-
-class GatewayError(Exception):
-    """The base of what the gateway itself raises; the arguments are the attributes, in order."""
-
-
-class InvalidCharge(GatewayError, ValueError):
-    """The card number or the idempotency key is unfit; the value is not part of the error."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(field, reason)
-        self.field = field
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"The {self.field} {self.reason}, so nothing was charged. Correct the {self.field} and call again."
-
-
-class GatewayConflict(GatewayError):
-    """The idempotency key was used before with another card, amount or currency.
-
-    ``differs`` names what differs: "card", "amount", "currency".
-    """
-
-    def __init__(self, idempotency_key: str, differs: tuple[str, ...]) -> None:
-        self.idempotency_key = idempotency_key
-        self.differs = tuple(differs)
-        super().__init__(idempotency_key, self.differs)
-
-    def __str__(self) -> str:
-        return (
-            f"The idempotency key {self.idempotency_key!r} was used before with another "
-            f"{' and '.join(self.differs)}. The first answer stands and nothing was charged now. "
-            "Use a key of its own for each payment, or send the first request again unchanged."
-        )
-
-
-class GatewayTimeout(GatewayError):
-    """No answer came in time, although the charge may have taken effect."""
-
-    def __init__(self, idempotency_key: str) -> None:
-        super().__init__(idempotency_key)
-        self.idempotency_key = idempotency_key
-
-    def __str__(self) -> str:
-        return (
-            f"The gateway did not answer in time for the idempotency key {self.idempotency_key!r}. The card may "
-            "have been charged. Call again with the same key: the gateway answers what it did and charges once."
-        )
-
-
-class GatewayUnavailable(GatewayError):
-    """The gateway is switched off, or its database is locked or cannot be reached."""
-
-    def __init__(self, operation: str, reason: str) -> None:
-        super().__init__(operation, reason)
-        self.operation = operation
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return (
-            f"The gateway could not answer {self.operation!r}: {self.reason}. A charge under way may or may not "
-            "have been made. Call again later with the same idempotency key: a key is charged once."
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,15 +146,6 @@ class _Request:
         return tuple(name for name, same in pairs if not same)
 
 
-def luhn_valid(card_number: str) -> bool:
-    """True when the text is 12 to 19 ASCII digits whose last one is the right check digit."""
-    if not (card_number.isascii() and card_number.isdigit() and 12 <= len(card_number) <= 19):
-        return False
-    digits = [int(digit) for digit in reversed(card_number)]
-    doubled = (sum(divmod(2 * digit, 10)) for digit in digits[1::2])
-    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
-
-
 def authorisation_code(idempotency_key: str) -> str:
     """The code of an approved charge: ten capital letters and digits that follow from the key."""
     digest = hashlib.sha256(b"authorisation code\0" + idempotency_key.encode()).digest()
@@ -277,7 +185,7 @@ class CardGateway:
                 currency=currency,
                 last_four=card_number[-4:],
                 fingerprint=_fingerprint(salt, card_number),
-                decline_code=_decline_code(card_number),
+                decline_code=decline_code(card_number),
             )
             made = insert_once(connection, _CHARGES, request.row())
             stored = connection.execute(
@@ -372,12 +280,6 @@ def _open_salt(connection: Connection) -> str:
 
 def _fingerprint(salt: str, card_number: str) -> str:
     return hmac.new(bytes.fromhex(salt), card_number.encode(), hashlib.sha256).hexdigest()
-
-
-def _decline_code(card_number: str) -> str | None:
-    if card_number in TEST_CARDS:
-        return _DECLINES.get(card_number)
-    return DECLINE_NOT_A_TEST_CARD
 
 
 def _answer(row: Row[Any], *, replayed: bool) -> Authorisation:

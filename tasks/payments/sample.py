@@ -17,8 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Final, TypeVar
 
-from handoffs.tasks.payments.gateway import APPROVED_CARDS, CARD_INSUFFICIENT_FUNDS, CARD_STOLEN, CARD_TIMEOUT
-from handoffs.tasks.payments.ledger import major_units
+from handoffs.tasks.payments.cards import APPROVED_CARDS, CARD_INSUFFICIENT_FUNDS, CARD_STOLEN, CARD_TIMEOUT
+from handoffs.tasks.payments.money import major_units
 
 SAMPLE_FILE: Final = Path(__file__).with_name("payments.jsonl")
 """The sample that ships with the product."""

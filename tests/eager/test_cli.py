@@ -17,7 +17,7 @@ import pytest
 
 from handoffs.config.health import VARIABLE, HealthFile
 from handoffs.coordinator.cli import main
-from handoffs.tasks.payments.gateway import CARD_APPROVED, CARD_STOLEN
+from handoffs.tasks.payments.cards import CARD_APPROVED, CARD_STOLEN
 from tests.stack import ROOT
 from tests.waiting import wait_until
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
+from handoffs.tasks.payments.cards import CARD_APPROVED, CARD_INSUFFICIENT_FUNDS, CARD_TIMEOUT
 from handoffs.tasks.payments.flow import payment
-from handoffs.tasks.payments.gateway import CARD_APPROVED, CARD_INSUFFICIENT_FUNDS, CARD_TIMEOUT, CardGateway
+from handoffs.tasks.payments.gateway import CardGateway
 from handoffs.tasks.payments.ledger import Ledger
 from tests.servers import Servers
 from tests.waiting import wait_until

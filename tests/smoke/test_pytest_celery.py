@@ -28,9 +28,9 @@ from pytest_docker_tools import container, fxtr, volume
 from handoffs.config.settings import Settings
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
+from handoffs.tasks.payments.audit import Audit
+from handoffs.tasks.payments.cards import CARD_APPROVED
 from handoffs.tasks.payments.flow import payment
-from handoffs.tasks.payments.gateway import CARD_APPROVED
-from handoffs.tasks.payments.ledger import Audit
 from tests.servers.docker import IMAGES
 from tests.waiting import wait_until
 from tests.workers import depth

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
-from handoffs.tasks.payments.gateway import (
+from handoffs.tasks.payments.cards import (
     APPROVED_CARDS,
     CARD_APPROVED,
     CARD_INSUFFICIENT_FUNDS,
@@ -26,17 +26,18 @@ from handoffs.tasks.payments.gateway import (
     DECLINE_NOT_A_TEST_CARD,
     DECLINE_STOLEN_CARD,
     TEST_CARDS,
-    Authorisation,
-    CardGateway,
+    luhn_valid,
+)
+from handoffs.tasks.payments.gateway import Authorisation, CardGateway, authorisation_code
+from handoffs.tasks.payments.gateway_errors import (
     GatewayConflict,
     GatewayError,
     GatewayTimeout,
     GatewayUnavailable,
     InvalidCharge,
-    authorisation_code,
-    luhn_valid,
 )
-from handoffs.tasks.payments.ledger import InvalidAmount, Ledger, UnknownCurrency
+from handoffs.tasks.payments.ledger import Ledger
+from handoffs.tasks.payments.money import InvalidAmount, UnknownCurrency
 
 PATIENT = timedelta(seconds=60)
 UNKNOWN_CARD = "4000056655665556"

@@ -20,22 +20,23 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from handoffs.tasks.payments.ledger import (
-    MAX_MINOR_UNITS,
-    Audit,
-    Booking,
-    InvalidAmount,
+from handoffs.tasks.payments.audit import Audit
+from handoffs.tasks.payments.ledger import Booking, Ledger
+from handoffs.tasks.payments.ledger_errors import (
     InvalidTransfer,
-    Ledger,
     LedgerConflict,
     LedgerError,
     LedgerUnavailable,
-    SqlStore,
+)
+from handoffs.tasks.payments.money import (
+    MAX_MINOR_UNITS,
+    InvalidAmount,
     UnknownCurrency,
     currency_exponent,
     major_units,
     minor_units,
 )
+from handoffs.tasks.payments.sqlstore import SqlStore
 
 PATIENT = timedelta(seconds=60)
 AT_ONCE = timedelta(0)

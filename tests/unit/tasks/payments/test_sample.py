@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoffs.tasks.payments.gateway import (
+from handoffs.tasks.payments.cards import (
     APPROVED_CARDS,
     CARD_INSUFFICIENT_FUNDS,
     CARD_STOLEN,
@@ -19,7 +19,7 @@ from handoffs.tasks.payments.gateway import (
     TEST_CARDS,
     luhn_valid,
 )
-from handoffs.tasks.payments.ledger import CURRENCY_EXPONENTS, minor_units
+from handoffs.tasks.payments.money import CURRENCY_EXPONENTS, minor_units
 from handoffs.tasks.payments.sample import (
     CARD_WITH_WRONG_CHECK_DIGIT,
     HIGH_RISK_AMOUNTS,
