@@ -24,7 +24,7 @@ from pathlib import Path
 
 from bench import bare, noop
 from handoffs.config.settings import Settings
-from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator import Coordinator
 from handoffs.coordinator.flow.trigger import agents_of
 from tests.servers import open_servers
 from tests.waiting import wait_until

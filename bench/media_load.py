@@ -27,7 +27,7 @@ from rich.console import Console
 from bench.media_picture import draw
 from bench.media_samples import Sampler, growth
 from handoffs.config.settings import Settings
-from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts import CoordinationError
 from handoffs.coordinator.render.console import table
 from handoffs.tasks.live import shown
 from handoffs.tasks.media.counts import FileCounts

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import uuid
 
-from handoffs.contracts.contract import Contract, Key
-from handoffs.coordinator.flow.agent import agent
-from handoffs.coordinator.flow.flow import Flow
+from handoffs.contracts import Contract, Key
+from handoffs.coordinator import Flow, agent
 
 PADDING = "x" * 1000
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from handoffs.config.settings import Settings
 from handoffs.contracts.reference.rides import RideQuoted, RideRequested
-from handoffs.coordinator.flow.agent import Context
+from handoffs.coordinator import Context
 from handoffs.tasks.rides import dispatch, eta, match, price, systems
 from handoffs.tasks.rides.requests import make_requests
 

@@ -19,7 +19,7 @@ from matplotlib import pyplot
 from rich.console import Console
 
 from handoffs.config.settings import Settings
-from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator import Coordinator
 from handoffs.tasks.rides.demo import latency_table, rush_hour
 from handoffs.tasks.rides.flow import ride
 from handoffs.tasks.rides.show import BUDGETS_MS, PHASES, Plan, Show

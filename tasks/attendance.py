@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from celery import Celery
 
-from handoffs.contracts.errors import CoordinationError
-from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.contracts import CoordinationError
+from handoffs.coordinator import Coordinator
 from handoffs.coordinator.messaging.queues import depths
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
@@ -28,7 +28,7 @@ def require(coordinator: Coordinator, agents: Iterable[str], profile: str) -> No
     """See that somebody works for each of ``agents``, and that a coordinator process runs; ``profile`` is that of docker compose
     which starts them.
 
-    Raises :class:`~handoffs.coordinator.errors.ServerError` without servers, and :class:`~handoffs.contracts.errors.CoordinationError` where
+    Raises :class:`~handoffs.coordinator.errors.ServerError` without servers, and :class:`~handoffs.contracts.CoordinationError` where
     somebody is missing.
     """
     refuse_embedded(coordinator.settings, "--running")

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from handoffs.config.settings import Settings, environment
-from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts import CoordinationError
 from handoffs.contracts.text import printable
-from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator import Coordinator
 from handoffs.tasks.attendance import consumers
 
 _PATIENCE = 60.0  # seconds, until all consume
@@ -33,7 +33,7 @@ def on_servers(settings: Settings, system: str) -> Settings:
 class Programs:
     """Processes of the installation that ``client`` is one of. Leaving it ends them all.
 
-    Raises :class:`~handoffs.contracts.errors.CoordinationError` where somebody works for one of ``agents`` already.
+    Raises :class:`~handoffs.contracts.CoordinationError` where somebody works for one of ``agents`` already.
     """
 
     def __init__(self, client: Coordinator, agents: Iterable[str]) -> None:
@@ -88,7 +88,7 @@ class Programs:
     def wait_ready(self) -> None:
         """Return when every program consumes from all its queues.
 
-        Raises :class:`~handoffs.contracts.errors.CoordinationError` where one has ended, or a minute has passed.
+        Raises :class:`~handoffs.contracts.CoordinationError` where one has ended, or a minute has passed.
         """
         deadline = time.monotonic() + _PATIENCE
         wanted = Counter(queue for name in self._running for queue in self._queues[name])

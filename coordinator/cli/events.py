@@ -18,7 +18,6 @@ from handoffs.contracts.text import printable
 from handoffs.contracts.versions import parts
 from handoffs.coordinator.cli.map import survey
 from handoffs.coordinator.cli.session import opened
-from handoffs.coordinator.cli.trace import print_trace
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import LoadError
@@ -26,6 +25,7 @@ from handoffs.coordinator.flow.events import known_events
 from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.observe.topology import MapEvent, event_json
 from handoffs.coordinator.render.console import bar, err, out, print_json, table
+from handoffs.coordinator.render.trace_report import print_trace
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 _UNFINISHED = 3

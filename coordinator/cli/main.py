@@ -37,7 +37,7 @@ from handoffs.coordinator.cli.interventions import edit_letter, edit_step, skip_
 from handoffs.coordinator.cli.map import topology_map
 from handoffs.coordinator.cli.schedules import schedules
 from handoffs.coordinator.cli.session import configured, opened
-from handoffs.coordinator.cli.trace import print_trace, trace
+from handoffs.coordinator.cli.trace import trace
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
@@ -50,6 +50,7 @@ from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.observe.outline import Outline, outline
 from handoffs.coordinator.render.console import bar, err, out, print_json, table
 from handoffs.coordinator.render.run_timeline import now_table, run_timeline
+from handoffs.coordinator.render.trace_report import print_trace
 from handoffs.coordinator.runs import due
 from handoffs.coordinator.runtime.beat import Beat
 from handoffs.coordinator.runtime.bootsteps import worker_engine

@@ -9,10 +9,8 @@ from contextlib import contextmanager
 import click
 
 from handoffs.coordinator.cli.session import opened
-from handoffs.coordinator.observe.trace import Trace
-from handoffs.coordinator.render.console import STYLES, out, print_json
-from handoffs.coordinator.render.lines import as_ascii
-from handoffs.coordinator.render.trace_tree import trace_summary, trace_tree
+from handoffs.coordinator.render.console import print_json
+from handoffs.coordinator.render.trace_report import print_trace
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 
@@ -54,12 +52,3 @@ def _uncollected() -> Iterator[None]:
         yield
     finally:
         gc.enable()
-
-
-def print_trace(found: Trace, *, everything: bool = False) -> None:
-    """Print a trace as a tree, with its counts beneath."""
-    for line in trace_tree(found, out.width, STYLES, everything=everything):
-        if out.options.ascii_only:
-            line.plain = as_ascii(line.plain)
-        out.print(line, soft_wrap=True)
-    out.print(trace_summary(found), soft_wrap=True, markup=False)

@@ -24,9 +24,7 @@ from handoffs.contracts.reference.media import (
     TitleUploaded,
     TranscodingComplete,
 )
-from handoffs.coordinator.flow.agent import Context, agent
-from handoffs.coordinator.flow.retry import Retry
-from handoffs.coordinator.flow.subscribe import gather, on
+from handoffs.coordinator import Context, Retry, agent, gather, on
 from handoffs.tasks.media import work
 
 _PATIENT: Final = Retry(attempts=5, backoff=timedelta(seconds=2))

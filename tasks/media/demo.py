@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from handoffs.config.settings import MediaSettings, Settings
-from handoffs.contracts.errors import CoordinationError
-from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.contracts import CoordinationError
+from handoffs.coordinator import Coordinator
 from handoffs.coordinator.render.console import out, print_json, table
 from handoffs.tasks.live import shown
 from handoffs.tasks.media.counts import FileCounts, JournalCounts
@@ -40,7 +40,7 @@ def run(
     ``keep`` is a new folder for the files; by default they are gone in the end. With ``running`` the fleets that work on the
     servers already make titles of ``film``, which is in their store, as ``python -m handoffs.tasks.media.upload`` tells of it there.
 
-    Raises :class:`~handoffs.contracts.errors.CoordinationError` where the folder cannot be made, nobody is there, or the title does
+    Raises :class:`~handoffs.contracts.CoordinationError` where the folder cannot be made, nobody is there, or the title does
     not come to its end, and :class:`~handoffs.contracts.errors.InvalidInput` where ``film`` is none.
     """
     settings = coordinator.settings

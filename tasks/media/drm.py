@@ -25,7 +25,7 @@ from handoffs.contracts.reference.media import (
     TitleTerms,
     TranscodingComplete,
 )
-from handoffs.coordinator.errors import Permanent
+from handoffs.coordinator import Permanent
 from handoffs.tasks.media.errors import ObjectChanged
 from handoffs.tasks.media.manifest import manifest
 from handoffs.tasks.media.objects import manifest_object, package_object

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from handoffs.coordinator.errors import Transient
+from handoffs.coordinator import Transient
 
 Effect = Literal["written", "found", "differs", "purged"]
 _EFFECTS: Final = frozenset({"written", "found", "differs", "purged"})

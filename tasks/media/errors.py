@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handoffs.coordinator.errors import Permanent, Transient
+from handoffs.coordinator import Permanent, Transient
 
 
 class InvalidKey(Permanent):

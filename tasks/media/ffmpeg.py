@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from handoffs.contracts.text import printable
-from handoffs.coordinator.errors import Permanent, Transient
+from handoffs.coordinator import Permanent, Transient
 
 READING: Final = (
     "-protocol_whitelist", "file", "-format_whitelist", "mov,mp4,matroska,webm,mpegts,avi",

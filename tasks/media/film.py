@@ -7,8 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from handoffs.config.settings import MediaSettings
-from handoffs.contracts import strictjson
-from handoffs.contracts.contract import Contract
+from handoffs.contracts import Contract, strictjson
 from handoffs.tasks.media import clip
 from handoffs.tasks.media.clip import Clip
 from handoffs.tasks.media.objects import source_object

@@ -15,10 +15,9 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from handoffs.contracts import strictjson
+from handoffs.contracts import UntrustedText, strictjson
 from handoffs.contracts.reference.media import TitleTerms
-from handoffs.contracts.text import UntrustedText
-from handoffs.coordinator.errors import Permanent, Transient
+from handoffs.coordinator import Permanent, Transient
 from handoffs.tasks.media.effects import Tally
 
 Outcome = Literal["written", "found", "older"]

@@ -11,9 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts import CoordinationError
 from handoffs.contracts.reference.media import TitleUploaded
-from handoffs.coordinator.client.run import Run
+from handoffs.coordinator import Run
 from handoffs.tasks.media.counts import Counts
 from handoffs.tasks.media.ladder import ladder
 from handoffs.tasks.media.stage import Stage

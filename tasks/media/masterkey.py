@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from handoffs.coordinator.errors import Permanent, Transient
+from handoffs.coordinator import Permanent, Transient
 
 MASTER_KEY_OCTETS: Final = 32
 _DIGITS: Final = re.compile(rb"[0-9A-Fa-f]{64}\s*\Z")

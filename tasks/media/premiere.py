@@ -12,10 +12,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from handoffs.config.settings import Settings
-from handoffs.contracts.errors import CoordinationError
-from handoffs.coordinator.cli.trace import print_trace
-from handoffs.coordinator.client.run import Run
+from handoffs.contracts import CoordinationError
+from handoffs.coordinator import Run
 from handoffs.coordinator.render.console import err, out, table
+from handoffs.coordinator.render.trace_report import print_trace
 from handoffs.tasks.live import shown
 from handoffs.tasks.media.film import Film, Kind, kind_of
 from handoffs.tasks.media.fleets import TOGETHER
@@ -34,7 +34,7 @@ def show_title(settings: Settings, folder: Path, *, as_json: bool) -> dict[str, 
     """Show the first of all titles at work: live where people look, and in the end where things are. Gives the figures, as
     JSON values.
 
-    Raises :class:`~handoffs.contracts.errors.CoordinationError` where it does not come to its end.
+    Raises :class:`~handoffs.contracts.CoordinationError` where it does not come to its end.
     """
     media = settings.media.model_copy(update={"folder": str(folder)})
     at = systems(settings.model_copy(update={"media": media}))

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
 from handoffs.config.settings import MediaSettings, Settings
-from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator import Coordinator
 from handoffs.tasks.attendance import require
 from handoffs.tasks.media.fleets import AGENTS, FLEETS, Fleet
 from handoffs.tasks.programs import Programs, on_servers
@@ -87,7 +87,7 @@ def open_stage(settings: Settings, media: MediaSettings, fleets: Iterable[Fleet]
     """A stage with everything ready, its agents with settings of their own: in this process, or on the servers that
     ``settings`` name, in a namespace of the show's own. Whatever was started is ended.
 
-    Raises :class:`~handoffs.contracts.errors.CoordinationError` where a program does not start, or another show is on.
+    Raises :class:`~handoffs.contracts.CoordinationError` where a program does not start, or another show is on.
     """
     if settings.embedded:
         update = {"agents": ("handoffs.tasks.media",), "media": media}

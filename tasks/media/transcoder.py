@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from handoffs.contracts.reference.media import RenditionOrdered
-from handoffs.coordinator.errors import Permanent
+from handoffs.coordinator import Permanent
 from handoffs.tasks.media.ffmpeg import READING, Ffmpeg
 from handoffs.tasks.media.ladder import MOST_THUMBNAILS
 

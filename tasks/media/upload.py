@@ -12,8 +12,7 @@ from __future__ import annotations
 import sys
 
 from handoffs.config.settings import load
-from handoffs.contracts import strictjson
-from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts import CoordinationError, strictjson
 from handoffs.tasks.media.film import made_film
 from handoffs.tasks.media.systems import systems
 from handoffs.tasks.media.uploads import CLIP_SECONDS

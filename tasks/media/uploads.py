@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from handoffs.contracts import UntrustedText
 from handoffs.contracts.reference.media import TitleUploaded
-from handoffs.contracts.text import UntrustedText
 from handoffs.tasks.media import clip
 from handoffs.tasks.media.clip import Clip
 from handoffs.tasks.media.objects import source_object

@@ -30,7 +30,7 @@ from handoffs.contracts.reference.media import (
     TitleUploaded,
     TranscodingComplete,
 )
-from handoffs.coordinator.errors import Permanent
+from handoffs.coordinator import Permanent
 from handoffs.tasks.media.effects import Effects
 from handoffs.tasks.media.errors import DifferentContent
 from handoffs.tasks.media.ladder import ladder

@@ -15,8 +15,7 @@ from handoffs.contracts.reference.payments import (
     PaymentSubmitted,
     PaymentTerms,
 )
-from handoffs.coordinator.flow.agent import Context, agent
-from handoffs.coordinator.flow.retry import Retry
+from handoffs.coordinator import Context, Retry, agent
 from handoffs.tasks.payments.gateway_errors import GatewayConflict, InvalidCharge
 from handoffs.tasks.payments.ledger_errors import LedgerConflict
 from handoffs.tasks.payments.money import InvalidAmount, UnknownCurrency

@@ -16,10 +16,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts import CoordinationError
+from handoffs.coordinator import Coordinator, Run
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
-from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.letters.desk import Letter
 from handoffs.coordinator.render.console import err, out, print_json, table
 from handoffs.coordinator.render.run_timeline import run_timeline

@@ -1,6 +1,6 @@
 """The flow of the reference system *payments*."""
 
-from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator import Flow
 from handoffs.tasks.payments.agents import authorisation, book, fraud, notification
 
 payment = Flow("payments.payment", fraud >> authorisation >> book >> notification)

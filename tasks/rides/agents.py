@@ -18,8 +18,7 @@ from handoffs.contracts.reference.rides import (
     RideRequested,
     RideTerms,
 )
-from handoffs.coordinator.flow.agent import Context, agent
-from handoffs.coordinator.flow.retry import Retry
+from handoffs.coordinator import Context, Retry, agent
 from handoffs.tasks.rides import systems
 from handoffs.tasks.rides.demand import surge
 from handoffs.tasks.rides.fleet import Order

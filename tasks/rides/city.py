@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from handoffs.contracts.reference.rides import Point
-from handoffs.coordinator.errors import Permanent
+from handoffs.coordinator import Permanent
 from handoffs.tasks.rides.roads import Road
 
 ZONE_METRES: Final = 1_000

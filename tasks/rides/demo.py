@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts import CoordinationError
 from handoffs.contracts.reference.rides import RideRequested
-from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator import Coordinator
 from handoffs.coordinator.render.console import err, out, print_json, table
 from handoffs.tasks.rides import systems
 from handoffs.tasks.rides.flow import ride
@@ -52,7 +52,7 @@ def run(
 
     ``file`` has the requests, one a line; by default they are made. With ``running`` the fleets that work on the servers
     already take the rides, and who runs them may stop ETA meanwhile. Raises
-    :class:`~handoffs.contracts.errors.CoordinationError` where the file cannot be read, or has none, or nobody is there.
+    :class:`~handoffs.contracts.CoordinationError` where the file cannot be read, or has none, or nobody is there.
     """
     if coordinator.settings.eager:
         raise CoordinationError(

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from handoffs.coordinator.errors import Permanent
+from handoffs.coordinator import Permanent
 from handoffs.tasks.rides.city import City, Place
 from handoffs.tasks.rides.routing import access_seconds, approaches, route
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from handoffs.coordinator.flow.budget import budget, cached
-from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.flow.step import parallel
+from handoffs.coordinator import Flow, budget, cached, parallel
 from handoffs.tasks.rides.agents import dispatch, eta, flat_fare, match, no_driver, price, straight_line
 
 MATCHING_WITHIN: Final = timedelta(milliseconds=500)

@@ -57,7 +57,7 @@ def read_request(line: bytes, number: int = 1) -> RideRequested:
 def read_requests(path: Path) -> Requests:
     """Read a JSON Lines file. A line that is no request is kept as an error and stops nothing.
 
-    Raises :class:`~handoffs.contracts.errors.CoordinationError` where the file cannot be read or is empty.
+    Raises :class:`~handoffs.contracts.CoordinationError` where the file cannot be read or is empty.
     """
     found = Requests()
     for number, line in enumerate(read_lines(path), 1):

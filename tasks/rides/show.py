@@ -13,10 +13,9 @@ from datetime import timedelta
 from itertools import count
 from typing import Any, Final
 
-from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts import CoordinationError
 from handoffs.contracts.reference.rides import RideRequested
-from handoffs.coordinator.client.run import Run
-from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator import Flow, Run
 from handoffs.tasks.rides.flow import ETA_WITHIN, MATCHING_WITHIN, PRICING_WITHIN
 from handoffs.tasks.rides.script import Direction
 from handoffs.tasks.rides.stage import Stage
@@ -62,7 +61,7 @@ class Show:
     def play(self) -> None:
         """Play it to its end, as the stage directs it. It takes a little longer where workers need time to start.
 
-        Raises :class:`~handoffs.contracts.errors.CoordinationError` where requests cannot be started, or ETA cannot.
+        Raises :class:`~handoffs.contracts.CoordinationError` where requests cannot be started, or ETA cannot.
         """
         source = self._source()
         self._warm_up(source)

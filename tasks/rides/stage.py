@@ -8,8 +8,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from handoffs.config.settings import RidesSettings
-from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator import Coordinator, Flow
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 from handoffs.tasks.attendance import consumers, require
@@ -113,7 +112,7 @@ def open_stage(coordinator: Coordinator, flow: Flow, *, running: bool = False) -
     """A stage with everything ready: in ``coordinator``, or where it is a client of servers, on those, in a namespace of
     the show's own. Whatever was started is ended. With ``running`` the stage is who works on the servers already.
 
-    Raises :class:`~handoffs.contracts.errors.CoordinationError` where a program does not start, another show is on, or nobody runs.
+    Raises :class:`~handoffs.contracts.CoordinationError` where a program does not start, another show is on, or nobody runs.
     """
     if running:
         yield RunningStage(coordinator, flow)
