@@ -10,7 +10,8 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from handoffs.contracts.compatibility.patterns import DIALECTS, Unsupported, contains, language_of
+from handoffs.contracts.compatibility.language import Unsupported, contains
+from handoffs.contracts.compatibility.patterns import DIALECTS, language_of
 from handoffs.contracts.compatibility.values import freeze
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.schema import Schema

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handoffs.contracts import strictjson
-from handoffs.contracts.compatibility.schema import escaped
+from handoffs.contracts.compatibility.document import escaped
 from handoffs.contracts.schema import Schema
 from handoffs.contracts.text import MASK, printable
 

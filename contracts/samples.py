@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from handoffs.contracts import strictjson
-from handoffs.contracts.compatibility.branch import State
 from handoffs.contracts.compatibility.budget import Budget, Exhausted
 from handoffs.contracts.compatibility.node import Node
-from handoffs.contracts.compatibility.schema import Interner
+from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.compatibility.solver import Solver
+from handoffs.contracts.compatibility.state import State
 from handoffs.contracts.numbers import EXACT_PATTERN
 from handoffs.contracts.schema import Schema
 
@@ -56,12 +56,10 @@ def exampled(schema: Schema) -> Schema:
 
 class _Search:
     def __init__(self, schema: Schema, beside: Sequence[Schema | None]) -> None:
-        self._interner = Interner()
+        self._schemas = Schemas()
         try:
-            self._writer: Node | None = self._interner.read(schema)
-            self._beside = [
-                None if document is None else self._interner.read(document) for document in beside
-            ]
+            self._writer: Node | None = self._schemas.read(schema)
+            self._beside = [None if document is None else self._schemas.read(document) for document in beside]
         except Exhausted:
             self._writer = None
 
@@ -71,8 +69,8 @@ class _Search:
             return
         for usual in self._beside:
             try:
-                target = (self._interner.read(wanted), False)
-                solver = Solver(self._interner, Budget(steps=_STEPS, seconds=_SECONDS))
+                target = (self._schemas.read(wanted), False)
+                solver = Solver(self._schemas.interner, Budget(steps=_STEPS, seconds=_SECONDS))
                 beside = () if usual is None else ((usual, True),)
                 answer = solver.solve(State(frozenset({(self._writer, True), target, *beside})))
             except (Exhausted, RecursionError):

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from handoffs.contracts.compatibility.branch import Branch, Positive, SomeItem, State
+from handoffs.contracts.compatibility.branch import Branch, SomeItem
 from handoffs.contracts.compatibility.failing import not_, possibly_evaluated
 from handoffs.contracts.compatibility.node import Node
 from handoffs.contracts.compatibility.numbers import UNDECIDED
+from handoffs.contracts.compatibility.state import Positive, Solving, State
 from handoffs.contracts.compatibility.values import freeze
-
-if TYPE_CHECKING:
-    from handoffs.contracts.compatibility.solver import Solver
 
 _LONGEST = 200
 _MOST_DEMANDS = 12
 _TRIED = 4
 
 
-def candidates(branch: Branch, solver: Solver) -> Iterator[Any]:
+def candidates(branch: Branch, solving: Solving) -> Iterator[Any]:
     """Some arrays that the branch allows. None at all is a proof that there are none."""
-    yield from _Arrays(branch, solver).found()
+    yield from _Arrays(branch, solving).found()
 
 
-def item_state(branch: Branch, solver: Solver, index: int) -> State:
+def item_state(branch: Branch, solving: Solving, index: int) -> State:
     """What holds of the item at ``index``, were it there."""
-    return _Arrays(branch, solver).base(index)
+    return _Arrays(branch, solving).base(index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +37,9 @@ class _Demand:
 
 
 class _Arrays:
-    def __init__(self, branch: Branch, solver: Solver) -> None:
+    def __init__(self, branch: Branch, solving: Solving) -> None:
         self.branch = branch
-        self.solver = solver
+        self.solving = solving
         self.doubt = False
         self.all = State()
         self.limits: list[tuple[int, Node]] = []
@@ -87,7 +85,7 @@ class _Arrays:
         given = 0
         impossible: dict[State, bool] = {}
         for length in range(branch.min_items, longest + 1):
-            self.solver.budget.spend()
+            self.solving.budget.spend()
             if any(self._none(self.base(index), impossible) for index in range(length)):
                 break
             for value in self._of_length(length, prefix, demands):
@@ -100,16 +98,16 @@ class _Arrays:
 
     def _none(self, state: State, known: dict[State, bool]) -> bool:
         if state not in known:
-            known[state] = self.solver.solve(state).status == "none"
+            known[state] = self.solving.solve(state).status == "none"
         return known[state]
 
     def _large(self, prefix: int) -> Iterator[Any]:
         """Only a proof that some item cannot be, or no answer."""
         indexes = range(min(self.branch.min_items, prefix + 1))
-        if any(self.solver.solve(self.base(index)).status == "none" for index in indexes):
+        if any(self.solving.solve(self.base(index)).status == "none" for index in indexes):
             return
         if not self.branch.items and self.branch.min_items <= 50 * _LONGEST and not self.branch.unique:
-            answer = self.solver.solve(self.base(0))
+            answer = self.solving.solve(self.base(0))
             if answer.status == "found":
                 yield [answer.value] * self.branch.min_items
         yield UNDECIDED
@@ -134,7 +132,7 @@ class _Arrays:
         self, states: list[State], demands: list[_Demand], prefix: int, used: dict[int, frozenset[int]]
     ) -> Iterator[list[State]]:
         """What each item must be, for each way to place the demands."""
-        self.solver.budget.spend()
+        self.solving.budget.spend()
         if not demands:
             yield states
             return
@@ -147,7 +145,7 @@ class _Arrays:
                 continue
             fresh = fresh or (index >= prefix and not groups)
             state = states[index].with_(demand.item.state)
-            answer = self.solver.solve(state)
+            answer = self.solving.solve(state)
             if answer.status != "none":
                 changed = [*states[:index], state, *states[index + 1 :]]
                 yield from self._placed(changed, rest, prefix, {**used, index: groups | {demand.group}})
@@ -162,7 +160,7 @@ class _Arrays:
                 if mark in tried:
                     continue
                 tried.add(mark)
-                answer = self.solver.solve(both)
+                answer = self.solving.solve(both)
                 if answer.status == "unknown":
                     self.doubt = True
                 if answer.status != "found":
@@ -178,11 +176,11 @@ class _Arrays:
         for state in states:
             wanted = state
             if self.branch.unique and values:
-                taken = self.solver.interner.kept(
+                taken = self.solving.interner.kept(
                     Node(values=tuple(values), frozen=frozenset(freeze(value) for value in values))
                 )
                 wanted = state.with_(not_(taken))
-            answer = self.solver.solve(wanted)
+            answer = self.solving.solve(wanted)
             if answer.status != "found":
                 alike = len(set(states)) == 1
                 self.doubt |= answer.status == "unknown" or (

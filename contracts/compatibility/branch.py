@@ -7,9 +7,8 @@ from fractions import Fraction
 from typing import Any
 
 from handoffs.contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.state import ANYTHING, Positive, State
 
-Positive = tuple[Node, bool]
-"""A schema that holds, and whether it is that of a closed writer."""
 Step = tuple[Any, ...]
 """One thing that is to hold: its kind and what it is about. See :meth:`Branch.learn`."""
 Choice = tuple[Step, ...]
@@ -17,20 +16,8 @@ Clause = tuple[Choice, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """A conjunction about one instance: schemas that hold and schemas that do not."""
-
-    positive: frozenset[Positive] = frozenset()
-    negative: frozenset[Node] = frozenset()
-
-    def with_(self, other: State) -> State:
-        """Both."""
-        return State(self.positive | other.positive, self.negative | other.negative)
-
-
-@dataclass(frozen=True, slots=True)
 class SomeProperty:
-    """There is a property whose value is in ``state`` and whose name is as said.
+    """There is a property whose value is in ``state``.
 
     With ``name`` it is that name. Otherwise a name that has each of ``matching``, none of ``unmatched`` and is none of
     ``outside``; and that is in ``naming``.
@@ -41,7 +28,7 @@ class SomeProperty:
     matching: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
     outside: frozenset[str] = frozenset()
-    naming: State = State()
+    naming: State = ANYTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from handoffs.contracts.compatibility.branch import State
 from handoffs.contracts.compatibility.budget import Budget, Exhausted
 from handoffs.contracts.compatibility.differences import differences
 from handoffs.contracts.compatibility.node import Node
-from handoffs.contracts.compatibility.schema import Interner
+from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.compatibility.solver import Solver
+from handoffs.contracts.compatibility.state import State
 from handoffs.contracts.compatibility.verdict import Difference, Verdict
 
 
@@ -32,12 +32,12 @@ def compare(
     ``budget`` is "unknown".
     """
     spent = budget or Budget()
-    interner = Interner()
+    schemas = Schemas()
     try:
-        given, wanted = interner.read(writer), interner.read(reader)
+        given, wanted = schemas.read(writer), schemas.read(reader)
         if _circular(given) or _circular(wanted):
             return _given_up("a reference that leads back to itself")
-        solver = Solver(interner, spent)
+        solver = Solver(schemas.interner, spent)
         state = State(frozenset({(given, not containment)}), frozenset({wanted}))
         answer = solver.solve(state)
     except Exhausted as error:

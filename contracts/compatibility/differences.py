@@ -9,11 +9,12 @@ from fractions import Fraction
 from typing import Any
 
 from handoffs.contracts.compatibility import arrays, objects
-from handoffs.contracts.compatibility.branch import Branch, Positive, State
+from handoffs.contracts.compatibility.branch import Branch
 from handoffs.contracts.compatibility.budget import Exhausted
+from handoffs.contracts.compatibility.document import escaped
 from handoffs.contracts.compatibility.node import TRUE, Node
-from handoffs.contracts.compatibility.schema import escaped
-from handoffs.contracts.compatibility.solver import Answer, Solver
+from handoffs.contracts.compatibility.solver import Solver
+from handoffs.contracts.compatibility.state import Answer, Positive, State
 from handoffs.contracts.compatibility.values import as_json, freeze
 from handoffs.contracts.compatibility.verdict import Difference
 from handoffs.contracts.text import printable
@@ -136,16 +137,16 @@ class _Places:
         """What holds of every instance; None where that depends on which alternative it is."""
         branch = Branch(kind)
         for node, closed in positive:
-            if not self.solver.accept(branch, node, closed):
+            if not self.solver.tableau.accept(branch, node, closed):
                 return None
         again = True
-        while again and self.solver.propagate(branch):
+        while again and self.solver.propagation.propagate(branch):
             again = False
             for clause in list(branch.clauses):
-                left = [choice for choice in clause if self.solver.possible(branch, choice)]
+                left = [choice for choice in clause if self.solver.propagation.possible(branch, choice)]
                 if len(left) == 1:
                     branch.clauses.remove(clause)
-                    again = self.solver.learn(branch, left[0])
+                    again = self.solver.tableau.learn(branch, left[0])
                     break
         return branch if not branch.clauses and branch.values is None else None
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from handoffs.contracts.compatibility.branch import Choice, SomeItem, SomeProperty, State
+from handoffs.contracts.compatibility.branch import Choice, SomeItem, SomeProperty
 from handoffs.contracts.compatibility.formats import speaks_of
 from handoffs.contracts.compatibility.node import Node
+from handoffs.contracts.compatibility.state import State
 from handoffs.contracts.compatibility.values import freeze, type_of
 
 ONE = Fraction(1)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from handoffs.contracts.compatibility.branch import Branch, Positive, SomeProperty, State
+from handoffs.contracts.compatibility.branch import Branch, SomeProperty
 from handoffs.contracts.compatibility.failing import possibly_evaluated
 from handoffs.contracts.compatibility.node import Node
 from handoffs.contracts.compatibility.numbers import UNDECIDED
 from handoffs.contracts.compatibility.patterns import found_in
-
-if TYPE_CHECKING:
-    from handoffs.contracts.compatibility.solver import Solver
+from handoffs.contracts.compatibility.state import Positive, Solving, State
 
 _MOST_PATTERNS = 4
 _MOST_FURTHER = 300
@@ -84,15 +82,15 @@ def _may_evaluate(node: Node, name: str) -> bool:
     return False
 
 
-def candidates(branch: Branch, solver: Solver) -> Iterator[Any]:
+def candidates(branch: Branch, solving: Solving) -> Iterator[Any]:
     """Some objects that the branch allows. None at all is a proof that there are none."""
-    yield from _Objects(branch, solver).found()
+    yield from _Objects(branch, solving).found()
 
 
 class _Objects:
-    def __init__(self, branch: Branch, solver: Solver) -> None:
+    def __init__(self, branch: Branch, solving: Solving) -> None:
         self.branch = branch
-        self.solver = solver
+        self.solving = solving
         self.nodes = [node for node, _ in branch.positive]
         self.declared = declared(branch)
         self.naming = State(frozenset((node.names, False) for node in self.nodes if node.names is not None))
@@ -139,11 +137,11 @@ class _Objects:
         """A value that a property of this name may have; None where there is none, or ``doubt``."""
         if name in self.branch.absent or (self.declared is not None and name not in self.declared):
             return None
-        naming = self.solver.holds(self.naming, name)
+        naming = self.solving.holds(self.naming, name)
         if naming is False:
             return None
         state = value_state(self.branch, name)
-        answer = self.solver.solve(state if extra is None else state.with_(extra))
+        answer = self.solving.solve(state if extra is None else state.with_(extra))
         if answer.status == "unknown" or naming is None:
             self.doubt = True
         return (answer.value,) if answer.status == "found" and naming else None
@@ -155,7 +153,7 @@ class _Objects:
             return
         demand, rest = free[0], free[1:]
         for name in dict.fromkeys([*self.mentioned, *values]):
-            self.solver.budget.spend()
+            self.solving.budget.spend()
             if not self._suits(demand, name):
                 continue
             answer = self._value(name, demand.state)
@@ -173,7 +171,7 @@ class _Objects:
         found += [
             None if (other := found_in(pattern, name)) is None else not other for pattern in demand.unmatched
         ]
-        found.append(self.solver.holds(demand.naming, name))
+        found.append(self.solving.holds(demand.naming, name))
         if None in found and False not in found:
             self.doubt = True
         return all(found)
@@ -182,7 +180,7 @@ class _Objects:
         """A name that nobody mentions for each set of patterns that names can have together."""
         if self.declared is not None:
             return
-        interner = self.solver.interner
+        interner = self.solving.interner
         patterns = sorted({*self.patterns, *demand.matching, *demand.unmatched})
         if len(patterns) > _MOST_PATTERNS:
             self.doubt = True
@@ -193,8 +191,10 @@ class _Objects:
             for chosen in combinations(free, count):
                 if not set(demand.matching) <= set(chosen) or set(demand.unmatched) & set(chosen):
                     continue
-                holds = {_with_pattern(self.solver, pattern) for pattern in chosen}
-                fails = {_with_pattern(self.solver, pattern) for pattern in patterns if pattern not in chosen}
+                holds = {_with_pattern(self.solving, pattern) for pattern in chosen}
+                fails = {
+                    _with_pattern(self.solving, pattern) for pattern in patterns if pattern not in chosen
+                }
                 text = (interner.kept(Node(types=frozenset({"string"}))), False)
                 state = State(
                     self.naming.positive
@@ -203,7 +203,7 @@ class _Objects:
                     | {(node, False) for node in holds},
                     demand.naming.negative | fails | ({excluded} if taken else set()),
                 )
-                answer = self.solver.solve(state)
+                answer = self.solving.solve(state)
                 if answer.status == "found":
                     yield answer.value
                 elif answer.status == "unknown":
@@ -244,5 +244,5 @@ def _patterns_of(node: Node) -> Iterator[str]:
             yield from part.patterns
 
 
-def _with_pattern(solver: Solver, pattern: str) -> Node:
-    return solver.interner.kept(Node(types=frozenset({"string"}), pattern=pattern))
+def _with_pattern(solving: Solving, pattern: str) -> Node:
+    return solving.interner.kept(Node(types=frozenset({"string"}), pattern=pattern))

@@ -8,17 +8,10 @@ from typing import Any
 from handoffs.contracts.compatibility.branch import Branch
 from handoffs.contracts.compatibility.budget import Budget
 from handoffs.contracts.compatibility.formats import SAMPLES
+from handoffs.contracts.compatibility.language import Language, Unsupported, complement, intersection, literal
 from handoffs.contracts.compatibility.numbers import UNDECIDED
-from handoffs.contracts.compatibility.patterns import (
-    DIALECTS,
-    Language,
-    Unsupported,
-    complement,
-    intersection,
-    language_of,
-    literal,
-    texts,
-)
+from handoffs.contracts.compatibility.patterns import DIALECTS, language_of
+from handoffs.contracts.compatibility.texts import texts
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _LONGEST = 100_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handoffs.contracts.compatibility.budget import Exhausted
-from handoffs.contracts.compatibility.schema import Interner
+from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.contract import ContractRef, valid_name
 from handoffs.contracts.errors import CoordinationError, InvalidRegistry
 from handoffs.contracts.schema import Schema, fingerprint_of
@@ -83,7 +83,7 @@ class Published:
                 raise InvalidRegistry(f"{word!r} is malformed")
         for word in ("writes", "reads"):
             try:
-                Interner().read(value[word])
+                Schemas().read(value[word])
             except (CoordinationError, Exhausted, RecursionError) as error:
                 raise InvalidRegistry(f"{word!r} is no schema: {printable(error, 200)}") from None
         keys, down = tuple(value["keys"]), value["downcast"]

@@ -10,7 +10,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.compatibility import compare
 from handoffs.contracts.compatibility.budget import Budget, Exhausted
 from handoffs.contracts.compatibility.node import Node
-from handoffs.contracts.compatibility.schema import Interner
+from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.compatibility.validator import Validator
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.errors import CoordinationError, InvalidData, InvalidJson
@@ -160,7 +160,7 @@ def _holds(after: Any, before: Any) -> bool:
 def _faults(target: Published, data: dict[str, Any]) -> Iterator[str]:
     """The fields for which ``data`` surely is not what a version reads; no value is shown."""
     try:
-        node = Interner().read(target.reads)
+        node = Schemas().read(target.reads)
         validator = Validator(Budget(steps=_STEPS))
         if validator.valid(node, data) is not False:
             return

@@ -11,8 +11,9 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from handoffs.contracts.compatibility import compare
 from handoffs.contracts.compatibility.budget import Budget
-from handoffs.contracts.compatibility.patterns import DIALECTS, contains, language_of
-from handoffs.contracts.compatibility.schema import Interner
+from handoffs.contracts.compatibility.language import contains
+from handoffs.contracts.compatibility.patterns import DIALECTS, language_of
+from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.compatibility.validator import Validator
 from tests.unit.contracts.compatibility.schemas import instances, pairs, schemas
 
@@ -90,7 +91,7 @@ def test_a_schema_is_compatible_with_itself(draft: int, data: st.DataObject) -> 
 def test_the_validator_agrees_with_jsonschema(draft: int, data: st.DataObject) -> None:
     """Where our validator gives an answer, it is that of `jsonschema`."""
     schema = data.draw(schemas(draft))
-    node = Interner().read(schema)
+    node = Schemas().read(schema)
     judge = JUDGES[draft](schema)
     for value in data.draw(st.lists(instances, min_size=5, max_size=5)):
         answer = Validator(Budget()).valid(node, value)

@@ -1,0 +1,46 @@
+"""Ranges: sets of characters, by their code points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+LAST: Final = 0x10FFFF
+"""The last code point of Unicode."""
+Ranges = tuple[tuple[int, int], ...]
+"""The first and the last code point of each, both inclusive."""
+ANY: Final[Ranges] = ((0, LAST),)
+
+
+def merged(ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """The same characters in as few ranges as can be, in order."""
+    joined: list[tuple[int, int]] = []
+    for low, high in sorted(ranges):
+        if joined and low <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(high, joined[-1][1]))
+        else:
+            joined.append((low, high))
+    return tuple(joined)
+
+
+def inverted(ranges: Iterable[tuple[int, int]]) -> Ranges:
+    """All other characters."""
+    gaps, start = [], 0
+    for low, high in merged(ranges):
+        if low > start:
+            gaps.append((start, low - 1))
+        start = high + 1
+    return (*gaps, (start, LAST)) if start <= LAST else tuple(gaps)
+
+
+def points(text: str) -> list[tuple[int, int]]:
+    """A range for each character of ``text``."""
+    return [(ord(character), ord(character)) for character in text]
+
+
+DIGITS: Final = [(48, 57)]
+WORD: Final = [(48, 57), (65, 90), (95, 95), (97, 122)]
+SPACE: Final = [*points("\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000"), (0x2000, 0x200A)]
+# Where \d and \w are Unicode, these stand for all digits and letters beyond ASCII.
+MORE_DIGITS: Final = [(0x660, 0x669), (0x6F0, 0x6F9)]
+MORE_LETTERS: Final = [(0xC0, 0xD6), (0xD8, 0xF6), (0x391, 0x3A1), (0x410, 0x44F)]
