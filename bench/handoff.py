@@ -68,7 +68,7 @@ def main() -> None:
             "COORDINATOR_NAMESPACE": space,
             "COORDINATOR_TASK_EVENTS": "false",
             "COORDINATOR_AGENTS": "bench.noop",
-            "COORDINATOR_CONTRACTS_ENFORCED": "false",  # nobody publishes its contracts
+            "COORDINATOR_CONTRACTS_ENFORCED": "false",  # its contracts are not published
             "BENCH_SPACE": space,
             "BENCH_BROKER_URL": servers.broker_url,
             "BENCH_REDIS_URL": servers.redis_url,

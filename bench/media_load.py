@@ -56,7 +56,7 @@ def main() -> None:
             journal_url=servers.postgres_url,
             agents=("handoffs.tasks.media",),
             queue_limits=_bounds(options),
-            task_events=False,  # nobody looks at Flower, and they cost a fifth of a worker's time
+            task_events=False,  # Flower does not run, and they cost a fifth of a worker's time
         )
         settings = settings.model_copy(update={"media": light(settings.media, folder)})
         at = systems(settings)

@@ -96,7 +96,7 @@ class Sampler:
         for shard in range(keys.shards):
             pipeline.xlen(keys.history(shard))
         pipeline.info("memory")
-        *lengths, told = pipeline.execute()
+        *lengths, memory = pipeline.execute()
         return Sample(
             round(now.seconds, 2),
             now.emitted,
@@ -105,7 +105,7 @@ class Sampler:
             {name: waiting.get(queue, 0) for name, queue in queues.items()},
             memory,
             sum(lengths),
-            round(told["used_memory"] / _MEGABYTE, 1),
+            round(memory["used_memory"] / _MEGABYTE, 1),
         )
 
 

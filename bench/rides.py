@@ -1,6 +1,6 @@
 """How long the agents of *rides* think: their functions alone, one call after another, without queues and envelopes.
 
-Each gets the same requests of one day, in order. The first call of all also lays out the city and is told apart.
+Each gets the same requests of one day, in order. The first call of all also lays out the city and is reported apart.
 
     python -m bench.rides [--requests 1000] [--seed 7] [--json]
 """

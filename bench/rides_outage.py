@@ -29,7 +29,7 @@ from tests.servers import open_servers
 _EXACT_MS = 50
 _SHADES = {"stopped": ("#d62728", "ETA killed"), "slow": ("#ff7f0e", "ETA slower than its budget")}
 _DOTS = {
-    "": ("#1f77b4", "nobody stood in"),
+    "": ("#1f77b4", "no fallback"),
     "cached": ("#2ca02c", "ETA of an earlier trip"),
     "estimated": ("#9467bd", "ETA as the crow flies"),
     "no-driver": ("#111111", "no driver in time"),

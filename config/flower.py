@@ -12,7 +12,7 @@ _COLUMNS = "FLOWER_TASKS_COLUMNS"
 
 
 def require_login() -> None:
-    """Raise :class:`~handoffs.config.settings.SettingsError` where Flower would let everybody in, or nobody."""
+    """Raise :class:`~handoffs.config.settings.SettingsError` where Flower would let everybody in, or no one."""
     logins = os.environ.get(_VARIABLE, "")
     if not logins or not all(user and password for user, _, password in _split(logins)):
         raise SettingsError(
@@ -33,7 +33,7 @@ def column_options() -> list[str]:
 def show_queues(names: Iterable[str]) -> None:
     """Have the page about the broker show these queues too, as far as they are there.
 
-    Flower asks the workers for theirs once, when it starts: whoever began later was not on that page.
+    Flower asks the workers for theirs once, when it starts: workers that began later were not on that page.
     """
     from flower.views import BaseHandler  # noqa: PLC0415 - for this one command, and it takes its time
 

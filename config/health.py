@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 
 VARIABLE = "COORDINATOR_HEALTH_FILE"
 STALE_AFTER = 30.0
-"""Seconds. A process that is ready says so every five; one that has said nothing for this long is stuck."""
+"""Seconds. A process that is ready says so every five; one that has been silent for this long is stuck."""
 
 State = Literal["starting", "ready", "held", "stopping"]
 """``held``: something that a person must mend keeps it from its work; it goes on by itself when that is done."""
@@ -27,7 +27,7 @@ State = Literal["starting", "ready", "held", "stopping"]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A process as it is: ``text`` is one line, for people; ``at`` is when it said so, in seconds since 1970."""
+    """A process as it is: ``text`` is one line, for people; ``at`` is when it wrote it, in seconds since 1970."""
 
     state: State
     text: str
@@ -46,7 +46,7 @@ class Health:
 
 
 class HealthFile:
-    """Where a process says how it is; without a ``path`` it says it to nobody."""
+    """Where a process says how it is; without a ``path`` nothing is written."""
 
     def __init__(self, path: str | None) -> None:
         self.path = Path(path) if path else None
@@ -57,7 +57,7 @@ class HealthFile:
         return cls(environment.get(VARIABLE))
 
     def say(self, state: State, text: str) -> None:
-        """Replace what was said. A file that cannot be written is no reason to stop: the check finds it stale."""
+        """Replace the state and the line. A file that cannot be written is no reason to stop: the check finds it stale."""
         if self.path is None:
             return
         with contextlib.suppress(OSError, ValueError):  # a path such as "." has no name
@@ -66,12 +66,12 @@ class HealthFile:
             draft.replace(self.path)
 
     def read(self) -> Health:
-        """What was said last; ``starting`` where nothing was said yet."""
+        """What was written last; ``starting`` where nothing was written yet."""
         if self.path is None:
             return Health("starting", f"{VARIABLE} is not set, so nothing is known", time.time())
         try:
-            said = json.loads(self.path.read_text("utf-8"))
-            state, text, at = said["state"], said["text"], float(said["at"])
+            written = json.loads(self.path.read_text("utf-8"))
+            state, text, at = written["state"], written["text"], float(written["at"])
         except FileNotFoundError:
             return Health("starting", "it has said nothing yet", time.time())
         except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:

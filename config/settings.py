@@ -103,7 +103,7 @@ class MediaSettings(BaseModel):
     folder: str | None = None
     """Where the object store, the edges, the index and the master key are. None: a temporary folder when embedded, else ``media``."""
     durable: bool = True
-    """Whether an object is on the disk (``fsync``) before anybody is told of it."""
+    """Whether an object is on the disk (``fsync``) before an agent hands it over."""
     master_key_file: str | None = None
     """A file of 64 hexadecimal digits from which the content keys are derived. None: ``master.key`` in the folder, made at first use."""
     transcoder: Literal["auto", "ffmpeg", "stand-in"] = "auto"
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     """How many times the broker redelivers a message before it dead-letters it (``x-delivery-limit``)."""
     queue_limits: _Limits = Field(default={})
     """The most messages that may wait for an agent: ``media.transcode=5000, media.package=500``. What would be more is
-    refused, and whoever sends it tries again until there is room. The same for every process."""
+    refused, and its sender tries again until there is room. The same for every process."""
     outcome_ttl: Duration = timedelta(days=7)
     """How long an outcome is known by its idempotency key."""
     run_ttl: Duration = timedelta(days=30)

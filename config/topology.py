@@ -52,8 +52,8 @@ class Topology:
 
     @property
     def events(self) -> Exchange:
-        """The exchange over which events go to whoever subscribes, by the contract's name; those that nobody hears are
-        kept."""
+        """The exchange over which events go to the agents that subscribe, by the contract's name; those without a
+        subscriber are kept."""
         return Exchange(
             f"{self.prefix}handoff.events", "topic", arguments={"alternate-exchange": self.unheard.name}
         )
@@ -64,7 +64,7 @@ class Topology:
 
     @property
     def unheard_events(self) -> Queue:
-        """Where events that nobody subscribes to wait until the coordinator process has put them into the journal."""
+        """Where events without a subscriber wait until the coordinator process has put them into the journal."""
         return self._kept("handoff.unheard-events", self.unheard)
 
     @property
@@ -123,7 +123,7 @@ class Topology:
 
     def delay(self, wait: timedelta, *, exact: bool = False, events: bool = False) -> Queue:
         """The queue in which a message waits before it goes on: at least ``wait``, and at most half as long again, or
-        ``exact`` to the millisecond. Then it goes to its agent, or as one of the ``events`` to whoever hears it."""
+        ``exact`` to the millisecond. Then it goes to its agent, or as one of the ``events`` to its subscribers."""
         milliseconds = max(round(wait / timedelta(milliseconds=1)), 1) if exact else delay_ms(wait)
         name = f"{self.prefix}handoff.delay{'-events' if events else ''}.{milliseconds}"
         return Queue(

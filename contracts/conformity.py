@@ -37,7 +37,7 @@ def _matches(pattern: str, text: str) -> bool:
         try:
             return re.search(pattern, text) is not None
         except re.error:
-            return False  # nobody can say that it fits
+            return False  # it cannot be shown to fit
 
 
 def _unique(_validator: Any, wanted: bool, value: Any, _schema: Any) -> Iterator[ValidationError]:
@@ -102,5 +102,5 @@ def _lines(fault: ValidationError) -> Iterable[str]:
         given: Any = fault.instance
         missing = [name for name in wanted if name not in given]
         return [f"{'.'.join([*place, name])}: is missing" for name in missing]
-    said = fault.validator_value if fault.validator in {"type", "enum", "maximum", "minimum"} else "…"
-    return [f"{'.'.join(place) or '(whole)'}: does not fit {fault.validator} {said}"]
+    wanted = fault.validator_value if fault.validator in {"type", "enum", "maximum", "minimum"} else "…"
+    return [f"{'.'.join(place) or '(whole)'}: does not fit {fault.validator} {wanted}"]

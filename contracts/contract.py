@@ -208,7 +208,7 @@ def _marked(made: _C, given: Any = None) -> _C:
         raise UnmarkedText(
             f"untrusted text is put into {printable('.'.join(map(str, place)), 200)} of {_title(type(made))}, "
             "which is not declared as UntrustedText",
-            "nobody after it would know where it came from",
+            "no step after it would know where it came from",
             "declare the field as UntrustedText, or say that it was looked at: text.trusted()",
         )
     return made

@@ -81,7 +81,7 @@ def changes(old: Schema, new: Schema) -> tuple[Change, ...]:
 
 
 def sensitive_paths(schema: Schema) -> tuple[str, ...]:
-    """The fields that are shown to nobody, as Pydantic's own schema of a contract marks them."""
+    """The fields that are never shown, as Pydantic's own schema of a contract marks them."""
     found = _Marked(schema.get("$defs", {})).of(schema, "", ())
     return tuple(dict.fromkeys(found))
 
@@ -144,8 +144,8 @@ class _Walk:
         return self._typed(inner, further)
 
     def _typed(self, part: Schema, around: tuple[str, ...]) -> str:
-        said = part.get("type", "anything")
-        kind = " or ".join(said) if isinstance(said, list) else str(said)
+        stated = part.get("type", "anything")
+        kind = " or ".join(stated) if isinstance(stated, list) else str(stated)
         if kind == "array" and isinstance(part.get("items"), dict):
             return f"array of {self._kind(part['items'], around)}"
         if kind == "object" and isinstance(part.get("additionalProperties"), dict):
@@ -161,13 +161,13 @@ class _Walk:
         inner, _ = self._resolved(part, ())
         if not isinstance(inner, dict):
             return ""
-        said = [
+        bounds = [
             words.format(printable(inner[word], _LONGEST_BOUND))
             for word, words in _BOUNDS.items()
             if word in inner and inner[word] is not False
         ]
-        said += [f"{word} too" for word in sorted(inner.keys() - _FOLLOWED)]
-        return ", ".join(said)
+        bounds += [f"{word} too" for word in sorted(inner.keys() - _FOLLOWED)]
+        return ", ".join(bounds)
 
 
 class _Marked:
@@ -191,6 +191,9 @@ class _Marked:
                 yield from self.of(self._definitions.get(name), path, (*around, name))
             elif self._trees_may_hide:  # a tree: all that is below here
                 yield path
+        yield from self._below(part, path, around)
+
+    def _below(self, part: dict[str, Any], path: str, around: tuple[str, ...]) -> Iterator[str]:
         for name, inner in part.get("properties", {}).items():
             yield from self.of(inner, f"{path}/{escaped(name)}", around)
         for word in ("items", "additionalProperties"):

@@ -24,7 +24,7 @@ _UNSPACED = re.compile(r"(\S{16})(?=[^\W_])")
 
 
 class DelimiterInPayload(InvalidInput):
-    """The data holds the delimiter that should set it apart: whoever wrote it knew it, or guessed 160 random bits."""
+    """The data holds the delimiter that should set it apart: its writer knew it, or guessed 160 random bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Prompt:
     """What :func:`render_for_prompt` makes. ``str(prompt)`` is both parts, for models that take one text.
 
     system
-        What the model is told about the data; goes where the model's own instructions go.
+        What the model must know about the data; goes where the model's own instructions go.
     content
         Instructions and data, in the order in which they were given.
     delimiter
@@ -60,7 +60,7 @@ def render_for_prompt(
 ) -> Prompt:
     """Put instructions (plain ``str``) and data (``UntrustedText``, contracts) together for a call of a model.
 
-    ``delimit`` puts each piece of data between lines with a random token that nobody outside can know. ``datamark`` puts
+    ``delimit`` puts each piece of data between lines with a random token that is not known outside. ``datamark`` puts
     a random private-use character in place of every space in the data, and into long words, so that every
     stretch of it is recognisable as data: "spotlighting" (Hines et al. 2024, arXiv:2403.14720), which measured far fewer
     attacks that succeed than with delimiters; the layout of the data is lost. A contract is data as a whole, as JSON with

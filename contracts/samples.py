@@ -138,8 +138,8 @@ class _Targets:
             yield from self._typed(part, wrap, around)
 
     def _typed(self, part: Schema, wrap: Wrap, around: tuple[str, ...]) -> Iterator[Schema]:
-        said = part.get("type")
-        kinds = said if isinstance(said, list) else [said] if said else []
+        stated = part.get("type")
+        kinds = stated if isinstance(stated, list) else [stated] if stated else []
         for kind in kinds:
             if len(kinds) > 1:
                 yield wrap({"type": kind})

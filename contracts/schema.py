@@ -30,7 +30,7 @@ _SAYS_NOTHING = frozenset(
 
 _BY_NAME = frozenset({"$defs", "dependentSchemas", "patternProperties", "properties"})
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_VALUES = frozenset({"const", "enum"})
+_VALUES = frozenset({"enum"})
 _SETS = frozenset({"anyOf", "oneOf", "allOf", "enum", "required", "type"})
 _DECIMAL_TEXT = r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"
 """What Pydantic 2.12 and 2.13 say of a Decimal as text, beside a number; other releases say nothing."""
@@ -59,7 +59,7 @@ def generated(contract: type[Contract]) -> Schema:
     except PydanticUserError as error:
         raise ContractError(
             f"{contract.__contract__ or contract.__name__} has no JSON Schema: {printable(error.message, 200)}",
-            "nobody could check what it says",
+            "what it says could not be checked",
             "give the field a type that JSON has, or declare its schema with pydantic.WithJsonSchema",
         ) from None
 
@@ -84,43 +84,48 @@ def fingerprint_of(writes: Schema, reads: Schema, keys: tuple[str, ...]) -> str:
 def normal(schema: Mapping[str, Any]) -> Schema:
     """The normal form of a schema as Pydantic generates it: annotations gone, one spelling for what means the same,
     definitions numbered in the order in which they are met, sets sorted."""
-    definitions = schema.get("$defs", {})
-    names: dict[str, str] = {}
-    found: dict[str, Schema] = {}
+    numbered = _Numbered(schema.get("$defs", {}))
+    top = numbered.walk(schema)
+    if numbered.found:
+        top["$defs"] = numbered.found
+    return dict(sorted(top.items()))
 
-    def renamed(name: str) -> str:
-        if name not in names:
-            names[name] = f"d{len(names) + 1}"
-            found[names[name]] = {}
-            found[names[name]] = walk(definitions[name])
-        return names[name]
 
-    def walk(part: Any) -> Any:
+class _Numbered:
+    """Walks a schema, and numbers its definitions in the order in which they are met."""
+
+    def __init__(self, definitions: Mapping[str, Any]) -> None:
+        self._definitions = definitions
+        self._names: dict[str, str] = {}
+        self.found: dict[str, Schema] = {}
+
+    def walk(self, part: Any) -> Any:
+        """The normal form of a schema, or of what stands where one could."""
         if not isinstance(part, Mapping):
             return int(part) if isinstance(part, float) and part.is_integer() else part  # 0.0 is 0
         made: Schema = {}
         for word in sorted(part):
-            value = part[word]
-            if word in _SAYS_NOTHING or word == "$defs" or _is_ours(word):
-                continue
-            if word == "$ref" and value.startswith("#/$defs/"):
-                made[word] = f"#/$defs/{renamed(value.removeprefix('#/$defs/'))}"
-            elif word == "const":
-                made["enum"] = [value]
-            elif word in _BY_NAME:
-                made[word] = {name: walk(value[name]) for name in sorted(value)}
-            elif word in _LISTS:
-                made[word] = [walk(inner) for inner in value]
-            elif word in _VALUES:
-                made[word] = value
-            else:
-                made[word] = walk(value)
+            if word not in _SAYS_NOTHING and word != "$defs" and not _is_ours(word):
+                made["enum" if word == "const" else word] = self._value(word, part[word])
         return _spelled(made)
 
-    top = walk(schema)
-    if found:
-        top["$defs"] = found
-    return dict(sorted(top.items()))
+    def _value(self, word: str, value: Any) -> Any:
+        if word == "$ref" and value.startswith("#/$defs/"):
+            return f"#/$defs/{self._renamed(value.removeprefix('#/$defs/'))}"
+        if word == "const":
+            return [value]
+        if word in _BY_NAME:
+            return {name: self.walk(value[name]) for name in sorted(value)}
+        if word in _LISTS:
+            return [self.walk(inner) for inner in value]
+        return value if word in _VALUES else self.walk(value)
+
+    def _renamed(self, name: str) -> str:
+        if name not in self._names:
+            number = self._names[name] = f"d{len(self._names) + 1}"
+            self.found[number] = {}
+            self.found[number] = self.walk(self._definitions[name])
+        return self._names[name]
 
 
 def _is_ours(word: str) -> bool:
@@ -153,8 +158,8 @@ def _spelled(made: Schema) -> Schema:
 def _drop_implied_type(made: Schema) -> None:
     """An enum says the types of its members already: Pydantic adds the word in some releases."""
     kinds = {str: "string", bool: "boolean", type(None): "null", int: "integer"}
-    said = made.get("type")
-    if isinstance(said, str) and {kinds.get(type(value)) for value in made["enum"]} == {said}:
+    stated = made.get("type")
+    if isinstance(stated, str) and {kinds.get(type(value)) for value in made["enum"]} == {stated}:
         del made["type"]
 
 

@@ -32,6 +32,7 @@ DEFAULT_LIMITS = Limits()
 
 _STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 """A string, or the rest of the text where it does not end: linear in every case."""
+_BRACKET = re.compile(r"[\[{\]}]")
 
 
 def loads(text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:
@@ -93,23 +94,11 @@ def _check_depth(document: str, limit: int) -> None:
     """Count brackets outside strings, so that a deeply nested text never reaches the recursive parser."""
     if document.count("[") + document.count("{") <= limit:
         return
-    depth, in_string, escaped = 0, False, False
-    for character in document:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > limit:
-                raise InvalidJson(f"the text is nested more than {limit} deep")
-        elif character in "]}":
-            depth -= 1
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub("", document)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > limit:
+            raise InvalidJson(f"the text is nested more than {limit} deep")
 
 
 def _check_count(document: str, limit: int) -> None:

@@ -1,4 +1,4 @@
--- A database and a user of the same name for each part that keeps something in PostgreSQL; nobody else gets in.
+-- A database and a user of the same name for each part that keeps something in PostgreSQL; no other user gets in.
 \set ON_ERROR_STOP on
 \getenv journal JOURNAL_PASSWORD
 \getenv ledger LEDGER_PASSWORD

@@ -1,7 +1,7 @@
 """Starts the compose stack for a person, or shows it: secrets, free ports, one line where something is in the way.
 
     python deploy/stack.py up             make .env where it is missing, build, start, wait until everything is healthy
-    python deploy/stack.py status         each container, and what its health check last said
+    python deploy/stack.py status         each container, and the last line of its health check
     python deploy/stack.py demo SYSTEM    the demo of a reference system, from this host, with the workers of the stack
 
 Needs Python alone, but for the demo. The rest is docker compose itself, with the same project and the same .env.
@@ -118,11 +118,11 @@ def check_engine() -> None:
         raise Obstacle(
             "no Docker engine answers; nothing was started; start it, or check your rights to it: docker info"
         )
-    said = _run("docker", "compose", "version", "--short").stdout.strip()
-    version = tuple(int(number) for number in re.findall(r"\d+", said)[:2])
+    shown = _run("docker", "compose", "version", "--short").stdout.strip()
+    version = tuple(int(number) for number in re.findall(r"\d+", shown)[:2])
     if version < _OLDEST_COMPOSE:
         raise Obstacle(
-            f"Docker Compose is {said or 'not there'}; nothing was started;"
+            f"Docker Compose is {shown or 'not there'}; nothing was started;"
             f" install {'.'.join(map(str, _OLDEST_COMPOSE))} or newer"
         )
 
@@ -227,14 +227,14 @@ class Stack:
             text=True,
         )
         assert process.stderr is not None
-        said, shown = [], set()
+        written, shown = [], set()
         for line in process.stderr:
-            said.append(line)
+            written.append(line)
             found = re.search(r"Container (\S+)\s+(Healthy|Exited)", line)
             if found and found[1] not in shown:
                 shown.add(found[1])
                 print(f"  {found[1]} {found[2].lower()}", flush=True)
-        return subprocess.CompletedProcess(command, process.wait(), "", "".join(said))
+        return subprocess.CompletedProcess(command, process.wait(), "", "".join(written))
 
     def show(self) -> None:
         """Print a table of the containers."""
@@ -306,7 +306,7 @@ def _row(container: dict[str, Any]) -> dict[str, Any]:
     done = ended and once and state["ExitCode"] == 0
     running = health.get("Status") or state["Status"]
     shown = "done" if done else f"exited {state['ExitCode']}" if ended else running
-    said = (
+    last = (
         ""
         if ended
         else next((_last_line(check["Output"]) for check in reversed(health.get("Log") or [])), "")
@@ -316,7 +316,7 @@ def _row(container: dict[str, Any]) -> dict[str, Any]:
         "name": container["Name"].lstrip("/"),
         "state": shown,
         "well": shown in {"done", "healthy", "running"},
-        "says": said or state.get("Error", ""),
+        "says": last or state.get("Error", ""),
     }
 
 

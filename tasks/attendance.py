@@ -25,11 +25,11 @@ def consumers(app: Celery, queues: Iterable[str]) -> dict[str, int]:
 
 
 def require(coordinator: Coordinator, agents: Iterable[str], profile: str) -> None:
-    """See that somebody works for each of ``agents``, and that a coordinator process runs; ``profile`` is that of docker compose
+    """See that a worker runs for each of ``agents``, and that a coordinator process runs; ``profile`` is that of docker compose
     which starts them.
 
     Raises :class:`~handoffs.coordinator.errors.ServerError` without servers, and :class:`~handoffs.contracts.CoordinationError` where
-    somebody is missing.
+    one is missing.
     """
     refuse_embedded(coordinator.settings, "--running")
     engine, topology = coordinator.engine, coordinator.engine.topology

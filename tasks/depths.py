@@ -21,7 +21,9 @@ class Depths:
         """The messages that wait in each queue, without those that workers have in hand; 0 where there is no such queue.
         Nothing where the broker does not answer."""
         if self._connection is None:
-            self._connection = self._app.connection_for_read(heartbeat=0)  # nobody may ask for minutes
+            self._connection = self._app.connection_for_read(
+                heartbeat=0
+            )  # minutes may pass between two questions
         try:
             return {queue: self._count(queue) for queue in queues}
         except (OSError, *self._connection.connection_errors):

@@ -33,7 +33,7 @@ def on_servers(settings: Settings, system: str) -> Settings:
 class Programs:
     """Processes of the installation that ``client`` is one of. Leaving it ends them all.
 
-    Raises :class:`~handoffs.contracts.CoordinationError` where somebody works for one of ``agents`` already.
+    Raises :class:`~handoffs.contracts.CoordinationError` where a worker of one of ``agents`` runs already.
     """
 
     def __init__(self, client: Coordinator, agents: Iterable[str]) -> None:
@@ -42,7 +42,7 @@ class Programs:
         self._timers = str(topology.timers.name)
         if any(consumers(client.engine.app, map(topology.queue_name, agents)).values()):
             raise CoordinationError(
-                f"somebody works in the namespace {client.settings.namespace} already",
+                f"a worker runs in the namespace {client.settings.namespace} already",
                 "nothing was started",
                 "let the other show end, or set COORDINATOR_NAMESPACE to another name",
             )
@@ -65,7 +65,7 @@ class Programs:
         self._queues["serve"] = [self._timers]
 
     def clear(self, agents: Iterable[str]) -> None:
-        """Drop what waits for agents: whoever sent it has ended, with everything that it speaks of."""
+        """Drop what waits for agents: its sender has ended, with everything that it speaks of."""
         with self._client.engine.app.connection_for_write() as connection:
             for agent in agents:
                 with suppress(*connection.channel_errors), connection.channel() as channel:
@@ -133,7 +133,7 @@ class Programs:
 
     def _last_line(self, name: str) -> str:
         lines = self._log(name).read_text("utf-8", "replace").strip().splitlines()
-        return printable(lines[-1], 300) if lines else "it said nothing"
+        return printable(lines[-1], 300) if lines else "it wrote nothing"
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:

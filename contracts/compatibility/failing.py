@@ -30,16 +30,21 @@ def ways_to_fail(node: Node, kind: str) -> list[Choice] | None:
         return None
     ways: list[Choice] = []
     if node.values is not None:
-        members = frozenset(freeze(value) for value in node.values if type_of(value) == kind)
+        members = tuple(value for value in node.values if type_of(value) == kind)
         if not members:
             return None
-        composite = tuple(value for value in node.values if type_of(value) == kind)
-        ways.append((("unlike", composite) if kind in ("array", "object") else ("excluded", members),))
+        simple = ("excluded", frozenset(freeze(value) for value in members))
+        ways.append((("unlike", members) if kind in ("array", "object") else simple,))
     if node.format is not None and speaks_of(node.format, kind):
         ways.append((("not_format", node.format),))
     ways += [(("not_opaque", what),) for what in node.opaque]
     ways += _BY_KIND[kind](node)
-    ways += [(("neg", inner),) for inner in node.all_of]
+    ways += _combined(node)
+    return ways
+
+
+def _combined(node: Node) -> list[Choice]:
+    ways: list[Choice] = [(("neg", inner),) for inner in node.all_of]
     if node.reference is not None:
         ways.append((("neg", node.reference),))
     if node.negated is not None:
@@ -109,9 +114,25 @@ def _object(node: Node) -> list[Choice]:
         ways.append((("most", node.fewest - 1),))
     if node.most is not None:
         ways.append((("fewest", node.most + 1),))
-    for name, inner in (node.properties or {}).items():
-        if not inner.always:
-            ways.append((("property", SomeProperty(not_(inner), name)),))
+    ways += _properties(node)
+    for name, needed in node.dependent.items():
+        ways += [(("required", name), ("absent", other)) for other in needed]
+    ways += [(("required", name), ("neg", inner)) for name, inner in node.dependent_schemas.items()]
+    if node.unevaluated_properties is not None and not node.unevaluated_properties.always:
+        surely = surely_evaluated_names(node)
+        if surely is not None:
+            rest = SomeProperty(not_(node.unevaluated_properties), unmatched=surely[1], outside=surely[0])
+            ways.append((("property", rest),))
+    return ways
+
+
+def _properties(node: Node) -> list[Choice]:
+    """A property, or its name, is not as it must be."""
+    ways: list[Choice] = [
+        (("property", SomeProperty(not_(inner), name)),)
+        for name, inner in (node.properties or {}).items()
+        if not inner.always
+    ]
     for pattern, inner in node.patterns.items():
         if not inner.always:
             ways.append((("property", SomeProperty(not_(inner), matching=(pattern,))),))
@@ -122,14 +143,6 @@ def _object(node: Node) -> list[Choice]:
         ways.append((("property", further),))
     if node.names is not None and not node.names.always:
         ways.append((("property", SomeProperty(State(), naming=not_(node.names))),))
-    for name, needed in node.dependent.items():
-        ways += [(("required", name), ("absent", other)) for other in needed]
-    ways += [(("required", name), ("neg", inner)) for name, inner in node.dependent_schemas.items()]
-    if node.unevaluated_properties is not None and not node.unevaluated_properties.always:
-        surely = surely_evaluated_names(node)
-        if surely is not None:
-            rest = SomeProperty(not_(node.unevaluated_properties), unmatched=surely[1], outside=surely[0])
-            ways.append((("property", rest),))
     return ways
 
 

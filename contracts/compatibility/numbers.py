@@ -120,14 +120,20 @@ def _line(branch: Branch) -> Iterator[Any]:
         yield UNDECIDED
 
 
+def _around(low: Fraction | None, high: Fraction | None) -> list[Fraction]:
+    """Numbers at zero and at the bounds."""
+    found = [Fraction(0), Fraction(1), Fraction(-1)]
+    if low is not None:
+        found += [Fraction(floor(low)), Fraction(floor(low) + 1), Fraction(floor(low) + 2), low]
+    if high is not None:
+        found += [Fraction(ceil(high)), Fraction(ceil(high) - 1), Fraction(ceil(high) - 2), high]
+    return found
+
+
 def _points(branch: Branch) -> Iterator[Fraction]:
     low = branch.lower[0] if branch.lower else None
     high = branch.upper[0] if branch.upper else None
-    whole = [Fraction(0), Fraction(1), Fraction(-1)]
-    if low is not None:
-        whole += [Fraction(floor(low)), Fraction(floor(low) + 1), Fraction(floor(low) + 2), low]
-    if high is not None:
-        whole += [Fraction(ceil(high)), Fraction(ceil(high) - 1), Fraction(ceil(high) - 2), high]
+    whole = _around(low, high)
     if not any(other.denominator == 1 for other in branch.not_multiples):
         yield from whole
     for odd in _ODDS:

@@ -177,7 +177,7 @@ class _Objects:
         return all(found)
 
     def _new_names(self, demand: SomeProperty, values: dict[str, Any]) -> Iterator[str]:
-        """A name that nobody mentions for each set of patterns that names can have together."""
+        """A name that is not mentioned for each set of patterns that names can have together."""
         if self.declared is not None:
             return
         interner = self.solving.interner
@@ -210,31 +210,36 @@ class _Objects:
                     self.doubt = True
 
     def _filled(self, values: dict[str, Any]) -> dict[str, Any] | None:
-        """The object with as many properties as it needs."""
-        branch = self.branch
-        if branch.most is not None and len(values) > branch.most:
+        """The object with as many properties as it needs; None where it cannot have them, or ``doubt``."""
+        fewest, most = self.branch.fewest, self.branch.most
+        if most is not None and len(values) > most:
             return None
         for name in self.mentioned:
-            if len(values) >= branch.fewest:
+            if len(values) >= fewest:
                 return values
             if name not in values:
                 answer = self._value(name)
                 if answer is not None:
                     values = {**values, name: answer[0]}
-        further = 0
-        while len(values) < branch.fewest:
-            further += 1
-            before = len(values)
-            for name in self._new_names(SomeProperty(State()), values):
-                answer = self._value(name)
-                if answer is not None:
-                    values = {**values, name: answer[0]}
-                    break
-            if further > _MOST_FURTHER:
-                self.doubt = True
-            if len(values) == before or further > _MOST_FURTHER:
+        for _ in range(_MOST_FURTHER):
+            if len(values) >= fewest:
+                return values
+            further = self._further(values)
+            if further is None:
                 return None
-        return values
+            values = further
+        if len(values) >= fewest:
+            return values
+        self.doubt = True
+        return None
+
+    def _further(self, values: dict[str, Any]) -> dict[str, Any] | None:
+        """The object with one property more, of a name that is not mentioned; None where there is none."""
+        for name in self._new_names(SomeProperty(State()), values):
+            answer = self._value(name)
+            if answer is not None:
+                return {**values, name: answer[0]}
+        return None
 
 
 def _patterns_of(node: Node) -> Iterator[str]:

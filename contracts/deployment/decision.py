@@ -84,7 +84,7 @@ class Problem:
 class Decision:
     """Whether ``new`` may be deployed.
 
-    ``edges`` is what works and ``problems`` what does not; ``notes`` says where nobody is on the other side, and ``order``
+    ``edges`` is what works and ``problems`` what does not; ``notes`` says where there is no agent on the other side, and ``order``
     in which order to deploy, a sentence each.
     """
 

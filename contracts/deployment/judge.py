@@ -6,6 +6,7 @@ Any producer of a contract may feed any consumer of it, since flows are composed
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from handoffs.contracts.deployment import problems
 from handoffs.contracts.deployment.builds import Build, Deployed, Outstanding
@@ -39,6 +40,16 @@ def judge(new: Manifest, known: Sequence[Deployed], outstanding: Sequence[Outsta
     return Decision(new, edges, broken, tuple(looked.notes), order)
 
 
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """Who writes a contract and who reads it. One of the two is the new build, ``other`` is the deployed one."""
+
+    name: str
+    writer: Manifest
+    reader: Manifest
+    other: Deployed
+
+
 class _Judge:
     """What was found so far about one new build."""
 
@@ -70,7 +81,7 @@ class _Judge:
             self._note_ears(name)
         for build in self.previous:
             if name in build.manifest.accepts:
-                self._edge("rollback", name, self.new, build.manifest, build)
+                self._edge("rollback", _Pair(name, self.new, build.manifest, build))
 
     def accepts(self, name: str) -> None:
         """What producers write: the new build reads it, together with those builds of its agent that are deployed."""
@@ -78,7 +89,7 @@ class _Judge:
         beside = [build for build in self.own if name in build.manifest.accepts]
         readers = [self.new, *(build.manifest for build in beside)]
         for build in producers:
-            self._edge("accepts", name, build.manifest, self.new, build, readers, beside)
+            self._edge("accepts", _Pair(name, build.manifest, self.new, build), readers, beside)
         if self.new.hears(name):
             for build in producers:
                 self._heard_with_others(name, build, readers)
@@ -104,7 +115,7 @@ class _Judge:
                 self.problems.extend(problems.changed(name, self.new, build.manifest, build))
             return
         for build in builds:
-            self._edge("emits", name, self.new, build.manifest, build, readers)
+            self._edge("emits", _Pair(name, self.new, build.manifest, build), readers)
 
     def _heard_together(self, name: str, consumers: Mapping[str, Sequence[Deployed]]) -> None:
         """An event is sent once: several agents that hear it need one version in common."""
@@ -133,13 +144,13 @@ class _Judge:
             self.problems.append(problems.scattered(name, producer.manifest, readers, producer))
 
     def _each_reads(self, writer: Manifest, name: str, builds: Sequence[Deployed]) -> bool:
-        """Whether each agent, with all of its builds, reads something that the writer writes; else that is told already."""
+        """Whether each agent, with all of its builds, reads something that the writer writes; else that is a problem already."""
         agents = {build.manifest.agent for build in builds}
         own = ([build.manifest for build in builds if build.manifest.agent == agent] for agent in agents)
         return all(negotiated(writer.emits[name], _read(name, readers)) is not None for readers in own)
 
     def _note_ears(self, name: str) -> None:
-        """Nobody reads it; but those that hear whatever fits a pattern may."""
+        """No consumer names it; but agents that hear all that fits a pattern may read it."""
         ears = sorted({build.manifest.agent for build in self.others if build.manifest.hears(name)})
         self.notes.extend(f"{ear} hears {name} by a pattern, and reads any version of it" for ear in ears)
         if not ears:
@@ -148,10 +159,7 @@ class _Judge:
     def _edge(
         self,
         rule: Rule,
-        name: str,
-        writer: Manifest,
-        reader: Manifest,
-        other: Deployed,
+        pair: _Pair,
         together: Sequence[Manifest] = (),
         beside: Sequence[Deployed] = (),
     ) -> None:
@@ -159,6 +167,7 @@ class _Judge:
 
         Where there is none for all, that is a problem of this edge if some are ``beside`` it.
         """
+        name, writer, reader, other = pair.name, pair.writer, pair.reader, pair.other
         writes, reads = writer.emits[name], reader.accepts[name]
         alone = negotiated(writes, [reads])
         common = negotiated(writes, _read(name, together)) if together else alone

@@ -18,7 +18,7 @@ def in_order(
     if not problems:
         return (f"any order works: {Build.of(new)} goes with everything that is deployed",)
     first: dict[str, list[str]] = {}
-    said: list[str] = []
+    sentences: list[str] = []
     for problem in problems:
         replaced = _replaced(problem, edges)
         ref = "" if replaced else _deploy_first(problem, rolling)
@@ -26,11 +26,11 @@ def in_order(
             listed = first.setdefault(problem.agent, [])
             listed.extend([ref] if ref not in listed else [])
         else:
-            said.append(_sentence(problem, new.agent, replaced))
+            sentences.append(_sentence(problem, new.agent, replaced))
     if first:
         listed_all = ", ".join(f"{agent} with {' and '.join(refs)}" for agent, refs in first.items())
-        said.append(f"deploy {listed_all} first, then {new.agent}")
-    return tuple(sorted(dict.fromkeys(said), key=lambda sentence: not sentence.startswith(_NONE)))
+        sentences.append(f"deploy {listed_all} first, then {new.agent}")
+    return tuple(sorted(dict.fromkeys(sentences), key=lambda sentence: not sentence.startswith(_NONE)))
 
 
 def _deploy_first(problem: Problem, rolling: bool) -> str:

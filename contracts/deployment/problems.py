@@ -1,4 +1,4 @@
-"""Problems: what would break, said with both sides, a witness and a remedy."""
+"""Problems: what would break, in words, with both sides, a witness and a remedy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def unreadable(rule: Rule, name: str, writer: Manifest, reader: Manifest, other:
     writes, reads = writer.emits[name], reader.accepts[name]
     back = ", to which a rollback returns," if rule == "rollback" else ""
     verdict = _compared(_written(writer, name), _read(reader, name))
-    return _problem(
-        rule, name, other, writes, reads,
+    return Problem(
+        rule, name, *other.name, other.state, writes, reads,
         f"{Build.of(writer)} writes {_listed(name, writes)}, and {Build.of(reader)}{back} reads {_listed(name, reads)}",
         _remedy(rule, name, writer, reader, verdict),
         verdict,
@@ -36,12 +36,12 @@ def apart(name: str, writer: Manifest, readers: Sequence[Manifest], beside: Sequ
         beside[-1],
     )
     older = next(reader for reader in readers if writes[0] not in reader.accepts[name])
-    said = (f"build {reader.build} {_listed(name, reader.accepts[name])}" for reader in readers)
+    versions = (f"build {reader.build} {_listed(name, reader.accepts[name])}" for reader in readers)
     agent = readers[0].agent
-    return _problem(
-        "rolling", name, other, writes, other.manifest.accepts[name],
+    return Problem(
+        "rolling", name, *other.name, other.state, writes, other.manifest.accepts[name],
         f"{Build.of(writer)} writes {_listed(name, writes)}, and no version of it is read by all builds of {agent}, "
-        f"which run together until the deployment is over: {'; '.join(said)}",
+        f"which run together until the deployment is over: {'; '.join(versions)}",
         f"let all of them read one version that {writer.agent} writes, or stop and withdraw {other.name} first",
         _compared(_written(writer, name), _read(older, name)),
     )  # fmt: skip
@@ -51,11 +51,11 @@ def scattered(name: str, writer: Manifest, readers: Sequence[Manifest], other: D
     """``readers``, builds of several agents, all hear the same event, and no version that is written is read by all."""
     writes = writer.emits[name]
     outsider = next((reader for reader in readers if writes[0] not in reader.accepts[name]), readers[-1])
-    said = (f"{Build.of(reader)} {_listed(name, reader.accepts[name])}" for reader in readers)
-    return _problem(
-        "subscribers", name, other, writes, other.manifest.accepts.get(name, readers[0].accepts[name]),
+    versions = (f"{Build.of(reader)} {_listed(name, reader.accepts[name])}" for reader in readers)
+    return Problem(
+        "subscribers", name, *other.name, other.state, writes, other.manifest.accepts.get(name, readers[0].accepts[name]),
         f"{Build.of(writer)} writes {_listed(name, writes)}, and an event is sent once, in a version that all who hear it "
-        f"read; there is none: {'; '.join(said)}",
+        f"read; there is none: {'; '.join(versions)}",
         f"let all of them read one version that {writer.agent} writes",
         _compared(_written(writer, name), _read(outsider, name)),
     )  # fmt: skip
@@ -87,33 +87,28 @@ def changed(name: str, writer: Manifest, reader: Manifest, other: Deployed) -> I
         if contract != name or reader.fingerprints.get(ref, mark) == mark:
             continue
         written, read = writer.schemas.get(ref), reader.schemas.get(ref)
-        yield _problem(
-            "fingerprint", name, other, (int(version),), (int(version),),
+        yield Problem(
+            "fingerprint", name, *other.name, other.state, (int(version),), (int(version),),
             f"{ref} in {Build.of(writer)} is not the {ref} in {Build.of(reader)}: a published version was changed",
             f"undo the change of {ref}, and make it as a new version",
             _compared(written["writes"], read["reads"]) if written and read else None,
         )  # fmt: skip
 
 
-def _problem(
-    rule: Rule, name: str, other: Deployed, writes: tuple[int, ...], reads: tuple[int, ...],
-    text: str, remedy: str, verdict: Verdict | None,
-) -> Problem:  # fmt: skip
-    return Problem(rule, name, *other.name, other.state, writes, reads, text, remedy, verdict)
-
-
 def _remedy(rule: Rule, name: str, writer: Manifest, reader: Manifest, verdict: Verdict | None) -> str:
     own, wanted = writer.emits[name][0], reader.accepts[name][0]
     if own < wanted:
-        said = f"add the upcast from {name}/{own} to {name}/{wanted} to {reader.agent}"
+        remedy = f"add the upcast from {name}/{own} to {name}/{wanted} to {reader.agent}"
     elif rule == "accepts":
-        said = f"let {reader.agent} read {name}/{own}, or give {writer.agent} the downcast to {name}/{wanted}"
+        remedy = (
+            f"let {reader.agent} read {name}/{own}, or give {writer.agent} the downcast to {name}/{wanted}"
+        )
     else:
-        said = f"add the downcast from {name}/{own} to {name}/{wanted} to {writer.agent}"
-        said += f", or deploy {reader.agent} with {name}/{own} first"
+        remedy = f"add the downcast from {name}/{own} to {name}/{wanted} to {writer.agent}"
+        remedy += f", or deploy {reader.agent} with {name}/{own} first"
     if verdict is not None and verdict.verdict == "compatible":
-        said += " (their schemas are compatible: where both versions are published, no function is needed)"
-    return said
+        remedy += " (their schemas are compatible: where both versions are published, no function is needed)"
+    return remedy
 
 
 def _written(writer: Manifest, name: str) -> Schema:

@@ -1,4 +1,4 @@
-"""Case: one version of a contract, and the rules that it must keep beside those that are published."""
+"""Candidate: one version of a contract, and the rules that it must keep beside those that are published."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.migration import migrations
-from handoffs.contracts.registry.mode import Directions
+from handoffs.contracts.registry.mode import ModeCheck
 from handoffs.contracts.registry.problem import Problem
 from handoffs.contracts.registry.publication import MODES, Published
 from handoffs.contracts.registry.registry import Registry
@@ -22,7 +22,7 @@ _LONGEST_OWNER = 120
 
 
 @dataclass(slots=True)
-class Case:
+class Candidate:
     """One class against the other versions of its contract."""
 
     contract: type[Contract]
@@ -71,7 +71,7 @@ class Case:
             )
 
     def promises(self, golden: tuple[Envelope, ...]) -> Iterator[Problem]:
-        """What does: keys, directions, migrations."""
+        """What depends on other versions: keys, what the mode promises, migrations."""
         ref = self.own.ref
         for version, other in sorted(self.versions.items()):
             if version < ref.version and {*other.keys} != {*self.own.keys}:
@@ -83,7 +83,7 @@ class Case:
                     "keep the key fields, or make it a contract of another name",
                     other.ref,
                 )
-        yield from Directions(self.contract, self.versions).problems(ref.version, self.own.mode)
+        yield from ModeCheck(self.contract, self.versions).problems(ref.version, self.own.mode)
         kept = {
             version: tuple(envelope.data for envelope in self.registry.golden(other.ref))
             for version, other in self.versions.items()

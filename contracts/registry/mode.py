@@ -1,4 +1,4 @@
-"""Directions: whether one version of a contract is read as another, as things stand or by migrations."""
+"""Mode: whether a version is read as older ones, and they as it, as far as its mode promises; as it is or by migrations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handoffs.contracts.registry.publication import Published
 
 
 @dataclass(slots=True)
-class Directions:
+class ModeCheck:
     """The ways between the versions of one contract. ``versions`` are those that are published and the one at hand."""
 
     contract: type[Contract]
@@ -25,15 +25,15 @@ class Directions:
         """What keeps version ``own`` from what its mode promises towards older versions, newest first."""
         older = sorted((version for version in self.versions if version < own), reverse=True)
         reach = older if mode.endswith("_TRANSITIVE") else older[:1]
-        said: set[tuple[int, int]] = set()
+        shown: set[tuple[int, int]] = set()
         for word, rule in (("BACKWARD", "backward"), ("FORWARD", "forward")):
             if not mode.startswith((word, "FULL")):
                 continue
             for version in reach:
                 ends = (version, own) if word == "BACKWARD" else (own, version)
                 for source, target, verdict in self.breaks(*ends):
-                    if (source, target) not in said:
-                        said.add((source, target))
+                    if (source, target) not in shown:
+                        shown.add((source, target))
                         yield self._problem(own, rule, source, target, verdict)
 
     def breaks(self, source: int, target: int) -> Iterator[tuple[int, int, Verdict]]:

@@ -24,7 +24,7 @@ from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import NotPublished
 from handoffs.contracts.fields import changes, masked, sensitive_paths
 from handoffs.contracts.migration import migrations
-from handoffs.contracts.registry.candidate import Case, listed
+from handoffs.contracts.registry.candidate import Candidate, listed
 from handoffs.contracts.registry.golden import golden_envelopes
 from handoffs.contracts.registry.problem import Problem
 from handoffs.contracts.registry.publication import MODES, Published
@@ -64,7 +64,7 @@ def decide(
 ) -> Decision:
     """Compare a class with what is published.
 
-    ``owner`` and ``mode`` are those of the version before unless given. With the owner None, nobody is asked who it is.
+    ``owner`` and ``mode`` are those of the version before unless given. With the owner None, a version needs no owner.
 
     Raises :class:`~handoffs.contracts.errors.InvalidRegistry` for a malformed file.
     """
@@ -72,11 +72,11 @@ def decide(
     already = registry.get(ref)
     if already is not None:
         return _of_published(contract, registry, already)
-    case = Case(contract, registry, _candidate(contract, registry, owner, mode))
+    candidate = Candidate(contract, registry, _proposed(contract, registry, owner, mode))
     golden, faults = golden_envelopes(contract)
-    problems = [*case.basic(owner, mode), *case.promises(golden), *faults]
+    problems = [*candidate.basic(owner, mode), *candidate.promises(golden), *faults]
     state: State = "new" if not problems else _state(problems)
-    return Decision(contract, state, case.own, golden, tuple(problems))
+    return Decision(contract, state, candidate.own, golden, tuple(problems))
 
 
 def publish(decision: Decision, registry: Registry) -> tuple[Path, ...]:
@@ -104,7 +104,7 @@ def publish(decision: Decision, registry: Registry) -> tuple[Path, ...]:
             _write(path, decision.published.to_json())
     except FileExistsError:
         raise NotPublished(
-            f"{decision.ref} was published by somebody else just now", remedy="look at what is there"
+            f"{decision.ref} was published by another process just now", remedy="look at what is there"
         ) from None
     except OSError as error:
         raise NotPublished(
@@ -115,13 +115,13 @@ def publish(decision: Decision, registry: Registry) -> tuple[Path, ...]:
 
 
 def _of_published(contract: type[Contract], registry: Registry, already: Published) -> Decision:
-    case = Case(contract, registry, already)
+    candidate = Candidate(contract, registry, already)
     golden = registry.golden(already.ref)
     declared = known(contract)
     if declared.fingerprint != already.fingerprint:
         problem = _changed(contract, already, registry)
         return Decision(contract, "changed", already, golden, (problem,))
-    problems = (*case.still_there(), *case.promises(golden), *case.golden())
+    problems = (*candidate.still_there(), *candidate.promises(golden), *candidate.golden())
     return Decision(
         contract, _state(problems) if problems else "published", already, golden, tuple(_once(problems))
     )
@@ -153,7 +153,7 @@ def _changed(contract: type[Contract], already: Published, registry: Registry) -
     )
 
 
-def _candidate(contract: type[Contract], registry: Registry, owner: str | None, mode: str) -> Published:
+def _proposed(contract: type[Contract], registry: Registry, owner: str | None, mode: str) -> Published:
     ref = contract.ref()
     older = [version for version in registry.versions(ref.name) if version < ref.version]
     before = registry.get(ContractRef(ref.name, max(older))) if older else None
@@ -180,7 +180,7 @@ def _state(problems: Any) -> State:
 
 
 def _once(problems: tuple[Problem, ...]) -> Iterator[Problem]:
-    """A golden envelope that is not read because a direction breaks is not said twice."""
+    """A golden envelope that is not read because a direction breaks is not a problem of its own."""
     broken = any(problem.rule in ("backward", "migration") for problem in problems)
     yield from (problem for problem in problems if not (broken and problem.rule == "golden"))
 
@@ -195,7 +195,7 @@ def _generator() -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Nobody else publishes a version of the same contract meanwhile."""
+    """No other process publishes a version of the same contract meanwhile."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ class Registry:
 
 def open_registry(folder: Path) -> Registry:
     """The contracts that come with this package, and those in ``folder``, where new ones are written."""
-    own = Path(__file__).parent.parent / "published"
+    own = Path(str(files("handoffs.contracts") / "published"))
     return Registry(own) if own.resolve() == folder.resolve() else Registry(own, folder)
 
 

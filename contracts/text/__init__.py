@@ -1,4 +1,4 @@
-"""Text that needs care: from outside, for people's eyes, or for nobody's. See docs/text.md."""
+"""Text that needs care: from outside, for people's eyes, or to be hidden. See docs/text.md."""
 
 from handoffs.contracts.text.hygiene import Finding, Policy, clean, findings
 from handoffs.contracts.text.printable import escaped_json, is_plain, luhn, printable

@@ -83,10 +83,10 @@ def clean(text: str, policy: Policy = "refuse") -> tuple[str, list[Finding]]:
 
 def unsafe(found: list[Finding]) -> UnsafeText:
     """The error that says what was found: code points and places, at most five, never the characters themselves."""
-    return UnsafeText(f"the text holds {told(found)}", "it was refused", "send it without them")
+    return UnsafeText(f"the text holds {listed(found)}", "it was refused", "send it without them")
 
 
-def told(found: list[Finding]) -> str:
+def listed(found: list[Finding]) -> str:
     """The first five findings in words."""
     more = f" and {len(found) - _REPORTED} more" if len(found) > _REPORTED else ""
     return ", ".join(map(str, islice(found, _REPORTED))) + more

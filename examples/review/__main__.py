@@ -38,7 +38,7 @@ def main() -> None:
         print(f"   {run.wait(timeout=30)}")
         letter = _letter(run)
         print(f"   {letter.agent}: {letter.error}: {letter.text}")
-        print("   somebody mends the model and replays:")
+        print("   a person mends the model and replays:")
         model.bewitched = False
         letter.replay()
         print(f"   {run.result(timeout=30).verdict}: {run.status()}")

@@ -45,8 +45,10 @@ def review_flow(model: Model) -> Flow:
 
     @agent("review.reviewer", retry=Retry(attempts=1))
     def reviewer(draft: Draft) -> Review:
-        said = UntrustedText(model(render_for_prompt(CHECK, draft.answer, mode="datamark")))
-        verdict: Literal["send", "ask a person"] = "send" if said.strip().lower() == "no" else "ask a person"
+        answer = UntrustedText(model(render_for_prompt(CHECK, draft.answer, mode="datamark")))
+        verdict: Literal["send", "ask a person"] = (
+            "send" if answer.strip().lower() == "no" else "ask a person"
+        )
         return Review(mail_id=draft.mail_id, answer=draft.answer, verdict=verdict)
 
     return Flow("review.answer", drafter >> reviewer)

@@ -40,7 +40,7 @@ def run(
     ``keep`` is a new folder for the files; by default they are gone in the end. With ``running`` the fleets that work on the
     servers already make titles of ``film``, which is in their store, as ``python -m handoffs.tasks.media.upload`` tells of it there.
 
-    Raises :class:`~handoffs.contracts.CoordinationError` where the folder cannot be made, nobody is there, or the title does
+    Raises :class:`~handoffs.contracts.CoordinationError` where the folder cannot be made, no worker is there, or the title does
     not come to its end, and :class:`~handoffs.contracts.errors.InvalidInput` where ``film`` is none.
     """
     settings = coordinator.settings

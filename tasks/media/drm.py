@@ -61,8 +61,8 @@ class ContentKey:
 
     def nonce(self, rendition: str, sha256: str) -> bytes:
         """The nonce for a content of that digest."""
-        said = f"{rendition}\0{sha256}".encode()
-        return hmac.digest(self.nonce_key, said, "sha256")[:_NONCE_OCTETS]
+        named = f"{rendition}\0{sha256}".encode()
+        return hmac.digest(self.nonce_key, named, "sha256")[:_NONCE_OCTETS]
 
     def __repr__(self) -> str:
         return f"ContentKey({self.key_id})"

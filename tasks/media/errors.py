@@ -25,7 +25,7 @@ class ObjectMissing(Permanent):
 
 
 class ObjectChanged(Permanent):
-    """An object is not what it was said to be: its digest is another."""
+    """An object is not what its name promises: its digest is another."""
 
 
 class DifferentContent(Permanent):

@@ -84,8 +84,8 @@ class Ffmpeg:
         :class:`TranscodingTimeout` and :class:`TranscodingFailed`.
         """
         began = time.monotonic()
-        told = [*arguments, "-y", f"{_FILE}{target}"]
-        process = self._started(told)
+        command = [*arguments, "-y", f"{_FILE}{target}"]
+        process = self._started(command)
         assert process.stderr is not None
         try:
             words = _last_words(process.stderr, began + self._limit.total_seconds())
@@ -99,7 +99,7 @@ class Ffmpeg:
         finally:
             _end(process)
         if code:
-            raise _failure(code, _without_names(words, told))
+            raise _failure(code, _without_names(words, command))
         if not target.is_file() or not target.stat().st_size:
             raise TranscodingFailed("ffmpeg ended well and wrote nothing", "the rendition is not there")
         return time.monotonic() - began
@@ -159,16 +159,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stderr.close()
 
 
-def _without_names(words: str, told: Sequence[str]) -> str:
+def _without_names(words: str, command: Sequence[str]) -> str:
     """What the program says, without the names of files: they are made of what is in messages."""
-    for name in told:
+    for name in command:
         if name.startswith(_FILE):
             words = words.replace(name, "(a file)").replace(name.removeprefix(_FILE), "(a file)")
     return words
 
 
 def _failure(code: int, words: str) -> Permanent | Transient:
-    said = next((line for line in reversed(words.splitlines()) if line.strip()), "no reason given")
+    reported = next((line for line in reversed(words.splitlines()) if line.strip()), "no reason given")
     consequence = "the rendition is not there"
     if any(text in words for text in _NO_ENCODER):
         return EncoderMissing(
@@ -192,5 +192,7 @@ def _failure(code: int, words: str) -> Permanent | Transient:
             consequence,
             "it may have had too little memory: give its worker more, or fewer renditions at a time; then replay",
         )
-    reason = f"was killed by signal {-code}" if code < 0 else f"ended with {code}: {printable(said, _SHOWN)}"
+    reason = (
+        f"was killed by signal {-code}" if code < 0 else f"ended with {code}: {printable(reported, _SHOWN)}"
+    )
     return TranscodingFailed(f"ffmpeg {reason}", consequence)

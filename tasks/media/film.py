@@ -1,4 +1,4 @@
-"""Film: what there is in an object store to make titles of, as it is told to who cannot look there."""
+"""Film: what there is in an object store to make titles of, for readers that cannot look there."""
 
 from __future__ import annotations
 

@@ -178,8 +178,8 @@ class MetadataIndex:
 
 
 def _digest(title: TitleTerms) -> str:
-    said = [title.title_id, title.name, title.description, title.language, _moment(title)]
-    return hashlib.sha256(strictjson.canonical(said).encode()).hexdigest()
+    content = [title.title_id, title.name, title.description, title.language, _moment(title)]
+    return hashlib.sha256(strictjson.canonical(content).encode()).hexdigest()
 
 
 def _moment(title: TitleTerms) -> str:

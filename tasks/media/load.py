@@ -57,7 +57,7 @@ class Load:
     stalled: float = STALLED
     quiet: float = QUIET
     on_shelf: Callable[[list[str]], None] = lambda _: None
-    """Is told which titles are on the shelf now."""
+    """Takes the titles that are on the shelf now."""
     progress: Progress = field(default_factory=Progress)
     most_open: int = 0
     peaks: dict[str, int] = field(default_factory=dict)

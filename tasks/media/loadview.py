@@ -56,7 +56,7 @@ def load_line(load: Load) -> Iterator[Callable[[], RenderableType]]:
             for queue, count in found.items()
             if count
         ]
-        return Text.assemble(head, f"\nwaiting: {', '.join(names) or 'nobody'}")
+        return Text.assemble(head, f"\nwaiting: {', '.join(names) or 'none'}")
 
     try:
         yield draw

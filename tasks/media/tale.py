@@ -23,7 +23,7 @@ CHAPTERS: Final = (
 class Chapter:
     """What one agent has done for the title.
 
-    ``done`` of ``wanted`` times (0: nobody has said yet how many); ``at`` seconds after the upload it was done last;
+    ``done`` of ``wanted`` times (0: not known yet); ``at`` seconds after the upload it was done last;
     ``took`` seconds in all.
     """
 

@@ -97,7 +97,7 @@ def noise(seed: str, octets: int) -> Iterator[bytes]:
 
 
 def arguments(order: RenditionOrdered, source: Path, threads: int) -> list[str]:
-    """What ffmpeg is told, up to the name of the output. Raises :class:`UnknownForm`."""
+    """The arguments of ffmpeg, up to the name of the output. Raises :class:`UnknownForm`."""
     exact = ("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact", "-flags", "+bitexact")
     return [*READING, "-i", f"file:{source}", "-threads", str(threads), *exact, *_coding(order, threads)]
 

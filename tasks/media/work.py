@@ -133,7 +133,7 @@ def index(title: TitleTerms, settings: Settings) -> TitleIndexed:
 
 
 def prepared(done: TitleDistributed | TitleIndexed) -> TitlePrepared:
-    """The same, as one of the things that make a title available: so that somebody can wait for both as for one kind."""
+    """The same, as one of the things that make a title available: so that a subscriber can wait for both as for one kind."""
     terms = _terms(done, TitleTerms)
     if isinstance(done, TitleDistributed):
         how = Distribution(**_terms(done, Distribution))

@@ -75,13 +75,13 @@ def book(payment: PaymentAuthorised, context: Context) -> PaymentBooked:
 @agent("payments.notification")
 def notification(payment: PaymentBooked, context: Context) -> CustomerNotified:
     """Tell the customer. The text is what would be sent; the log line stands for the sending."""
-    said = {
+    notice = {
         "booked": f"Your payment of {payment.amount} {payment.currency} to {payment.creditor} was made.",
         "declined": f"Your payment to {payment.creditor} was declined by your card issuer.",
         "held": f"Your payment to {payment.creditor} is held for a check.",
     }[payment.outcome]
     context.logger.info("notified %s of payment %s: %s", payment.debtor, payment.payment_id, payment.outcome)
-    return CustomerNotified(**_terms(payment), outcome=payment.outcome, notice=said)
+    return CustomerNotified(**_terms(payment), outcome=payment.outcome, notice=notice)
 
 
 def _terms(payment: PaymentTerms) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def match(ride: RideRequested, context: Context) -> DriverMatched:
     reservation = systems.fleet().reserve(context.idempotency_key, order)
     if reservation is None:
         return DriverMatched(**_terms(ride), outcome="no-driver")
-    if context.given_up():  # the ride goes on without a driver by now: nobody would ever come for this one
+    if context.given_up():  # the ride goes on without a driver by now: no ride would ever take this one
         systems.fleet().release(context.idempotency_key, ride.requested_at, order.pickup)
         return DriverMatched(**_terms(ride), outcome="no-driver")
     return DriverMatched(
@@ -116,7 +116,7 @@ def dispatch(quoted: RideQuoted, context: Context) -> RideDispatched:
 
 @agent("rides.no-driver", retry=_QUICK)
 def no_driver(ride: RideRequested) -> DriverMatched:
-    """What stands in for matching: nobody is sent."""
+    """What stands in for matching: no driver is sent."""
     return DriverMatched(**_terms(ride), outcome="no-driver")
 
 

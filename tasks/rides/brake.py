@@ -7,14 +7,14 @@ from datetime import timedelta
 
 
 class Brake:
-    """Makes whoever passes wait. Off until it is set. Safe for threads."""
+    """Makes every caller wait. Off until it is set. Safe for threads."""
 
     def __init__(self) -> None:
         self._wait = timedelta()
         self._never = threading.Event()
 
     def set(self, wait: timedelta) -> None:
-        """From now on, whoever passes waits so long; no time at all lets go."""
+        """From now on every caller waits so long; no time at all releases them."""
         self._wait = wait
 
     def passed(self, more: timedelta | None = None) -> None:

@@ -52,7 +52,7 @@ def run(
 
     ``file`` has the requests, one a line; by default they are made. With ``running`` the fleets that work on the servers
     already take the rides, and who runs them may stop ETA meanwhile. Raises
-    :class:`~handoffs.contracts.CoordinationError` where the file cannot be read, or has none, or nobody is there.
+    :class:`~handoffs.contracts.CoordinationError` where the file cannot be read, or has none, or no worker is there.
     """
     if coordinator.settings.eager:
         raise CoordinationError(

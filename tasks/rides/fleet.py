@@ -81,7 +81,7 @@ class Fleet:
         self._lock = threading.Lock()
 
     def reserve(self, key: str, order: Order) -> Reservation | None:
-        """Take the driver who is at the pickup soonest; None where nobody is near enough, which is not remembered.
+        """Take the driver who is at the pickup soonest; None where no driver is near enough, which is not remembered.
 
         The same key gives the same reservation, released or not. Raises :class:`FleetConflict` where it came with
         another order, and :class:`~handoffs.tasks.rides.city.OutsideCity`.

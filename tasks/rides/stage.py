@@ -112,7 +112,7 @@ def open_stage(coordinator: Coordinator, flow: Flow, *, running: bool = False) -
     """A stage with everything ready: in ``coordinator``, or where it is a client of servers, on those, in a namespace of
     the show's own. Whatever was started is ended. With ``running`` the stage is who works on the servers already.
 
-    Raises :class:`~handoffs.contracts.CoordinationError` where a program does not start, another show is on, or nobody runs.
+    Raises :class:`~handoffs.contracts.CoordinationError` where a program does not start, another show is on, or no worker runs.
     """
     if running:
         yield RunningStage(coordinator, flow)
