@@ -47,7 +47,7 @@ _BEGINS_AT = 0.4  # of the titles
 
 
 def main() -> None:
-    """Run the benchmark, print the figures and draw the picture."""
+    """Run the benchmark, print the figures and draw the picture. Raises :class:`SystemExit` where a title was lost."""
     options = _options()
     with open_servers(lambda line: print(line, file=sys.stderr)) as servers, _folder() as folder:
         settings = Settings(

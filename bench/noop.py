@@ -19,16 +19,19 @@ class Parcel(Contract, name="bench.parcel", version=1):
 
 @agent("bench.one")
 def one(parcel: Parcel) -> Parcel:
+    """The first step."""
     return parcel
 
 
 @agent("bench.two")
 def two(parcel: Parcel) -> Parcel:
+    """The second step."""
     return parcel
 
 
 @agent("bench.three")
 def three(parcel: Parcel) -> Parcel:
+    """The third step."""
     return parcel
 
 

@@ -60,6 +60,7 @@ class Topology:
 
     @property
     def unheard(self) -> Exchange:
+        """The exchange that takes events without a subscriber."""
         return Exchange(f"{self.prefix}handoff.unheard", "fanout")
 
     @property
@@ -69,10 +70,12 @@ class Topology:
 
     @property
     def unroutable(self) -> Exchange:
+        """The exchange that takes messages whose queue does not exist."""
         return Exchange(f"{self.prefix}handoff.unroutable", "fanout")
 
     @property
     def dead(self) -> Exchange:
+        """The exchange to which every agent's queue dead-letters."""
         return Exchange(f"{self.prefix}handoff.dead", "fanout")
 
     @property

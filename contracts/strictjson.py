@@ -38,7 +38,7 @@ _BRACKET = re.compile(r"[\[{\]}]")
 def loads(text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:
     """Parse strict JSON.
 
-    Refuses, with :class:`InvalidJson`: text over the limits (bytes, depth and the
+    Raises :class:`InvalidJson` for text over the limits (bytes, depth and the
     number of values are checked before parsing, lengths right after), invalid UTF-8, NaN and
     infinities, duplicate keys, lone surrogates, and anything after the value.
     """
@@ -62,7 +62,10 @@ def dumps(value: Any) -> str:
 
 
 def canonical(value: Any) -> str:
-    """Write JSON text with sorted keys: equal values give equal text, so it can be hashed and compared."""
+    """Write JSON text with sorted keys: equal values give equal text, so it can be hashed and compared.
+
+    Raises :class:`InvalidJson` where JSON has no form for a value.
+    """
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
     except (ValueError, TypeError, RecursionError) as error:

@@ -104,7 +104,7 @@ def publish(decision: Decision, registry: Registry) -> tuple[Path, ...]:
             _write(path, decision.published.to_json())
     except FileExistsError:
         raise NotPublished(
-            f"{decision.ref} was published by another process just now", remedy="look at what is there"
+            f"{decision.ref} was published by somebody else just now", remedy="look at what is there"
         ) from None
     except OSError as error:
         raise NotPublished(

@@ -39,7 +39,10 @@ def read_master_key(path: Path) -> bytes:
 
 
 def made_master_key(path: Path) -> bytes:
-    """The same; where there is no such file, one is made that only its owner can read. Of two who make it, one does."""
+    """The same; where there is no such file, one is made that only its owner can read. Of two processes that make it, one does.
+
+    Raises :class:`InvalidMasterKey`, and :class:`MasterKeyUnavailable` where the file can be neither read nor made.
+    """
     if not path.exists():
         try:
             _make(path)
