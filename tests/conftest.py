@@ -1,4 +1,8 @@
-"""Fixtures for every test, and the order of the suite: cheap tests first, random within each folder."""
+"""Fixtures for every test, and the order of the suite: cheap tests first, random within each folder.
+
+With ``-n`` (pytest-xdist) several processes run tests of one session side by side, on one set of servers. Tests that take
+servers down are marked ``alone`` and cannot be among them: ``-m alone`` runs them in a session of their own.
+"""
 
 import contextlib
 import secrets
@@ -10,11 +14,13 @@ import hypothesis
 import psycopg
 import pytest
 
-from tests.servers import Control, Servers, ServersUnavailable, open_servers
+from tests.servers import Control, Servers, ServersUnavailable, Sharing, open_servers
 
 _FOLDERS = ("unit", "eager", "flows", "integration", "chaos", "smoke")
 _MARKED_FOLDERS = frozenset({"integration", "chaos", "smoke"})
+_ALONE_FOLDERS = frozenset({"chaos", "smoke"})
 _SERVERS = pytest.StashKey[Servers]()
+_SHARING = pytest.StashKey[Sharing]()
 
 # Time is limited once, for all tests, by pytest-timeout.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -33,24 +39,62 @@ def _rank(item: pytest.Item) -> int:
 
 @pytest.hookimpl(trylast=True)  # after the shuffle
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its folder, and let the folders take turns from the cheapest to the dearest."""
+    """Mark each test by its folder and by what it does, and let the folders take turns from the cheapest to the dearest."""
     for item in items:
         if (folder := _folder(item)) in _MARKED_FOLDERS:
             item.add_marker(folder)
+        if folder in _ALONE_FOLDERS or "control" in getattr(item, "fixturenames", ()):
+            item.add_marker("alone")
     items.sort(key=_rank)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist tells that this process has collected
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Say that the servers are needed, where another process of the session starts them."""
+    if (sharing := _sharing(session.config)) and _needs_servers(session):
+        sharing.need()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Start the servers before the first test, so that their start counts towards no test's time limit."""
     will_run = not (session.config.option.collectonly or session.testsfailed)
-    if will_run and any("servers" in getattr(item, "fixturenames", ()) for item in session.items):
+    if will_run and not _sharing(session.config) and _needs_servers(session):
         _start_servers(session.config)
+
+
+def _needs_servers(session: pytest.Session) -> bool:
+    return any("servers" in getattr(item, "fixturenames", ()) for item in session.items)
+
+
+def _sharing(config: pytest.Config) -> Sharing | None:
+    """Where this process was started by another, how it gets the servers from that."""
+    workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
+    return Sharing.given(workerinput) if workerinput else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each process that is started where the servers will be found."""
+    config = node.config
+    if _SHARING not in config.stash:
+        config.stash[_SHARING] = Sharing.new()
+        config.add_cleanup(config.stash[_SHARING].close)
+    config.stash[_SHARING].give(node.workerinput)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_node_collection_finished(node: Any) -> None:
+    """Start the servers for all processes, before the first test, as soon as one has collected a test that needs them."""
+    node.config.stash[_SHARING].start(lambda: _start_servers(node.config))
 
 
 def _start_servers(config: pytest.Config) -> Servers:
     """The session's servers, started on the first call and ended with the session, Ctrl-C included."""
     if _SERVERS not in config.stash:
+        if sharing := _sharing(config):
+            config.stash[_SERVERS] = sharing.attach()
+            return config.stash[_SERVERS]
         reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
         cleanup = contextlib.ExitStack()
         try:
@@ -68,8 +112,10 @@ def servers(pytestconfig: pytest.Config) -> Servers:
 
 
 @pytest.fixture
-def control(servers: Servers) -> Iterator[Control]:
+def control(pytestconfig: pytest.Config, servers: Servers) -> Iterator[Control]:
     """For tests that take servers down; whatever they leave down is started again."""
+    if _sharing(pytestconfig):
+        pytest.fail("it takes servers down that tests beside it use: run it without -n")
     yield servers.control
     servers.control.ensure_running()
 

@@ -3,5 +3,6 @@
 from tests.servers.choice import open_servers
 from tests.servers.control import Control
 from tests.servers.model import Servers, ServersUnavailable
+from tests.servers.sharing import Sharing
 
-__all__ = ["Control", "Servers", "ServersUnavailable", "open_servers"]
+__all__ = ["Control", "Servers", "ServersUnavailable", "Sharing", "open_servers"]
