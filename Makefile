@@ -8,8 +8,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 CODE := contracts config coordinator tasks src tests bench deploy examples
-UNIT_TESTS := $(or $(wildcard tests/unit tests/eager),tests/unit)
-INTEGRATION_TESTS := $(or $(wildcard tests/integration tests/chaos),tests/integration)
 
 ##@ Try it
 .PHONY: demo demo-rides demo-media
@@ -41,18 +39,35 @@ down: ## stop everything; what is stored stays for the next `make up` (ARGS="--v
 	@COMPOSE_PROFILES='*' docker compose down --remove-orphans $(ARGS)
 
 ##@ Check it
-.PHONY: test test-unit test-integration test-smoke lint format
-test: lint ## everything CI checks: lint, then all tests, on real servers (Docker or installed)
-	@$(BIN)/python -m pytest $(ARGS)
+# -n starts processes that share out the tests: one for each core, or two where tests wait for something most of the time.
+# What is marked `alone` takes servers or containers down and runs after the others. Where ARGS chooses tests ("-k ..."), it
+# may choose none of either kind: pytest ends with 5 then.
+PYTEST := $(BIN)/python -m pytest
+ALL_CORES := -n logical --dist worksteal
+SIDE_BY_SIDE := -n auto --dist worksteal -m "not alone"
+OR_NONE := $(if $(ARGS),|| [ $$? -eq 5 ])
 
-test-unit: $(VENV)/.dev ## unit and eager tests: no server, a few seconds
-	@$(BIN)/python -m pytest $(UNIT_TESTS) $(ARGS)
+.PHONY: test test-all test-unit test-eager test-integration test-smoke lint format
+test: lint ## lint, then all tests but the containers', on real servers (Docker or installed); under 12 minutes on 2 cores
+	@$(PYTEST) $(SIDE_BY_SIDE) $(ARGS) $(OR_NONE)
+	@$(PYTEST) -m "alone and not smoke" $(ARGS) $(OR_NONE)
+
+test-all: ## everything CI checks: `make test`, then the containers (needs a Docker engine), then other versions of the servers
+	@$(MAKE) --no-print-directory test test-smoke
+	@! docker info >/dev/null 2>&1 || $(MAKE) --no-print-directory test-integration TEST_SERVERS=system
+
+test-unit: $(VENV)/.dev ## unit tests, properties on a tenth of their examples: no server, under a minute
+	@$(PYTEST) $(ALL_CORES) --hypothesis-profile=quick tests/unit $(ARGS)
+
+test-eager: $(VENV)/.dev ## tests of whole coordinators in this process: no server, about two minutes
+	@$(PYTEST) $(SIDE_BY_SIDE) tests/eager $(ARGS)
 
 test-integration: $(VENV)/.dev ## integration and chaos tests (TEST_SERVERS=auto|docker|system)
-	@$(BIN)/python -m pytest $(INTEGRATION_TESTS) $(ARGS)
+	@$(PYTEST) $(SIDE_BY_SIDE) tests/integration $(ARGS) $(OR_NONE)
+	@$(PYTEST) tests/chaos $(ARGS) $(OR_NONE)
 
 test-smoke: $(VENV)/.dev ## the compose stack and pytest-celery, in real containers (needs a Docker engine)
-	@$(BIN)/python -m pytest tests/smoke $(ARGS)
+	@$(PYTEST) tests/smoke $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	@echo "lint: ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet --diff .

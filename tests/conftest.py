@@ -5,6 +5,7 @@ servers down are marked ``alone`` and cannot be among them: ``-m alone`` runs th
 """
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +25,15 @@ _SHARING = pytest.StashKey[Sharing]()
 
 # Time is limited once, for all tests, by pytest-timeout.
 hypothesis.settings.register_profile("suite", deadline=None)
-hypothesis.settings.load_profile("suite")
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)
+hypothesis.settings.load_profile("suite")  # --hypothesis-profile=quick chooses the other
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes ``-n logical`` starts, one for each core, and ``-n auto``, twice as many: tests that wait."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores if config.option.numprocesses == "logical" else 2 * cores
 
 
 def _folder(item: pytest.Item) -> str:

@@ -1237,7 +1237,7 @@ class TestTimeToLive:
             operation()
             keys = list(store.redis.scan_iter(f"{store.keys.prefix}*"))
             assert keys
-            assert [key for key in keys if store.redis.ttl(key) < 0] == [], f"after operation {number}"
+            assert [key for key in keys if store.redis.ttl(key) == -1] == [], f"after operation {number}"
 
 
 class TestServer:

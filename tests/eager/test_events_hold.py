@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from handoffs import Contract, Coordinator, Key, agent, on
@@ -18,6 +18,7 @@ from handoffs.contracts.migration import downcast, upcast
 from handoffs.coordinator.letters.desk import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from tests.eager.newsroom import Filed, Newsroom
+from tests.examples import examples
 from tests.waiting import wait_until
 
 _FOREVER = timedelta(days=1)
@@ -45,7 +46,7 @@ def wild(coordinator: Coordinator) -> Coordinator:
     return coordinator
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), parts=st.integers(1, 6), stories=st.integers(1, 3))
 def test_any_order_and_several_times(wild: Coordinator, seed: int, parts: int, stories: int) -> None:
     """However often and in which order messages come, each effect is taken once, and each story has nothing left open."""

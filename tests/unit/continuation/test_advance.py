@@ -1,12 +1,13 @@
 """A flow goes through its chains and chords: each step once, each join when all its branches have arrived."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.continuation.plans import Plan, Run, flow_of, nodes, plans
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(plan=plans, data=st.data())
 def test_every_step_is_reached_once(plan: Plan, data: st.DataObject) -> None:
     """In whatever order and however often messages come, each step is reached once, each join once, and the run ends once."""

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from handoffs.contracts import strictjson
@@ -15,6 +15,7 @@ from handoffs.contracts.errors import InvalidSchema
 from handoffs.contracts.reference.payments import PaymentSubmitted
 from handoffs.contracts.samples import exampled, samples
 from handoffs.contracts.schema import writes
+from tests.examples import examples
 from tests.unit.contracts.compatibility.schemas import schemas
 
 KINDS = {"enum": ["a", "b", "c"]}
@@ -108,7 +109,7 @@ def test_nothing_of_nothing() -> None:
         samples({"type": "text"})
 
 
-@settings(deadline=None, max_examples=60)
+@examples(60)
 @given(schemas())
 def test_they_are_instances(schema: dict[str, Any]) -> None:
     """Whatever the schema, each sample is valid for it."""

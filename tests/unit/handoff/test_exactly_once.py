@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from fakeredis import FakeServer, FakeStrictRedis
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from redis import RedisError
@@ -34,6 +33,7 @@ from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.store import Store
 from tests.deliveries import RecordingPublisher, deliver, start
+from tests.examples import examples
 from tests.store_suite import make_settings
 
 KEY = "the-one-key"
@@ -316,7 +316,7 @@ class Workers(RuleBasedStateMachine):
 
 
 TestExactlyOnce = Workers.TestCase
-TestExactlyOnce.settings = hypothesis_settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestExactlyOnce.settings = examples(60, stateful_step_count=30)
 
 
 @pytest.fixture

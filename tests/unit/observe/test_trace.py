@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
@@ -18,6 +18,7 @@ from handoffs.coordinator.observe.chronicle import chronicle
 from handoffs.coordinator.observe.trace import Trace
 from handoffs.coordinator.observe.tracing import TraceFacts, traced
 from handoffs.coordinator.render.trace_tree import TIMES, trace_summary, trace_tree
+from tests.examples import examples
 from tests.unit.observe.written_history import RUN, WrittenHistory, named, only, trace_of
 
 
@@ -358,7 +359,7 @@ _ENTRY = st.fixed_dictionaries(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=150)
+@examples(150)
 @given(
     entries=st.lists(_ENTRY, max_size=8),
     outstanding=st.none() | st.dictionaries(_STEPS, st.just("a"), max_size=4),

@@ -43,7 +43,7 @@ def tagged(*cases: tuple[str, Any], union: str = "oneOf") -> dict[str, Any]:
 
 def judged(writer: Any, reader: Any, *, containment: bool = False) -> str:
     """The verdict, its witness confirmed by `jsonschema`, its differences readable."""
-    verdict = compare(writer, reader, containment=containment)
+    verdict = compare(writer, reader, containment=containment, budget=Budget(seconds=60))
     if verdict.verdict == BREAKS:
         assert _judge(writer).is_valid(verdict.witness)
         assert not _judge(reader).is_valid(verdict.witness)
@@ -278,7 +278,7 @@ def test_a_large_tagged_union_is_decided() -> None:
     assert judged(tagged(*many), tagged(*many)) == OK
     assert judged(tagged(*many), tagged(*many, ("new", STRING))) == OK
     changed = [*many[:-1], ("case-29", STRING)]
-    verdict = compare(tagged(*many), tagged(*changed))
+    verdict = compare(tagged(*many), tagged(*changed), budget=Budget(seconds=60))
     assert [difference.path for difference in verdict.differences] == ["/value"]
 
 

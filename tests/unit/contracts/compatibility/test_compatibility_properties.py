@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
@@ -15,6 +15,7 @@ from handoffs.contracts.compatibility.language import contains
 from handoffs.contracts.compatibility.patterns import DIALECTS, language_of
 from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.compatibility.validator import Validator
+from tests.examples import examples
 from tests.unit.contracts.compatibility.schemas import instances, pairs, schemas
 
 JUDGES: dict[int, Any] = {2020: Draft202012Validator, 7: Draft7Validator}
@@ -22,7 +23,7 @@ drafts = pytest.mark.parametrize("draft", [2020, 7])
 
 
 @drafts
-@settings(max_examples=150)
+@examples(150)
 @given(data=st.data())
 def test_containment_is_sound(draft: int, data: st.DataObject) -> None:
     """No instance breaks what is called compatible, and each witness is one for `jsonschema` too."""
@@ -38,7 +39,7 @@ def test_containment_is_sound(draft: int, data: st.DataObject) -> None:
 
 
 @drafts
-@settings(max_examples=100)
+@examples(100)
 @given(data=st.data())
 def test_a_closed_writer_is_sound(draft: int, data: st.DataObject) -> None:
     """So it is where the writer emits no more than it declares."""
@@ -76,7 +77,7 @@ def _closed(schema: Any) -> Any:
 
 
 @drafts
-@settings(max_examples=25)
+@examples(25)
 @given(data=st.data())
 def test_a_schema_is_compatible_with_itself(draft: int, data: st.DataObject) -> None:
     """Whatever it says, each schema reads what it writes."""
@@ -86,7 +87,7 @@ def test_a_schema_is_compatible_with_itself(draft: int, data: st.DataObject) -> 
 
 
 @drafts
-@settings(max_examples=150)
+@examples(150)
 @given(data=st.data())
 def test_the_validator_agrees_with_jsonschema(draft: int, data: st.DataObject) -> None:
     """Where our validator gives an answer, it is that of `jsonschema`."""
@@ -110,7 +111,7 @@ PATTERNS = [
 ]
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(pattern=st.sampled_from(PATTERNS), text=st.text("ab.c-+01 \n", max_size=8))
 def test_patterns_are_read_as_python_reads_them(pattern: str, text: str) -> None:
     """In Python's dialect a pattern is found where `re` finds it."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.exc import OperationalError
 
@@ -38,6 +38,7 @@ from handoffs.tasks.payments.gateway_errors import (
 )
 from handoffs.tasks.payments.ledger import Ledger
 from handoffs.tasks.payments.money import InvalidAmount, UnknownCurrency
+from tests.examples import examples
 
 PATIENT = timedelta(seconds=60)
 UNKNOWN_CARD = "4000056655665556"
@@ -223,7 +224,7 @@ _REQUESTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(requests=st.lists(_REQUESTS, max_size=12))
 def test_any_sequence_charges_each_key_once(
     requests: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory

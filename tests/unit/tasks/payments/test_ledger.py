@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, MetaData, NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
@@ -37,6 +37,7 @@ from handoffs.tasks.payments.money import (
     minor_units,
 )
 from handoffs.tasks.payments.sqlstore import SqlStore
+from tests.examples import examples
 
 PATIENT = timedelta(seconds=60)
 AT_ONCE = timedelta(0)
@@ -276,7 +277,7 @@ def _book_all(ledger: Ledger, orders: Sequence[dict[str, Any]]) -> list[Booking]
     return bookings
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(orders=st.lists(_orders(), max_size=12))
 def test_any_sequence_leaves_the_books_right(
     orders: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
@@ -302,7 +303,7 @@ def test_any_sequence_leaves_the_books_right(
             assert ledger.balance(account, currency) == expected
 
 
-@settings(max_examples=15)
+@examples(15)
 @given(shares=st.lists(st.lists(_orders(), min_size=1, max_size=6), min_size=2, max_size=4))
 def test_any_interleaving_leaves_the_books_balanced(
     shares: list[list[dict[str, Any]]], tmp_path_factory: pytest.TempPathFactory

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from handoffs.contracts.reference.rides import Point
@@ -14,6 +14,7 @@ from handoffs.tasks.rides.city import City, OutsideCity, two_way
 from handoffs.tasks.rides.plan import plan_city
 from handoffs.tasks.rides.roads import SPEEDS, RoadClass, congestion, paces
 from handoffs.tasks.rides.routing import approaches, fastest, route
+from tests.examples import examples
 
 NIGHT = datetime(2026, 1, 5, 3, tzinfo=UTC)
 RUSH = datetime(2026, 1, 5, 17, 30, tzinfo=UTC)
@@ -94,7 +95,7 @@ def test_impossible_plan(wrong: dict[str, float]) -> None:
 
 
 @given(JUNCTIONS, JUNCTIONS, TIMES)
-@settings(max_examples=60)
+@examples(60)
 def test_a_star_is_as_good_as_dijkstra(start: int, goal: int, at: datetime) -> None:
     """A* finds a way exactly as fast as the one that an exhaustive search finds."""
     exhaustive = {
@@ -104,7 +105,7 @@ def test_a_star_is_as_good_as_dijkstra(start: int, goal: int, at: datetime) -> N
 
 
 @given(JUNCTIONS, JUNCTIONS, TIMES)
-@settings(max_examples=60)
+@examples(60)
 def test_route_is_a_way_along_roads(start: int, goal: int, at: datetime) -> None:
     """A route goes from junction to junction over roads that are there, and adds up."""
     found, pace = fastest(city(), start, goal, at), paces(at)
@@ -121,7 +122,7 @@ def test_route_is_a_way_along_roads(start: int, goal: int, at: datetime) -> None
 
 
 @given(PLACES, PLACES, TIMES)
-@settings(max_examples=60)
+@examples(60)
 def test_no_route_beats_the_crow(start: tuple[float, float], end: tuple[float, float], at: datetime) -> None:
     """No route is shorter than the straight line, nor faster than that at top speed."""
     found, straight = route(city(), start, end, at), math.dist(start, end)
@@ -130,7 +131,7 @@ def test_no_route_beats_the_crow(start: tuple[float, float], end: tuple[float, f
 
 
 @given(JUNCTIONS, JUNCTIONS, TIMES)
-@settings(max_examples=60)
+@examples(60)
 def test_two_way_roads_lead_back_as_fast(start: int, goal: int, at: datetime) -> None:
     """Where a route can be driven back, the way back takes no longer; in a city without one-way streets, exactly as long."""
     there, back = fastest(city(), start, goal, at), fastest(city(), goal, start, at)
@@ -161,7 +162,7 @@ def test_one_way_streets_make_a_difference() -> None:
 
 
 @given(PLACES)
-@settings(max_examples=100)
+@examples(100)
 def test_nearest_junction(place: tuple[float, float]) -> None:
     """The junction found is the nearest of all."""
     junction, metres = city().nearest(place)

@@ -11,7 +11,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from handoffs.tasks.rides.city import City, OutsideCity, Place
@@ -26,6 +26,7 @@ from handoffs.tasks.rides.fleet import (
 )
 from handoffs.tasks.rides.plan import plan_city
 from handoffs.tasks.rides.routing import fastest
+from tests.examples import examples
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -112,7 +113,7 @@ def test_late_order_takes_nobody_who_was_busy_then() -> None:
 
 
 @given(st.integers(0, 767), st.lists(st.integers(0, 767), min_size=1, max_size=12))
-@settings(max_examples=40)
+@examples(40)
 def test_soonest_driver_is_taken(pickup: int, junctions: list[int]) -> None:
     """Whoever is at the pickup soonest is taken, by travel time over the roads."""
     found = fleet(*junctions).reserve("r", order(pickup))
