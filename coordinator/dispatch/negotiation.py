@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
@@ -97,22 +97,28 @@ class Negotiator:
         patterns = (pattern for some in said if isinstance(some, list) for pattern in some)
         return any(isinstance(pattern, str) and matches(pattern, name) for pattern in patterns)
 
-    def fresh(self, agents: Iterable[str], events: Iterable[str]) -> bool:
-        """Whether what is known of the consumers of ``agents``, and of those who hear ``events``, is new enough to go by."""
-        names, now = set(agents), self._clock()
+    def chooses(self, output: Contract | None) -> bool:
+        """Whether ``output`` can be written in several versions, so that one has to know who reads it."""
+        return output is not None and len(self.versions.writable(type(output))) > 1
+
+    def fresh(self, agents: Iterable[str], events: Mapping[str, bool]) -> bool:
+        """Whether what is known of the consumers of ``agents``, and of who hears ``events``, is new enough to go by; of those
+        who hear an event that says so, it has to be known as well what they read."""
+        now, names = self._clock(), set(agents)
         with self._lock:
             asked, heard = self._heard
-            if events := list(events):
-                names |= {agent for agent, patterns in heard.items() if _hears(patterns, events)}
-            looked = [asked] if events else []
-            looked += [self._seen.get(agent, (-FRESH, []))[0] for agent in names]
-        return all(now - asked < FRESH for asked in looked)
+            chosen = [name for name, chooses in events.items() if chooses]
+            names |= {agent for agent, patterns in heard.items() if _hears(patterns, chosen)}
+            looked = [self._seen.get(agent, (-FRESH, []))[0] for agent in names]
+        return all(now - one < FRESH for one in ([*looked, asked] if events else looked))
 
-    def look(self, agents: Iterable[str], events: Iterable[str]) -> None:
-        """Ask who consumes: those of ``agents``, and those who hear ``events``. Raises
-        :class:`~handoffs.coordinator.errors.ServerError`."""
-        hearing = [agent for name in events for agent in self.subscribers(name)]
-        for agent in dict.fromkeys([*agents, *hearing]):
+    def look(self, agents: Iterable[str], events: Mapping[str, bool]) -> None:
+        """Ask for what :meth:`fresh` asks about. Raises :class:`~handoffs.coordinator.errors.ServerError`."""
+        names = list(agents)
+        for name, chooses in events.items():
+            hearing = self.subscribers(name)
+            names += hearing if chooses else ()
+        for agent in dict.fromkeys(names):
             self._builds(agent)
 
     def forget(self) -> None:

@@ -125,18 +125,25 @@ class Router:
                 sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
         return Route(moves, sent, heard)
 
-    def readers(self, moves: Iterable[Move]) -> tuple[list[str], list[str]]:
-        """The agents for which moves are written, and the contracts of events among them: who hears those is to be known."""
+    def readers(
+        self, moves: Iterable[Move], output: Contract | None, events: Mapping[str, Contract | None]
+    ) -> tuple[list[str], dict[str, bool]]:
+        """What :meth:`route` has to know of consumers: those of which agents, and who hears which events (by the name of the
+        contract, and whether that can be written in several versions)."""
         agents: list[str] = []
-        events: list[str] = []
+        heard: dict[str, bool] = {}
+        chooses = self._negotiator.chooses(output)
         for move in moves:
             if isinstance(move, Go) and move.send.agent == EVENT:
-                events.append(move.send.signature["kwargs"]["event"])
-            elif isinstance(move, Go):
+                name = move.send.signature["kwargs"]["event"]
+                heard[name] = heard.get(name, False) or self._negotiator.chooses(
+                    events.get(move.send.step, output)
+                )
+            elif isinstance(move, Go) and chooses and move.value.own:
                 agents.append(move.send.agent)
-            elif isinstance(move, Arrival):
+            elif isinstance(move, Arrival) and chooses and move.value.own:
                 agents += [send.agent for send in sends_after(move) or ()]
-        return agents, events
+        return agents, heard
 
     def outgoing(self, place: StepRef, route: Route, settled: Settled, *, arrived: bool = True) -> Batches:
         """Everything that is to be sent now, after the step was settled as ``settled`` says: with

@@ -150,9 +150,9 @@ class Closer:
         emitted = advance.emitted(place.step, place.flow, json.loads(record.events or "[]"))
         typed = {go.send.step: event for go, event in zip(emitted, events, strict=True)}
         moves: list[Move] = [*emitted] if opened.event else [*_after(opened, record), *emitted]
-        agents, events_sent = self._router.readers(moves)
-        if not self._negotiator.fresh(agents, events_sent):
-            yield Invoke(lambda: self._negotiator.look(agents, events_sent))
+        agents, heard = self._router.readers(moves, output, typed)
+        if not self._negotiator.fresh(agents, heard):
+            yield Invoke(lambda: self._negotiator.look(agents, heard))
         return self._router.route(moves, record, output, typed)
 
 

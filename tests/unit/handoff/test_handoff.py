@@ -15,6 +15,7 @@ from pydantic import field_validator
 from handoffs.contracts import Contract, Envelope, Key, Sensitive, downcast, strictjson, upcast
 from handoffs.contracts.envelope import message_id
 from handoffs.contracts.versions import Versions
+from handoffs.coordinator.continuation.signature import CHOICE, signature
 from handoffs.coordinator.dispatch.asking import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.errors import Permanent, ServerError, Transient
@@ -647,6 +648,19 @@ class TestFailure:
         [sent] = start(Flow("f", fuss), Fussy(text="good"))
         failure = parked(shop.handle(fuss, altered(sent, data={"text": "bad"})))
         assert (failure.kind, "KeyError" in failure.text) == ("invalid-input", True)
+
+    @pytest.mark.parametrize("known", [False, True], ids=["new outcome", "known outcome"])
+    def test_a_way_on_that_cannot_be_read_parks(self, shop: Shop, known: bool) -> None:
+        """Where the rest of the flow cannot be followed with an outcome, the step is parked, also where its key had the outcome:
+        that is not taken for one of a newer build, and no error leaves the handoff."""
+        price = shop.agent()
+        if known:
+            shop.handle(price, *start(Flow("f", price), ORDER, "run-0"))
+        [sent] = start(Flow("f", price >> after), ORDER)
+        malformed = signature(CHOICE, {"flow": "f", "step": "2", "cases": 7, "otherwise": None})
+        failure = parked(shop.handle(price, replace(deliver(sent), chain=[malformed])))
+        assert (failure.kind, failure.error) == ("invalid-output", "InvalidData")
+        assert shop.record().settled == ()
 
 
 class TestOnce:
