@@ -1,7 +1,7 @@
 """Signatures: a task with the rest of its chain, as plain JSON values. They travel in messages, in Celery's form.
 
-Some of them are never sent, for whoever settles the step before does their work: :data:`JOIN`, the chords' body, puts the
-outputs of branches together; the controls decide how to go on, with what they hold
+Some of them are never sent, for settling the step before does their work: :data:`JOIN`, the chords' body, puts the outputs of
+branches together; the controls decide how to go on, with what they hold
 (:mod:`handoffs.coordinator.continuation.advance`).
 """
 
@@ -24,9 +24,9 @@ EMIT = "coordinator.emit"
 CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET, WAIT, UNDO, EMIT})
 """The tasks that decide how to go on."""
 TIMER = "coordinator.timer"
-"""The coordinator process, as whom messages are sent that come back after a while."""
+"""The task of a timer: its message comes to the coordinator process when a time is over."""
 EVENT = "coordinator.event"
-"""Whoever hears it: the task of an event, until a subscriber's worker takes it."""
+"""The task of an event, until the worker of a subscriber takes it."""
 
 Sig = dict[str, Any]
 """A Celery signature as plain JSON values, as it travels in a message."""

@@ -119,7 +119,10 @@ class Agent(Step):
         return Nothing(), tuple(events)
 
     def idempotency_key(self, payload: Contract, given: str) -> str:
-        """The key under which this agent takes its effect once: its own function's, the contract's, or ``given``."""
+        """The key under which this agent takes its effect once: its own function's, the contract's, or ``given``.
+
+        Raises :class:`AgentError` where its function gives no text.
+        """
         key: Any = self.key(payload) if self.key else payload.key()
         if key is not None and (not isinstance(key, str) or not key):
             raise AgentError(

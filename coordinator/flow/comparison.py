@@ -41,7 +41,8 @@ def found_at(data: Mapping[str, Any], path: str) -> Any:
 
 
 def like(constant: Value, found: Any) -> Any:
-    """A JSON value as the type that it is compared with: decimals and times travel as text."""
+    """A JSON value as the type that it is compared with: decimals and times travel as text. Raises
+    :class:`TypeError`, :class:`ValueError` or :class:`decimal.InvalidOperation` where they cannot be compared."""
     if isinstance(constant, Decimal):
         return Decimal(str(found))
     if isinstance(constant, datetime):
@@ -104,7 +105,7 @@ def in_words(value: Value) -> str:
 
 
 def types_at(contract: type[BaseModel], path: str) -> list[Any]:
-    """The types that the field at ``path`` may have."""
+    """The types that the field at ``path`` may have. Raises :class:`FlowError` where ``contract`` has no such field."""
     models: list[Any] = [contract]
     for part in path.split("."):
         hints = [

@@ -223,7 +223,10 @@ class Field:
 
 
 def field(path: str) -> Field:
-    """A field of the payload to ask something of; ``a.b`` is field ``b`` of what field ``a`` holds."""
+    """A field of the payload to ask something of; ``a.b`` is field ``b`` of what field ``a`` holds.
+
+    Raises :class:`FlowError` for what names no field.
+    """
     if not all(part.isidentifier() for part in path.split(".")):
         raise FlowError(
             f"{printable(path, 80)!r} names no field", remedy="write it as amount or parcel.weight"

@@ -1,4 +1,4 @@
-"""Waiting: a step that is done by somebody outside, who sends a signal."""
+"""Signals: a step that waits until a person, or a system outside, sends one."""
 
 from __future__ import annotations
 

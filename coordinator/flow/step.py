@@ -169,7 +169,7 @@ go_on = _GoOn()
 
 
 def when(condition: Condition, step: Step) -> tuple[Condition, Step]:
-    """A case of a :func:`choice`."""
+    """A case of a :func:`choice`. Raises :class:`FlowError` for what is no condition, or no step."""
     if not _is_condition(condition):
         raise FlowError(
             f"{condition!r} is no condition",
@@ -233,7 +233,10 @@ def repeat(step: Step, *, until: Condition, at_most: int) -> Repeat:
 
 
 def delay(wait: timedelta) -> Delay:
-    """Wait before the next step is sent: ``charge >> delay(timedelta(minutes=5)) >> remind``. Up to 19 hours."""
+    """Wait before the next step is sent: ``charge >> delay(timedelta(minutes=5)) >> remind``. Up to 19 hours.
+
+    Raises :class:`FlowError` for any other duration.
+    """
     if not timedelta() < wait <= LONGEST_DELAY:
         raise FlowError(f"delay() has {wait!r}", remedy=f"give a timedelta of up to {LONGEST_DELAY}")
     return Delay(wait)

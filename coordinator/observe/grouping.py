@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from handoffs.coordinator.flow import ways
 from handoffs.coordinator.observe.outline import Outline, OutlineStep, Track, every
 
 Entry = Mapping[str, Any]
 _DEEPEST = 40
 _NUMBERED = re.compile(r"([a-z]?)(\d{1,9})")
-_UNDO = "undo"
-_LAST = frozenset({"f"})
+_LAST = frozenset({ways.FALLBACK})
 _SIGNALS = frozenset({"signalled", "refused"})
 _KINDS = {"c": "choice", "i": "each", "r": "repeat"}
 
@@ -39,7 +39,7 @@ class Part:
     @property
     def undone(self) -> Part | None:
         """What undid the step. A branch may have that name too, and has steps."""
-        found = self.parts.get(_UNDO)
+        found = self.parts.get(ways.UNDO)
         return found if found is not None and not found.parts else None
 
     @property
@@ -159,4 +159,4 @@ def _guessed(way: str) -> str:
     numbered = _NUMBERED.fullmatch(way)
     if numbered:
         return _KINDS.get(numbered[1], "parallel") if numbered[1] else "flow"
-    return "budget" if way in ("b", "f") else "parallel"
+    return "budget" if way in (ways.WITHIN, ways.FALLBACK) else "parallel"

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.text import printable
+from handoffs.coordinator.continuation.path import undo_of
+from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.agent_step import AgentStep, agent_step
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant
 from handoffs.coordinator.flow.condition import Both, Condition
@@ -115,8 +117,8 @@ def _node(flow: Flow, part: Step, path: str) -> OutlineStep:
         case Flow():
             return OutlineStep("flow", path, part.name, tracks=(_track(flow, part.step, path),))
         case Parallel():
-            ways = tuple(_track(flow, step, path, name, name) for name, step in part.branches)
-            return OutlineStep("parallel", path, tracks=ways)
+            tracks = tuple(_track(flow, step, path, name, name) for name, step in part.branches)
+            return OutlineStep("parallel", path, tracks=tracks)
         case WaitFor():
             return _wait(part, path)
         case Choice():
@@ -127,7 +129,7 @@ def _node(flow: Flow, part: Step, path: str) -> OutlineStep:
 
 def _agent(done: AgentStep, path: str) -> OutlineStep:
     agent = done.agent
-    undo = _agent(done.undo, f"{path}.undo") if done.undo else None
+    undo = _agent(done.undo, undo_of(path)) if done.undo else None
     accepts, emits = agent.accepts.ref(), agent.emits.ref()
     return OutlineStep("agent", path, agent.name, accepts=accepts, emits=emits, undo=undo, retry=done.retry)
 
@@ -153,17 +155,17 @@ def _again(flow: Flow, part: Step, path: str) -> OutlineStep:
     if isinstance(part, Each):
         some = f", {part.limit} at a time" if part.limit else ""
         says = f"of {part.field} into {part.into}{some}"
-        item, ways = flow.items[path].ref(), (_track(flow, part.step, path, "i*"),)
-        return OutlineStep("each", path, says=says, tracks=ways, part=part.into, item=item)
+        item, tracks = flow.items[path].ref(), (_track(flow, part.step, path, ways.ITEM),)
+        return OutlineStep("each", path, says=says, tracks=tracks, part=part.into, item=item)
     if isinstance(part, Repeat):
         says = f"until {_words(part.until)}, at most {part.at_most} times"
-        return OutlineStep("repeat", path, says=says, tracks=(_track(flow, part.step, path, "r*"),))
+        return OutlineStep("repeat", path, says=says, tracks=(_track(flow, part.step, path, ways.ROUND),))
     if isinstance(part, Delay):
         return OutlineStep("delay", path, says=duration(part.wait))
     if isinstance(part, Emit):
         return OutlineStep("emit", path, says=str(flow.events[path].ref()))
     assert isinstance(part, Budget)
-    both = (_track(flow, part.step, path, "b", "in time"), _fallback(flow, part, path))
+    both = (_track(flow, part.step, path, ways.WITHIN, "in time"), _fallback(flow, part, path))
     return OutlineStep("budget", path, says=duration(part.within), tracks=both)
 
 
@@ -173,11 +175,11 @@ def _track(flow: Flow, step: Step, path: str, name: str = "", says: str = "") ->
 
 def _cases(flow: Flow, part: Choice, path: str) -> Iterator[Track]:
     for number, (condition, step) in enumerate(part.cases, 1):
-        yield _track(flow, step, path, f"c{number}", f"when {_words(condition)}")
+        yield _track(flow, step, path, ways.case(number), f"when {_words(condition)}")
     if part.otherwise is None:
-        yield Track("c0", "otherwise it passes on as it is", ())
+        yield Track(ways.OTHERWISE, "otherwise it passes on as it is", ())
     else:
-        yield _track(flow, part.otherwise, path, "c0", "otherwise")
+        yield _track(flow, part.otherwise, path, ways.OTHERWISE, "otherwise")
 
 
 def _fallback(flow: Flow, part: Budget, path: str) -> Track:
@@ -188,9 +190,9 @@ def _fallback(flow: Flow, part: Budget, path: str) -> Track:
     says = f"else {keeps}; without one" if keeps else "else"
     if isinstance(taken, Constant):
         gives = taken.payload.ref()
-        return Track("f", f"{says} a constant {gives}", (), gives, keeps)
+        return Track(ways.FALLBACK, f"{says} a constant {gives}", (), gives, keeps)
     assert isinstance(taken, Step)
-    return replace(_track(flow, taken, path, "f", says), keeps=keeps)
+    return replace(_track(flow, taken, path, ways.FALLBACK, says), keeps=keeps)
 
 
 def _words(condition: Condition) -> str:

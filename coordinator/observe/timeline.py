@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from handoffs.coordinator.flow import ways
 from handoffs.coordinator.observe.grouping import Entry, Part, grouped
 from handoffs.coordinator.observe.nested import Item
 from handoffs.coordinator.observe.outline import Outline
@@ -89,7 +90,9 @@ class _Timeline:
             kept = _kept(parts) if kind in _NOUNS else parts
             for inner in parts:
                 start = end if kind == "repeat" else ready
-                items, ended = self._track(inner, kind, self._first(inner) if inner.word == "f" else start)
+                items, ended = self._track(
+                    inner, kind, self._first(inner) if inner.word == ways.FALLBACK else start
+                )
                 end = max(end, ended)
                 below += items if inner in kept else []
             if len(kept) < len(parts):
@@ -105,7 +108,7 @@ class _Timeline:
     def _track(self, part: Part, kind: str, ready: float) -> tuple[Lines, float]:
         """A way through a step. What is one agent needs no line for the way."""
         steps = list(part.parts.values())
-        note = "  (fallback)" if kind == "budget" and part.word == "f" else ""
+        note = "  (fallback)" if kind == "budget" and part.word == ways.FALLBACK else ""
         if len(steps) == 1 and steps[0].kind == "agent" and not part.entries:
             return self._step(steps[0], ready, note)
         below, end = self._row(steps, ready)
@@ -175,11 +178,11 @@ def _title(part: Part) -> str:
 
 def _way(part: Part, kind: str) -> str:
     if kind == "budget":
-        return "fallback" if part.word == "f" else "within the budget"
+        return "fallback" if part.word == ways.FALLBACK else "within the budget"
     if part.track is not None and part.track.says:
         return part.track.says
     if kind == "choice":
-        return "otherwise" if part.word == "c0" else f"case {part.word[1:]}"
+        return "otherwise" if part.word == ways.OTHERWISE else f"case {part.word[1:]}"
     return f"{_NOUNS[kind]} {part.word[1:]}" if kind in _NOUNS else part.word
 
 
