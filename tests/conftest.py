@@ -23,6 +23,9 @@ _ALONE_FOLDERS = frozenset({"chaos", "smoke"})
 _SERVERS = pytest.StashKey[Servers]()
 _SHARING = pytest.StashKey[Sharing]()
 
+# The processes of pytest-xdist have a width of terminal, and a console would keep it: a test gives its own.
+os.environ.pop("COLUMNS", None)
+
 # Time is limited once, for all tests, by pytest-timeout.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=10)

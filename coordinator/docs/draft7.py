@@ -46,6 +46,7 @@ def _inner(name: str, definition: str) -> str:
 
 
 def _walked(part: Any, name: str) -> Any:
+    """A schema in the dialect. One case a kind of keyword: a table of them would be no clearer."""
     if not isinstance(part, Mapping):
         return part if isinstance(part, bool) else True
     reference = part.get("$ref")

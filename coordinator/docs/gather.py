@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic.errors import PydanticInvalidForJsonSchema
@@ -40,6 +41,16 @@ from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.observe.handovers import FlowHandovers, handovers
 
 
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """What the code has: agents, flows and who hands over to whom in them, and which versions reach which."""
+
+    agents: tuple[Agent, ...]
+    flows: tuple[Flow, ...]
+    handovers: tuple[FlowHandovers, ...]
+    reach: Versions
+
+
 def gather(
     definitions: Definitions, settings: Settings, published: Iterable[PublishedVersion] = ()
 ) -> Landscape:
@@ -51,11 +62,11 @@ def gather(
     entries = tuple(published)
     reach = Versions(entry.known() for entry in entries)
     topology = Topology.of(settings)
-    agents = [definitions.agents[name] for name in sorted(definitions.agents)]
-    loaded = [definitions.flows[name] for name in sorted(definitions.flows)]
+    agents = tuple(definitions.agents[name] for name in sorted(definitions.agents))
+    loaded = tuple(definitions.flows[name] for name in sorted(definitions.flows))
     flows = tuple(map(handovers, loaded))
     return Landscape(
-        contracts=_contracts(agents, loaded, flows, entries, reach),
+        contracts=_contracts(_Loaded(agents, loaded, flows, reach), entries),
         agents=tuple(_agent(agent, flows, topology, reach) for agent in agents),
         flows=flows,
         queues=(
@@ -90,16 +101,10 @@ def _agent(agent: Agent, flows: tuple[FlowHandovers, ...], topology: Topology, r
     )
 
 
-def _contracts(
-    agents: list[Agent],
-    loaded: list[Flow],
-    flows: tuple[FlowHandovers, ...],
-    published: tuple[PublishedVersion, ...],
-    reach: Versions,
-) -> tuple[ContractEntry, ...]:
+def _contracts(loaded: _Loaded, published: tuple[PublishedVersion, ...]) -> tuple[ContractEntry, ...]:
     classes: dict[ContractRef, type[Contract]] = {}
-    used = [contract for agent in agents for contract in (agent.accepts, agent.emits, *agent.events)]
-    told = [contract for flow in loaded for contract in (flow.accepts, *flow.signals.values())]
+    used = [contract for agent in loaded.agents for contract in (agent.accepts, agent.emits, *agent.events)]
+    told = [contract for flow in loaded.flows for contract in (flow.accepts, *flow.signals.values())]
     for contract in (*used, *told):
         for found in (contract, *parts(contract)):
             classes.setdefault(found.ref(), found)
@@ -107,7 +112,7 @@ def _contracts(
     for entry in published:
         entries[entry.ref.name].setdefault(entry.ref.version, entry)
     return tuple(
-        _contract(name, classes, entries.get(name, {}), agents, loaded, flows, reach)
+        _contract(name, classes, entries.get(name, {}), loaded)
         for name in sorted({ref.name for ref in classes} | set(entries))
     )
 
@@ -116,13 +121,10 @@ def _contract(
     name: str,
     classes: Mapping[ContractRef, type[Contract]],
     entries: Mapping[int, PublishedVersion],
-    agents: list[Agent],
-    known: list[Flow],
-    flows: tuple[FlowHandovers, ...],
-    reach: Versions,
+    loaded: _Loaded,
 ) -> ContractEntry:
-    loaded = {ref.version: contract for ref, contract in classes.items() if ref.name == name}
-    said = [step for version in sorted(loaded, reverse=True) for step in declared(loaded[version])]
+    known = {ref.version: contract for ref, contract in classes.items() if ref.name == name}
+    said = [step for version in sorted(known, reverse=True) for step in declared(known[version])]
     steps: dict[tuple[int, int], Migration] = {}
     for step in (*said, *between(entries.values())):  # what the code says now comes first
         steps.setdefault((step.source, step.target), Migration(step.source, step.target, line(step.lossy)))
@@ -132,18 +134,20 @@ def _contract(
         owner=line(newest.owner) if newest else "",
         mode=line(newest.mode) if newest else "",
         versions=tuple(
-            _version(ContractRef(name, version), loaded.get(version), entries.get(version), steps)
-            for version in sorted(set(loaded) | set(entries), reverse=True)
+            _version(ContractRef(name, version), known.get(version), entries.get(version), steps)
+            for version in sorted(set(known) | set(entries), reverse=True)
         ),
-        producers=_parties(name, agents, reach, emitted=True),
-        consumers=_parties(name, agents, reach, emitted=False),
-        flows=tuple(flow.name for flow in flows if name in _spoken(flow)),
-        starts=tuple(flow.name for flow in flows if flow.accepts.name == name),
-        ends=tuple(flow.name for flow in flows if any(name == end.contract.name for end in flow.results)),
-        joins=tuple(flow.name for flow in flows if name in _joined(flow)),
-        emitters=emitters(name, agents, reach),
-        emitting=emitting(name, known),
-        subscribers=subscribers(name, agents, reach),
+        producers=_parties(name, loaded.agents, loaded.reach, emitted=True),
+        consumers=_parties(name, loaded.agents, loaded.reach, emitted=False),
+        flows=tuple(flow.name for flow in loaded.handovers if name in _spoken(flow)),
+        starts=tuple(flow.name for flow in loaded.handovers if flow.accepts.name == name),
+        ends=tuple(
+            flow.name for flow in loaded.handovers if any(name == end.contract.name for end in flow.results)
+        ),
+        joins=tuple(flow.name for flow in loaded.handovers if name in _joined(flow)),
+        emitters=emitters(name, loaded.agents, loaded.reach),
+        emitting=emitting(name, loaded.flows),
+        subscribers=subscribers(name, loaded.agents, loaded.reach),
     )
 
 
@@ -182,7 +186,7 @@ def _schema(contract: type[Contract]) -> dict[str, Any]:
         ) from None
 
 
-def _parties(name: str, agents: list[Agent], reach: Versions, *, emitted: bool) -> tuple[Party, ...]:
+def _parties(name: str, agents: Iterable[Agent], reach: Versions, *, emitted: bool) -> tuple[Party, ...]:
     found: list[Party] = []
     for agent in agents:
         contract = agent.emits if emitted else agent.accepts

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from handoffs.contracts.text import printable
 
 _LONGEST = 220
+_BY_A_PERSON = frozenset({"edited", "skipped"})
+"""By whom and why is what people look for."""
 
 
 def summary(entry: Mapping[str, Any]) -> str:
@@ -26,25 +28,36 @@ def _said(entry: Mapping[str, Any]) -> str:
         return f"for signal {entry['signal']} of {entry['wrote']}"
     if entry["kind"] == "refused":
         return f"{entry.get('error', '')}" + (f", by {entry['by']}" if entry.get("by") else "")
+    noted = ", ".join(_notes(entry, attempt))
+    return " ".join(_news(entry)) + (f"  ({noted})" if noted else "")
+
+
+def _news(entry: Mapping[str, Any]) -> list[str]:
+    """The fields that are new, and before them what people look for."""
     given = _fields(entry.get("input"))
     made = _fields(entry.get("output"))
     news = {name: value for name, value in made.items() if given.get(name) != value} if made else given
     words = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in news.items()]
-    notes = [_versions(entry)]
     if entry["kind"] == "fallback":
         words.insert(0, f"{entry.get('fallback', '')}:" if words else str(entry.get("fallback", "")))
-    elif entry.get("fallback"):
-        notes.append(f"from a fallback: {entry['fallback']}")
     if entry.get("due"):
         words.insert(0, f"due {entry['due']}" + (":" if words else ""))
-    if entry["kind"] in {"edited", "skipped"}:  # by whom and why is what people look for
+    if entry["kind"] in _BY_A_PERSON:
         words.insert(0, f"by {entry.get('by', '')}: {entry.get('error') or '(no reason given)'};")
-    elif entry.get("by"):
-        notes.append(f"by {entry['by']}")
+    return words
+
+
+def _notes(entry: Mapping[str, Any], attempt: int) -> Iterator[str]:
+    """What stands in parentheses."""
+    versions = _versions(entry)
+    if versions:
+        yield versions
+    if entry.get("fallback") and entry["kind"] != "fallback":
+        yield f"from a fallback: {entry['fallback']}"
+    if entry.get("by") and entry["kind"] not in _BY_A_PERSON:
+        yield f"by {entry['by']}"
     if attempt > 1:
-        notes.append(f"attempt {attempt}")
-    noted = ", ".join(note for note in notes if note)
-    return " ".join(words) + (f"  ({noted})" if noted else "")
+        yield f"attempt {attempt}"
 
 
 def _fields(value: Any) -> Mapping[str, Any]:

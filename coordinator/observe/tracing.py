@@ -110,6 +110,10 @@ class _Tracing:
         for step, agent in found.waiting.get("", ()):
             if not is_set(step):
                 yield from self._work(found, step, "step", agent)
+        yield from self._loose(found)
+
+    def _loose(self, found: Chronicle) -> Iterator[_Todo]:
+        """What hangs on nothing that is told of."""
         for event in found.hearings:
             if event not in found.events:
                 yield from self._untold(found, event)
