@@ -52,7 +52,7 @@ test: lint ## lint, then all tests but the containers', on real servers (Docker 
 	@$(PYTEST) $(SIDE_BY_SIDE) $(ARGS) $(OR_NONE)
 	@$(PYTEST) -m "alone and not smoke" $(ARGS) $(OR_NONE)
 
-test-all: ## everything CI checks: `make test`, then the containers (needs a Docker engine), then other versions of the servers
+test-all: ## everything CI checks: `make test`, the tests in containers, and integration on other versions of the servers
 	@$(MAKE) --no-print-directory test test-smoke
 	@! docker info >/dev/null 2>&1 || $(MAKE) --no-print-directory test-integration TEST_SERVERS=system
 
