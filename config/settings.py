@@ -6,14 +6,12 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     model_validator,
@@ -21,35 +19,17 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as MalformedSetting
 
+from handoffs.config.duration import Duration
+from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
 from handoffs.contracts.contract import faults, valid_name
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.strictjson import Limits
 
 PREFIX = "COORDINATOR_"
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class SettingsError(CoordinationError):
     """A setting is malformed, unknown, or does not go with the others."""
-
-
-def _duration(value: Any) -> Any:
-    """Read ``250ms``, ``15s``, ``10m``, ``2h``, ``7d`` or a number of seconds."""
-    if isinstance(value, timedelta):
-        return value
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?\s*", str(value))
-    if not found:
-        raise ValueError("a duration is a number with a unit: 250ms, 15s, 10m, 2h, 7d")
-    try:
-        return timedelta(seconds=float(found[1]) * _UNITS[found[2] or "s"])
-    except OverflowError:
-        raise ValueError("a duration is at most 999999999 days") from None
-
-
-def _positive(value: timedelta) -> timedelta:
-    if value <= timedelta():
-        raise ValueError("a duration is longer than nothing")
-    return value
 
 
 def _listed(value: Any) -> Any:
@@ -70,56 +50,8 @@ def _limits(value: Any) -> Any:
     return {name.strip(): int(count) for name, count in both}
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 _Limits = Annotated[dict[str, int], NoDecode, BeforeValidator(_limits)]
 _Modules = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-
-
-class PaymentsSettings(BaseModel):
-    """Settings of the reference system *payments*."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    ledger_url: str | None = None
-    """SQLAlchemy URL of the ledger's database. None: a temporary file when embedded, else ``sqlite:///payments-ledger.sqlite3``."""
-    gateway_url: str | None = None
-    """SQLAlchemy URL of the simulated card gateway's own database. None: as above, ``sqlite:///payments-gateway.sqlite3``."""
-
-
-class RidesSettings(BaseModel):
-    """Settings of the reference system *rides*."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    eta_delay: Duration | None = None
-    """How much later the ETA agent answers than it could, to see what its budget is good for."""
-
-
-class MediaSettings(BaseModel):
-    """Settings of the reference system *media*."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    folder: str | None = None
-    """Where the object store, the edges, the index and the master key are. None: a temporary folder when embedded, else ``media``."""
-    durable: bool = True
-    """Whether an object is on the disk (``fsync``) before an agent hands it over."""
-    master_key_file: str | None = None
-    """A file of 64 hexadecimal digits from which the content keys are derived. None: ``master.key`` in the folder, made at first use."""
-    transcoder: Literal["auto", "ffmpeg", "stand-in"] = "auto"
-    """What makes renditions: ``ffmpeg``, ``stand-in`` (takes time and bytes, makes no picture), ``auto``: ffmpeg where it is installed."""
-    ffmpeg: str = "ffmpeg"
-    """The ffmpeg program: a name that is looked for on ``PATH``, or a path."""
-    transcoding_limit: Duration = timedelta(minutes=10)
-    """How long one rendition may take."""
-    transcoding_threads: int = Field(default=1, ge=1, le=64)
-    """Threads of one ffmpeg."""
-    stand_in_speed: float = Field(default=200.0, ge=0, allow_inf_nan=False)
-    """How many seconds of a picture of 1080 lines the stand-in works through in a second. 0: it takes no time."""
-    stand_in_size: float = Field(default=0.01, gt=0, le=1)
-    """How large the stand-in's renditions are, as a share of what their bit rate would make."""
-    edges: int = Field(default=2, ge=1, le=64)
-    """To how many edges of the network a title is distributed."""
 
 
 class Settings(BaseSettings):

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handoffs.config.app import create_app
-from handoffs.config.settings import PaymentsSettings, Settings
+from handoffs.config.reference import PaymentsSettings
+from handoffs.config.settings import Settings
 from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow

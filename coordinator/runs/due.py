@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
-from handoffs.config.settings import Duration
+from handoffs.config.duration import Duration
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import printable
 

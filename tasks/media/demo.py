@@ -9,7 +9,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
-from handoffs.config.settings import MediaSettings, Settings
+from handoffs.config.reference import MediaSettings
+from handoffs.config.settings import Settings
 from handoffs.contracts import CoordinationError
 from handoffs.coordinator import Coordinator
 from handoffs.coordinator.render.console import out, print_json, table

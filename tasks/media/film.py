@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from handoffs.config.settings import MediaSettings
+from handoffs.config.reference import MediaSettings
 from handoffs.contracts import Contract, strictjson
 from handoffs.tasks.media import clip
 from handoffs.tasks.media.clip import Clip

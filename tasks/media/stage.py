@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Protocol
 
-from handoffs.config.settings import MediaSettings, Settings
+from handoffs.config.reference import MediaSettings
+from handoffs.config.settings import Settings
 from handoffs.coordinator import Coordinator
 from handoffs.tasks.attendance import require
 from handoffs.tasks.media.fleets import AGENTS, FLEETS, Fleet

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from handoffs.config.settings import MediaSettings, Settings
+from handoffs.config.reference import MediaSettings
+from handoffs.config.settings import Settings
 from handoffs.tasks.media.cdn import Cdn, Edge
 from handoffs.tasks.media.drm import Drm
 from handoffs.tasks.media.effects import Effects
@@ -20,7 +21,7 @@ DEFAULT_FOLDER: Final = "media"
 
 
 class Systems:
-    """All of them for one :class:`~handoffs.config.settings.MediaSettings`. Making it opens nothing."""
+    """All of them for one :class:`~handoffs.config.reference.MediaSettings`. Making it opens nothing."""
 
     def __init__(self, settings: MediaSettings) -> None:
         self.folder = Path(settings.folder or DEFAULT_FOLDER)

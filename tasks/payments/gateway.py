@@ -36,6 +36,7 @@ from sqlalchemy import (
 
 from handoffs.tasks.payments.arguments import MAX_ID_LENGTH, wrong_id, wrong_type
 from handoffs.tasks.payments.cards import CARD_TIMEOUT, decline_code, luhn_valid
+from handoffs.tasks.payments.charges import Authorisation, Charge, Charges
 from handoffs.tasks.payments.gateway_errors import (
     GatewayConflict,
     GatewayTimeout,
@@ -74,45 +75,6 @@ _STATE: Final = Table(  # one row, number 1
     Column("salt", String(64), nullable=False),
     Column("down", Boolean, nullable=False),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Authorisation:
-    """The gateway's answer.
-
-    ``code`` is the authorisation code, the same for the same key at all times, and empty when the
-    card was declined; ``decline_code`` is None when it was approved.  ``replayed`` is True when
-    the answer came from memory.
-    """
-
-    approved: bool
-    code: str
-    decline_code: str | None
-    replayed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Charge:
-    """One idempotency key that the gateway answered; ``amount`` in main units, ``charged_at`` in UTC."""
-
-    idempotency_key: str
-    fingerprint: str
-    last_four: str
-    amount: Decimal
-    currency: str
-    approved: bool
-    code: str
-    decline_code: str | None
-    charged_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Charges:
-    """All that the gateway answered, in the order of the keys; ``count`` includes the declined."""
-
-    count: int
-    approved: int
-    charges: tuple[Charge, ...]
 
 
 @dataclass(frozen=True, slots=True)

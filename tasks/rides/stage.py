@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from typing import Protocol
 
-from handoffs.config.settings import RidesSettings
+from handoffs.config.reference import RidesSettings
 from handoffs.coordinator import Coordinator, Flow
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from handoffs.config.settings import MediaSettings, Settings
+from handoffs.config.reference import MediaSettings
+from handoffs.config.settings import Settings
 from handoffs.contracts.reference.media import TitleUploaded
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run

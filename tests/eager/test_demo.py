@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from handoffs.config.settings import MediaSettings
+from handoffs.config.reference import MediaSettings
 from handoffs.coordinator.cli import main
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.tasks.media.drm import content_key

@@ -19,7 +19,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from handoffs.config.settings import PaymentsSettings, Settings
+from handoffs.config.reference import PaymentsSettings
+from handoffs.config.settings import Settings
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import ServerError

@@ -9,17 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from handoffs.config.settings import (
-    PREFIX,
-    Duration,
-    MediaSettings,
-    PaymentsSettings,
-    RidesSettings,
-    Settings,
-    SettingsError,
-    environment,
-    load,
-)
+from handoffs.config.duration import Duration
+from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
+from handoffs.config.settings import PREFIX, Settings, SettingsError, environment, load
 
 GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "broker_url": (

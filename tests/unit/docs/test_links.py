@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from handoffs.config.settings import MediaSettings, PaymentsSettings, RidesSettings, Settings
+from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
+from handoffs.config.settings import Settings
 from tests.stack import ROOT
 
 

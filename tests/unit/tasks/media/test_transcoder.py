@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from handoffs.config.settings import MediaSettings
+from handoffs.config.reference import MediaSettings
 from handoffs.contracts.reference.media import RenditionOrdered
 from handoffs.coordinator.errors import Permanent, Transient
 from handoffs.tasks.media import clip

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from handoffs.config.settings import MediaSettings, Settings
+from handoffs.config.reference import MediaSettings
+from handoffs.config.settings import Settings
 from handoffs.contracts.reference.media import (
     RenditionReady,
     TitlePackaged,

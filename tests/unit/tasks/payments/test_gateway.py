@@ -28,7 +28,8 @@ from handoffs.tasks.payments.cards import (
     TEST_CARDS,
     luhn_valid,
 )
-from handoffs.tasks.payments.gateway import Authorisation, CardGateway, authorisation_code
+from handoffs.tasks.payments.charges import Authorisation
+from handoffs.tasks.payments.gateway import CardGateway, authorisation_code
 from handoffs.tasks.payments.gateway_errors import (
     GatewayConflict,
     GatewayError,
