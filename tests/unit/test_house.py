@@ -45,7 +45,6 @@ TO_BE_MENDED: dict[str, frozenset[str]] = {
         {
             "coordinator/cli/main.py:_start_one",
             "coordinator/cli/main.py:start",
-            "coordinator/docs/gather.py:_contract",
             "coordinator/handoff/events.py:Events._settle",
             "coordinator/letters/edit.py:Editing._record",
             "coordinator/letters/skip.py:skip",
