@@ -59,7 +59,10 @@ class AskEventSets:
         most: int,
     ) -> Asking[Added]:
         """Add a part to the set ``key`` of an agent, at most ``most`` of them; ``content`` names what it says, in whichever
-        version; ``place`` is where it came from."""
+        version; ``place`` is where it came from.
+
+        Many parameters because the script is asked for all of them at once, each by its name.
+        """
         ttl = max(self._run_ttl, clock.ms(2 * within))
         text = f"{content} {place.run} {place.flow}\n{record.part()}"
         call = Call("gather", [self._keys.gathered(agent, key)], [part, text, ttl, most])

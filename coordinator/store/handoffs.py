@@ -66,9 +66,12 @@ class Handoffs:
         ``replays`` counts how often a person sent the message again; more of them forgive the crashes before. ``budgets`` are the paths of those that the step is in.
         ``edit`` is the number of the edit that the input is, and ``supersedes`` the contents whose place it has taken: where
         the key stands for one of them and has no outcome, it stands for this one from now on.
+
+        Many parameters because the scripts are asked for all of them at once, each by its name.
         """
         outcome = self.keys.outcome(agent, key)
         here, token = f"{place.run}|{place.step}", uuid.uuid4().hex
+        lasts = (self._lease, self._outcome_ttl)
         (status, settled), (answer, number, holders, record, before), *_ = yield RoundTrip.of(
             Call(
                 "claim_run",
@@ -78,17 +81,7 @@ class Handoffs:
             Call(
                 "claim_outcome",
                 [outcome],
-                [
-                    content,
-                    owner,
-                    here,
-                    self._lease,
-                    self._outcome_ttl,
-                    replays,
-                    self._crash_limit,
-                    token,
-                    " ".join(supersedes),
-                ],
+                [content, owner, here, *lasts, replays, self._crash_limit, token, " ".join(supersedes)],
             ),
             *self._let_go_by_now(),
         )
@@ -105,14 +98,7 @@ class Handoffs:
             return claim
         if claim.verdict is ClaimVerdict.GRANTED:
             yield from self.release(agent, key, fence=claim.fence)
-        stopped = ClaimVerdict(status)
-        if stopped is ClaimVerdict.EDITED:
-            return Claim(stopped, edit=settled)
-        if settled.startswith(_LET_GO):  # everything that follows is on its way; the key may have it still
-            known = claim.record
-            return Claim(stopped, record=known if known and settled == _LET_GO + known.digest() else None)
-        held = _LOOK_AGAIN if stopped is ClaimVerdict.PAUSED else timedelta()
-        return Claim(stopped, record=Record.parse(settled) if settled else None, wait=held)
+        return _stopped(ClaimVerdict(status), settled, claim.record)
 
     def renew(self, leases: Sequence[tuple[str, str, int]]) -> Asking[list[bool]]:
         """Keep leases, given as (agent, key, fence); False for each that is another's by now."""
@@ -146,7 +132,10 @@ class Handoffs:
     ) -> Asking[Settled]:
         """Record the outcome, the history and the run's advance: one round trip. First settler wins; an outcome of another
         input than that of the newest edit is late. ``quiet`` is told in the place of ``entry`` where the run was cancelled
-        meanwhile, so that nothing is passed on. ``emits``: whether it sends events, which :meth:`emits_once` is to know."""
+        meanwhile, so that nothing is passed on. ``emits``: whether it sends events, which :meth:`emits_once` is to know.
+
+        Many parameters because the scripts are asked for all of them at once, each by its name.
+        """
         kept, settled, *_ = yield RoundTrip.of(
             Call(
                 "settle_outcome",
@@ -242,6 +231,10 @@ class Handoffs:
         edit: int | None = None,
         quiet: Entry | None = None,
     ) -> Call:
+        """The call of one script.
+
+        Many parameters because the script has as many arguments, and two methods make it.
+        """
         return Call(
             "settle_run",
             [
@@ -271,3 +264,13 @@ class Handoffs:
                 *named(onward.sends),
             ],
         )
+
+
+def _stopped(verdict: ClaimVerdict, settled: str, known: Record | None) -> Claim:
+    """The claim of a step that does not run: ``settled`` is what its run has for it, ``known`` what its key has."""
+    if verdict is ClaimVerdict.EDITED:
+        return Claim(verdict, edit=settled)
+    if settled.startswith(_LET_GO):  # everything that follows is on its way; the key may have it still
+        return Claim(verdict, record=known if known and settled == _LET_GO + known.digest() else None)
+    held = _LOOK_AGAIN if verdict is ClaimVerdict.PAUSED else timedelta()
+    return Claim(verdict, record=Record.parse(settled) if settled else None, wait=held)

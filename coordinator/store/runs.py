@@ -50,6 +50,8 @@ class Runs:
         of it is to be published before :class:`~handoffs.coordinator.store.scheduled.ScheduledRuns` begins it.
 
         Raises :class:`Conflict` where the run exists with another content.
+
+        Many parameters because the script is asked for all of them at once, each by its name.
         """
         shard = self._keys.shard(place.run)
         keys = [
@@ -217,6 +219,8 @@ class Runs:
         with the number ``before`` (0: those of its message). ``sent`` is ``agent contract/version``.
 
         Gives ``edited``, or why it was not: ``settled``, ``closed``, ``running``, ``gone``, ``changed``, or the run's status.
+
+        Many parameters because the script is asked for all of them at once, each by its name.
         """
         shard = self._keys.shard(place.run)
         keys = [self._keys.run(place.run), self._keys.history(shard), self._keys.outstanding(shard)]

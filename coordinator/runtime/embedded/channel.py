@@ -62,7 +62,9 @@ class Channel(virtual.Channel):
         passive: bool = False,
         **kwargs: Any,
     ) -> None:
-        """Create an exchange. Its parameters are those that kombu gives.
+        """Create an exchange.
+
+        Many parameters because they are those that kombu gives.
 
         Raises :class:`amqp.exceptions.PreconditionFailed` where it is there with another type or other arguments, or
         the type is unknown, and :class:`amqp.exceptions.NotFound` where it is ``passive`` and there is none.

@@ -11,7 +11,10 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make what is missing."""
+    """Make what is missing.
+
+    Long because it is every table and index as this revision has them.
+    """
     op.create_table(
         "handoff_history",
         Column("id", Integer, primary_key=True, autoincrement=True),
