@@ -170,7 +170,7 @@ def sends(landscape: Landscape) -> Object:
 
 
 def emits(landscape: Landscape) -> Object:
-    """The events that agents and flows emit, to whoever subscribes."""
+    """The events that agents and flows emit, to those that subscribe."""
     topic = next((exchange.name for exchange in landscape.exchanges if exchange.kind == "topic"), "")
     made: dict[str, Object] = {}
     for contract in landscape.contracts:

@@ -44,5 +44,5 @@ def attributes() -> dict[str, Any]:
 
 def _attribute(name: str, part: dict[str, Any]) -> dict[str, Any]:
     given = [choice for choice in part.get("anyOf", [part]) if choice.get("type") != "null"]
-    said = {word: value for word, value in given[0].items() if word not in ("default", "title")}
-    return {**said, "description": ATTRIBUTES.get(name, "")} if ATTRIBUTES.get(name) else said
+    words = {word: value for word, value in given[0].items() if word not in ("default", "title")}
+    return {**words, "description": ATTRIBUTES.get(name, "")} if ATTRIBUTES.get(name) else words

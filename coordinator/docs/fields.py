@@ -34,7 +34,7 @@ def fields_of(
 
 
 def is_sensitive(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema says, itself or in a branch, that its value is for nobody to see."""
+    """Whether a schema says, itself or in a branch, that its value is not to be shown."""
     if schema.get("x-sensitive") is True or schema.get("format") == "password":
         return True
     inner = [
@@ -75,7 +75,7 @@ def _fields(
             description=line(part.get("description", "")) if not (held or inner) else "",
             key=part.get("x-key") is True or path in keys,
             sensitive=secret,
-            untrusted=_says(part, "x-untrusted"),
+            untrusted=_is_marked(part, "x-untrusted"),
             contract=held,
         )
         target = _object(properties[name], definitions)
@@ -126,9 +126,9 @@ def _default(part: Mapping[str, Any], required: bool, secret: bool) -> str:
     return compact(value) if "default" in part and plain and not (required or secret) else ""
 
 
-def _says(part: Mapping[str, Any], word: str) -> bool:
+def _is_marked(part: Mapping[str, Any], word: str) -> bool:
     inner = [*branches(part), part.get("items")]
-    return part.get(word) is True or any(isinstance(one, Mapping) and _says(one, word) for one in inner)
+    return part.get(word) is True or any(isinstance(one, Mapping) and _is_marked(one, word) for one in inner)
 
 
 def _model(hint: Any) -> type[BaseModel] | None:

@@ -104,8 +104,8 @@ def _agent(agent: Agent, flows: tuple[FlowHandovers, ...], topology: Topology, r
 def _contracts(loaded: _Loaded, published: tuple[PublishedVersion, ...]) -> tuple[ContractEntry, ...]:
     classes: dict[ContractRef, type[Contract]] = {}
     used = [contract for agent in loaded.agents for contract in (agent.accepts, agent.emits, *agent.events)]
-    told = [contract for flow in loaded.flows for contract in (flow.accepts, *flow.signals.values())]
-    for contract in (*used, *told):
+    of_flows = [contract for flow in loaded.flows for contract in (flow.accepts, *flow.signals.values())]
+    for contract in (*used, *of_flows):
         for found in (contract, *parts(contract)):
             classes.setdefault(found.ref(), found)
     entries: dict[str, dict[int, PublishedVersion]] = defaultdict(dict)
@@ -124,9 +124,9 @@ def _contract(
     loaded: _Loaded,
 ) -> ContractEntry:
     known = {ref.version: contract for ref, contract in classes.items() if ref.name == name}
-    said = [step for version in sorted(known, reverse=True) for step in declared(known[version])]
+    in_code = [step for version in sorted(known, reverse=True) for step in declared(known[version])]
     steps: dict[tuple[int, int], Migration] = {}
-    for step in (*said, *between(entries.values())):  # what the code says now comes first
+    for step in (*in_code, *between(entries.values())):  # what the code says now comes first
         steps.setdefault((step.source, step.target), Migration(step.source, step.target, line(step.lossy)))
     newest = entries[max(entries)] if entries else None
     return ContractEntry(

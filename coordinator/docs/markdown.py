@@ -60,7 +60,7 @@ def _contract(contract: ContractEntry) -> Iterator[str]:
     yield _heading("###", "contract", contract.name)
     yield from map(prose, contract.description)
     facts = [("owner", contract.owner), ("compatibility", contract.mode)]
-    lines = [f"- {word}: {escaped(said)}" for word, said in facts if said]
+    lines = [f"- {word}: {escaped(words)}" for word, words in facts if words]
     lines.append(f"- produced by: {_parties(phrases.producers(contract)) or phrases.NOBODY}")
     lines.append(f"- consumed by: {_parties(phrases.consumers(contract)) or phrases.NOBODY}")
     lines.append(f"- flows: {_links('flow', contract.flows)}")
@@ -183,6 +183,6 @@ def _links(kind: str, names: Iterable[str]) -> str:
 def _parties(rows: Iterable[tuple[str, str, str]]) -> str:
     """Who, and in parentheses what they do with it."""
     shown = (
-        ("flow " if kind == "flow" else "", _link(kind, name), escaped(said)) for kind, name, said in rows
+        ("flow " if kind == "flow" else "", _link(kind, name), escaped(words)) for kind, name, words in rows
     )
-    return ", ".join(f"{word}{link} ({said})" for word, link, said in shown)
+    return ", ".join(f"{word}{link} ({words})" for word, link, words in shown)

@@ -86,8 +86,8 @@ def migration(step: Migration) -> str:
 def producers(contract: ContractEntry) -> list[tuple[str, str, str]]:
     """Who writes it, as (kind, name, what): kind is ``agent`` or ``flow``, to link to."""
     events = {party.agent for party in contract.emitters}
-    said = (party for party in contract.producers if party.within or party.agent not in events)
-    rows = [("agent", party.agent, _party(party, "writes")) for party in said]
+    parties = (party for party in contract.producers if party.within or party.agent not in events)
+    rows = [("agent", party.agent, _party(party, "writes")) for party in parties]
     rows += [
         ("agent", party.agent, f"emits {versions(party.versions)} as an event") for party in contract.emitters
     ]
@@ -99,8 +99,8 @@ def producers(contract: ContractEntry) -> list[tuple[str, str, str]]:
 def consumers(contract: ContractEntry) -> list[tuple[str, str, str]]:
     """Who reads it, in the same form."""
     heard = {entry.agent for entry in contract.subscribers}
-    said = (party for party in contract.consumers if party.agent not in heard)
-    rows = [("agent", party.agent, _party(party, "reads")) for party in said]
+    parties = (party for party in contract.consumers if party.agent not in heard)
+    rows = [("agent", party.agent, _party(party, "reads")) for party in parties]
     rows += [("agent", entry.agent, subscription_read(entry)) for entry in contract.subscribers]
     return rows + [("flow", flow, "ends with it") for flow in contract.ends]
 

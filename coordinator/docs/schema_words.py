@@ -66,20 +66,20 @@ def kind(schema: Any, definitions: Mapping[str, Any], *, hidden: bool = False, d
 def bounds(schema: Any, definitions: Mapping[str, Any]) -> tuple[str, ...]:
     """What an instance must be besides its type, each in a few words; a pattern as ``matches PATTERN``."""
     found = resolved(schema, definitions)
-    said: list[str] = []
+    limits: list[str] = []
     for part in branches(found):
-        said += bounds(part, definitions)
-    said += _span(found.get("minLength"), found.get("maxLength"), "character")
-    said += _span(found.get("minItems"), found.get("maxItems"), "entry")
-    said += _span(found.get("minProperties"), found.get("maxProperties"), "name")
-    said += _range(found)
+        limits += bounds(part, definitions)
+    limits += _span(found.get("minLength"), found.get("maxLength"), "character")
+    limits += _span(found.get("minItems"), found.get("maxItems"), "entry")
+    limits += _span(found.get("minProperties"), found.get("maxProperties"), "name")
+    limits += _range(found)
     if "multipleOf" in found:
-        said.append(f"a multiple of {found['multipleOf']}")
+        limits.append(f"a multiple of {found['multipleOf']}")
     if found.get("uniqueItems") is True:
-        said.append("no two alike")
+        limits.append("no two alike")
     if isinstance(found.get("pattern"), str) and found["pattern"] != _EXACT:
-        said.append(f"matches {printable(found['pattern'], 300)}")
-    return tuple(dict.fromkeys(said))
+        limits.append(f"matches {printable(found['pattern'], 300)}")
+    return tuple(dict.fromkeys(limits))
 
 
 def compact(value: Any) -> str:
@@ -89,13 +89,13 @@ def compact(value: Any) -> str:
 
 def _plain(found: Mapping[str, Any]) -> str:
     """A type that has none within it."""
-    said = found.get("format")
+    text_format = found.get("format")
     if "prefixItems" in found:
         return f"list of {len(found['prefixItems'])} given places"
     if found.get("pattern") == _EXACT:
         return "decimal number, as text"
-    if found.get("type") == "string" and isinstance(said, str):
-        return _FORMATS.get(said, f"text ({printable(said, 40)})")
+    if found.get("type") == "string" and isinstance(text_format, str):
+        return _FORMATS.get(text_format, f"text ({printable(text_format, 40)})")
     return _TYPES.get(str(found.get("type")), "any value")
 
 

@@ -19,7 +19,7 @@ _SIGNALS = frozenset({"signalled", "refused"})
 
 @dataclass(slots=True)
 class EmittedEvent:
-    """An event, as whoever emitted it told of it. ``mark`` is what the steps of all who hear it end with, where it is known."""
+    """An event, as the entry of its emitter has it. ``mark`` is what the steps of all who hear it end with, where it is known."""
 
     id: str
     contract: str
@@ -65,9 +65,9 @@ class Chronicle:
         return path.is_story(self.flow)
 
     def event_of(self, step: str) -> str:
-        """The event that a step hears: its id, or where nobody tells it, what its step ends with."""
-        told = next((text_of(one, "event", 200) for one in self.steps[step] if one.get("event")), "")
-        return told or self.marks.get(path.mark_of(step)) or path.marked("", path.mark_of(step))
+        """The event that a step hears: its id, or where no entry has it, what its step ends with."""
+        known = next((text_of(one, "event", 200) for one in self.steps[step] if one.get("event")), "")
+        return known or self.marks.get(path.mark_of(step)) or path.marked("", path.mark_of(step))
 
 
 def chronicle(run: str, entries: Sequence[Entry], outstanding: Mapping[str, str] | None = None) -> Chronicle:
@@ -110,8 +110,8 @@ def chronicle(run: str, entries: Sequence[Entry], outstanding: Mapping[str, str]
 
 def agent_of(step: str, entries: Sequence[Entry]) -> str:
     """The agent of a step, where its entries tell it or its path does."""
-    told = next((text_of(entry, "agent", 200) for entry in entries if entry.get("agent")), "")
-    return told or path.agent_of(step)
+    known = next((text_of(entry, "agent", 200) for entry in entries if entry.get("agent")), "")
+    return known or path.agent_of(step)
 
 
 def _emitted(made: Chronicle, step: str, entry: Entry) -> None:
@@ -122,8 +122,8 @@ def _emitted(made: Chronicle, step: str, entry: Entry) -> None:
 
 
 def _emissions(entry: Entry) -> Iterator[EmittedEvent]:
-    said = entry.get("emitted")
-    for one in said if isinstance(said, list) else ():
+    listed = entry.get("emitted")
+    for one in listed if isinstance(listed, list) else ():
         if isinstance(one, dict) and isinstance(one.get("id"), str) and one["id"]:
             named = one.get("heard")
             agents = named[:_MOST_NAMED] if isinstance(named, list) else ()

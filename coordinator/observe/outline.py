@@ -196,13 +196,13 @@ def _fallback(flow: Flow, part: Budget, path: str) -> Track:
 
 
 def _words(condition: Condition) -> str:
-    said = str(condition)
-    return printable(said[1:-1] if isinstance(condition, Both) else said, _LONGEST)
+    shown = str(condition)
+    return printable(shown[1:-1] if isinstance(condition, Both) else shown, _LONGEST)
 
 
 def _json(node: OutlineStep) -> dict[str, Any]:
     made: dict[str, Any] = {"step": node.path, "kind": node.kind}
-    made |= {word: said for word, said in (("name", node.name), ("says", node.says)) if said}
+    made |= {word: shown for word, shown in (("name", node.name), ("says", node.says)) if shown}
     made |= {
         word: str(ref)
         for word, ref in (("accepts", node.accepts), ("emits", node.emits), ("item", node.item))
@@ -218,7 +218,9 @@ def _json(node: OutlineStep) -> dict[str, Any]:
 
 
 def _way(track: Track) -> dict[str, Any]:
-    made: dict[str, Any] = {word: said for word, said in (("name", track.name), ("says", track.says)) if said}
+    made: dict[str, Any] = {
+        word: shown for word, shown in (("name", track.name), ("says", track.says)) if shown
+    }
     if track.gives:
         made["gives"] = str(track.gives)
     return {**made, "steps": [_json(node) for node in track.nodes]}

@@ -36,14 +36,14 @@ def step_state(entries: Sequence[Entry]) -> StepState:
         return StepState("open")
     kinds = [kind_of(entry) for entry in entries]
     ends = [number for number, kind in enumerate(kinds) if kind in _LAST]
-    told = ends[-1] if ends else len(entries) - 1
-    state, reason = kinds[told] if ends else "open", ""
+    last = ends[-1] if ends else len(entries) - 1
+    state, reason = kinds[last] if ends else "open", ""
     if not ends and kinds[-1] in {"parked", "late"} and "parked" in kinds:
         parked = max(number for number, kind in enumerate(kinds) if kind == "parked")
         state, reason = "parked", text_of(entries[parked], "error", _SHOWN)
-    entry = entries[told]
-    said: Any = entry.get("took_ms")
-    took = float(said) if type(said) in (int, float) and 0 <= said <= _LONGEST_MS else None
+    entry = entries[last]
+    given: Any = entry.get("took_ms")
+    took = float(given) if type(given) in (int, float) and 0 <= given <= _LONGEST_MS else None
     attempts = [one["attempt"] for one in entries if type(one.get("attempt")) is int]
     read = text_of(entry, "read") or next(
         (text_of(one, "read") for one in reversed(entries) if one.get("read")), ""
@@ -58,7 +58,7 @@ def kind_of(entry: Entry) -> str:
 
 
 def text_of(entry: Entry, name: str, longest: int = 1_000) -> str:
-    """A text of an entry, as it is; empty where there is none. Whoever shows it makes it printable."""
+    """A text of an entry, as it is; empty where there is none. What shows it makes it printable."""
     value = entry.get(name)
     return value[:longest] if isinstance(value, str) else ""
 

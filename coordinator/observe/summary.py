@@ -15,10 +15,10 @@ _BY_A_PERSON = frozenset({"edited", "skipped"})
 
 def summary(entry: Mapping[str, Any]) -> str:
     """What an entry of a history says: an error with its attempt, who did it, or the fields that are new, with versions."""
-    return printable(_said(entry), _LONGEST)
+    return printable(_words(entry), _LONGEST)
 
 
-def _said(entry: Mapping[str, Any]) -> str:
+def _words(entry: Mapping[str, Any]) -> str:
     attempt = entry.get("attempt") or 1
     if entry["kind"] in {"parked", "retried"}:
         return f"attempt {attempt}: {entry.get('error', '')}"

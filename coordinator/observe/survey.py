@@ -46,7 +46,7 @@ class _Agent:
     """The names of the contracts that it emits as events, where its code is here."""
 
     def emits(self, name: str, asked_for: Collection[str]) -> bool:
-        """Whether it emits events of that contract. Of one whose code is not here it is so where somebody asks for them, or
+        """Whether it emits events of that contract. Of one whose code is not here it is so where an agent subscribes to them, or
         where events call it."""
         return (
             name in self.events if self.events is not None else name in asked_for or bool(self.subscribes())
@@ -60,18 +60,18 @@ class _Agent:
 
     def reads(self) -> Versions:
         """The versions that all of its builds read."""
-        said = [_versions(build.get("accepts")) for build in self.builds]
-        names = {name for one in said for name in one}
+        announced = [_versions(build.get("accepts")) for build in self.builds]
+        names = {name for one in announced for name in one}
         return {
-            name: tuple(number for number in _newest(one.get(name, ()) for one in said) if all(number in one.get(name, ()) for one in said))
+            name: tuple(number for number in _newest(one.get(name, ()) for one in announced) if all(number in one.get(name, ()) for one in announced))
             for name in sorted(names)
         }  # fmt: skip
 
     def writes(self) -> Versions:
         """The versions that any of its builds can write."""
-        said = [_versions(build.get("emits")) for build in self.builds]
-        names = {name for one in said for name in one} - {_NOTHING}
-        return {name: _newest(one.get(name, ()) for one in said) for name in sorted(names)}
+        announced = [_versions(build.get("emits")) for build in self.builds]
+        names = {name for one in announced for name in one} - {_NOTHING}
+        return {name: _newest(one.get(name, ()) for one in announced) for name in sorted(names)}
 
 
 class Surveyor:
@@ -152,10 +152,10 @@ class Surveyor:
         for name in self._services.announcements.agents() if self._asks else ():
             if not valid_name(name):
                 continue
-            said = self._services.announcements.of(name)
-            alive = [one["manifest"] for one in said if one["live"]]
+            announced = self._services.announcements.of(name)
+            alive = [one["manifest"] for one in announced if one["live"]]
             deployed = [] if alive else self._services.announcements.deployed(name)
-            builds = alive or deployed or [one["manifest"] for one in said]
+            builds = alive or deployed or [one["manifest"] for one in announced]
             if builds:
                 found[name] = _Agent(
                     "live" if alive else "deployed" if deployed else "seen", builds, len(alive)

@@ -166,14 +166,14 @@ def _kept(parts: list[Part]) -> list[Part]:
 
 def _title(part: Part) -> str:
     """The step in words: as the flow has them, or else what the paths tell."""
-    said = part.node.title if part.node else part.kind
+    words = part.node.title if part.node else part.kind
     if part.kind == "choice":
         taken = next(iter(part.parts.values()), None)
         if taken is not None:
-            return f"{said}: {_way(taken, 'choice')}"
-        return f"{said}: {part.node.tracks[-1].says}" if part.node else said
+            return f"{words}: {_way(taken, 'choice')}"
+        return f"{words}: {part.node.tracks[-1].says}" if part.node else words
     noun = _NOUNS.get(part.kind)
-    return f"{said}: {_counted(len(part.parts), noun)}" if noun else said
+    return f"{words}: {_counted(len(part.parts), noun)}" if noun else words
 
 
 def _way(part: Part, kind: str) -> str:

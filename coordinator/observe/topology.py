@@ -19,7 +19,7 @@ class MapAgent:
     subscribes
         The names, or patterns of names, of the events that it hears.
     depth, consumers
-        Of its queue: how many messages are ready in it, and who takes them; None where there is no such queue, or nobody
+        Of its queue: how many messages are ready in it, and who takes them; None where there is no such queue, or no server
         was asked (``asked``).
     outstanding
         How many steps were sent to it and are not settled. ``parked``: how many letters of it wait.
@@ -40,7 +40,7 @@ class MapAgent:
 
     @property
     def never_ran(self) -> bool:
-        """Whether it is only loaded here: nobody has ever worked for it on these servers, and nothing waits for it."""
+        """Whether it is only loaded here: no worker has ever run for it on these servers, and nothing waits for it."""
         return (
             self.known == "loaded"
             and self.depth is None
@@ -60,7 +60,7 @@ class MapSubscriber:
 @dataclass(frozen=True, slots=True)
 class MapEvent:
     """The events of a contract. ``agents`` and ``flows`` emit them, as far as it is known; ``versions`` are those that they
-    can write. ``unheard`` is how many lie among those that nobody hears."""
+    can write. ``unheard`` is how many are kept because no agent subscribes to them."""
 
     contract: str
     versions: tuple[int, ...] = ()
@@ -113,7 +113,7 @@ class LandscapeMap:
         return next((agent for agent in self.agents if agent.name == name), None)
 
     def remarks(self) -> Iterator[str]:
-        """What somebody should look at, a line each."""
+        """What an operator should look at, a line each."""
         for agent in self.agents:
             if not agent.never_ran:
                 yield from self._of_agent(agent)

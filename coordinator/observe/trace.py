@@ -22,7 +22,7 @@ class TraceNode(NamedTuple):
     name
         The flow, the agent, or of an event the contract version in which it was sent.
     state
-        Of an event ``emitted``, or ``unheard``: nobody subscribes to it. Of what an agent does ``settled``,
+        Of an event ``emitted``, or ``unheard``: no agent subscribes to it. Of what an agent does ``settled``,
         ``deduplicated``, ``gathered``, ``skipped``, ``fallback``, ``parked``, ``cancelled``, ``passed over`` (it does not want
         the event), ``open`` (it has still to be done, or is not told of yet), or ``unknown``: the history does not tell and
         Redis has forgotten. Of a story and a run their status, where it is known.

@@ -64,8 +64,8 @@ class Tracer:
             found, new = self._read(run, entries)
             fresh |= new
             runs[run] = found
-            begun = (one for some in found.triggered.values() for one in some)
-            todo |= {one: None for one in begun if one not in runs}
+            triggered = (one for some in found.triggered.values() for one in some)
+            todo |= {one: None for one in triggered if one not in runs}
         statuses = zip(runs, self._runs.states(list(runs)), strict=True)
         letters = (letter for run in runs for letter in self._journal.letters.ids(state="unheard", run=run))
         return traced(
@@ -81,7 +81,8 @@ class Tracer:
     def _read(self, run: str, entries: list[dict[str, Any]]) -> tuple[Chronicle, set[str]]:
         """A history and what is outstanding; the events that were not told of yet when that was asked.
 
-        Whoever is outstanding no more has done its work by then, or does not want it: so the history is read once more.
+        An agent that is no longer outstanding has done its work by then, or does not want the event: so the history is read once
+        more.
         """
         before = chronicle(run, entries)
         outstanding = self._outstanding.agents_of(run)

@@ -23,7 +23,7 @@ class TraceFacts:
     statuses
         Of runs.
     unheard
-        The ids of the events that lie among those that nobody hears.
+        The ids of the events that are kept because no agent subscribes to them.
     fresh
         The ids of events which were not told of yet when it was asked what is outstanding: they may be.
     expects
@@ -47,7 +47,7 @@ class _Todo(NamedTuple):
 
 def traced(asked: str, root: str, runs: Mapping[str, Chronicle], facts: TraceFacts | None = None) -> Trace:
     """The trace of the run or story ``root``, with those of ``runs`` that its events began. ``asked`` is the id that
-    somebody asked for."""
+    was asked for."""
     return _Tracing(runs, facts or TraceFacts()).trace(asked, root)
 
 
@@ -140,13 +140,13 @@ class _Tracing:
             heard = len(
                 {agent_of(step, ()) for step in found.hearings.get(emission.id, ())} | set(emission.heard)
             )
-            begun = len(found.triggered.get(f"!{emission.id}", ()))
-            nobody = not heard and not begun
-            state = "unheard" if nobody or emission.id in self._facts.unheard else "emitted"
+            triggered = len(found.triggered.get(f"!{emission.id}", ()))
+            unread = not heard and not triggered
+            state = "unheard" if unread or emission.id in self._facts.unheard else "emitted"
             at, which = time_of(emission.entry), _fields(emission.entry.get("output"))
             return TraceNode(
                 "event", parent, emission.contract, state, found.run, message=emission.id, at_ms=self._ms(at),
-                which=which, size=heard + begun,
+                which=which, size=heard + triggered,
             )  # fmt: skip
 
         return _Todo(node, found.run, event=emission.id)

@@ -24,9 +24,9 @@ class _End:
     dotted: bool = False
 
     def to(self, box: str) -> str:
-        said = label(_both(self.way, self.carries))
+        shown = label(_both(self.way, self.carries))
         line = "-.->" if self.dotted else "-->"
-        return f'{self.box} {line}|"{said}"| {box}'
+        return f'{self.box} {line}|"{shown}"| {box}'
 
 
 class _Chart:
@@ -51,7 +51,7 @@ class _Chart:
         return ends
 
     def _node(self, node: OutlineStep, ends: list[_End]) -> list[_End]:
-        said = label(f"{node.path}  {node.title}")
+        shown = label(f"{node.path}  {node.title}")
         match node.kind:
             case "agent":
                 box = self._agent(node, ends)
@@ -60,25 +60,25 @@ class _Chart:
                     self._agent(node.undo, undone)
                 return [_End(box, str(node.emits))]
             case "delay" | "emit":
-                box = self._step(f'{{{{"{said}"}}}}', ends)
+                box = self._step(f'{{{{"{shown}"}}}}', ends)
                 return [_End(box, carries) for carries in dict.fromkeys(end.carries for end in ends)]
             case "wait":
-                return [self._signal(node, self._step(f'[/"{said}"/]', ends), ends)]
+                return [self._signal(node, self._step(f'[/"{shown}"/]', ends), ends)]
             case "parallel" | "choice":
-                return self._ways(node, said, ends)
+                return self._ways(node, shown, ends)
             case "budget":
-                return self._budget(node, said, ends)
+                return self._budget(node, shown, ends)
             case _:
-                return self._framed(node, said, ends)
+                return self._framed(node, shown, ends)
 
     def _agent(self, node: OutlineStep, ends: list[_End]) -> str:
         return self._step(f'["{label(_both(f"{node.path}  {node.name}", node.tried))}"]', ends)
 
-    def _ways(self, node: OutlineStep, said: str, ends: list[_End]) -> list[_End]:
+    def _ways(self, node: OutlineStep, shown: str, ends: list[_End]) -> list[_End]:
         """Branches at the same time, or the cases of a choice."""
         if node.kind == "parallel":
             return [end for track in node.tracks for end in self._branch(track, ends)]
-        box = self._step(f'{{"{said}"}}', ends)
+        box = self._step(f'{{"{shown}"}}', ends)
         carries = ", ".join(dict.fromkeys(end.carries for end in ends))
         return [end for track in node.tracks for end in self._case(track, box, carries)]
 
@@ -97,10 +97,10 @@ class _Chart:
     def _case(self, track: Track, box: str, carries: str) -> list[_End]:
         return self._row(track.nodes, [_End(box, "" if track.nodes else carries, track.says)])
 
-    def _framed(self, node: OutlineStep, said: str, ends: list[_End]) -> list[_End]:
+    def _framed(self, node: OutlineStep, shown: str, ends: list[_End]) -> list[_End]:
         """A list, a repetition, or a flow within the flow."""
         [track] = node.tracks
-        self._open(said)
+        self._open(shown)
         if node.kind == "each":
             ends = [replace(end, way=_both(end.way, "each item"), carries=str(node.item)) for end in ends]
         before, givers = len(self._arrows), {end.box for end in ends}
@@ -114,9 +114,9 @@ class _Chart:
             self._join([replace(end, way="again", dotted=True) for end in made], *first)
         return made
 
-    def _budget(self, node: OutlineStep, said: str, ends: list[_End]) -> list[_End]:
+    def _budget(self, node: OutlineStep, shown: str, ends: list[_End]) -> list[_End]:
         body, fallback = node.tracks
-        self._open(said)
+        self._open(shown)
         made = self._row(body.nodes, list(ends))
         spent = [replace(end, way=_both(end.way, f"after {node.says}"), dotted=True) for end in ends]
         if fallback.keeps:
@@ -140,8 +140,8 @@ class _Chart:
     def _join(self, ends: Iterable[_End], *boxes: str) -> None:
         self._arrows += [(end, box) for end in ends for box in boxes]
 
-    def _open(self, said: str) -> None:
-        self._box(f'subgraph {self._next("g")}["{said}"]')
+    def _open(self, shown: str) -> None:
+        self._box(f'subgraph {self._next("g")}["{shown}"]')
         self._depth += 1
 
     def _close(self) -> None:

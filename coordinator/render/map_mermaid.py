@@ -14,7 +14,7 @@ _Named = Callable[[str], str]
 
 def map_mermaid(landscape: LandscapeMap) -> str:
     """The topology as a Mermaid flowchart: agents are boxes, events are rounded, what is handed over in a flow is a thick
-    arrow. Dotted is whoever subscribes and has no live worker."""
+    arrow. Dotted is the arrow to an agent that has no live worker."""
     boxes: dict[str, str] = {}
     lines: list[str] = []
 

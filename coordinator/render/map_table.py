@@ -22,7 +22,7 @@ Line = tuple[str, str]
 
 def map_table(landscape: LandscapeMap, width: int) -> Iterator[Text]:
     """The topology in lines of at most ``width`` cells (60 or more): agents with their queues, events with who emits and who
-    hears them, flows, and at last what somebody should look at."""
+    hears them, flows, and at last what an operator should look at."""
     yield from _agents(landscape, width)
     if landscape.events:
         yield Text()
@@ -78,12 +78,12 @@ def _figures(agent: MapAgent) -> Iterator[Line]:
 
 def _about(agent: MapAgent) -> str:
     """What it reads and writes, and which builds say so."""
-    said = [f"reads {_contracts(agent.reads)}"] if agent.reads else []
-    said += [f"writes {_contracts(agent.writes)}"] if agent.writes else []
+    words = [f"reads {_contracts(agent.reads)}"] if agent.reads else []
+    words += [f"writes {_contracts(agent.writes)}"] if agent.writes else []
     word = "build" if len(agent.builds) == 1 else "builds"
     where = "" if agent.known == "live" else f" ({agent.known})"
-    said += [f"{word} {', '.join(agent.builds)}{where}"] if agent.builds else [agent.known]
-    return "; ".join(said)
+    words += [f"{word} {', '.join(agent.builds)}{where}"] if agent.builds else [agent.known]
+    return "; ".join(words)
 
 
 def _event(event: MapEvent, landscape: LandscapeMap) -> Item[Line]:

@@ -52,14 +52,14 @@ def _drawn(row: Row, label: int, width: int, styles: Mapping[str, str], *, again
         made = Text.assemble((first, "dim"), (words, style))
         made.append(_which(row, label - made.cell_len), "dim")
     made.append(" " * max(label + 2 - made.cell_len, 1))
-    said, colour = _states(row), _colour(row.nodes, styles)
-    fits = cell_len(said) <= _STATE
-    made.append(padded(said if fits else "", _STATE), colour)
+    shown, colour = _states(row), _colour(row.nodes, styles)
+    fits = cell_len(shown) <= _STATE
+    made.append(padded(shown if fits else "", _STATE), colour)
     made.append(f"{_since(row.nodes)}{_took(row.nodes)}", "dim")
     made.rstrip()
     if made.cell_len > cell_len(row.rest.rstrip()):
         yield made
-    more = [] if fits else [(said, colour)]
+    more = [] if fits else [(shown, colour)]
     more += [] if again else [(words, style) for words, style in _beneath(row, styles) if words]
     for text, style in more:
         for line in wrapped(text, beneath)[:_MOST_BENEATH]:
@@ -161,5 +161,5 @@ def trace_summary(trace: Trace) -> str:
     """How many events there are, and how much of what they led to is in which state, in a line."""
     counts = dict(trace.counts)
     events = counts.pop("events")
-    said = [f"{count} {state}" for state, count in counts.items()]
-    return ", ".join([f"{events} event{'' if events == 1 else 's'}", *said])
+    shown = [f"{count} {state}" for state, count in counts.items()]
+    return ", ".join([f"{events} event{'' if events == 1 else 's'}", *shown])
