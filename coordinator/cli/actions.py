@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import click
 
-from handoffs.coordinator.cli.session import opened
+from handoffs.coordinator.cli.options import json_option, limit_option
+from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.journal.actions import LARGEST_PAGE
 from handoffs.coordinator.render.console import out, print_json, table
-from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 _COLUMNS = ("when", "who", "action", "run", "letter", "note")
 
@@ -26,18 +26,15 @@ def actions() -> None:
 @click.option(
     "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only from then on (UTC)."
 )
-@click.option(
-    "--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True, help="How many."
-)
+@limit_option("the newest first", least=1, most=LARGEST_PAGE)
 @click.option("--before", type=click.IntRange(1), metavar="ID", help="Go on where another list ended.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@json_option
 def list_actions(
     run: str, by: str, since: datetime | None, limit: int, before: int | None, as_json: bool
 ) -> None:
     """What operators did, the newest first. Where there is more, it says how to go on."""
     begin = since.replace(tzinfo=UTC).isoformat(timespec="milliseconds") if since else ""
-    with opened() as coordinator:
-        refuse_embedded(coordinator.settings, "listing actions")
+    with on_servers("listing actions") as coordinator:
         page = coordinator.journal.actions.page(run=run, by=by, since=begin, before=before, limit=limit)
     if as_json:
         print_json({"actions": [asdict(action) for action in page.actions], "older": page.older})

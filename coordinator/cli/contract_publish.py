@@ -18,13 +18,12 @@ from handoffs.contracts.registry.publishing import publish as write
 from handoffs.contracts.registry.registry import Registry, open_registry
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.contract_report import STATES, note, print_problems, report
+from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.deployment.deployments import open_deployments
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.lineage import contracts_of, lineage_of
 from handoffs.coordinator.flow.loading import Definitions, load_modules
 from handoffs.coordinator.render.console import err, out, print_json, table
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 
 
 @click.command("check", short_help="Whether all is published as the code has it.")
@@ -127,8 +126,8 @@ def _outcome(
     state: str,
     files: Iterable[Path],
 ) -> dict[str, Any]:
-    said = report(decision, lineage_of(definitions, decision.ref.name, deployed))
-    return {**said, "state": state, "written": [str(path) for path in files]}
+    reported = report(decision, lineage_of(definitions, decision.ref.name, deployed))
+    return {**reported, "state": state, "written": [str(path) for path in files]}
 
 
 def _print_all(definitions: Definitions, deployed: Sequence[Deployed], decisions: Iterable[Decision]) -> None:
@@ -156,7 +155,7 @@ def _deployed(settings: Settings) -> tuple[Deployed, ...]:
 
 
 def _chosen(loaded: tuple[type[Contract], ...], names: tuple[str, ...]) -> tuple[type[Contract], ...]:
-    known = {said for contract in loaded for said in (contract.ref().name, str(contract.ref()))}
+    known = {name for contract in loaded for name in (contract.ref().name, str(contract.ref()))}
     for name in names:
         if name not in known:
             there = ", ".join(sorted({contract.ref().name for contract in loaded}))

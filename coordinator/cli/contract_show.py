@@ -13,14 +13,14 @@ from handoffs.contracts.fields import fields
 from handoffs.contracts.registry.publication import Published
 from handoffs.contracts.registry.registry import Registry, open_registry
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.render.console import out, print_json, table
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 _DIGITS = 12  # of a fingerprint
 
 
 @click.command("list")
-@_json
+@json_option
 def list_contracts(as_json: bool) -> None:
     """The contracts that are published."""
     registry = opened()
@@ -47,7 +47,7 @@ def list_contracts(as_json: bool) -> None:
 
 @click.command("show", short_help="The fields and versions of a contract.")
 @click.argument("contract", metavar="NAME[/VERSION]")
-@_json
+@json_option
 def show(contract: str, as_json: bool) -> None:
     """One published version, by default the newest: its fields, and the versions beside it."""
     registry = opened()
@@ -92,16 +92,16 @@ def opened() -> Registry:
     return open_registry(Path(load().contracts_folder))
 
 
-def find(registry: Registry, said: str) -> Published:
+def find(registry: Registry, wanted: str) -> Published:
     """The version that ``name`` or ``name/version`` means. Raises :class:`click.ClickException` where there is none."""
-    name, _, version = said.partition("/")
+    name, _, version = wanted.partition("/")
     numbers = registry.versions(name)
     if numbers and (not version or version in map(str, numbers)):
         found = registry.get(ContractRef(name, int(version) if version else numbers[-1]))
         if found is not None:
             return found
     there = [f"{name}/{number}" for number in numbers] or list(registry.names()) or ["none"]
-    raise click.ClickException(f"{printable(said, 120)!r} is not published; there is: {', '.join(there)}")
+    raise click.ClickException(f"{printable(wanted, 120)!r} is not published; there is: {', '.join(there)}")
 
 
 def _version(published: Published | None) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _marks(published: Published, path: str) -> str:
     return ", ".join([*marks, *(["sensitive"] if path in published.sensitive else [])])
 
 
-def _downcast(said: dict[str, str] | None) -> str:
-    if said is None:
+def _downcast(downcast: dict[str, str] | None) -> str:
+    if downcast is None:
         return "-"
-    return f"downcast; lost: {said['lossy']}" if said["lossy"] else "downcast"
+    return f"downcast; lost: {downcast['lossy']}" if downcast["lossy"] else "downcast"

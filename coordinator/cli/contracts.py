@@ -14,18 +14,17 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.fields import changes
 from handoffs.contracts.registry.publication import Published
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli import deployments
 from handoffs.coordinator.cli.contract_publish import check, publish
 from handoffs.coordinator.cli.contract_show import find, list_contracts, opened, show
 from handoffs.coordinator.cli.docs import docs
+from handoffs.coordinator.cli.exits import Malformed
+from handoffs.coordinator.cli.files import read_json
+from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.render.console import out, print_json, table
 
 _STATUS = {"compatible": 0, "incompatible": 1, "unknown": 3}
 _DIRECTIONS = {"backward": ("backward",), "forward": ("forward",), "full": ("backward", "forward")}
-_LIMITS = strictjson.Limits(octets=16_777_216, depth=100, nodes=500_000, text_length=1_048_576)
-
-
-class _Unreadable(click.ClickException):
-    exit_code = 2
 
 
 @click.group("contracts")
@@ -40,7 +39,7 @@ def contracts() -> None:
     """
 
 
-for _command in (check, publish, list_contracts, show, docs):
+for _command in (check, publish, list_contracts, show, docs, *deployments.COMMANDS):
     contracts.add_command(_command)
 
 
@@ -57,7 +56,7 @@ for _command in (check, publish, list_contracts, show, docs):
 @click.option(
     "--containment", is_flag=True, help="Both as written: the writer may emit what it does not declare."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@json_option
 def diff(writer: Path, reader: Path, mode: str, containment: bool, as_json: bool) -> None:
     """Whether READER can read whatever WRITER writes. Both are files of JSON Schemas (2020-12 or draft-07), or published
     versions of a contract, such as payments.fraud-scored/2.
@@ -69,7 +68,7 @@ def diff(writer: Path, reader: Path, mode: str, containment: bool, as_json: bool
     """
     schemas = {"backward": (writer, reader), "forward": (reader, writer)}
     versions = {path: _version(path) for path in (writer, reader)}
-    loaded = {path: version or _schema(path) for path, version in versions.items()}
+    loaded = {path: version or read_json(path) for path, version in versions.items()}
     verdicts: list[tuple[str, Path, Path, Verdict]] = []
     for direction in _DIRECTIONS[mode]:
         writes, reads = schemas[direction]
@@ -78,7 +77,7 @@ def diff(writer: Path, reader: Path, mode: str, containment: bool, as_json: bool
                 _side(loaded[writes], "writes"), _side(loaded[reads], "reads"), containment=containment
             )
         except CoordinationError as error:
-            raise _Unreadable(f"{_named(writes)} and {_named(reads)}: {error}") from None
+            raise Malformed(f"{_named(writes)} and {_named(reads)}: {error}") from None
         verdicts.append((direction, writes, reads, verdict))
     worst = max((verdict for *_, verdict in verdicts), key=lambda found: _RANK[found.verdict])
     if as_json:
@@ -148,20 +147,11 @@ def _version(path: Path) -> Published | None:
     try:
         return find(opened(), str(path))
     except click.ClickException as error:
-        raise _Unreadable(error.message) from None
+        raise Malformed(error.message) from None
 
 
 def _side(given: Any, side: str) -> Any:
     return getattr(given, side) if isinstance(given, Published) else given
-
-
-def _schema(path: Path) -> Any:
-    try:
-        return strictjson.loads(path.read_bytes(), _LIMITS)
-    except OSError as error:
-        raise _Unreadable(f"{_named(path)} cannot be read: {error.strerror}") from None
-    except CoordinationError as error:
-        raise _Unreadable(f"{_named(path)}: {error}") from None
 
 
 def _named(path: Path) -> str:

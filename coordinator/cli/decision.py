@@ -74,7 +74,7 @@ def report(decision: Decision, found: Sequence[Outstanding]) -> dict[str, Any]:
             }
             for edge in decision.edges
         ],
-        "problems": [_told(problem) for problem in decision.problems],
+        "problems": [_problem_json(problem) for problem in decision.problems],
         "outstanding": [
             {
                 "contract": left.contract.name, "version": left.contract.version,
@@ -87,7 +87,7 @@ def report(decision: Decision, found: Sequence[Outstanding]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _told(problem: Problem) -> dict[str, Any]:
+def _problem_json(problem: Problem) -> dict[str, Any]:
     return {
         "rule": problem.rule,
         "contract": problem.contract,

@@ -8,6 +8,7 @@ import click
 
 from handoffs.config.settings import load
 from handoffs.contracts.registry.registry import open_registry
+from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.docs.files import write
 from handoffs.coordinator.docs.gather import gather
 from handoffs.coordinator.flow.loading import load_modules
@@ -30,7 +31,7 @@ _WHAT = {
     metavar="FOLDER",
     help="Where to write; it is made where it does not exist.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@json_option
 def docs(folder: Path, as_json: bool) -> None:
     """Write documents on who says what to whom: contracts, agents, queues and flows.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from handoffs.config.settings import load
+from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.observe.outline import outline
 from handoffs.coordinator.render.console import out, print_json, table
@@ -12,12 +13,11 @@ from handoffs.coordinator.render.flow_mermaid import flow_mermaid
 from handoffs.coordinator.render.flow_tree import flow_tree
 from handoffs.coordinator.render.lines import as_ascii
 
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 _COLUMNS = ("step", "agent", "accepts", "emits")
 
 
 @click.group(invoke_without_command=True)
-@_json
+@json_option
 @click.pass_context
 def flows(context: click.Context, as_json: bool) -> None:
     """The flows that are loaded: list them, or draw one.
@@ -32,7 +32,7 @@ def flows(context: click.Context, as_json: bool) -> None:
 
 
 @flows.command("list")
-@_json
+@json_option
 def list_flows(as_json: bool) -> None:
     """Every flow, step by step."""
     _listed(as_json)

@@ -8,6 +8,7 @@ import click
 from rich.console import Group
 from rich.live import Live
 
+from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.observe.survey import Surveyor
@@ -22,7 +23,7 @@ _EVERY = 2.0  # seconds
 
 @click.command("map", short_help="The live topology: agents, events, queues, versions.")
 @click.option("--mermaid", "as_mermaid", is_flag=True, help="Print a Mermaid flowchart, for documents.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@json_option
 @click.option("--watch", is_flag=True, help="Draw it anew every two seconds, until Ctrl-C.")
 def topology_map(as_mermaid: bool, as_json: bool, watch: bool) -> None:
     """The topology as it is now: which agents are there, which events go from whom to whom, and what waits where.

@@ -8,6 +8,7 @@ import click
 
 from handoffs.config.logs import configure
 from handoffs.config.settings import load
+from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.flow.schedule import Schedule
 from handoffs.coordinator.render.console import out, print_json, table
@@ -21,7 +22,7 @@ def schedules() -> None:
 
 
 @schedules.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+@json_option
 def list_schedules(as_json: bool) -> None:
     """The schedules that are loaded: what they start, when, when next, and the run that they started last.
 

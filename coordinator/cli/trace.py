@@ -8,10 +8,9 @@ from contextlib import contextmanager
 
 import click
 
-from handoffs.coordinator.cli.session import opened
+from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.render.console import print_json
 from handoffs.coordinator.render.trace_report import print_trace
-from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 
 @click.command("trace", short_help="A whole story as a tree: who emitted what, and what became of it.")
@@ -34,8 +33,7 @@ def trace(correlation_id: str, everything: bool, as_json: bool) -> None:
     Many of one kind are one line with their counts; those that are not done stand below it. Times are milliseconds since
     the story began.
     """
-    with opened() as coordinator, _uncollected():
-        refuse_embedded(coordinator.settings, "tracing a story")
+    with on_servers("tracing a story") as coordinator, _uncollected():
         found = coordinator.trace(correlation_id)
         if as_json:
             print_json(found.to_json())

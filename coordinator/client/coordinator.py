@@ -110,7 +110,7 @@ class Coordinator:
         """Emit an event to all who subscribe to it, and return when the broker has it. Gives the story that it begins.
 
         The same ``idempotency_key`` gives the same story, and the event goes out once; by default it is the event's key.
-        An event that nobody hears is kept: ``coordinator events unheard``. After ``deadline`` what it leads to is not
+        An event without a subscriber is kept: ``coordinator events unheard``. After ``deadline`` what it leads to is not
         begun any more, but parked.
 
         Raises :class:`~handoffs.contracts.errors.InvalidInput` where the event cannot be written for those who hear it,

@@ -96,7 +96,7 @@ class Hosting:
 
         Raises :class:`~handoffs.coordinator.errors.LoadError` where two agents have the same name.
         """
-        with self._lock:  # who comes second finds them at work, or what it sends would reach nobody
+        with self._lock:  # a second caller finds them at work, or what it sends would reach no queue
             new = self._engine.register(agents)
             if self._hosts and new:
                 self._announce(new)

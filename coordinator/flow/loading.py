@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import pkgutil
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
@@ -72,7 +70,7 @@ def load_modules(names: Iterable[str]) -> Definitions:
     definitions = Definitions()
     for name in names:
         found = [
-            value for value in vars(_imported(name)).values() if isinstance(value, (Agent, Flow, Schedule))
+            value for value in vars(imported(name)).values() if isinstance(value, (Agent, Flow, Schedule))
         ]
         if not found:
             raise LoadError(
@@ -83,32 +81,8 @@ def load_modules(names: Iterable[str]) -> Definitions:
     return definitions
 
 
-def find_demo(system: str) -> Any:
-    """The module that shows a reference system: ``handoffs.tasks.<system>.demo``. Raises :class:`LoadError` for another name."""
-    name = f"handoffs.tasks.{system}.demo"
-    if not system.isidentifier() or importlib.util.find_spec("handoffs.tasks") is None or not _exists(name):
-        raise LoadError(
-            f"there is no demo called {printable(system, 40)!r}", remedy=f"there are: {', '.join(_demos())}"
-        )
-    return _imported(name)
-
-
-def _demos() -> list[str]:
-    tasks = importlib.util.find_spec("handoffs.tasks")
-    folders = tasks.submodule_search_locations if tasks else None
-    return [
-        found.name for found in pkgutil.iter_modules(folders) if _exists(f"handoffs.tasks.{found.name}.demo")
-    ]
-
-
-def _exists(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-def _imported(name: str) -> ModuleType:
+def imported(name: str) -> ModuleType:
+    """The module of that name. Raises :class:`LoadError` where it is missing or fails on import."""
     try:
         return importlib.import_module(name)
     except CoordinationError:

@@ -34,6 +34,14 @@ def print_json(value: Any) -> None:
     out.print(escaped_json(text), markup=False, soft_wrap=True)
 
 
+def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, as_json: bool) -> None:
+    """Print rows as a table, or as a list of JSON objects."""
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        out.print(table(title, columns, rows))
+
+
 def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Collection[str] = ()
 ) -> Padding:

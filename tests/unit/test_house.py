@@ -29,7 +29,6 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 TO_BE_MENDED: dict[str, frozenset[str]] = {
     "a module has at most 400 lines": frozenset(
         {
-            "coordinator/cli/main.py",
             "coordinator/dispatch/routing.py",
             "coordinator/letters/desk.py",
         }
@@ -41,8 +40,6 @@ TO_BE_MENDED: dict[str, frozenset[str]] = {
     ),
     "a function has at most six parameters, or a reason": frozenset(
         {
-            "coordinator/cli/main.py:_start_one",
-            "coordinator/cli/main.py:start",
             "coordinator/handoff/events.py:Events._settle",
             "coordinator/letters/edit.py:Editing._record",
             "coordinator/letters/skip.py:skip",

@@ -1,0 +1,96 @@
+"""`coordinator demo`: a reference system at work."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import pkgutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.options import json_option
+from handoffs.coordinator.cli.session import opened
+from handoffs.coordinator.errors import LoadError
+from handoffs.coordinator.flow.loading import imported
+
+_SYSTEMS = "handoffs.tasks"
+
+
+@click.command("demo")
+@click.argument("system")
+@click.option("--seconds", type=click.FloatRange(3, 3600), help="How long it is to take (rides: 20).")
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 1000), help="How many requests are made in a second (rides: 10)."
+)
+@click.option(
+    "--input",
+    "file",
+    type=click.Path(path_type=Path),
+    help="A JSON Lines file of ride requests (rides: made).",
+)
+@click.option("--titles", type=click.IntRange(1, 100_000), help="How many titles at once (media: 50).")
+@click.option(
+    "--keep",
+    type=click.Path(path_type=Path),
+    help="A new folder for the files (media: gone in the end).",
+)
+@click.option(
+    "--running",
+    is_flag=True,
+    default=None,
+    help="On servers: with the workers that run there already, such as those of docker compose (rides, media).",
+)
+@click.option(
+    "--film",
+    metavar="JSON",
+    help="With --running: the film in their object store, as handoffs.tasks.media.upload prints it there (media).",
+)
+@json_option
+def demo(system: str, as_json: bool, **options: Any) -> None:
+    """Show a reference SYSTEM at work: payments, rides, or media.
+
+    payments: a thousand payments, the ledger down for some; what is parked is replayed until every run has ended.
+
+    rides: the ETA fleet is stopped for a while and comes back slow; dispatch goes on within its budgets. On servers it
+    starts workers of its own, in a namespace of its own.
+
+    media: one title, transcoded for real where ffmpeg is installed, agent by agent; then many titles at once, every rendition
+    counted. On servers it starts fleets of its own, in a namespace of its own.
+
+    On what `make up` has started, make demo-up SYSTEM=... says all that is needed.
+    """
+    module = find_demo(system)
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given.keys() - inspect.signature(module.run).parameters.keys():
+        raise click.UsageError(f"the demo of {system} has no --{'input' if name == 'file' else name}")
+    with opened(quiet=True) as coordinator:
+        module.run(coordinator, as_json=as_json, **given)
+
+
+def find_demo(system: str) -> Any:
+    """The module that shows a reference system: ``handoffs.tasks.<system>.demo``.
+
+    Raises :class:`~handoffs.coordinator.errors.LoadError` where there is no demo of that name, or it fails on import.
+    """
+    name = f"{_SYSTEMS}.{system}.demo"
+    if not system.isidentifier() or importlib.util.find_spec(_SYSTEMS) is None or not _exists(name):
+        raise LoadError(
+            f"there is no demo called {printable(system, 40)!r}", remedy=f"there are: {', '.join(_demos())}"
+        )
+    return imported(name)
+
+
+def _demos() -> list[str]:
+    systems = importlib.util.find_spec(_SYSTEMS)
+    folders = systems.submodule_search_locations if systems else None
+    return [found.name for found in pkgutil.iter_modules(folders) if _exists(f"{_SYSTEMS}.{found.name}.demo")]
+
+
+def _exists(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False

@@ -1,0 +1,124 @@
+"""`coordinator events unheard`, `replay` and `forget`: the events that no agent subscribes to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+from rich.padding import Padding
+
+from handoffs.config.user import current_user
+from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.options import Command, json_option, limit_option, yes_option
+from handoffs.coordinator.cli.replay import print_replayed, replayed
+from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.render.console import out, print_json, table
+
+
+def _chosen(command: Command) -> Command:
+    """Of which contracts, and whether to ask."""
+    command = yes_option(command)
+    command = click.option("--all", "everything", is_flag=True, help="Those of every contract.")(command)
+    return click.argument("contract", default="")(command)
+
+
+@click.command("unheard")
+@click.option("--contract", default="", help="Only of this contract.")
+@limit_option("the oldest first")
+@json_option
+def unheard_events(contract: str, limit: int, as_json: bool) -> None:
+    """The events that had no subscriber, counted by contract and listed. They are kept until they are replayed
+    or forgotten."""
+    with on_servers("listing unheard events") as coordinator:
+        counts = coordinator.journal.letters.count_unheard(contract)
+        listed = coordinator.dead_letters(state="unheard", contract=contract, limit=limit) if limit else []
+    total = sum(counts.values())
+    if as_json:
+        print_json({"counts": counts, "events": [_event_json(letter) for letter in listed]})
+        return
+    out.print(_counted(f"unheard: {total}", counts))
+    if listed:
+        rows = [(letter.id, letter.contract, letter.run, letter.first_failed_at) for letter in listed]
+        title = "the oldest" if len(listed) < total else "all of them"
+        out.print(table(title, ("event", "contract", "story", "since"), rows))
+
+
+@click.command("replay")
+@_chosen
+@json_option
+def replay_events(contract: str, everything: bool, yes: bool, as_json: bool) -> None:
+    """Emit the unheard events of CONTRACT again, to those who subscribe to it by now; or with --all those of every contract.
+
+    What is still not heard is kept again. Exit status: 0 all were emitted, 3 some were refused.
+    """
+    _check_choice(contract, everything, yes, as_json)
+    with on_servers("replaying unheard events") as coordinator:
+        letters = list(coordinator.journal.letters.ids(state="unheard", contract=contract))
+        if letters and not yes:
+            _confirm_replay(coordinator, coordinator.journal.letters.count_unheard(contract))
+        outcome = replayed(coordinator.desk, letters)
+    print_replayed(outcome, noun="event", as_json=as_json)
+
+
+@click.command("forget")
+@_chosen
+@click.option(
+    "--days", type=click.IntRange(0, 36_500), default=0, help="Only those that have lain for that many days."
+)
+@json_option
+def forget_events(contract: str, everything: bool, days: int, yes: bool, as_json: bool) -> None:
+    """Drop the unheard events of CONTRACT for good; or with --all those of every contract.
+
+    What their emitters did stays in the history, and the journal keeps who dropped them. Nothing else is ever dropped: what
+    is parked waits until it is replayed, skipped, or its run is given up.
+    """
+    _check_choice(contract, everything, yes, as_json)
+    before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds") if days else ""
+    with on_servers("forgetting unheard events") as coordinator:
+        letters = coordinator.journal.letters
+        counts = letters.count_unheard(contract, before)
+        if counts and not yes:
+            out.print(_counted("to be dropped", counts))
+            click.confirm(f"Drop {sum(counts.values())} events for good?", abort=True)
+        dropped = letters.forget_unheard(contract, before, by=current_user()) if counts else 0
+    if as_json:
+        print_json({"forgotten": dropped})
+    else:
+        out.print(f"{dropped} forgotten")
+
+
+def _check_choice(contract: str, everything: bool, yes: bool, as_json: bool) -> None:
+    """Raise :class:`click.UsageError` where it is not clear which events are meant, or where a question could not be asked."""
+    if bool(contract) == everything:
+        raise click.UsageError("name a CONTRACT, or say --all")
+    if as_json and not yes:
+        raise click.UsageError("--json does not ask: say --yes too")
+
+
+def _confirm_replay(coordinator: Coordinator, counts: Mapping[str, int]) -> None:
+    """Show who would hear them, and ask. Raises :class:`click.Abort` where the answer is no."""
+    names: Counter[str] = Counter()
+    for ref, count in counts.items():
+        names[ref.partition("/")[0]] += count
+    for name, count in sorted(names.items()):
+        subscribers = coordinator.engine.negotiator.subscribers(name)
+        whom = ", ".join(subscribers) or "nobody subscribes to it yet: they will be kept again"
+        out.print(f"{count} of {printable(name, 120)}: {printable(whom, 1000)}", markup=False, soft_wrap=True)
+    click.confirm(f"Emit {sum(counts.values())} again?", abort=True)
+
+
+def _counted(title: str, counts: Mapping[str, int]) -> Padding:
+    return table(title, ("event", "count"), [(name, str(count)) for name, count in counts.items()])
+
+
+def _event_json(letter: Letter) -> dict[str, Any]:
+    row = letter.row
+    return {
+        "event": row.id, "contract": row.contract, "story": row.run, "since": row.first_failed_at, "times": row.times,
+        "replays": row.replays,
+    }  # fmt: skip
