@@ -220,7 +220,7 @@ class PagesSuite:
             for number in range(count)
         ]
         journal.letters.add_all(rows[::-1])
-        assert journal.letters.find() == list(journal.letters.each()) == rows
+        assert journal.letters.find() == rows
         assert list(journal.letters.ids()) == [row.id for row in rows]
         assert journal.letters.find(limit=5) == rows[:5]
         assert journal.letters.find(state=None, run="run-1") == rows[1::4]
@@ -237,11 +237,13 @@ class PagesSuite:
         rows = [letter(f"letter-{number}") for number in range(8)]
         journal.letters.add_all(rows)
         seen = []
-        for row in journal.letters.each():
-            seen.append(row.id)
+        for letter_id in journal.letters.ids():
+            row = journal.letters.get(letter_id)
+            assert row is not None
+            seen.append(letter_id)
             journal.letters.mark_replayed(row)
-            if row.id == "letter-1":
-                journal.letters.add(letter(row.id, last_failed_at="2026-02-01"))
+            if letter_id == "letter-1":
+                journal.letters.add(letter(letter_id, last_failed_at="2026-02-01"))
         assert seen == [row.id for row in rows]
         assert [row.id for row in journal.letters.find()] == ["letter-1"]
 

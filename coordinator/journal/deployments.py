@@ -45,7 +45,7 @@ class DeploymentTable:
         self._database = database
 
     def record(self, manifest: Manifest, by: str) -> bool:
-        """Record that a build is deployed, and who said so. The same build again is no second one (False); one that was
+        """Record that a build is deployed, and by whom. The same build again is no second one (False); one that was
         withdrawn is deployed again.
 
         Raises :class:`~handoffs.coordinator.errors.Conflict` where the build is known with another manifest.
@@ -57,7 +57,7 @@ class DeploymentTable:
         return new
 
     def withdraw(self, agent: str, build: str, by: str) -> None:
-        """Record that a build is not deployed any more, and who said so.
+        """Record that a build is not deployed any more, and by whom.
 
         Raises :class:`~handoffs.coordinator.errors.UnknownDeployment` where it is not recorded as deployed.
         """

@@ -140,17 +140,13 @@ class LetterTable:
             found = connection.execute(query).mappings().first()
             return _letter(found) if found else None
 
-    def each(self, **chosen: Unpack[LetterFilter]) -> Iterator[LetterRow]:
-        """Letters, the oldest first. What comes while they are read may be among them or not."""
-        return map(_letter, self._rows(select(dead_letters), _chosen(chosen)))
-
     def find(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> list[LetterRow]:
         """Letters, the oldest first: all of them, or the first ``limit``."""
         rows = self._rows(select(dead_letters), _chosen(chosen), most=limit)
         return [_letter(found) for found in islice(rows, limit)]
 
     def ids(self, **chosen: Unpack[LetterFilter]) -> Iterator[str]:
-        """The ids of letters, the oldest first; no message is read."""
+        """The ids of letters, the oldest first; no message is read. What comes meanwhile may be among them or not."""
         query = select(dead_letters.c.id, dead_letters.c.first_failed_at)
         return (str(found["id"]) for found in self._rows(query, _chosen(chosen)))
 

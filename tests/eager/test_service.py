@@ -40,7 +40,7 @@ class Things(Contract, name="shop.things", version=1):
 
 
 class FragileHistory(HistoryTable):
-    """A history that fails while it is told to, as a database does that is restarted."""
+    """A history that fails while a failure is set, as a database does that is restarted."""
 
     failure: Exception | None = None
 
@@ -51,7 +51,7 @@ class FragileHistory(HistoryTable):
 
 
 class FragileLetters(LetterTable):
-    """Letters that fail once they are written, if they are told to; they count what is asked of them."""
+    """Letters that fail once they are written, where a failure is set; they count what is asked of them."""
 
     failure: Exception | None = None
 
@@ -66,7 +66,7 @@ class FragileLetters(LetterTable):
         return super().messages(ids)
 
     def add_all(self, rows: Sequence[LetterRow]) -> None:
-        """Writes them, and fails then if it is told to: that is known to nobody else."""
+        """Writes them, and fails then where a failure is set: no other part knows of it."""
         super().add_all(rows)
         self.at_once.append(len(rows))
         failure, self.failure = self.failure, None
@@ -75,7 +75,7 @@ class FragileLetters(LetterTable):
 
 
 class Fragile(Journal):
-    """A journal that fails while it is told to."""
+    """A journal whose history and letters fail while a failure is set."""
 
     history: FragileHistory
     letters: FragileLetters

@@ -93,8 +93,8 @@ def test_what_was_withdrawn_long_ago_is_not_read(journal: Journal, tmp_path: Pat
         journal.deployments.record(build, "ann")
         journal.deployments.withdraw("shop.price", build.build, "ann")
     with create_engine(f"sqlite:///{tmp_path}/journal.sqlite3").begin() as connection:
-        said = text("update handoff_deployments set manifest = '{' where build = :build")
-        connection.execute(said, {"build": OLD.build})
+        statement = text("update handoff_deployments set manifest = '{' where build = :build")
+        connection.execute(statement, {"build": OLD.build})
     [row] = journal.deployments.find(withdrawn=False)
     assert (row.manifest, row.state) == (NEW, "previous")
     with pytest.raises(InvalidManifest):
@@ -132,7 +132,7 @@ def test_withdrawn_and_recorded_again_is_deployed_again(journal: Journal) -> Non
 
 @pytest.mark.parametrize(("agent", "build"), [("shop.price", "none"), ("shop.none", OLD.build), ("", "")])
 def test_what_is_not_recorded_cannot_be_withdrawn(journal: Journal, agent: str, build: str) -> None:
-    """It is said so, typed."""
+    """It is refused with an error of its own type."""
     journal.deployments.record(OLD, "ann")
     with pytest.raises(UnknownDeployment, match="is recorded as deployed"):
         journal.deployments.withdraw(agent, build, "ann")
@@ -163,7 +163,7 @@ def test_it_is_written_down_who_did_it(journal: Journal) -> None:
 
 @pytest.mark.parametrize("broken", ["{", "[]", "{}"])
 def test_a_row_that_cannot_be_read_is_named(journal: Journal, tmp_path: Path, broken: str) -> None:
-    """Nobody decides on what is not known."""
+    """No decision is made on what is not known."""
     journal.deployments.record(OLD, "ann")
     engine = create_engine(f"sqlite:///{tmp_path}/journal.sqlite3")
     with engine.begin() as connection:
