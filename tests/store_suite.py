@@ -1251,7 +1251,7 @@ class TestServer:
         """Where the server knows only some scripts of a round trip, those that ran are not sent again."""
         store.redis.script_flush()
         store.release(AGENT, "other", fence=1)
-        store.redis.script_load(scripts._source("claim_outcome")[0])
+        store.redis.script_load(scripts.script("claim_outcome").text)
         assert claim(store).verdict == "granted"
 
     @pytest.mark.parametrize("lost", [0, 1, 2])

@@ -8,19 +8,23 @@ knows a client of Redis.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
+Arguments: TypeAlias = Mapping[str, str | int]
+"""The arguments of a script, by their names. One that is not there is an empty text; a list is a text of words, or of lines."""
+
 
 class Call(NamedTuple):
-    """One script with its keys and arguments."""
+    """One script, with its keys and arguments by the names that it has for them. An argument that is not there is an empty
+    text, a list is a text of words or lines."""
 
     script: str
-    keys: Sequence[str]
-    arguments: Sequence[str | int]
+    keys: Mapping[str, str]
+    arguments: Arguments
 
 
 class Command(tuple[str | int, ...]):

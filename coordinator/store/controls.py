@@ -10,7 +10,8 @@ from typing import Any
 from handoffs.config.settings import Settings
 from handoffs.contracts import strictjson
 from handoffs.coordinator.store import clock
-from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
+from handoffs.coordinator.store.asking import Arguments, Asking, Call, Command, RoundTrip
+from handoffs.coordinator.store.fields import Field, Kind, first_of
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.record import Record, StepRef
 
@@ -24,9 +25,8 @@ class Controls:
 
     def closed(self, place: StepRef, *paths: str) -> Asking[bool]:
         """Whether something has come back from one of the budgets at ``paths``, or the run does not go on."""
-        fields = (f"j:{path}.one" for path in paths)
         [[status, *arrived]] = yield RoundTrip.of(
-            Command("HMGET", self.keys.run(place.run), "status", *fields)
+            Command("HMGET", self.keys.run(place.run), Field.STATUS, *map(first_of, paths))
         )
         return status not in ("running", None) or any(one is not None for one in arrived)
 
@@ -34,21 +34,24 @@ class Controls:
         """What has come out of the budget at ``path``, and which fallback it is, empty where it is none; None where nothing
         has."""
         [[text, mark]] = yield RoundTrip.of(
-            Command("HMGET", self.keys.run(place.run), f"j:{path}.one", f"m:{path}")
+            Command("HMGET", self.keys.run(place.run), first_of(path), Kind.MARK.of(path))
         )
         return (Record.parse(text), str(mark or "")) if text else None
 
     def hold(self, place: StepRef, path: str, items: Mapping[int, Any]) -> Asking[None]:
         """Keep the items of an each until their turn."""
         key = self.keys.run(place.run)
-        fields = ((f"e:{path}.{number}", strictjson.dumps(item)) for number, item in items.items())
+        fields = (
+            (Kind.ITEM.of(f"{path}.{number}"), strictjson.dumps(item)) for number, item in items.items()
+        )
         yield RoundTrip.of(
             Command("HSET", key, *chain.from_iterable(fields)), Command("PEXPIRE", key, self._run_ttl)
         )
 
     def held(self, place: StepRef, path: str, number: int) -> Asking[Any]:
         """An item that was kept; None where there is none any more, because the run has ended."""
-        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), f"e:{path}.{number}"))
+        field = Kind.ITEM.of(f"{path}.{number}")
+        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), field))
         return json.loads(text) if text else None
 
     def wait(
@@ -58,15 +61,14 @@ class Controls:
 
         ``budgets`` are the paths of those that it is in: where one of them is spent it does not wait any more.
         """
-        arguments: list[str | int] = [
-            path,
-            name,
-            strictjson.dumps({**follows, "scopes": list(budgets)}),
-            self._run_ttl,
-            *budgets,
-        ]
-        call = Call("wait", [self.keys.run(place.run)], arguments)
-        [text] = yield RoundTrip.of(call)
+        arguments: Arguments = {
+            "path": path,
+            "signal": name,
+            "follows": strictjson.dumps({**follows, "scopes": list(budgets)}),
+            "budgets": " ".join(budgets),
+            "ttl": self._run_ttl,
+        }
+        [text] = yield RoundTrip.of(Call("wait", self.keys.around(place.run), arguments))
         return Record.parse(text) if text else None
 
     def keep(self, key: str, record: Record, max_age_ms: int) -> Asking[None]:

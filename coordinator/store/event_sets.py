@@ -10,7 +10,8 @@ from redis import Redis
 
 from handoffs.config.settings import Settings
 from handoffs.coordinator.store import clock
-from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
+from handoffs.coordinator.store.asking import Arguments, Asking, Call, Command, RoundTrip
+from handoffs.coordinator.store.fields import SetKind
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.performing import Performed
 from handoffs.coordinator.store.record import Record, StepRef
@@ -65,14 +66,17 @@ class AskEventSets:
         """
         ttl = max(self._run_ttl, clock.ms(2 * within))
         text = f"{content} {place.run} {place.flow}\n{record.part()}"
-        call = Call("gather", [self._keys.gathered(agent, key)], [part, text, ttl, most])
+        arguments: Arguments = {"part": part, "text": text, "most": most, "ttl": ttl}
+        call = Call("gather", {"set": self._keys.gathered(agent, key)}, arguments)
         [[verdict, count, first, finished]] = yield RoundTrip.of(call)
         return Added(str(verdict), int(count), first == "1", finished == "1")
 
     def get(self, agent: str, key: str) -> Asking[Gathered]:
         """A set; an empty one where there is none."""
         [fields] = yield RoundTrip.of(Command("HGETALL", self._keys.gathered(agent, key)))
-        texts = [text.partition("\n") for name, text in sorted(fields.items()) if name.startswith("p:")]
+        texts = [
+            text.partition("\n") for name, text in sorted(fields.items()) if name.startswith(SetKind.PART)
+        ]
         return Gathered(
             tuple(Record.parse(text) for _, _, text in texts),
             tuple(dict.fromkeys(_story(head) for head, _, _ in texts)),
@@ -83,7 +87,7 @@ class AskEventSets:
         """A set was worked on: it takes no more parts, and is kept for a while, for messages that come again: that of its time
         is among them."""
         ttl = max(self._result_ttl, clock.ms(2 * within))
-        yield RoundTrip.of(Call("finish_set", [self._keys.gathered(agent, key)], [ttl]))
+        yield RoundTrip.of(Call("finish_set", {"set": self._keys.gathered(agent, key)}, {"ttl": ttl}))
 
     def touch(self, names: Iterable[str]) -> Asking[None]:
         """Keep sets from expiring, by their :meth:`name`: those that wait for a person."""

@@ -8,21 +8,20 @@ never disagree all the same.
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from handoffs.config.settings import Settings
 from handoffs.contracts import strictjson
 from handoffs.coordinator.store import clock
-from handoffs.coordinator.store.asking import Asking, Call, RoundTrip
+from handoffs.coordinator.store.asking import Arguments, Asking, Call, RoundTrip
 from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.record import Entry, Record, StepRef
-from handoffs.coordinator.store.settlement import Advance, Settled, named
+from handoffs.coordinator.store.record import Entry, Record, StepRef, entry_text
+from handoffs.coordinator.store.settlement import Advance, Settled, lines_of
 
 _LOOK_AGAIN = timedelta(seconds=2)
 _MOST_GONE = 1000
@@ -63,36 +62,34 @@ class Handoffs:
     ) -> Asking[Claim]:
         """Claim a step: one round trip; more where a lease is taken over from a holder that fell silent.
 
-        ``replays`` counts how often a person sent the message again; more of them forgive the crashes before. ``budgets`` are the paths of those that the step is in.
-        ``edit`` is the number of the edit that the input is, and ``supersedes`` the contents whose place it has taken: where
-        the key stands for one of them and has no outcome, it stands for this one from now on.
+        ``replays`` counts how often a person sent the message again; more of them forgive the crashes before. ``budgets``
+        are the paths of those that the step is in. ``edit`` is the number of the edit that the input is, and
+        ``supersedes`` the contents whose place it has taken: where the key stands for one of them and has no outcome, it
+        stands for this one from now on.
 
         Many parameters because the scripts are asked for all of them at once, each by its name.
         """
-        outcome = self.keys.outcome(agent, key)
-        here, token = f"{place.run}|{place.step}", uuid.uuid4().hex
-        lasts = (self._lease, self._outcome_ttl)
         (status, settled), (answer, number, holders, record, before), *_ = yield RoundTrip.of(
-            Call(
-                "claim_run",
-                [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))],
-                [place.step, place.flow, clock.now(), self._run_ttl, place.run, edit, *budgets],
-            ),
+            self._claim_run(place, edit, budgets),
             Call(
                 "claim_outcome",
-                [outcome],
-                [content, owner, here, *lasts, replays, self._crash_limit, token, " ".join(supersedes)],
+                {"outcome": self.keys.outcome(agent, key)},
+                {
+                    "content": content,
+                    "owner": owner,
+                    "holder": f"{place.run}|{place.step}",
+                    "lease": self._lease,
+                    "ttl": self._outcome_ttl,
+                    "replays": replays,
+                    "crash_limit": self._crash_limit,
+                    "token": uuid.uuid4().hex,
+                    "supersedes": " ".join(supersedes),
+                },
             ),
             *self._let_go_by_now(),
         )
-        verdict = ClaimVerdict(answer)
-        claim = Claim(
-            verdict,
-            fence=int(number) if verdict in {ClaimVerdict.GRANTED, ClaimVerdict.DONE} else 0,
-            record=Record.parse(record) if record else None,
-            wait=timedelta(milliseconds=int(number)) if verdict is ClaimVerdict.BUSY else timedelta(),
-        )
-        if verdict is ClaimVerdict.GRANTED and holders:
+        claim = _claim(ClaimVerdict(answer), int(number), record)
+        if claim.verdict is ClaimVerdict.GRANTED and holders:
             claim = yield from self._taken_over(holders.split("\n"), agent, key, content, claim.fence, before)
         if status == "open":
             return claim
@@ -100,10 +97,22 @@ class Handoffs:
             yield from self.release(agent, key, fence=claim.fence)
         return _stopped(ClaimVerdict(status), settled, claim.record)
 
+    def _claim_run(self, place: StepRef, edit: int, budgets: Sequence[str]) -> Call:
+        arguments: Arguments = {
+            "step": place.step,
+            "flow": place.flow,
+            "run_id": place.run,
+            "edit": edit,
+            "budgets": " ".join(budgets),
+            "now": clock.now(),
+            "ttl": self._run_ttl,
+        }
+        return Call("claim_run", self.keys.around(place.run, "outstanding"), arguments)
+
     def renew(self, leases: Sequence[tuple[str, str, int]]) -> Asking[list[bool]]:
         """Keep leases, given as (agent, key, fence); False for each that is another's by now."""
         calls = [
-            Call("renew", [self.keys.outcome(agent, key)], [fence, self._lease])
+            Call("renew", {"outcome": self.keys.outcome(agent, key)}, {"fence": fence, "lease": self._lease})
             for agent, key, fence in leases
         ]
         replies = yield RoundTrip(tuple(calls))
@@ -111,7 +120,8 @@ class Handoffs:
 
     def release(self, agent: str, key: str, *, fence: int = 0, owner: str = "") -> Asking[bool]:
         """Give a lease back: by its fence, or by its owner, which counts as a crash. False where it is not that."""
-        [given] = yield RoundTrip.of(Call("release", [self.keys.outcome(agent, key)], [fence, owner]))
+        keys = {"outcome": self.keys.outcome(agent, key)}
+        [given] = yield RoundTrip.of(Call("release", keys, {"fence": fence, "owner": owner}))
         return bool(given == 1)
 
     def settle(
@@ -137,12 +147,13 @@ class Handoffs:
         Many parameters because the scripts are asked for all of them at once, each by its name.
         """
         kept, settled, *_ = yield RoundTrip.of(
-            Call(
-                "settle_outcome",
-                [self.keys.outcome(agent, key)],
-                [fence, record.text(), self._outcome_ttl, content],
+            self._settle_outcome(agent, key, fence, record.text(), content),
+            self._settle_run(
+                place,
+                _Settlement(
+                    record=record, onward=onward, entry=entry, late=late, quiet=quiet, fence=fence, edit=edit
+                ),
             ),
-            self._settle_run(place, fence, record, entry, late, onward, again=False, edit=edit, quiet=quiet),
             *([self._emit_once(place, agent, key)] if emits else []),
         )
         return Settled.read(settled, kept=kept == "settled")
@@ -159,7 +170,9 @@ class Handoffs:
     ) -> Asking[Settled]:
         """Settle a step with an outcome that its key already has, or with a person's (``edit`` None: whatever its input)."""
         [settled] = yield RoundTrip.of(
-            self._settle_run(place, fence, record, entry, {}, onward, again=False, edit=edit)
+            self._settle_run(
+                place, _Settlement(record=record, onward=onward, entry=entry, fence=fence, edit=edit)
+            )
         )
         return Settled.read(settled)
 
@@ -168,7 +181,7 @@ class Handoffs:
     ) -> Asking[Settled]:
         """Find again what follows a step that is settled; ``entry`` is told where it is the first to arrive at a budget."""
         [settled] = yield RoundTrip.of(
-            self._settle_run(place, 0, record, entry or {}, {}, onward, again=True)
+            self._settle_run(place, _Settlement(record=record, onward=onward, entry=entry, again=True))
         )
         return Settled.read(settled)
 
@@ -177,8 +190,8 @@ class Handoffs:
         the broker's hands: from then on it only knows which it was. It is told with the next claim, and if this process dies
         before, it keeps the outcome."""
         if len(record.data) + len(record.events) >= self.worth_letting_go:
-            arguments: list[str | int] = [place.step, fence, record.digest()]
-            self.gone.append(Call("let_go", [self.keys.run(place.run)], arguments))
+            arguments: Arguments = {"step": place.step, "fence": fence, "digest": record.digest()}
+            self.gone.append(Call("let_go", {"run": self.keys.run(place.run)}, arguments))
 
     def emits_once(self, place: StepRef, agent: str, key: str) -> Asking[bool]:
         """Whether it is for this step to send the events of an outcome which its key had already, and not for another step of
@@ -195,7 +208,8 @@ class Handoffs:
 
     def _emit_once(self, place: StepRef, agent: str, key: str) -> Call:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        return Call("emit_once", [self.keys.run(place.run)], [f"{agent}|{digest}", place.step])
+        arguments: Arguments = {"emitter": f"{agent}|{digest}", "step": place.step}
+        return Call("emit_once", {"run": self.keys.run(place.run)}, arguments)
 
     def _taken_over(
         self, holders: list[str], agent: str, key: str, content: str, fence: int, before: str
@@ -205,65 +219,76 @@ class Handoffs:
         calls = []
         for holder in holders:
             run, _, step = holder.partition("|")
-            calls.append(Call("fence", [self.keys.run(run)], [step, fence, self._run_ttl]))
+            calls.append(Call("fence", {"run": self.keys.run(run)}, {"step": step, "fence": fence}))
         replies = yield RoundTrip(tuple(calls))
         made = next((text for text in replies if text), None)
         if made is None:
             return Claim(ClaimVerdict.GRANTED, fence=fence)
-        outcome = self.keys.outcome(agent, key)
-        yield RoundTrip.of(
-            Call("settle_outcome", [outcome], [fence, made, self._outcome_ttl, before or content])
-        )
+        yield RoundTrip.of(self._settle_outcome(agent, key, fence, made, before or content))
         if before:
             return Claim(ClaimVerdict.CONFLICT)
         return Claim(ClaimVerdict.DONE, fence=fence, record=Record.parse(made))
 
-    def _settle_run(
-        self,
-        place: StepRef,
-        fence: int,
-        record: Record,
-        entry: Entry,
-        late: Entry,
-        onward: Advance,
-        *,
-        again: bool,
-        edit: int | None = None,
-        quiet: Entry | None = None,
-    ) -> Call:
-        """The call of one script.
+    def _settle_outcome(self, agent: str, key: str, fence: int, record: str, content: str) -> Call:
+        arguments: Arguments = {
+            "fence": fence,
+            "record": record,
+            "content": content,
+            "ttl": self._outcome_ttl,
+        }
+        return Call("settle_outcome", {"outcome": self.keys.outcome(agent, key)}, arguments)
 
-        Many parameters because the script has as many arguments, and two methods make it.
-        """
+    def _settle_run(self, place: StepRef, settlement: _Settlement) -> Call:
+        onward, record = settlement.onward, settlement.record
+        ends = not onward.sends if onward.ends is None else onward.ends
         return Call(
             "settle_run",
-            [
-                self.keys.run(place.run),
-                self.keys.history(self.keys.shard(place.run)),
-                self.keys.outstanding(self.keys.shard(place.run)),
-            ],
-            [
-                place.step,
-                fence,
-                record.text(),
-                strictjson.dumps(entry) if entry else "",
-                json.dumps([asdict(join) for join in onward.joins]),
-                "1" if (not onward.sends if onward.ends is None else onward.ends) else "",
-                "1" if again else "",
-                self._run_ttl,
-                self._result_ttl,
-                self._run_ttl,
-                strictjson.dumps(late) if late else "",
-                (onward.part or record).part(),
-                place.run,
-                clock.now(),
-                onward.undo,
-                "" if edit is None else edit,
-                record.digest(),
-                strictjson.dumps(quiet) if quiet else "",
-                *named(onward.sends),
-            ],
+            self.keys.around(place.run, "history", "outstanding"),
+            {
+                "step": place.step,
+                "run_id": place.run,
+                "fence": settlement.fence,
+                "record": record.text(),
+                "digest": record.digest(),
+                "part": (onward.part or record).part(),
+                "edit": "" if settlement.edit is None else settlement.edit,
+                "undo": onward.undo,
+                "joins": strictjson.dumps([asdict(join) for join in onward.joins]),
+                "ends": "1" if ends else "",
+                "again": "1" if settlement.again else "",
+                "sends": lines_of(onward.sends),
+                "entry": entry_text(settlement.entry),
+                "late": entry_text(settlement.late),
+                "quiet": entry_text(settlement.quiet),
+                "now": clock.now(),
+                "ttl": self._run_ttl,
+                "result_ttl": self._result_ttl,
+            },
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settlement:
+    """What the run is told of an outcome. See :meth:`Handoffs.settle`; with ``again`` it only finds what follows."""
+
+    record: Record
+    onward: Advance
+    entry: Entry | None
+    late: Entry | None = None
+    quiet: Entry | None = None
+    fence: int = 0
+    edit: int | None = None
+    again: bool = False
+
+
+def _claim(verdict: ClaimVerdict, number: int, record: str) -> Claim:
+    """What is found of an idempotency key; ``number`` is the fence, or how long another holds it (ms)."""
+    return Claim(
+        verdict,
+        fence=number if verdict in {ClaimVerdict.GRANTED, ClaimVerdict.DONE} else 0,
+        record=Record.parse(record) if record else None,
+        wait=timedelta(milliseconds=number if verdict is ClaimVerdict.BUSY else 0),
+    )
 
 
 def _stopped(verdict: ClaimVerdict, settled: str, known: Record | None) -> Claim:

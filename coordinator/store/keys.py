@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass
+from typing import Literal
+
+Shared = Literal["history", "starting", "scheduled", "later", "outstanding"]
+"""What the runs of a shard share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,54 +18,91 @@ class Keys:
     prefix: str
     shards: int
 
-    def shard(self, run: str) -> int:
-        return zlib.crc32(run.encode()) % self.shards
+    # A run, and what the runs of its shard share
 
-    def run(self, run: str) -> str:
-        return f"{self.prefix}run:{{{self.shard(run)}}}:{run}"
+    def shard(self, run_id: str) -> int:
+        """The number of the shard that a run is in."""
+        return zlib.crc32(run_id.encode()) % self.shards
+
+    def run(self, run_id: str) -> str:
+        """The hash of a run; its fields are in ``fields.py``."""
+        return f"{self.prefix}run:{{{self.shard(run_id)}}}:{run_id}"
+
+    def around(self, run_id: str, *shared: Shared) -> dict[str, str]:
+        """The hash of a run and what it shares with others, by the names that scripts have for them."""
+        shard = self.shard(run_id)
+        return {"run": self.run(run_id), **{name: self._shared(name, shard) for name in shared}}
 
     def history(self, shard: int) -> str:
-        return f"{self.prefix}history:{{{shard}}}"
+        """The stream of history entries that are not in the journal yet."""
+        return self._shared("history", shard)
 
     def starting(self, shard: int) -> str:
-        return f"{self.prefix}starting:{{{shard}}}"
+        """The runs whose first messages are not published yet, in a sorted set by when they began (ms)."""
+        return self._shared("starting", shard)
 
     def scheduled(self, shard: int) -> str:
-        return f"{self.prefix}scheduled:{{{shard}}}"
+        """The runs that begin later, in a sorted set by when they do (ms)."""
+        return self._shared("scheduled", shard)
 
     def later(self, shard: int) -> str:
-        return f"{self.prefix}later:{{{shard}}}"
+        """The hash of what those runs will send: by run, a line ``step agent contract/version`` for each message."""
+        return self._shared("later", shard)
 
     def outstanding(self, shard: int) -> str:
-        return f"{self.prefix}outstanding:{{{shard}}}"
+        """The hash of what was sent and is not settled: by ``run|step``, since when (ms), the agent and ``contract/version``; of
+        a message of a join, of its parts too, separated by commas."""
+        return self._shared("outstanding", shard)
+
+    # Idempotency keys, and what is kept under one
+
+    def outcome(self, agent: str, key: str) -> str:
+        """The hash of an idempotency key: its lease, and its outcome."""
+        return f"{self.prefix}outcome:{{{agent}/{_digest(key)}}}"
 
     def kept(self, key: str) -> str:
+        """The last good outcome that a ``cached()`` may fall back to."""
         return f"{self.prefix}kept:{{{key}}}"
 
-    def consumers(self, agent: str) -> str:
-        return f"{self.prefix}consumers:{{{agent}}}"
-
-    def build(self, agent: str, build: str) -> str:
-        return f"{self.prefix}build:{{{agent}}}:{build}"
-
-    def deployed(self, agent: str) -> str:
-        return f"{self.prefix}deployed:{{{agent}}}"
-
-    def announced(self) -> str:
-        return f"{self.prefix}announced"
+    # Sets of events
 
     def gathered(self, agent: str, key: str) -> str:
+        """The hash of a set of events that an agent gathers under ``key``."""
         return self.set(self.set_name(agent, key))
 
     def set(self, name: str) -> str:
+        """The same, by its :meth:`set_name`."""
         return f"{self.prefix}gathered:{{{name}}}"
 
     def set_name(self, agent: str, key: str) -> str:
-        return f"{agent}/{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
+        """What stands for a set where its key must not be shown."""
+        return f"{agent}/{_digest(key)}"
+
+    # Schedules, and who is alive
 
     def schedule(self, name: str) -> str:
+        """The hash of how far a schedule has come."""
         return f"{self.prefix}schedule:{{{name}}}"
 
-    def outcome(self, agent: str, key: str) -> str:
-        digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-        return f"{self.prefix}outcome:{{{agent}/{digest}}}"
+    def consumers(self, agent: str) -> str:
+        """The hash of an agent's workers: by instance, what it announces (JSON)."""
+        return f"{self.prefix}consumers:{{{agent}}}"
+
+    def build(self, agent: str, build: str) -> str:
+        """The whole manifest of a build that was seen (JSON)."""
+        return f"{self.prefix}build:{{{agent}}}:{build}"
+
+    def deployed(self, agent: str) -> str:
+        """The manifests of an agent's builds that are recorded as deployed (JSON)."""
+        return f"{self.prefix}deployed:{{{agent}}}"
+
+    def announced(self) -> str:
+        """The agents, in a sorted set by until when one of their workers is alive (ms)."""
+        return f"{self.prefix}announced"
+
+    def _shared(self, name: Shared, shard: int) -> str:
+        return f"{self.prefix}{name}:{{{shard}}}"
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]

@@ -10,6 +10,7 @@ from redis import Redis
 from handoffs.config.settings import Settings
 from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call
+from handoffs.coordinator.store.fields import Kind
 from handoffs.coordinator.store.keys import Keys
 
 
@@ -26,7 +27,11 @@ class Outstanding:
         running or dead-lettered, or will be sent when their run begins."""
         oldest = clock.now() - self._run_ttl
         calls = (
-            Call("outstanding", [self._keys.outstanding(shard), self._keys.later(shard)], [oldest])
+            Call(
+                "outstanding",
+                {"outstanding": self._keys.outstanding(shard), "later": self._keys.later(shard)},
+                {"oldest": oldest},
+            )
             for shard in range(self._keys.shards)
         )
         counts: Counter[tuple[str, str]] = Counter()
@@ -41,7 +46,7 @@ class Outstanding:
         found = {}
         with scripts.redis_errors():
             for step, text in self._of(run):
-                if not step.startswith("j:"):  # which is a part that waits for others
+                if not step.startswith(Kind.ARRIVED):  # which is a part that waits for others
                     at, agent, refs = text.split(" ", 2)
                     found[step] = (float(at) / 1000, agent, refs.partition(",")[0])
         return found

@@ -6,8 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from handoffs.contracts import strictjson
+
 Entry = dict[str, Any]
 """A history entry: JSON values, redacted. See coordinator/history.py."""
+
+
+def entry_text(entry: Entry | None) -> str:
+    """A history entry as it is kept; empty where there is none."""
+    return strictjson.dumps(entry) if entry else ""
 
 
 @dataclass(frozen=True, slots=True)

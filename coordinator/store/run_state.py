@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from handoffs.coordinator.continuation.path import follows_event, is_story, is_within
+from handoffs.coordinator.store.fields import ONE, Field, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ class RunRecord(RunState):
     @classmethod
     def read(cls, run: str, fields: Mapping[str, str]) -> Self:
         """A run by the fields of its hash; of outcomes the names are enough."""
-        state, awaited = _state(run, fields), _values(fields, "w:")
-        goes_on = fields.get("status", "running") == "running"  # also where a step of it is parked
-        spent = tuple(name[2:-4] for name in fields if name.startswith("j:") and name.endswith(".one"))
+        state, awaited = _state(run, fields), _values(fields, Kind.AWAITED)
+        goes_on = fields.get(Field.STATUS, "running") == "running"  # also where a step of it is parked
+        spent = tuple(path.removesuffix(ONE) for path in Kind.ARRIVED.pick(fields) if path.endswith(ONE))
         waits = (
             f"{path} {follows['signal']}"
             for path, follows in awaited.items()
@@ -62,11 +63,11 @@ class RunRecord(RunState):
         )
         return cls(
             **state,
-            settled=tuple(sorted(name[2:] for name in fields if name.startswith("s:"))),
+            settled=tuple(sorted(Kind.SETTLED.pick(fields))),
             waits=tuple(sorted(waits)),
-            held=_values(fields, "h:"),
-            began=_times(fields, "r:"),
-            delayed=_times(fields, "d:"),
+            held=_values(fields, Kind.HELD),
+            began=_times(fields, Kind.BEGUN),
+            delayed=_times(fields, Kind.DELAYED),
             awaited=awaited,
             spent=spent,
         )
@@ -80,29 +81,33 @@ def waits_for_somebody(step: str, reason: Mapping[str, Any]) -> bool:
 
 def _state(run: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """The values of a :class:`RunState`."""
-    parked, flow, status = _values(fields, "p:"), fields.get("flow", ""), fields.get("status", "running")
+    parked, flow, status = (
+        _values(fields, Kind.PARKED),
+        fields.get(Field.FLOW, ""),
+        fields.get(Field.STATUS, "running"),
+    )
     story = is_story(flow)
     waits = any(
         waits_for_somebody(step, reason) and (story or not follows_event(step))
         for step, reason in parked.items()
     )
-    if story and status == "running" and not waits and int(fields.get("open", 1)) <= 0:
+    if story and status == "running" and not waits and int(fields.get(Field.OPEN, 1)) <= 0:
         status = "completed"
     return {
         "id": run,
         "flow": flow,
-        "key": fields.get("key", ""),
+        "key": fields.get(Field.KEY, ""),
         "status": "parked" if status in {"running", "compensating"} and waits else status,
-        "started": float(fields.get("started", 0)) / 1000,
+        "started": float(fields.get(Field.STARTED, 0)) / 1000,
         "parked": parked,
-        "paused": "paused" in fields,
-        "due": float(fields["due"]) / 1000 if "due" in fields else None,
+        "paused": Field.PAUSED in fields,
+        "due": float(fields[Field.DUE]) / 1000 if Field.DUE in fields else None,
     }
 
 
-def _values(fields: Mapping[str, str], kind: str) -> dict[str, dict[str, Any]]:
-    return {name[2:]: json.loads(text) for name, text in fields.items() if name.startswith(kind)}
+def _values(fields: Mapping[str, str], kind: Kind) -> dict[str, dict[str, Any]]:
+    return {path: json.loads(text) for path, text in kind.pick(fields).items()}
 
 
-def _times(fields: Mapping[str, str], kind: str) -> dict[str, float]:
-    return {name[2:]: float(text) / 1000 for name, text in fields.items() if name.startswith(kind)}
+def _times(fields: Mapping[str, str], kind: Kind) -> dict[str, float]:
+    return {path: float(text) / 1000 for path, text in kind.pick(fields).items()}

@@ -14,13 +14,16 @@ from handoffs.config.settings import Settings
 from handoffs.contracts import strictjson
 from handoffs.coordinator.errors import Conflict
 from handoffs.coordinator.store import clock, scripts
-from handoffs.coordinator.store.asking import Call
+from handoffs.coordinator.store.asking import Arguments, Call
+from handoffs.coordinator.store.fields import Field, Kind, first_of
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.record import Entry, Record, StepRef
+from handoffs.coordinator.store.record import Entry, Record, StepRef, entry_text
 from handoffs.coordinator.store.run_state import RunRecord, RunState
-from handoffs.coordinator.store.settlement import named
+from handoffs.coordinator.store.settlement import lines_of
 
-_STANDING = ("flow", "key", "status", "started", "paused", "due", "open", "parked")
+_STANDING = (
+    Field.FLOW, Field.KEY, Field.STATUS, Field.STARTED, Field.PAUSED, Field.DUE, Field.OPEN, Field.PARKED,
+)  # fmt: skip
 
 
 class Runs:
@@ -53,19 +56,19 @@ class Runs:
 
         Many parameters because the script is asked for all of them at once, each by its name.
         """
-        shard = self._keys.shard(place.run)
-        keys = [
-            self._keys.run(place.run),
-            self._keys.starting(shard),
-            self._keys.history(shard),
-            self._keys.outstanding(shard),
-            self._keys.scheduled(shard),
-            self._keys.later(shard),
-        ]
-        told = strictjson.dumps(entry) if entry else ""
-        arguments: list[str | int] = [
-            content, place.flow, key, first, place.run, clock.now(), self._run_ttl, told, _due(due), *named(sends),
-        ]  # fmt: skip
+        keys = self._keys.around(place.run, "starting", "history", "outstanding", "scheduled", "later")
+        arguments: Arguments = {
+            "content": content,
+            "flow": place.flow,
+            "key": key,
+            "first": first,
+            "run_id": place.run,
+            "entry": entry_text(entry),
+            "due": _due(due),
+            "sends": lines_of(sends),
+            "now": clock.now(),
+            "ttl": self._run_ttl,
+        }
         verdict, unpublished = self._do(Call("start", keys, arguments))
         if verdict == "conflict":
             raise Conflict(
@@ -79,8 +82,8 @@ class Runs:
 
     def published(self, *runs: str) -> None:
         """The first messages of ``runs`` are in the broker's hands."""
-        keys = ((run, [self._keys.run(run), self._keys.starting(self._keys.shard(run))]) for run in runs)
-        scripts.run(self._redis, *(Call("published", both, [run]) for run, both in keys))
+        calls = (Call("published", self._keys.around(run, "starting"), {"run_id": run}) for run in runs)
+        scripts.run(self._redis, *calls)
 
     def unpublished(self, *, older_than: timedelta, limit: int = 100) -> Iterator[tuple[str, str]]:
         """Runs that were accepted but whose first messages were not published, as (run, first messages)."""
@@ -91,7 +94,7 @@ class Runs:
                     self._keys.starting(shard), 0, latest, start=0, num=limit
                 )
                 for run in runs:
-                    first = self._redis.hget(self._keys.run(run), "first")
+                    first = self._redis.hget(self._keys.run(run), Field.FIRST)
                     if first:
                         yield run, str(first)
                     else:
@@ -110,7 +113,11 @@ class Runs:
                 pipeline.hmget(self._keys.run(run), _STANDING)
             read = [dict(zip(_STANDING, values, strict=True)) for values in pipeline.execute()]
         found = {run: _present(values) for run, values in zip(runs, read, strict=True)}
-        unclear = [run for run in found if "status" not in found[run] or int(found[run].get("parked", 0)) > 0]
+        unclear = [
+            run
+            for run, fields in found.items()
+            if Field.STATUS not in fields or int(fields.get(Field.PARKED, 0)) > 0
+        ]
         found |= zip(unclear, self._look(unclear), strict=True)
         return [RunState.read(run, found[run]) if found[run] else None for run in runs]
 
@@ -122,19 +129,19 @@ class Runs:
     def result(self, run: str) -> Record | None:
         """The outcome of a run that is completed; None where it is not, or is forgotten."""
         with scripts.redis_errors():
-            text: Any = self._redis.hget(self._keys.run(run), "result")
+            text: Any = self._redis.hget(self._keys.run(run), Field.RESULT)
         return Record.parse(text) if text else None
 
     def parked(self, place: StepRef) -> dict[str, Any] | None:
         """Why a step is parked; None where it is not."""
         with scripts.redis_errors():
-            text: Any = self._redis.hget(self._keys.run(place.run), f"p:{place.step}")
+            text: Any = self._redis.hget(self._keys.run(place.run), Kind.PARKED.of(place.step))
         return dict(json.loads(text)) if text else None
 
     def taken(self, run: str, budget: str) -> bool:
         """Whether something has come out of a budget of a run: within it, or its fallback."""
         with scripts.redis_errors():
-            known: Any = self._redis.hmget(self._keys.run(run), ["status", f"j:{budget}.one"])
+            known: Any = self._redis.hmget(self._keys.run(run), [Field.STATUS, first_of(budget)])
         return bool(known[0] == "completed" or known[1])
 
     def touch(self, runs: Iterable[str]) -> None:
@@ -148,19 +155,21 @@ class Runs:
     def signal(self, run: str, name: str, record: Record, entry: Entry) -> tuple[str, dict[str, Any] | None]:
         """A signal for a run. Gives what became of it (``accepted``, ``again``, ``conflict``, the status of a run that has
         ended, or nothing where Redis knows no such run), and what follows the step that waits for it, if one does."""
-        keys = [self._keys.run(run), self._keys.history(self._keys.shard(run))]
-        call = Call(
-            "signal", keys, [name, record.text(), strictjson.dumps(entry), self._run_ttl, self._run_ttl]
-        )
+        arguments: Arguments = {
+            "name": name,
+            "record": record.text(),
+            "entry": entry_text(entry),
+            "ttl": self._run_ttl,
+        }
+        call = Call("signal", self._keys.around(run, "history"), arguments)
         verdict, follows = self._do(call)
         return str(verdict), json.loads(follows) if follows else None
 
     def pause(self, run: str, entry: Entry, *, resume: bool = False) -> str:
         """Hold a run, or let it go on. Gives its status, empty where Redis knows no such run."""
-        keys = [self._keys.run(run), self._keys.history(self._keys.shard(run))]
-        call = Call(
-            "pause", keys, ["0" if resume else "1", strictjson.dumps(entry), self._run_ttl, self._run_ttl]
-        )
+        hold = "0" if resume else "1"
+        arguments: Arguments = {"hold": hold, "entry": entry_text(entry), "ttl": self._run_ttl}
+        call = Call("pause", self._keys.around(run, "history"), arguments)
         return str(self._do(call))
 
     def cancel(self, run: str, entry: Entry, *, compensate: bool = False) -> tuple[str, list[dict[str, Any]]]:
@@ -170,39 +179,31 @@ class Runs:
         ``agent``, ``accepts``, and the outcome's ``schema`` and ``data``. There is nothing where the status is not
         ``compensating``.
         """
-        shard = self._keys.shard(run)
-        keys = [
-            self._keys.run(run),
-            self._keys.history(shard),
-            self._keys.starting(shard),
-            self._keys.outstanding(shard),
-            self._keys.scheduled(shard),
-            self._keys.later(shard),
-        ]
-        arguments: list[str | int] = [
-            strictjson.dumps(entry),
-            self._result_ttl,
-            self._run_ttl,
-            run,
-            "1" if compensate else "",
-        ]
+        keys = self._keys.around(run, "history", "starting", "outstanding", "scheduled", "later")
+        arguments: Arguments = {
+            "run_id": run,
+            "entry": entry_text(entry),
+            "compensate": "1" if compensate else "",
+            "ttl": self._run_ttl,
+            "result_ttl": self._result_ttl,
+        }
         status, *texts = self._do(Call("cancel", keys, arguments))
         undo = [json.loads(text) for text in texts]
         for one in undo:
             with scripts.redis_errors():
-                outcome: Any = self._redis.hget(self._keys.run(run), f"s:{one['step']}")
+                outcome: Any = self._redis.hget(self._keys.run(run), Kind.SETTLED.of(one["step"]))
             record = Record.parse(outcome)
             one |= {"schema": record.schema, "data": json.loads(record.data)}
         return str(status), undo
 
     def unpark(self, place: StepRef, entry: Entry) -> str:
         """A parked step is on its way again. Gives the run's status, empty where Redis knows no such run."""
-        keys = [self._keys.run(place.run), self._keys.history(self._keys.shard(place.run))]
-        return str(
-            self._do(
-                Call("unpark", keys, [place.step, strictjson.dumps(entry), self._run_ttl, self._run_ttl])
-            )
-        )
+        arguments: Arguments = {
+            "step": place.step,
+            "entry": entry_text(entry),
+            "ttl": self._run_ttl,
+        }
+        return str(self._do(Call("unpark", self._keys.around(place.run, "history"), arguments)))
 
     def edit(
         self,
@@ -222,16 +223,25 @@ class Runs:
 
         Many parameters because the script is asked for all of them at once, each by its name.
         """
-        shard = self._keys.shard(place.run)
-        keys = [self._keys.run(place.run), self._keys.history(shard), self._keys.outstanding(shard)]
-        arguments: list[str | int] = [
-            place.step, strictjson.dumps(edit), before, strictjson.dumps(entry), place.flow, clock.now(), self._run_ttl, self._run_ttl, place.run,
-            sent, where, *budgets,
-        ]  # fmt: skip
+        keys = self._keys.around(place.run, "history", "outstanding")
+        arguments: Arguments = {
+            "step": place.step,
+            "flow": place.flow,
+            "run_id": place.run,
+            "edit": strictjson.dumps(edit),
+            "before": before,
+            "entry": entry_text(entry),
+            "what": sent,
+            "where": where,
+            "budgets": " ".join(budgets),
+            "now": clock.now(),
+            "ttl": self._run_ttl,
+        }
         return str(self._do(Call("edit", keys, arguments)))
 
     def _look(self, runs: Sequence[str], whole: str = "") -> list[dict[str, str]]:
-        replies = scripts.run(self._redis, *(Call("look", [self._keys.run(run)], [whole]) for run in runs))
+        calls = (Call("look", self._keys.around(run), {"whole": whole}) for run in runs)
+        replies = scripts.run(self._redis, *calls)
         return [dict(zip(reply[::2], reply[1::2], strict=True)) for reply in replies]
 
     def _do(self, call: Call) -> Any:

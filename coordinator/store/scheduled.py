@@ -12,6 +12,7 @@ from handoffs.contracts import strictjson
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call
+from handoffs.coordinator.store.fields import Field
 from handoffs.coordinator.store.keys import Keys
 
 
@@ -57,18 +58,10 @@ class ScheduledRuns:
             if not runs:
                 return {}
             for run in runs:
-                pipeline.hget(self._keys.run(run), "flow")
+                pipeline.hget(self._keys.run(run), Field.FLOW)
             return dict(zip(runs, map(str, pipeline.execute()), strict=True))
 
     def _call(self, run: str, flow: str) -> Call:
-        shard = self._keys.shard(run)
-        keys = [
-            self._keys.run(run),
-            self._keys.scheduled(shard),
-            self._keys.later(shard),
-            self._keys.starting(shard),
-            self._keys.outstanding(shard),
-            self._keys.history(shard),
-        ]
+        keys = self._keys.around(run, "scheduled", "later", "starting", "outstanding", "history")
         entry = strictjson.dumps(Entry(EntryKind.BEGUN, run, flow, now()).fields())
-        return Call("begin", keys, [run, self._ttl, self._ttl, entry])
+        return Call("begin", keys, {"run_id": run, "entry": entry, "ttl": self._ttl})

@@ -11,7 +11,7 @@ from redis import Redis
 
 from handoffs.config.settings import Settings
 from handoffs.coordinator.store import scripts
-from handoffs.coordinator.store.asking import Call
+from handoffs.coordinator.store.asking import Arguments, Call
 from handoffs.coordinator.store.keys import Keys
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -51,15 +51,16 @@ class ScheduleProgress:
 
     def meet(self, name: str, now: datetime) -> None:
         """A schedule is there from now on, if nothing is known of it: its earlier times are nobody's."""
-        self._note(name, now, "", "first")
+        self._note(name, now, "", first=True)
 
     def done(self, name: str, until: datetime, run: str = "") -> None:
         """A schedule is done with its times up to one, for which ``run`` was started, if any was."""
-        self._note(name, until, run, "")
+        self._note(name, until, run)
 
-    def _note(self, name: str, until: datetime, run: str, how: str) -> None:
-        arguments: list[str | int] = [(until - _EPOCH) // _MILLISECOND, run, _ms(_KEPT), how]
-        scripts.run(self._redis, Call("tick", [self._keys.schedule(name)], arguments))
+    def _note(self, name: str, until: datetime, run_id: str, *, first: bool = False) -> None:
+        time, only_first = (until - _EPOCH) // _MILLISECOND, "1" if first else ""
+        arguments: Arguments = {"time": time, "run_id": run_id, "first": only_first, "ttl": _ms(_KEPT)}
+        scripts.run(self._redis, Call("tick", {"schedule": self._keys.schedule(name)}, arguments))
 
 
 def _ms(duration: timedelta) -> int:

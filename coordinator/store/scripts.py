@@ -3,26 +3,85 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis import Redis, RedisError
 from redis.exceptions import NoScriptError, RedisClusterException
 
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.store.asking import Call, Command
+from handoffs.coordinator.store.fields import FORGOTTEN_AT_END, Kind, SetKind
 
 FAILURES = (RedisError, RedisClusterException)
 """What a client raises where Redis cannot be used; that of a cluster has errors of its own beside the others."""
 
 
+_PARTS = {"settle_run": ("settle_run/settle", "settle_run/join", "settle_run/send", "settle_run/end")}
+"""Scripts that are in several files: what comes before the one of their name."""
+
+_HEAD = re.compile(r"^-- (KEYS|ARGV): (.*(?:\n--       .*)*)$", re.MULTILINE)
+"""What a script says that it is given: names separated by commas, each with what it is in brackets, on several lines if need be."""
+
+_EXPLANATION = re.compile(r"\([^)]*\)|\n--")
+_NAME = re.compile(r"\b(key|arg)\.(\w+)")
+_FUNCTION = re.compile(r"^local function (\w+)", re.MULTILINE)
+_CONSTANTS = {
+    **{kind.name: str(kind) for kind in (*Kind, *SetKind)},
+    "FORGOTTEN_AT_END": "".join(FORGOTTEN_AT_END),
+}
+_CONSTANT = re.compile(rf"\b({'|'.join(_CONSTANTS)})\b")
+
+
+class Script(NamedTuple):
+    """A Lua script as Redis gets it, with the digest by which it knows it, and its keys and arguments in order."""
+
+    text: str
+    digest: str
+    keys: tuple[str, ...]
+    arguments: tuple[str, ...]
+
+
 @cache
-def _source(script: str) -> tuple[str, str]:
-    text = files("handoffs.coordinator.store").joinpath("lua", f"{script}.lua").read_text("utf-8")
-    return text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+def script(name: str) -> Script:
+    """The script ``lua/<name>.lua``, with its parts, and after what it uses of the prelude.
+
+    It is written with names and sent with what they stand for, so that they cost nothing: ``key.run`` and ``arg.step`` are the keys
+    and arguments that the comment it begins with names, ``SETTLED`` and so on the kinds of fields.
+    """
+    own = _file(name)
+    given = {
+        what: tuple(_EXPLANATION.sub("", names).replace(",", " ").split())
+        for what, names in _HEAD.findall(own)
+    }
+    places = {"key": given["KEYS"], "arg": given["ARGV"]}
+    text = _with_prelude("\n".join((*map(_file, _PARTS.get(name, ())), own)))
+    text = _CONSTANT.sub(lambda found: f"'{_CONSTANTS[found[1]]}'", text)
+    text = _NAME.sub(lambda found: _given(found[1], places[found[1]].index(found[2])), text)
+    return Script(
+        text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest(), places["key"], places["arg"]
+    )
+
+
+def _file(name: str) -> str:
+    return files("handoffs.coordinator.store").joinpath("lua", f"{name}.lua").read_text("utf-8")
+
+
+def _with_prelude(text: str) -> str:
+    """A script after the functions of the prelude that it uses; each of those uses only what stands before it."""
+    for block in reversed(_file("prelude").split("\n\n")):
+        function = _FUNCTION.search(block)
+        if function and f"{function[1]}(" in text:
+            text = f"{block}\n\n{text}"
+    return text
+
+
+def _given(what: str, at: int) -> str:
+    return f"{'KEYS' if what == 'key' else 'ARGV'}[{at + 1}]"
 
 
 def run(redis: Redis, *calls: Call | Command) -> list[Any]:
@@ -38,7 +97,7 @@ def run(redis: Redis, *calls: Call | Command) -> list[Any]:
         if refused:
             for call in calls:
                 if isinstance(call, Call):
-                    redis.script_load(_source(call.script)[0])
+                    redis.script_load(script(call.script).text)
             for number, reply in zip(
                 refused, _send(redis, [calls[number] for number in refused]), strict=True
             ):
@@ -80,4 +139,12 @@ def _send(redis: Redis, calls: Sequence[Call | Command]) -> list[Any]:
 def _command(call: Call | Command) -> Sequence[str | int]:
     if isinstance(call, Command):
         return call
-    return ("EVALSHA", _source(call.script)[1], len(call.keys), *call.keys, *call.arguments)
+    given = script(call.script)
+    try:
+        keys = [call.keys[name] for name in given.keys]
+        arguments = [call.arguments[name] for name in given.arguments]
+    except KeyError as missing:
+        raise TypeError(f"{call.script}.lua is not given {missing}") from None
+    if len(call.keys) > len(keys) or len(call.arguments) > len(arguments):
+        raise TypeError(f"{call.script}.lua takes {given.keys} and {given.arguments}, and not {call}")
+    return ("EVALSHA", given.digest, len(keys), *keys, *arguments)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -76,8 +76,6 @@ class Settled:
         )
 
 
-def named(sends: Iterable[tuple[str, str, str]]) -> Iterator[str]:
-    """What is sent, as the scripts take it: of each its step, and ``agent contract/version``."""
-    for step, agent, ref in sends:
-        yield step
-        yield f"{agent} {ref}"
+def lines_of(sends: Iterable[tuple[str, str, str]]) -> str:
+    """What is sent, as the scripts take it: a line ``step agent contract/version`` for each."""
+    return "\n".join(map(" ".join, sends))

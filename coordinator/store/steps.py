@@ -8,10 +8,11 @@ from typing import Any
 from handoffs.config.settings import Settings
 from handoffs.contracts import strictjson
 from handoffs.coordinator.store import clock
-from handoffs.coordinator.store.asking import Asking, Call, Command, RoundTrip
+from handoffs.coordinator.store.asking import Arguments, Asking, Call, Command, RoundTrip
 from handoffs.coordinator.store.claim import Lease
+from handoffs.coordinator.store.fields import Kind
 from handoffs.coordinator.store.keys import Keys
-from handoffs.coordinator.store.record import Entry, StepRef
+from handoffs.coordinator.store.record import Entry, StepRef, entry_text
 
 
 class Steps:
@@ -34,7 +35,9 @@ class Steps:
 
     def settled(self, place: StepRef) -> Asking[bool]:
         """Whether a step has its outcome."""
-        [known] = yield RoundTrip.of(Command("HEXISTS", self.keys.run(place.run), f"s:{place.step}"))
+        [known] = yield RoundTrip.of(
+            Command("HEXISTS", self.keys.run(place.run), Kind.SETTLED.of(place.step))
+        )
         return bool(known)
 
     def park(
@@ -42,51 +45,50 @@ class Steps:
     ) -> Asking[str]:
         """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``; where it was
         ``marked`` with that reason before, and is not any more, ``gone``: it is on its way again."""
-        shard = self.keys.shard(place.run)
         [status] = yield RoundTrip.of(
             Call(
                 "park",
-                [self.keys.run(place.run), self.keys.history(shard), self.keys.outstanding(shard)],
-                [
-                    place.step,
-                    strictjson.dumps(reason),
-                    strictjson.dumps(entry) if entry else "",
-                    place.flow,
-                    clock.now(),
-                    self._run_ttl,
-                    self._run_ttl,
-                    place.run,
-                    "1" if marked else "",
-                    *reason.get("budgets", "").split(),
-                ],
+                self.keys.around(place.run, "history", "outstanding"),
+                {
+                    "step": place.step,
+                    "flow": place.flow,
+                    "run_id": place.run,
+                    "reason": strictjson.dumps(reason),
+                    "entry": entry_text(entry),
+                    "marked": "1" if marked else "",
+                    "budgets": reason.get("budgets", ""),
+                    "now": clock.now(),
+                    "ttl": self._run_ttl,
+                },
             )
         )
         return str(status)
 
     def edit_of(self, place: StepRef) -> Asking[str]:
         """The input that a person gave to a step, as JSON text; empty where nobody did."""
-        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), f"i:{place.step}"))
+        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), Kind.EDIT.of(place.step)))
         return str(text or "")
 
     def pass_over(self, place: StepRef) -> Asking[None]:
-        """A step that was sent to somebody who does not want it is not outstanding any more."""
-        keys = [self.keys.run(place.run), self.keys.outstanding(self.keys.shard(place.run))]
-        yield RoundTrip.of(Call("pass_over", keys, [place.step, place.run]))
+        """A step that its agent does not want is not outstanding any more."""
+        keys = self.keys.around(place.run, "outstanding")
+        yield RoundTrip.of(Call("pass_over", keys, {"step": place.step, "run_id": place.run}))
 
     def stopped(self, place: StepRef, known: dict[str, Any]) -> Asking[None]:
         """A step does not begin because its run is paused; ``known`` is what there is to say of its message."""
-        call = Call("stop", [self.keys.run(place.run)], [place.step, strictjson.dumps(known), self._run_ttl])
-        yield RoundTrip.of(call)
+        arguments: Arguments = {"step": place.step, "known": strictjson.dumps(known), "ttl": self._run_ttl}
+        yield RoundTrip.of(Call("stop", self.keys.around(place.run), arguments))
 
     def delayed(self, place: StepRef, wait: timedelta) -> Asking[None]:
         """A step is sent after ``wait``: so people can be told."""
         key = self.keys.run(place.run)
         yield RoundTrip.of(
-            Command("HSETNX", key, f"d:{place.step}", clock.now() + clock.ms(wait)),
+            Command("HSETNX", key, Kind.DELAYED.of(place.step), clock.now() + clock.ms(wait)),
             Command("PEXPIRE", key, self._run_ttl),
         )
 
     def note(self, run: str, entry: Entry) -> Asking[None]:
         """Append to the history."""
         history = self.keys.history(self.keys.shard(run))
-        yield RoundTrip.of(Call("note", [history], [strictjson.dumps(entry), self._run_ttl]))
+        arguments: Arguments = {"entry": strictjson.dumps(entry), "ttl": self._run_ttl}
+        yield RoundTrip.of(Call("note", {"history": history}, arguments))

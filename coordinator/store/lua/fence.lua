@@ -1,11 +1,11 @@
--- Shut out an earlier holder of a lease at its own run. KEYS: run. ARGV: step, fence, ttl (ms)
+-- Shut out an earlier holder of a lease at its own run.
+-- KEYS: run
+-- ARGV: step, fence
 -- If it has settled there before, its record is the outcome. What was let go there is no outcome of this key: that would be done.
-local run = KEYS[1]
-local settled = redis.call('HGET', run, 's:' .. ARGV[1])
+local settled = redis.call('HGET', key.run, SETTLED .. arg.step)
 if settled then return settled end
-local field = 'f:' .. ARGV[1]
-local floor = tonumber(redis.call('HGET', run, field) or '0')
-if redis.call('EXISTS', run) == 1 and tonumber(ARGV[2]) > floor then
-  redis.call('HSET', run, field, ARGV[2])
+local lowest = tonumber(redis.call('HGET', key.run, FENCE .. arg.step) or '0')
+if redis.call('EXISTS', key.run) == 1 and tonumber(arg.fence) > lowest then
+  redis.call('HSET', key.run, FENCE .. arg.step, arg.fence)
 end
 return ''

@@ -1,4 +1,5 @@
--- Append to the history. KEYS: history. ARGV: entry, history ttl (ms)
-redis.call('XADD', KEYS[1], '*', 'entry', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
+-- Append to the history.
+-- KEYS: history
+-- ARGV: entry, ttl (ms)
+tell(arg.entry)
 return 1

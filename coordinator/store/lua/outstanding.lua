@@ -1,5 +1,6 @@
 -- Count the steps of a shard that were sent and are not settled, and those of runs that begin later.
--- KEYS: outstanding, later. ARGV: the oldest that counts (ms)
+-- KEYS: outstanding, later
+-- ARGV: oldest (that counts, in ms)
 -- Gives 'agent contract/version' and its count, one after the other; a message of a join counts for each of its parts too.
 -- What is older belongs to no live run: it is dropped.
 local counts, found = {}, {}
@@ -15,16 +16,16 @@ local function count(what)
   end
 end
 
-local fields = redis.call('HGETALL', KEYS[1])
+local fields = redis.call('HGETALL', key.outstanding)
 for at = 1, #fields, 2 do
   local cut = string.find(fields[at + 1], ' ', 1, true)
-  if tonumber(string.sub(fields[at + 1], 1, cut - 1)) < tonumber(ARGV[1]) then
-    redis.call('HDEL', KEYS[1], fields[at])
+  if tonumber(string.sub(fields[at + 1], 1, cut - 1)) < tonumber(arg.oldest) then
+    redis.call('HDEL', key.outstanding, fields[at])
   else
     count(string.sub(fields[at + 1], cut + 1))
   end
 end
-for _, sends in ipairs(redis.call('HVALS', KEYS[2])) do
+for _, sends in ipairs(redis.call('HVALS', key.later)) do
   for what in string.gmatch(sends, '%S+ ([^\n]+)') do count(what) end
 end
 for what, count in pairs(counts) do

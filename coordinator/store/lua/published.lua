@@ -1,4 +1,6 @@
--- The first messages of a run are in the broker's hands. KEYS: run, starting. ARGV: run id
-redis.call('HDEL', KEYS[1], 'first')
-redis.call('ZREM', KEYS[2], ARGV[1])
+-- The first messages of a run are in the broker's hands.
+-- KEYS: run, starting
+-- ARGV: run_id
+redis.call('HDEL', key.run, 'first')
+redis.call('ZREM', key.starting, arg.run_id)
 return 1

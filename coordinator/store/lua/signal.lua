@@ -1,43 +1,44 @@
--- A signal comes. KEYS: run, history. ARGV: signal, record, entry, ttl, history ttl (ms)
+-- A signal comes.
+-- KEYS: run, history
+-- ARGV: name, record, entry, ttl (ms)
 -- Gives {what became of it, what follows the step that waits for it (JSON) or ''}: 'accepted', 'again' (the same came before),
 -- 'conflict' (another came before, and no step waits for a further one), or the run's status where it has ended.
-local run, name = KEYS[1], ARGV[1]
-local status = redis.call('HGET', run, 'status')
+local name = arg.name
+local status = redis.call('HGET', key.run, 'status')
 if status ~= 'running' and status ~= 'scheduled' then return {status or '', ''} end
 
 -- Whether a budget around a step that waits is spent, so that it waits no more
-local function over(scopes)
-  if type(scopes) ~= 'table' then return false end
-  for _, scope in ipairs(scopes) do
-    if redis.call('HEXISTS', run, 'j:' .. scope .. '.one') == 1 then return true end
+local function is_over(budgets)
+  if type(budgets) ~= 'table' then return false end
+  for _, budget in ipairs(budgets) do
+    if is_spent(budget) then return true end
   end
   return false
 end
 
 -- The first step that waits for this signal, by its path
 local path, follows
-for _, field in ipairs(redis.call('HKEYS', run)) do
-  if string.sub(field, 1, 2) == 'w:' then
-    local text = redis.call('HGET', run, field)
-    local wait = cjson.decode(text)
-    if wait.signal == name and (not path or field < path) and not over(wait.scopes) then path, follows = field, text end
+for _, field in ipairs(fields_of(AWAITED)) do
+  local text = redis.call('HGET', key.run, field)
+  local wait = cjson.decode(text)
+  if wait.signal == name and (not path or field < AWAITED .. path) and not is_over(wait.scopes) then
+    path, follows = string.sub(field, 3), text
   end
 end
-local known, owner = redis.call('HGET', run, 'g:' .. name), redis.call('HGET', run, 'o:' .. name)
+local known, owner = redis.call('HGET', key.run, SIGNAL .. name), redis.call('HGET', key.run, SIGNAL_OF .. name)
 local verdict = 'accepted'
-if known == ARGV[2] then verdict = 'again'
-elseif known and not (owner and redis.call('HEXISTS', run, 'j:' .. owner .. '.one') == 1) then return {'conflict', ''} end
+if known == arg.record then verdict = 'again'
+elseif known and not (owner and is_spent(owner)) then return {'conflict', ''} end
 if verdict == 'accepted' then
-  redis.call('HSET', run, 'g:' .. name, ARGV[2])
-  redis.call('HDEL', run, 'o:' .. name)
-  if status == 'running' then redis.call('PEXPIRE', run, ARGV[4]) end  -- one that waits for its time is kept longer
-  redis.call('XADD', KEYS[2], '*', 'entry', ARGV[3])
-  redis.call('PEXPIRE', KEYS[2], ARGV[5])
+  redis.call('HSET', key.run, SIGNAL .. name, arg.record)
+  redis.call('HDEL', key.run, SIGNAL_OF .. name)
+  if status == 'running' then redis.call('PEXPIRE', key.run, arg.ttl) end  -- one that waits for its time is kept longer
+  tell(arg.entry)
   owner = false
 end
-if verdict == 'again' and owner and 'w:' .. owner ~= path then  -- perhaps nobody lived to send what follows
-  return {verdict, redis.call('HGET', run, 'v:' .. owner) or ''}
+if verdict == 'again' and owner and owner ~= path then  -- perhaps nobody lived to send what follows
+  return {verdict, redis.call('HGET', key.run, FOLLOWED .. owner) or ''}
 end
-if not path or (owner and 'w:' .. owner ~= path) then return {verdict, ''} end
-redis.call('HSET', run, 'o:' .. name, string.sub(path, 3))
+if not path or (owner and owner ~= path) then return {verdict, ''} end
+redis.call('HSET', key.run, SIGNAL_OF .. name, path)
 return {verdict, follows}

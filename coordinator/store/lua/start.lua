@@ -1,48 +1,35 @@
--- Accept a run once, to begin now or later. KEYS: run, starting, history, outstanding, scheduled, later.
--- ARGV: content, flow, key, first (text), run id, now, ttl, entry, due, then for each message its step and 'agent contract/version'
+-- Accept a run once, to begin now or later.
+-- KEYS: run, starting, history, outstanding, scheduled, later
+-- ARGV: content, flow, key, first (its messages), run_id, entry, due, sends (a line for each: 'step agent contract/version'),
+--       now (ms), ttl (ms)
 -- due is '' (now), milliseconds since 1970, or '+' and milliseconds from now; a time that is past is now. Times in ms.
 -- Gives what became of it, and whether its messages are unpublished: 'created'; 'scheduled' (created, for later); 'existing';
 -- 'waiting' (it exists, for later); 'conflict'.
-local run, starting = KEYS[1], KEYS[2]
-if redis.call('EXISTS', run) == 1 and redis.call('HEXISTS', run, 'content') == 1 then
-  local content = redis.call('HGET', run, 'content')
-  if content ~= ARGV[1] then return {'conflict', '0'} end
-  if redis.call('HGET', run, 'status') == 'scheduled' then return {'waiting', '1'} end
-  return {'existing', tostring(redis.call('HEXISTS', run, 'first'))}
+if redis.call('EXISTS', key.run) == 1 and redis.call('HEXISTS', key.run, 'content') == 1 then
+  if redis.call('HGET', key.run, 'content') ~= arg.content then return {'conflict', '0'} end
+  if redis.call('HGET', key.run, 'status') == 'scheduled' then return {'waiting', '1'} end
+  return {'existing', tostring(redis.call('HEXISTS', key.run, 'first'))}
 end
-local time = redis.call('TIME')
-local clock = time[1] * 1000 + math.floor(time[2] / 1000)
-local wait = 0
-if string.sub(ARGV[9], 1, 1) == '+' then wait = tonumber(string.sub(ARGV[9], 2))
-elseif ARGV[9] ~= '' then wait = math.max(tonumber(ARGV[9]) - clock, 0) end
+local now, wait = clock(), 0
+if string.sub(arg.due, 1, 1) == '+' then wait = tonumber(string.sub(arg.due, 2))
+elseif arg.due ~= '' then wait = math.max(tonumber(arg.due) - now, 0) end
 local later = wait > 0
-local ttl = string.format('%.0f', tonumber(ARGV[7]) + wait)  -- it is kept as long once it begins
+local ttl = digits(tonumber(arg.ttl) + wait)  -- it is kept as long once it begins
 
-redis.call('HSET', run, 'content', ARGV[1], 'flow', ARGV[2], 'key', ARGV[3], 'first', ARGV[4],
-  'status', later and 'scheduled' or 'running', 'started', ARGV[6])
-redis.call('PEXPIRE', run, ttl)
-if ARGV[8] ~= '' then
-  redis.call('XADD', KEYS[3], '*', 'entry', ARGV[8])
-  redis.call('PEXPIRE', KEYS[3], ARGV[7])
-end
+redis.call('HSET', key.run, 'content', arg.content, 'flow', arg.flow, 'key', arg.key, 'first', arg.first,
+  'status', later and 'scheduled' or 'running', 'started', arg.now)
+redis.call('PEXPIRE', key.run, ttl)
+tell(arg.entry)
 if not later then
-  redis.call('ZADD', starting, ARGV[6], ARGV[5])
-  redis.call('PEXPIRE', starting, ARGV[7])
-  for at = 10, #ARGV, 2 do
-    if redis.call('HSET', KEYS[4], ARGV[5] .. '|' .. ARGV[at], ARGV[6] .. ' ' .. ARGV[at + 1]) == 1 then
-      redis.call('HINCRBY', run, 'open', 1)
-    end
-    redis.call('PEXPIRE', KEYS[4], ARGV[7])
-  end
+  redis.call('ZADD', key.starting, arg.now, arg.run_id)
+  redis.call('PEXPIRE', key.starting, arg.ttl)
+  open_steps(arg.sends, arg.now)
   return {'created', '1'}
 end
-local due = string.format('%.0f', clock + wait)
-local sends = {}
-for at = 10, #ARGV, 2 do sends[#sends + 1] = ARGV[at] .. ' ' .. ARGV[at + 1] end
-redis.call('HSET', run, 'due', due)
-redis.call('ZADD', KEYS[5], due, ARGV[5])
-redis.call('HSET', KEYS[6], ARGV[5], table.concat(sends, '\n'))
-for at = 5, 6 do
-  if redis.call('PTTL', KEYS[at]) < tonumber(ttl) then redis.call('PEXPIRE', KEYS[at], ttl) end
-end
+local due = digits(now + wait)
+redis.call('HSET', key.run, 'due', due)
+redis.call('ZADD', key.scheduled, due, arg.run_id)
+redis.call('HSET', key.later, arg.run_id, arg.sends)
+keep(key.scheduled, ttl)
+keep(key.later, ttl)
 return {'scheduled', '1'}

@@ -1,5 +1,8 @@
--- A step does not begin, for its run is held. KEYS: run. ARGV: step, what is known of its message (JSON), ttl (ms)
-local known = redis.call('HMGET', KEYS[1], 'status', 'paused', 's:' .. ARGV[1])
-if known[1] ~= 'running' or not known[2] or known[3] then return 0 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-return redis.call('HSETNX', KEYS[1], 'h:' .. ARGV[1], ARGV[2])
+-- A step does not begin, for its run is held.
+-- KEYS: run
+-- ARGV: step, known (what is known of its message, as JSON), ttl (ms)
+local known = redis.call('HMGET', key.run, 'status', 'paused', SETTLED .. arg.step)
+local status, paused, settled = known[1], known[2], known[3]
+if status ~= 'running' or not paused or settled then return 0 end
+redis.call('PEXPIRE', key.run, arg.ttl)
+return redis.call('HSETNX', key.run, HELD .. arg.step, arg.known)

@@ -1,9 +1,11 @@
--- A parked step, or an event that nobody heard, is on its way again. KEYS: run, history. ARGV: step, entry, ttl, history ttl (ms)
-local status = redis.call('HGET', KEYS[1], 'status')
-local fact = string.find(ARGV[1], '[@!]') and string.sub(redis.call('HGET', KEYS[1], 'flow') or '', 1, 3) ~= 'on:'
-if status == 'cancelled' and not fact then return status end
-if redis.call('HDEL', KEYS[1], 'p:' .. ARGV[1]) == 1 then redis.call('HINCRBY', KEYS[1], 'parked', -1) end
-redis.call('XADD', KEYS[2], '*', 'entry', ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
-if status == 'running' then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-return fact and status and 'running' or status or ''
+-- A parked step, or an event that nobody heard, is on its way again.
+-- KEYS: run, history
+-- ARGV: step, entry, ttl (ms)
+-- Gives the run's status, empty where there is no such run; 'running' for what goes on whatever becomes of its run.
+local status = redis.call('HGET', key.run, 'status')
+local outlives = string.find(arg.step, '[@!]') and not is_story(redis.call('HGET', key.run, 'flow') or '')
+if status == 'cancelled' and not outlives then return status end
+unpark(arg.step)
+tell(arg.entry)
+if status == 'running' then redis.call('PEXPIRE', key.run, arg.ttl) end
+return outlives and status and 'running' or status or ''

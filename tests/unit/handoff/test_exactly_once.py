@@ -183,7 +183,7 @@ class Workers(RuleBasedStateMachine):
             server=FakeServer(server_type="redis", version=(7,)), decode_responses=True
         )
         for script in SCRIPTS:
-            self.redis.script_load(scripts._source(script)[0])
+            self.redis.script_load(scripts.script(script).text)
         self.settings = make_settings(lease=timedelta(hours=1), crash_limit=100, shards=1)
         self.store = Store(self.redis, self.settings)
         self.runs = runs = Runs(self.redis, self.settings)

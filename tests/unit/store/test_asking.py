@@ -56,7 +56,7 @@ class TestRoundTrip:
             return (
                 yield RoundTrip.of(
                     Command("INCR", "count"),
-                    Call("release", [outcome], [0, "w"]),
+                    Call("release", {"outcome": outcome}, {"fence": 0, "owner": "w"}),
                     Command("HGETALL", outcome),
                 )
             )
