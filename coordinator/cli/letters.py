@@ -14,7 +14,7 @@ from handoffs.coordinator.cli.options import Command, json_option
 from handoffs.coordinator.cli.replay import print_replayed, replayed
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.journal.letters import LetterFilter
-from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.render.console import out, print_json, table
 
 _FILTERS: tuple[Callable[[Any], Any], ...] = (

@@ -22,7 +22,7 @@ from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, 
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import RunNotCompleted
-from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.render.console import bar, err, out, print_json, table
 from handoffs.coordinator.render.run_timeline import run_timeline
 from handoffs.coordinator.runs import due

@@ -16,7 +16,7 @@ from handoffs.coordinator.cli.options import Command, json_option, limit_option,
 from handoffs.coordinator.cli.replay import print_replayed, replayed
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.render.console import out, print_json, table
 
 

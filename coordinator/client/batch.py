@@ -14,7 +14,7 @@ from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import Conflict
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.letters.letter import Letter
 
 
 @dataclass(frozen=True, slots=True)

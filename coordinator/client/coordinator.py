@@ -24,7 +24,8 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterFilter
-from handoffs.coordinator.letters.desk import Desk, Letter
+from handoffs.coordinator.letters.desk import Desk
+from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.observe.histories import Histories
 from handoffs.coordinator.observe.trace import Trace
 from handoffs.coordinator.observe.tracer import Tracer
@@ -164,7 +165,7 @@ class Coordinator:
         """Give the parked step of ``letter`` its outcome, and let the run go on as if its agent had made it.
 
         Raises :class:`~handoffs.contracts.errors.InvalidData` where ``output`` is not what the agent emits (it must be loaded here),
-        :class:`~handoffs.coordinator.errors.LoadError` where it is not loaded, and what :func:`handoffs.coordinator.letters.skip.skip` raises.
+        :class:`~handoffs.coordinator.errors.LoadError` where it is not loaded, and what :meth:`handoffs.coordinator.letters.skip.Skips.skip` raises.
         """
         self._interventions.skip(letter, output, by=by, why=why)
 

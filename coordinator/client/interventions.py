@@ -12,9 +12,10 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.errors import EditRefused, UnknownRun
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.letters.desk import Desk, Letter
+from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.edit import Editing
-from handoffs.coordinator.letters.skip import skip
+from handoffs.coordinator.letters.letter import Letter
+from handoffs.coordinator.letters.skip import Skips
 from handoffs.coordinator.services import Services
 
 _NOTHING = "nothing was edited"
@@ -37,10 +38,11 @@ class Interventions:
     def skip(
         self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
     ) -> None:
-        """Give the parked step of ``letter`` its outcome. Raises what :func:`handoffs.coordinator.letters.skip.skip` raises too."""
+        """Give the parked step of ``letter`` its outcome. Raises what :meth:`handoffs.coordinator.letters.skip.Skips.skip` raises too."""
         agent = self._loaded.agent(letter.agent)
         made = _outcome(agent.emits, output, agent.name)
-        skip(self._services, self._journal, letter.row, made, by=by or current_user(), why=why)
+        skips = Skips(self._services, self._journal)
+        skips.skip(letter.row, made, by=by or current_user(), why=why)
 
     def edit(
         self, letter: Letter, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = ""

@@ -14,7 +14,8 @@ from handoffs.coordinator.client.result import parked_error, typed_result
 from handoffs.coordinator.client.status import Status, has_ended, status_of
 from handoffs.coordinator.errors import RunCancelled, RunTimeout
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.letters.desk import Desk, Letter
+from handoffs.coordinator.letters.desk import Desk
+from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.observe.current import Current, current
 from handoffs.coordinator.observe.histories import Histories
 from handoffs.coordinator.runs.control import Controls

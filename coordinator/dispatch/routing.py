@@ -9,19 +9,27 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from handoffs.contracts import strictjson
-from handoffs.contracts.contract import Contract, ContractRef
-from handoffs.contracts.envelope import message_id
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.arrival import budgets_of_wait, sends_after
 from handoffs.coordinator.continuation.moves import Arrival, Await, End, Go, Hold, Move, Value
-from handoffs.coordinator.continuation.path import SIGNAL, hearing, undo_of
-from handoffs.coordinator.continuation.signature import EVENT, TIMER, Send
+from handoffs.coordinator.continuation.path import SIGNAL, undo_of
+from handoffs.coordinator.continuation.signature import EVENT, TIMER
 from handoffs.coordinator.dispatch.negotiation import Negotiator
+from handoffs.coordinator.dispatch.outgoing import Batch, Batches, Outgoing
+from handoffs.coordinator.dispatch.route import (
+    Route,
+    arriving,
+    emission,
+    kept_of,
+    named,
+    record_of,
+    schema_of,
+)
+from handoffs.coordinator.dispatch.writing import Writer
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Written
 from handoffs.coordinator.store.asking import Asking, RoundTrip
@@ -30,67 +38,8 @@ from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Advance, Settled
 from handoffs.coordinator.store.store import Store
 
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A step to send: with what, whether that was put together by a join (of which parts), and after what wait."""
-
-    send: Send
-    written: Written
-    parts: str | None
-    wait: timedelta
-    own: bool
-    """Whether it is the output itself, which has a key, and not an item or what a join put together."""
-    fallback: str = ""
-    """Which fallback it is, if it is one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What is to be sent together. It is to be with the broker before what comes after it is asked for: that moves the run on, it
-    may end, and then the message that made these events sends them no more when it comes again. Answered with None."""
-
-    outgoing: tuple[Outgoing, ...]
-
-
-Batches: TypeAlias = Generator[RoundTrip | Batch, Any, None]
-"""What is to be sent, in order, and what finding it asks of Redis."""
-
 _Sending: TypeAlias = Generator[RoundTrip | Batch, Any, list[Outgoing]]
 """Gives out events, and returns what may be sent after them, together."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where one output goes: its course, and how it is written for each next step, and for each join (by the branch)."""
-
-    moves: tuple[Move, ...]
-    sent: dict[str, Written]
-    heard: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Of each event that it emits, the agents that are known to hear it."""
-
-    def advance(self) -> Advance:
-        """What settling the step does of it at once: arrive at the joins, note what is sent, end the run."""
-        [move] = self.moves if len(self.moves) == 1 else [None]
-        if isinstance(move, Arrival):
-            return _arriving(move, _kept(self.sent[move.place]))
-        if isinstance(move, End):
-            return Advance(ends=True, part=None if move.value.own else _record(move.value))
-        goes = [move for move in self.moves if isinstance(move, Go) and move.send.agent != TIMER]
-        sends = (sent for go in goes for sent in _named(go.send, self.sent[go.send.step].schema, self.heard))
-        return Advance(sends=tuple(sends), ends=False)
-
-    def sent_otherwise(self) -> dict[str, str]:
-        """By step, the version that a message was written in, where it is not the one that its producer made."""
-        return {
-            step: str(ContractRef.from_uri(written.schema))
-            for step, written in self.sent.items()
-            if written.original
-        }
-
-    def emissions(self, run: str) -> list[dict[str, Any]]:
-        """The events that are emitted, for the history."""
-        return [emission(run, step, self.sent[step].schema, agents) for step, agents in self.heard.items()]
 
 
 class Router:
@@ -98,52 +47,7 @@ class Router:
 
     def __init__(self, store: Store, negotiator: Negotiator) -> None:
         self._store = store
-        self._negotiator = negotiator
-
-    def route(
-        self,
-        moves: Iterable[Move],
-        record: Record,
-        output: Contract | None,
-        events: Mapping[str, Contract | None] | None = None,
-    ) -> Route:
-        """Write ``record`` for whoever is next on its course; ``output`` is what it says, where this build can read it.
-
-        ``events`` are what the events are, by the step that is sent, which are something else than the output. Raises what
-        :meth:`Negotiator.written` raises.
-        """
-        moves, sent, heard = tuple(moves), {}, self._heard(moves)
-        events = events or {}
-        for move in moves:
-            if isinstance(move, Go) and move.send.step in events:
-                event = Record(move.value.schema, strictjson.dumps(move.value.data))
-                sent[move.send.step] = self._written(move, event, events[move.send.step], heard)
-            elif isinstance(move, Go):
-                sent[move.send.step] = self._written(move, record, output, heard)
-            elif isinstance(move, Arrival):
-                agents = [send.agent for send in sends_after(move) or ()]
-                sent[move.place] = _plain(move.value) or self._negotiator.written(record, output, agents)
-        return Route(moves, sent, heard)
-
-    def readers(
-        self, moves: Iterable[Move], output: Contract | None, events: Mapping[str, Contract | None]
-    ) -> tuple[list[str], dict[str, bool]]:
-        """What :meth:`route` has to know of consumers: those of which agents, and who hears which events (by the name of the
-        contract, and whether that can be written in several versions)."""
-        agents: list[str] = []
-        heard: dict[str, bool] = {}
-        chooses = self._negotiator.chooses(output)
-        for move in moves:
-            if isinstance(move, Go) and move.send.agent == EVENT:
-                name = move.send.signature["kwargs"]["event"]
-                heard[name] = heard.get(name, False) or self._negotiator.chooses(
-                    events.get(move.send.step, output)
-                )
-            elif isinstance(move, Go) and chooses and move.value.own:
-                agents.append(move.send.agent)
-            elif isinstance(move, Arrival) and chooses and move.value.own:
-                agents += [send.agent for send in sends_after(move) or ()]
-        return agents, heard
+        self.writer = Writer(negotiator)
 
     def outgoing(self, place: StepRef, route: Route, settled: Settled, *, arrived: bool = True) -> Batches:
         """Everything that is to be sent now, after the step was settled as ``settled`` says: with
@@ -208,7 +112,7 @@ class Router:
             yield Batch(tuple(batch))
         for move in others:
             if isinstance(move, Arrival):
-                part = _kept(route.sent[move.place])
+                part = kept_of(route.sent[move.place])
                 done = settled if alone else (yield from self._arrive(place, move, part))
                 found += yield from self._arrived(place, move, done, part, known=alone)
             elif isinstance(move, Go):
@@ -287,15 +191,15 @@ class Router:
         found: list[Outgoing] = []
         goes = [move for move in moves if isinstance(move, Go) and move.send.agent != TIMER]
         if goes and not noted:
-            heard = self._heard(moves)
-            sends = tuple(sent for go in goes for sent in _named(go.send, _schema(go), heard))
+            heard = self.writer.heard(moves)
+            sends = tuple(sent for go in goes for sent in named(go.send, schema_of(go), heard))
             yield from self._store.handoffs.follow(
                 place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False)
             )
             yield from self._tell(place, [go for go in goes if go.send.agent == EVENT], heard)
 
         def going(move: Go) -> Asking[Outgoing]:
-            written = Written(_schema(move), strictjson.dumps(move.value.data))
+            written = Written(schema_of(move), strictjson.dumps(move.value.data))
             return self._going(place, move, written, own=False, fallback=fallback)
 
         events, others = _parted(moves)
@@ -312,7 +216,7 @@ class Router:
             elif isinstance(move, Await):
                 found += yield from self._await(place, move)
             elif isinstance(move, Arrival):
-                part = _record(move.value)
+                part = record_of(move.value)
                 settled = yield from self._arrive(place, move, part, entry)
                 found += yield from self._arrived(place, move, settled, part, known=True, good=not fallback)
             else:
@@ -323,7 +227,7 @@ class Router:
         """Events that no step has emitted, for they come out of a join, a wait or a fallback, are told of by the run."""
         if events:
             emitted = [
-                emission(place.run, go.send.step, _schema(go), heard[go.send.step]) | {"step": go.send.step}
+                emission(place.run, go.send.step, schema_of(go), heard[go.send.step]) | {"step": go.send.step}
                 for go in events
             ]
             yield from self._store.steps.note(
@@ -338,28 +242,11 @@ class Router:
         self, place: StepRef, arrival: Arrival, record: Record, entry: dict[str, Any] | None = None
     ) -> Asking[Settled]:
         return self._store.handoffs.follow(
-            place, record=record, onward=_arriving(arrival, record), entry=entry
+            place, record=record, onward=arriving(arrival, record), entry=entry
         )
 
     def _end(self, place: StepRef, end: End) -> Asking[Settled]:
-        return self._store.handoffs.follow(place, record=_record(end.value), onward=Advance(ends=True))
-
-    def _written(
-        self, go: Go, record: Record, output: Contract | None, heard: Mapping[str, tuple[str, ...]]
-    ) -> Written:
-        readers = heard.get(go.send.step, (go.send.agent,))
-        return _plain(go.value, _schema(go)) or self._negotiator.written(record, output, readers)
-
-    def _heard(self, moves: Iterable[Move]) -> dict[str, tuple[str, ...]]:
-        """Who hears the events among these, as far as it is known."""
-        events = [move.send for move in moves if isinstance(move, Go) and move.send.agent == EVENT]
-        return {send.step: self._negotiator.subscribers(send.signature["kwargs"]["event"]) for send in events}
-
-
-def emission(run: str, step: str, schema: str, agents: Iterable[str]) -> dict[str, Any]:
-    """An event for the history: ``contract`` (``name/version``), message ``id``, and the agents that are known to hear it."""
-    ref = ContractRef.from_uri(schema)
-    return {"contract": str(ref), "id": message_id(run, step), "heard": list(agents)}
+        return self._store.handoffs.follow(place, record=record_of(end.value), onward=Advance(ends=True))
 
 
 def _all(sending: _Sending) -> Batches:
@@ -375,13 +262,6 @@ def _parted(moves: Iterable[Move]) -> tuple[list[Go], list[Move]]:
     return events, others
 
 
-def _plain(value: Value, schema: str = "") -> Written | None:
-    """An item, or what a join put together, as it is; None for an output, which is written for its readers."""
-    if value.own:
-        return None
-    return Written(schema or value.schema or value.parts, strictjson.dumps(value.data))
-
-
 def _joined(record: Record) -> Value:
     """What joins put together; what came first out of a budget is as it was made."""
     data = json.loads(record.data)
@@ -390,36 +270,5 @@ def _joined(record: Record) -> Value:
     return Value(record.schema, data, item=True)
 
 
-def _kept(written: Written) -> Record:
-    return Record(written.schema, written.data)
-
-
-def _record(value: Value) -> Record:
-    return Record(value.schema or value.parts, strictjson.dumps(value.data))
-
-
 def _parts(value: Value) -> str | None:
     return value.parts or None
-
-
-def _schema(go: Go) -> str:
-    """The version that a value goes in; what a join put together is declared as what is accepted."""
-    accepts: str = go.send.signature["kwargs"]["accepts"]
-    return accepts if go.value.joined else go.value.schema
-
-
-def _arriving(arrival: Arrival, part: Record) -> Advance:
-    sends = tuple(
-        sent
-        for send in sends_after(arrival) or ()
-        for sent in _named(send, send.signature["kwargs"]["accepts"], {})
-    )
-    return Advance(arrival.joins, sends, part, ends=not arrival.then.chain)
-
-
-def _named(send: Send, schema: str, heard: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str, str]]:
-    """What is sent, as (step, agent, ``contract/version``); an event to each that hears it."""
-    ref = str(ContractRef.from_uri(schema))
-    if send.agent != EVENT:
-        return [(send.step, send.agent, ref)]
-    return [(hearing(agent, send.step), agent, ref) for agent in heard.get(send.step, ())]

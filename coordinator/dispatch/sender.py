@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from handoffs.coordinator.dispatch.asking import Asking, Publish
-from handoffs.coordinator.dispatch.routing import Batch, Batches, Outgoing
+from handoffs.coordinator.dispatch.outgoing import Batch, Batches, Outgoing
 from handoffs.coordinator.messaging.envelopes import Sending, envelope_for
 from handoffs.coordinator.messaging.message import Message, message
 

@@ -17,7 +17,8 @@ from handoffs.coordinator.continuation.moves import Move, Value
 from handoffs.coordinator.continuation.path import event_of
 from handoffs.coordinator.dispatch.asking import Asking, Invoke
 from handoffs.coordinator.dispatch.negotiation import Negotiator
-from handoffs.coordinator.dispatch.routing import Route, Router
+from handoffs.coordinator.dispatch.route import Route
+from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.open import Opened
@@ -150,10 +151,10 @@ class Closer:
         emitted = advance.emitted(place.step, place.flow, json.loads(record.events or "[]"))
         typed = {go.send.step: event for go, event in zip(emitted, events, strict=True)}
         moves: list[Move] = [*emitted] if opened.event else [*_after(opened, record), *emitted]
-        agents, heard = self._router.readers(moves, output, typed)
+        agents, heard = self._router.writer.readers(moves, output, typed)
         if not self._negotiator.fresh(agents, heard):
             yield Invoke(lambda: self._negotiator.look(agents, heard))
-        return self._router.route(moves, record, output, typed)
+        return self._router.writer.route(moves, record, output, typed)
 
 
 def _after(opened: Opened, record: Record) -> list[Move]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from handoffs.contracts import strictjson
@@ -130,15 +131,16 @@ class Events:
             raise InvalidData("an event of the same key and another content is in the set already")
         if added.verdict == "full":
             raise InvalidData(f"the set has {added.count} events already")
-        if added.finished:  # nobody waits for the set any more, in this story as in the others
+        entry = self._gathered(delivery, part, envelope, place, "" if added.verdict == "late" else step)
+        if added.finished:  # the set is waited for no more, in this story as in the others
             late = "it came late: the set was worked on before, without it" if added.verdict == "late" else ""
-            yield from self._settle(delivery, part, envelope, place, step, (), late)
+            yield from self._nothing(place, replace(entry, error=late), ())
             return f"{added.verdict} run={place.run} step={place.step}"
         complete = gather.expected(part, added.count) or (
             callable(gather.until) and (yield from self._complete(gather, key, part))
         )
         sends = ((step, self._agent.name, str(envelope.contract)),)
-        yield from self._settle(delivery, part, envelope, place, step, sends)
+        yield from self._nothing(place, entry, sends)
         name = self._sets.name(self._agent.name, key)
         if added.first:
             message = _whole(delivery, step, name, "timeout")
@@ -199,17 +201,11 @@ class Events:
             for record in found.parts
         ]
 
-    def _settle(
-        self,
-        delivery: Delivery,
-        part: Contract,
-        envelope: Envelope,
-        place: StepRef,
-        step: str,
-        sends: tuple[tuple[str, str, str], ...],
-        late: str = "",
-    ) -> Asking[Settled]:
-        entry = Entry(
+    def _gathered(
+        self, delivery: Delivery, part: Contract, envelope: Envelope, place: StepRef, into: str
+    ) -> Entry:
+        """What the history says of an event that is in a set; of one that is late where ``into`` is empty."""
+        return Entry(
             EntryKind.GATHERED,
             place.run,
             place.flow,
@@ -220,12 +216,10 @@ class Events:
             message=delivery.id,
             event=envelope.id,
             read=str(envelope.contract),
-            into="" if late else step,
+            into=into,
             input=part.redacted(),
             worker=delivery.worker,
-            error=late,
         )
-        return self._nothing(place, entry, sends)
 
     def _nothing(
         self, place: StepRef, entry: Entry, sends: tuple[tuple[str, str, str], ...]

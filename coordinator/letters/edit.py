@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from handoffs.contracts import strictjson
@@ -34,6 +35,20 @@ _REASONS = {
 }
 _LONGEST = 500
 _NOTHING = "nothing was edited"
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A step that waits for its edit: the newest edit that it has, its input as people may see it and the contract of that, where
+    it waits, the budgets that it is in, and its letter, where it has one."""
+
+    place: StepRef
+    current: Edit | None
+    shown: Any
+    contract: str
+    where: Literal["parked", "held"]
+    budgets: tuple[str, ...]
+    letter: str
 
 
 class Editing:
@@ -78,7 +93,8 @@ class Editing:
         self._refuse_taken(place, agent, old, key, edit)
         budgets = budgets_as_read(row.step, continuation.get("chain") or [], continuation.get("chord"))
         shown = self._shown(agent, current) if current else row.payload
-        self._record(place, agent, payload, edit, current, shown, row.contract, "parked", budgets, row.id)
+        waiting = _Waiting(place, current, shown, row.contract, "parked", budgets, row.id)
+        self._record(waiting, agent, payload, edit)
         self._desk.replay(row.id, by=self._by)
 
     def held(self, run: RunRecord, step: str, agent: Agent, given: Contract | Mapping[str, Any]) -> None:
@@ -92,9 +108,8 @@ class Editing:
         key = turned(_key(agent, payload, edit.key or known["given"]), {"turn": known["turn"]})
         self._refuse_taken(place, agent, known["key"], key, edit)
         shown = self._shown(agent, current) if current else known["payload"]
-        self._record(
-            place, agent, payload, edit, current, shown, known["contract"], "held", known["budgets"], ""
-        )
+        waiting = _Waiting(place, current, shown, known["contract"], "held", tuple(known["budgets"]), "")
+        self._record(waiting, agent, payload, edit)
 
     def _refuse_ended(self, place: StepRef) -> None:
         """Raise where the step, or its run, has ended: people are to hear of that first."""
@@ -155,23 +170,13 @@ class Editing:
         except InvalidInput:  # another build made it
             return None
 
-    def _record(
-        self,
-        place: StepRef,
-        agent: Agent,
-        payload: Contract,
-        edit: Edit,
-        current: Edit | None,
-        shown: Any,
-        contract: str,
-        where: Literal["parked", "held"],
-        budgets: Sequence[str],
-        letter: str,
-    ) -> None:
+    def _record(self, waiting: _Waiting, agent: Agent, payload: Contract, edit: Edit) -> None:
+        """Give the step its edit, unless it does not wait any more."""
+        place, current = waiting.place, waiting.current
         entry = Entry(
-            EntryKind.EDITED, place.run, place.flow, edit.at, step=place.step, agent=agent.name, message=letter, by=self._by,
-            error=self._why, read=str(ContractRef.from_uri(current.schema)) if current else contract,
-            wrote=str(payload.ref()), input=shown, output=payload.redacted(),
+            EntryKind.EDITED, place.run, place.flow, edit.at, step=place.step, agent=agent.name, message=waiting.letter, by=self._by,
+            error=self._why, read=str(ContractRef.from_uri(current.schema)) if current else waiting.contract,
+            wrote=str(payload.ref()), input=waiting.shown, output=payload.redacted(),
         )  # fmt: skip
         verdict = self._services.runs.edit(
             place,
@@ -179,12 +184,14 @@ class Editing:
             before=current.number if current else 0,
             entry=entry.fields(),
             sent=f"{agent.name} {ContractRef.from_uri(edit.schema)}",
-            where=where,
-            budgets=budgets,
+            where=waiting.where,
+            budgets=waiting.budgets,
         )
         if verdict != "edited":
             raise _refused(place, verdict)
-        self._journal.actions.record("edit", who=self._by, run=place.run, letter=letter, note=self._why)
+        self._journal.actions.record(
+            "edit", who=self._by, run=place.run, letter=waiting.letter, note=self._why
+        )
 
 
 def _payload(agent: Agent, given: Contract | Mapping[str, Any], known: Any) -> Contract:

@@ -16,7 +16,8 @@ from handoffs.coordinator.continuation.moves import Arrival, Cursor, Value
 from handoffs.coordinator.continuation.path import timed
 from handoffs.coordinator.continuation.signature import Sig
 from handoffs.coordinator.dispatch.asking import Driver
-from handoffs.coordinator.dispatch.routing import Batches, Router
+from handoffs.coordinator.dispatch.outgoing import Batches
+from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.dispatch.sender import send
 from handoffs.coordinator.flow import ways
 from handoffs.coordinator.history import Entry, EntryKind, now

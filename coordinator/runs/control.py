@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import printable
-from handoffs.coordinator.dispatch.routing import Batches
+from handoffs.coordinator.dispatch.outgoing import Batches
 from handoffs.coordinator.dispatch.sender import send
 from handoffs.coordinator.errors import SignalRefused, UnknownRun
 from handoffs.coordinator.history import Entry, EntryKind, now

@@ -12,7 +12,9 @@ from handoffs.contracts.contract import Contract
 from handoffs.contracts.envelope import run_id as derived_run_id
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.path import story_of
-from handoffs.coordinator.dispatch.routing import Outgoing, Route, Router
+from handoffs.coordinator.dispatch.outgoing import Outgoing
+from handoffs.coordinator.dispatch.route import Route
+from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.dispatch.sender import written
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending
@@ -63,7 +65,7 @@ class Emitter:
         """
         record = Record(event.ref().uri, strictjson.dumps(event.to_data()))
         [go] = advance.emitted("", story_of(event.ref().name), [(record.schema, json.loads(record.data))])
-        route = self._router.route([go], record, event, {go.send.step: event})
+        route = self._router.writer.route([go], record, event, {go.send.step: event})
         outgoing = Outgoing(go.send, route.sent[go.send.step], None, go.wait, own=True)
         [(message, _)] = written([outgoing], Sending(run_id, deadline=expiry, key=event.key()))
         return Emission(message, route)

@@ -12,7 +12,9 @@ from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.canvas import composed
 from handoffs.coordinator.continuation.moves import Go, Value
 from handoffs.coordinator.continuation.signature import Sig
-from handoffs.coordinator.dispatch.routing import Outgoing, Route, Router
+from handoffs.coordinator.dispatch.outgoing import Outgoing
+from handoffs.coordinator.dispatch.route import Route
+from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.dispatch.sender import Sent, written
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.messaging.envelopes import Original, Sending, Written
@@ -88,7 +90,7 @@ class Starter:
         record = Record(payload.ref().uri, strictjson.dumps(data))
         origin = Origin(composed(flow), record, payload.key(), expiry)
         moves = advance.begun(origin.signature, Value(record.schema, data))
-        route = self._router.route(moves, record, payload)
+        route = self._router.writer.route(moves, record, payload)
         outgoing = [
             Outgoing(go.send, route.sent[go.send.step], go.value.parts or None, go.wait, go.value.own)
             for go in route.moves

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from handoffs.coordinator.dispatch.negotiation import Negotiator
-from handoffs.coordinator.dispatch.routing import emission
+from handoffs.coordinator.dispatch.route import emission
 from handoffs.coordinator.dispatch.sender import Sent, publish
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.message import Message

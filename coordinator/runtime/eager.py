@@ -15,7 +15,7 @@ from celery.states import FAILURE
 from handoffs.config.intake import Intake
 from handoffs.contracts.topic import matches
 from handoffs.coordinator.continuation.signature import TIMER
-from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.messaging.message import Message, addressed
 from handoffs.coordinator.messaging.wire import read_body
 from handoffs.coordinator.runtime.task import Parked

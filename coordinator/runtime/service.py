@@ -18,7 +18,8 @@ from handoffs.contracts.errors import InvalidInput
 from handoffs.coordinator.deployment.deployments import Deployments
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.letters.desk import Desk, RawLetter
+from handoffs.coordinator.letters.desk import Desk
+from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.runs.outbox import Outbox
 from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.jobs import Job, Jobs

@@ -19,7 +19,7 @@ from rich.text import Text
 from handoffs.contracts import CoordinationError
 from handoffs.coordinator import Coordinator, Run
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
-from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.render.console import err, out, print_json, table
 from handoffs.coordinator.render.run_timeline import run_timeline
 from handoffs.tasks.payments.flow import payment

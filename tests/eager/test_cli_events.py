@@ -12,7 +12,7 @@ import pytest
 from handoffs import Contract, Coordinator, Flow, Key, agent, emit, on
 from handoffs.coordinator.cli import main
 from handoffs.coordinator.flow.loading import Definitions
-from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.observe.survey import Surveyor
 from handoffs.coordinator.observe.topology import LandscapeMap
 from tests.eager.command import Command

@@ -33,7 +33,7 @@ from handoffs.config.intake import Intake
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.trigger import trigger_of
-from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.emit import Emitter
 from tests.waiting import wait_until

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from handoffs import Contract, Coordinator, Key, agent, on
 from handoffs.contracts.migration import downcast, upcast
-from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from tests.eager.newsroom import Filed, Newsroom
 from tests.examples import examples

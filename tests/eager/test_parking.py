@@ -14,7 +14,8 @@ from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import RunParked, UnknownLetter
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.journal.letters import LetterRow
-from handoffs.coordinator.letters.desk import Letter, RawLetter
+from handoffs.coordinator.letters.letter import Letter
+from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store.record import StepRef
 from tests.eager.shop import Shop, thing

@@ -23,7 +23,7 @@ from handoffs import (
 )
 from handoffs.coordinator.errors import UnknownLetter, UnknownRun
 from handoffs.coordinator.flow.trigger import agents_of
-from handoffs.coordinator.letters.desk import RawLetter
+from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.observe.trace import Trace, TraceNode
 from handoffs.coordinator.store.record import StepRef

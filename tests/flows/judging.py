@@ -15,7 +15,7 @@ from celery.worker import state
 from handoffs import Coordinator, Flow, Run
 from handoffs.coordinator.errors import EditRefused, SignalRefused, UnknownRun
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.letters.letter import Letter
 from tests.flows.differing import differences
 from tests.flows.interpreter import Interpreter
 from tests.flows.memory import Json, Memory, is_fact, static

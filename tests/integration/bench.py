@@ -14,7 +14,7 @@ from handoffs.contracts.envelope import message_id
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.messaging.message import Message
 from tests.deliveries import start
 from tests.integration import shop

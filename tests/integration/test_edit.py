@@ -14,7 +14,7 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import Conflict, EditRefused, ServerError
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.letters.desk import Letter
+from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store.record import StepRef
 from tests.integration import shop

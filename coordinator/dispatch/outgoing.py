@@ -1,0 +1,38 @@
+"""What is to be sent, as routing gives it out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from handoffs.coordinator.continuation.signature import Send
+from handoffs.coordinator.messaging.envelopes import Written
+from handoffs.coordinator.store.asking import RoundTrip
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A step to send: with what, whether that was put together by a join (of which parts), and after what wait."""
+
+    send: Send
+    written: Written
+    parts: str | None
+    wait: timedelta
+    own: bool
+    """Whether it is the output itself, which has a key, and not an item or what a join put together."""
+    fallback: str = ""
+    """Which fallback it is, if it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is to be sent together. It is to be with the broker before what comes after it is asked for: that moves the run on, it
+    may end, and then the message that made these events sends them no more when it comes again. Answered with None."""
+
+    outgoing: tuple[Outgoing, ...]
+
+
+Batches: TypeAlias = Generator[RoundTrip | Batch, Any, None]
+"""What is to be sent, in order, and what finding it asks of Redis."""
