@@ -94,8 +94,9 @@ LOCK = "$${uv:-$(BIN)/uv}" pip compile pyproject.toml --quiet --universal --pyth
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 lock: $(BIN)/python ## pin requirements/*.txt anew after a change of pyproject.toml (UPGRADE=1: newest versions)
 	@uv=$$(command -v uv) || $(PIP) install uv; \
-	$(LOCK) --group backend --output-file requirements/runtime.txt && \
-	$(LOCK) --group backend --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	$(LOCK) --group backend --all-extras --group dev --output-file requirements/dev.txt && \
+	$(LOCK) --group backend --extra postgres --extra media --constraint requirements/dev.txt --output-file requirements/runtime.txt && \
+	$(LOCK) --group backend --all-extras --constraint requirements/dev.txt --output-file requirements/flower.txt
 
 build: $(VENV)/.dev ## the wheel and the source archive, into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist

@@ -33,9 +33,15 @@ def column_options() -> list[str]:
 def show_queues(names: Iterable[str]) -> None:
     """Have the page about the broker show these queues too, as far as they are there.
 
-    Flower asks the workers for theirs once, when it starts: workers that began later were not on that page.
+    Flower asks the workers for theirs once, when it starts: workers that began later were not on that page. Raises
+    :class:`~handoffs.config.settings.SettingsError` where Flower is not installed: it is an extra of this package.
     """
-    from flower.views import BaseHandler  # noqa: PLC0415 - for this one command, and it takes its time
+    try:
+        from flower.views import BaseHandler  # noqa: PLC0415 - for this one command, and it takes its time
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            "Flower is not installed here", "it was not started", "pip install 'handoffs[flower]'"
+        ) from error
 
     known, asked = frozenset(names), BaseHandler.get_active_queue_names
 

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="handoff-coordinator", prog_name="coordinator")
+@click.version_option(package_name="handoffs", prog_name="coordinator")
 def cli() -> None:
     """Coordinates agents: starts flows, shows runs, and brings back what failed.
 

@@ -29,6 +29,12 @@ class Database:
             url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         try:
             self._engine: Engine = create_engine(url, **options)
+        except ModuleNotFoundError as error:
+            raise ServerError(
+                f"the driver of the journal's database is not installed: {error.name}",
+                "the journal cannot be used",
+                "pip install 'handoffs[postgres]'",
+            ) from error
         except (SQLAlchemyError, ValueError) as error:
             raise _unusable(error) from error
         if url.startswith("sqlite"):

@@ -289,7 +289,7 @@ def test_the_image_holds_only_what_it_runs(image: str) -> None:
             "ls /opt/coordinator/lib/python3*/site-packages; ls -A /app; env",
         ]
     ).stdout
-    for word in ("hatchling", "pytest", "PASSWORD", str(ROOT)):
+    for word in ("hatchling", "pytest", "flower", "tornado", "PASSWORD", str(ROOT)):
         assert word not in listed
 
 
