@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterable
 
 from celery import Celery
-from fakeredis import FakeServer, FakeStrictRedis
 
 from handoffs.config.app import create_app
 from handoffs.config.settings import Settings
@@ -28,6 +27,9 @@ class EmbeddedEngine(Engine):
         app: Celery | None = None,
         publisher: Publisher | None = None,
     ) -> None:
+        # Imported here: workers and commands ask this module only whether there are servers.
+        from fakeredis import FakeServer, FakeStrictRedis  # noqa: PLC0415
+
         self._broker = uuid.uuid4().hex
         app = app or create_app(settings)
         app.conf.update(

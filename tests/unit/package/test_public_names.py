@@ -40,11 +40,20 @@ def test_a_package_loads_nothing_before_a_name_is_asked_for(package: str) -> Non
         "Agent, Context, Permanent, Transient, agent",
         "Retry, budget, cached, choice, compensate, each, emit, field, parallel, repeat, wait_for, when",
         "Event, gather, on",
+        "Schedule, schedule",
     ],
 )
 def test_what_a_team_declares_loads_no_client_of_a_server(names: str) -> None:
     """A module of agents and flows loads neither a broker's nor a database's client, nor a worker, nor the command line."""
     assert not loaded_by(f"from handoffs import {names}") & (SERVERS | COMMAND_LINE)
+
+
+@pytest.mark.parametrize(
+    "statement", ["from handoffs import Coordinator, Run", "import handoffs.coordinator.cli"]
+)
+def test_a_client_of_servers_loads_no_server_of_its_own(statement: str) -> None:
+    """The Redis that embedded mode keeps in memory is loaded where there is embedded mode."""
+    assert not loaded_by(statement) & {"fakeredis", "lupa"}
 
 
 def test_the_pytest_plugin_loads_nothing_before_a_fixture_is_asked_for() -> None:
