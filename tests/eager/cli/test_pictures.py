@@ -22,7 +22,7 @@ from handoffs.coordinator.observe.timeline import timeline
 from handoffs.coordinator.render.gantt import gantt
 from tests.drawn import Line, Order, everything
 
-EXPECTED = Path(__file__).parents[1] / "unit" / "render" / "drawings"
+EXPECTED = Path(__file__).parents[2] / "unit" / "render" / "drawings"
 
 
 @pytest.fixture
