@@ -8,24 +8,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Unpack
 
-from handoffs.config.user import current_user
-from handoffs.contracts.envelope import Envelope
-from handoffs.contracts.errors import CoordinationError, InvalidInput
+from handoffs.contracts.errors import InvalidInput
 from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.continuation.path import budgets_around, follows_event, is_set, is_undo
 from handoffs.coordinator.continuation.signature import EVENT
-from handoffs.coordinator.errors import RunCancelled, ServerError, UnknownLetter
-from handoffs.coordinator.handoff.edit import Edit, number_of, shown_as
-from handoffs.coordinator.handoff.failure import REMEDIES, Failure, parked_entry
-from handoffs.coordinator.history import Entry, EntryKind, now
+from handoffs.coordinator.errors import UnknownLetter
+from handoffs.coordinator.handoff.failure import Failure, parked_entry
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterFilter, LetterRow
 from handoffs.coordinator.letters.diagnosis import Diagnosis
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.letters.raw import RawLetter
-from handoffs.coordinator.messaging.message import Message, addressed, rewritten
-from handoffs.coordinator.messaging.wire import read_body
+from handoffs.coordinator.letters.replay import Replays, read_letter
+from handoffs.coordinator.messaging.message import Message, addressed
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import StepRef
 
@@ -44,14 +40,16 @@ class Desk:
     def __init__(self, services: Services, journal: Journal) -> None:
         self._services = services
         self._journal = journal
-        self._diagnosis = Diagnosis(services.settings.message_limits)
+        self._limits = services.settings.message_limits
+        self._diagnosis = Diagnosis(self._limits)
+        self._replays = Replays(services, journal)
 
     def receive(self, raw: RawLetter) -> LetterRow:
         """Keep a letter, and mark its run as parked. Returns when it is committed; receiving it again changes nothing."""
         raw = self._addressed(raw)
         recorded = self._recorded(raw)
         failure = recorded or self._diagnosis.failure(raw)
-        row = self._edited(self._diagnosis.row(raw, failure))
+        row = self._replays.edited(self._diagnosis.row(raw, failure))
         self._journal.letters.add(row)  # first: whatever settles its step from now on finds it
         if row.run and row.step:
             place = StepRef(row.run, row.flow, row.step)
@@ -98,42 +96,14 @@ class Desk:
         """The edits of a letter, oldest first."""
         return self._journal.edits.of(letter_id)
 
-    def read(self, row: LetterRow) -> tuple[Envelope, dict[str, Any], dict[str, Any]]:
-        """The envelope, the arguments and the continuation of a letter's message. Raises :class:`InvalidInput` where it has
-        none of them."""
-        if "body" not in row.message:
-            raise InvalidInput(f"dead letter {row.id} is no message of this system")
-        text, kwargs, continuation = read_body(
-            row.message["body"], "application/json", self._services.settings.message_limits
-        )
-        return Envelope.decode(text, self._services.settings.message_limits), kwargs, continuation
-
     def sets(self, rows: Iterable[LetterRow]) -> Iterator[str]:
         """The names of the sets for which letters stand: what is replayed are the events that Redis has."""
         for row in rows:
             if is_set(row.step) and "body" in row.message:
                 with contextlib.suppress(InvalidInput):
-                    _, kwargs, _ = self.read(row)
+                    _, kwargs, _ = read_letter(row, self._limits)
                     if _SET.match(str(kwargs.get("set", ""))):
                         yield kwargs["set"]
-
-    def _edited(self, row: LetterRow) -> LetterRow:
-        """The letter with the input that a person gave to its step, if the run has one that is newer than the message's."""
-        try:
-            edit = Edit.parse(self._services.store.edit_of(StepRef(row.run, row.flow, row.step)))
-            if edit is None:
-                return row
-            envelope, kwargs, continuation = self.read(row)
-            if number_of(kwargs) >= edit.number:
-                return row
-            envelope, kwargs = edit.applied(envelope, kwargs)
-        except InvalidInput:
-            return row  # a replay says why
-        message = rewritten(Message.restored(row.message), envelope.encode(), kwargs, continuation)
-        stored = replace(message, headers=shown_as(message.headers, envelope)).stored()
-        before = EditRow(row.id, edit.number, edit.at, edit.by, edit.why, row.message)
-        self._journal.edits.keep(before, stored)
-        return replace(row, message=stored)
 
     def unheard(self, *raws: RawLetter) -> list[LetterRow]:
         """Keep events without a subscriber, all of them or none. Their stories go on without them. Returns when they are
@@ -188,43 +158,8 @@ class Desk:
         return Letter.of(row, self.replay, self.edits)
 
     def replay(self, letter_id: str, by: str = "") -> None:
-        """See :meth:`Letter.replay`."""
-        row = self._edited(self.letter(letter_id))
-        if "body" not in row.message:
-            raise CoordinationError(
-                f"dead letter {row.id} cannot be replayed: {row.text}",
-                "it stays where it is",
-                REMEDIES[row.kind],
-            )
-        who = by or current_user()
-        place = StepRef(row.run, row.flow, row.step)
-        entry = Entry(
-            EntryKind.REPLAYED,
-            row.run,
-            row.flow,
-            now(),
-            step=row.step,
-            agent=row.agent,
-            message=row.id,
-            by=who,
-        )
-        status = self._services.runs.unpark(place, entry.fields())
-        if status == "cancelled" or (status == "compensating" and not is_undo(row.step)):
-            self._journal.letters.cancel_run(row.run)
-            raise RunCancelled(
-                f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
-            )
-        message = Message.restored(row.message).replayed(self._journal.letters.count_replay(row.id))
-        try:
-            self._services.publisher.declare(
-                [] if follows_event(row.step) or message.event else [message.agent], again=True
-            )
-            self._services.publisher.publish([message])
-        except ServerError:
-            self._services.store.park(place, _failure(row).fields(), None)  # it waits as before
-            raise
-        self._journal.letters.mark_replayed(row)
-        self._journal.actions.record("replay", who=who, run=row.run, letter=row.id)
+        """Send the step of a letter on its way again. Raises :class:`UnknownLetter`, and what :meth:`Replays.replay` raises."""
+        self._replays.replay(self.letter(letter_id), by)
 
     def _recorded(self, raw: RawLetter) -> Failure | None:
         """The reason that the worker left in the run's record before it rejected the message."""
@@ -239,20 +174,3 @@ def _replays(message: dict[str, Any]) -> int:
     """How often a message had been replayed when it was sent."""
     replays = message["headers"].get("handoff_replays")
     return replays if type(replays) is int else 0
-
-
-def _failure(row: LetterRow) -> Failure:
-    """Why a letter waits, as it was marked at its run."""
-    kind: Any = row.kind
-    return Failure(
-        kind=kind,
-        error=row.error,
-        text=row.text,
-        message=row.id,
-        agent=row.agent,
-        attempt=row.attempt,
-        at=row.last_failed_at,
-        contract=row.contract,
-        worker=row.worker,
-        payload=row.payload,
-    )

@@ -22,6 +22,7 @@ from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterRow
 from handoffs.coordinator.letters.desk import Desk
+from handoffs.coordinator.letters.replay import read_letter
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.run_state import RunRecord
@@ -70,7 +71,7 @@ class Editing:
         :meth:`~handoffs.coordinator.letters.desk.Letter.replay` raises.
         """
         try:
-            envelope, kwargs, continuation = self._desk.read(row)
+            envelope, kwargs, continuation = read_letter(row, self._services.settings.message_limits)
             number = number_of(kwargs)
             _refuse_event(row.run, row.step, kwargs)
         except InvalidInput as error:
