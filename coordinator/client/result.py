@@ -10,7 +10,7 @@ from handoffs.contracts.versions import Versions
 from handoffs.coordinator.errors import RunParked
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.store.record import Record
-from handoffs.coordinator.store.run_state import RunState, waits_for_somebody
+from handoffs.coordinator.store.run_state import RunState, waits_for_person
 
 
 def typed_result(flow: Flow | None, record: Record, versions: Versions) -> Any:
@@ -37,7 +37,7 @@ def typed_result(flow: Flow | None, record: Record, versions: Versions) -> Any:
 def parked_error(record: RunState) -> RunParked:
     """The error of a run that is parked: about the first of its steps that waits for a person."""
     step, failure = min(
-        (step, failure) for step, failure in record.parked.items() if waits_for_somebody(step, failure)
+        (step, failure) for step, failure in record.parked.items() if waits_for_person(step, failure)
     )
     error = RunParked(
         f"run {record.id} of {record.flow} is parked at step {step} ({failure['agent']}): "

@@ -39,12 +39,12 @@ class Announcements:
         day."""
         agent, until = str(manifest["agent"]), clock.now() + clock.ms(ttl)
         light = {name: manifest[name] for name in _ANNOUNCED if name in manifest}
-        said = json.dumps({"instance": instance, "until": until, "manifest": light})
+        announced = json.dumps({"instance": instance, "until": until, "manifest": light})
         whole = self._keys.build(agent, str(manifest.get("build", "")))
         with scripts.redis_errors():
             pipeline = self._redis.pipeline(transaction=False)
             pipeline.set(whole, json.dumps(manifest), px=_REMEMBERED)
-            pipeline.hset(self._keys.consumers(agent), instance, said)
+            pipeline.hset(self._keys.consumers(agent), instance, announced)
             pipeline.pexpire(self._keys.consumers(agent), _REMEMBERED)
             pipeline.zadd(self._keys.announced(), {agent: until}, gt=True)  # one that goes hides no other
             pipeline.pexpire(self._keys.announced(), _REMEMBERED)
@@ -57,13 +57,13 @@ class Announcements:
         """
         with scripts.redis_errors():
             found: Any = self._redis.hgetall(self._keys.consumers(agent))
-            said = {instance: _announced(instance, text) for instance, text in found.items()}
-            gone = [instance for instance, one in said.items() if one["until"] < clock.now() - _REMEMBERED]
+            workers = {instance: _announced(instance, text) for instance, text in found.items()}
+            gone = [instance for instance, one in workers.items() if one["until"] < clock.now() - _REMEMBERED]
             if gone:
                 self._redis.hdel(self._keys.consumers(agent), *gone)
         return [
             {**one, "live": one["until"] > clock.now()}
-            for instance, one in said.items()
+            for instance, one in workers.items()
             if instance not in gone
         ]
 
@@ -103,8 +103,8 @@ class Announcements:
                 pipeline.get(self._keys.deployed(agent))
             replies: list[Any] = pipeline.execute()
         found = {}
-        for agent, said, deployed in zip(agents, replies[::2], replies[1::2], strict=True):
-            builds = [_announced("", text)["manifest"] for text in said]
+        for agent, announced, deployed in zip(agents, replies[::2], replies[1::2], strict=True):
+            builds = [_announced("", text)["manifest"] for text in announced]
             listed = _parsed(deployed) if deployed else None
             builds += (
                 [build for build in listed if isinstance(build, dict)] if isinstance(listed, list) else []
@@ -138,10 +138,10 @@ class Announcements:
 
 
 def _announced(instance: str, text: str) -> dict[str, Any]:
-    """What a worker said. One that does not say until when it lives is gone; one without a manifest has an empty one."""
+    """What a worker has announced. One that does not say until when it lives is gone; one without a manifest has an empty one."""
     parsed = _parsed(text)
-    said = parsed if isinstance(parsed, dict) else {}
-    until, manifest = said.get("until"), said.get("manifest")
+    announced = parsed if isinstance(parsed, dict) else {}
+    until, manifest = announced.get("until"), announced.get("manifest")
     if type(until) is not int:
         _log.warning("what the worker %s announces cannot be read: it is forgotten", printable(instance, 120))
         until = 0
@@ -153,7 +153,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _parsed(text: str) -> Any:
-    """JSON text that somebody put there; None where it is none."""
+    """A JSON text that another process has put there; None where it is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

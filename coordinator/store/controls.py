@@ -23,24 +23,24 @@ class Controls:
         self.keys = keys
         self._run_ttl = clock.ms(settings.run_ttl)
 
-    def closed(self, place: StepRef, *paths: str) -> Asking[bool]:
+    def closed(self, ref: StepRef, *paths: str) -> Asking[bool]:
         """Whether something has come back from one of the budgets at ``paths``, or the run does not go on."""
         [[status, *arrived]] = yield RoundTrip.of(
-            Command("HMGET", self.keys.run(place.run), Field.STATUS, *map(first_of, paths))
+            Command("HMGET", self.keys.run(ref.run), Field.STATUS, *map(first_of, paths))
         )
         return status not in ("running", None) or any(one is not None for one in arrived)
 
-    def stood_in(self, place: StepRef, path: str) -> Asking[tuple[Record, str] | None]:
+    def stood_in(self, ref: StepRef, path: str) -> Asking[tuple[Record, str] | None]:
         """What has come out of the budget at ``path``, and which fallback it is, empty where it is none; None where nothing
         has."""
         [[text, mark]] = yield RoundTrip.of(
-            Command("HMGET", self.keys.run(place.run), first_of(path), Kind.MARK.of(path))
+            Command("HMGET", self.keys.run(ref.run), first_of(path), Kind.MARK.of(path))
         )
         return (Record.parse(text), str(mark or "")) if text else None
 
-    def hold(self, place: StepRef, path: str, items: Mapping[int, Any]) -> Asking[None]:
+    def hold(self, ref: StepRef, path: str, items: Mapping[int, Any]) -> Asking[None]:
         """Keep the items of an each until their turn."""
-        key = self.keys.run(place.run)
+        key = self.keys.run(ref.run)
         fields = (
             (Kind.ITEM.of(f"{path}.{number}"), strictjson.dumps(item)) for number, item in items.items()
         )
@@ -48,14 +48,14 @@ class Controls:
             Command("HSET", key, *chain.from_iterable(fields)), Command("PEXPIRE", key, self._run_ttl)
         )
 
-    def held(self, place: StepRef, path: str, number: int) -> Asking[Any]:
+    def held(self, ref: StepRef, path: str, number: int) -> Asking[Any]:
         """An item that was kept; None where there is none any more, because the run has ended."""
         field = Kind.ITEM.of(f"{path}.{number}")
-        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), field))
+        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(ref.run), field))
         return json.loads(text) if text else None
 
     def wait(
-        self, place: StepRef, path: str, name: str, follows: dict[str, Any], budgets: Sequence[str] = ()
+        self, ref: StepRef, path: str, name: str, follows: dict[str, Any], budgets: Sequence[str] = ()
     ) -> Asking[Record | None]:
         """Wait at ``path`` for the signal ``name``; ``follows`` is what is needed to go on. Gives the signal if it came before.
 
@@ -68,11 +68,11 @@ class Controls:
             "budgets": " ".join(budgets),
             "ttl": self._run_ttl,
         }
-        [text] = yield RoundTrip.of(Call("wait", self.keys.around(place.run), arguments))
+        [text] = yield RoundTrip.of(Call("wait", self.keys.around(ref.run), arguments))
         return Record.parse(text) if text else None
 
     def keep(self, key: str, record: Record, max_age_ms: int) -> Asking[None]:
-        """Keep a good outcome, for whoever falls back to it."""
+        """Keep a good outcome, for those that fall back to it."""
         kept = json.dumps({"at": clock.now(), "record": record.text()})
         yield RoundTrip.of(Command("SET", self.keys.kept(key), kept, "PX", max_age_ms))
 

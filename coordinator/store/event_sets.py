@@ -53,19 +53,19 @@ class AskEventSets:
         key: str,
         part: str,
         record: Record,
-        place: StepRef,
+        ref: StepRef,
         *,
         content: str,
         within: timedelta,
         most: int,
     ) -> Asking[Added]:
         """Add a part to the set ``key`` of an agent, at most ``most`` of them; ``content`` names what it says, in whichever
-        version; ``place`` is where it came from.
+        version; ``ref`` is where it came from.
 
         Many parameters because the script is asked for all of them at once, each by its name.
         """
         ttl = max(self._run_ttl, clock.ms(2 * within))
-        text = f"{content} {place.run} {place.flow}\n{record.part()}"
+        text = f"{content} {ref.run} {ref.flow}\n{record.part()}"
         arguments: Arguments = {"part": part, "text": text, "most": most, "ttl": ttl}
         call = Call("gather", {"set": self._keys.gathered(agent, key)}, arguments)
         [[verdict, count, first, finished]] = yield RoundTrip.of(call)

@@ -49,7 +49,7 @@ class Handoffs:
 
     def claim(
         self,
-        place: StepRef,
+        ref: StepRef,
         *,
         agent: str,
         key: str,
@@ -70,14 +70,14 @@ class Handoffs:
         Many parameters because the scripts are asked for all of them at once, each by its name.
         """
         (status, settled), (answer, number, holders, record, before), *_ = yield RoundTrip.of(
-            self._claim_run(place, edit, budgets),
+            self._claim_run(ref, edit, budgets),
             Call(
                 "claim_outcome",
                 {"outcome": self.keys.outcome(agent, key)},
                 {
                     "content": content,
                     "owner": owner,
-                    "holder": f"{place.run}|{place.step}",
+                    "holder": f"{ref.run}|{ref.step}",
                     "lease": self._lease,
                     "ttl": self._outcome_ttl,
                     "replays": replays,
@@ -97,17 +97,17 @@ class Handoffs:
             yield from self.release(agent, key, fence=claim.fence)
         return _stopped(ClaimVerdict(status), settled, claim.record)
 
-    def _claim_run(self, place: StepRef, edit: int, budgets: Sequence[str]) -> Call:
+    def _claim_run(self, ref: StepRef, edit: int, budgets: Sequence[str]) -> Call:
         arguments: Arguments = {
-            "step": place.step,
-            "flow": place.flow,
-            "run_id": place.run,
+            "step": ref.step,
+            "flow": ref.flow,
+            "run_id": ref.run,
             "edit": edit,
             "budgets": " ".join(budgets),
             "now": clock.now(),
             "ttl": self._run_ttl,
         }
-        return Call("claim_run", self.keys.around(place.run, "outstanding"), arguments)
+        return Call("claim_run", self.keys.around(ref.run, "outstanding"), arguments)
 
     def renew(self, leases: Sequence[tuple[str, str, int]]) -> Asking[list[bool]]:
         """Keep leases, given as (agent, key, fence); False for each that is another's by now."""
@@ -126,7 +126,7 @@ class Handoffs:
 
     def settle(
         self,
-        place: StepRef,
+        ref: StepRef,
         *,
         agent: str,
         key: str,
@@ -141,7 +141,7 @@ class Handoffs:
         emits: bool = False,
     ) -> Asking[Settled]:
         """Record the outcome, the history and the run's advance: one round trip. First settler wins; an outcome of another
-        input than that of the newest edit is late. ``quiet`` is told in the place of ``entry`` where the run was cancelled
+        input than that of the newest edit is late. ``quiet`` is recorded in the place of ``entry`` where the run was cancelled
         meanwhile, so that nothing is passed on. ``emits``: whether it sends events, which :meth:`emits_once` is to know.
 
         Many parameters because the scripts are asked for all of them at once, each by its name.
@@ -149,18 +149,18 @@ class Handoffs:
         kept, settled, *_ = yield RoundTrip.of(
             self._settle_outcome(agent, key, fence, record.text(), content),
             self._settle_run(
-                place,
+                ref,
                 _Settlement(
                     record=record, onward=onward, entry=entry, late=late, quiet=quiet, fence=fence, edit=edit
                 ),
             ),
-            *([self._emit_once(place, agent, key)] if emits else []),
+            *([self._emit_once(ref, agent, key)] if emits else []),
         )
         return Settled.read(settled, kept=kept == "settled")
 
     def settle_known(
         self,
-        place: StepRef,
+        ref: StepRef,
         *,
         fence: int,
         record: Record,
@@ -171,33 +171,33 @@ class Handoffs:
         """Settle a step with an outcome that its key already has, or with a person's (``edit`` None: whatever its input)."""
         [settled] = yield RoundTrip.of(
             self._settle_run(
-                place, _Settlement(record=record, onward=onward, entry=entry, fence=fence, edit=edit)
+                ref, _Settlement(record=record, onward=onward, entry=entry, fence=fence, edit=edit)
             )
         )
         return Settled.read(settled)
 
     def follow(
-        self, place: StepRef, *, record: Record, onward: Advance, entry: Entry | None = None
+        self, ref: StepRef, *, record: Record, onward: Advance, entry: Entry | None = None
     ) -> Asking[Settled]:
-        """Find again what follows a step that is settled; ``entry`` is told where it is the first to arrive at a budget."""
+        """Find again what follows a step that is settled; ``entry`` is recorded where it is the first to arrive at a budget."""
         [settled] = yield RoundTrip.of(
-            self._settle_run(place, _Settlement(record=record, onward=onward, entry=entry, again=True))
+            self._settle_run(ref, _Settlement(record=record, onward=onward, entry=entry, again=True))
         )
         return Settled.read(settled)
 
-    def let_go(self, place: StepRef, fence: int, record: Record) -> None:
+    def let_go(self, ref: StepRef, fence: int, record: Record) -> None:
         """The run needs the outcome of a step no more, because its idempotency key has it, and everything that follows is in
-        the broker's hands: from then on it only knows which it was. It is told with the next claim, and if this process dies
+        the broker's hands: from then on it only knows which it was. The run learns of it with the next claim, and if this process dies
         before, it keeps the outcome."""
         if len(record.data) + len(record.events) >= self.worth_letting_go:
-            arguments: Arguments = {"step": place.step, "fence": fence, "digest": record.digest()}
-            self.gone.append(Call("let_go", {"run": self.keys.run(place.run)}, arguments))
+            arguments: Arguments = {"step": ref.step, "fence": fence, "digest": record.digest()}
+            self.gone.append(Call("let_go", {"run": self.keys.run(ref.run)}, arguments))
 
-    def emits_once(self, place: StepRef, agent: str, key: str) -> Asking[bool]:
+    def emits_once(self, ref: StepRef, agent: str, key: str) -> Asking[bool]:
         """Whether it is for this step to send the events of an outcome which its key had already, and not for another step of
         the run that has the same."""
-        [first] = yield RoundTrip.of(self._emit_once(place, agent, key))
-        return bool(first == place.step)
+        [first] = yield RoundTrip.of(self._emit_once(ref, agent, key))
+        return bool(first == ref.step)
 
     def _let_go_by_now(self) -> Iterator[Call]:
         for _ in range(_GONE_AT_ONCE):
@@ -206,10 +206,10 @@ class Handoffs:
             except IndexError:
                 return
 
-    def _emit_once(self, place: StepRef, agent: str, key: str) -> Call:
+    def _emit_once(self, ref: StepRef, agent: str, key: str) -> Call:
         digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:24]
-        arguments: Arguments = {"emitter": f"{agent}|{digest}", "step": place.step}
-        return Call("emit_once", {"run": self.keys.run(place.run)}, arguments)
+        arguments: Arguments = {"emitter": f"{agent}|{digest}", "step": ref.step}
+        return Call("emit_once", {"run": self.keys.run(ref.run)}, arguments)
 
     def _taken_over(
         self, holders: list[str], agent: str, key: str, content: str, fence: int, before: str
@@ -238,15 +238,15 @@ class Handoffs:
         }
         return Call("settle_outcome", {"outcome": self.keys.outcome(agent, key)}, arguments)
 
-    def _settle_run(self, place: StepRef, settlement: _Settlement) -> Call:
+    def _settle_run(self, ref: StepRef, settlement: _Settlement) -> Call:
         onward, record = settlement.onward, settlement.record
         ends = not onward.sends if onward.ends is None else onward.ends
         return Call(
             "settle_run",
-            self.keys.around(place.run, "history", "outstanding"),
+            self.keys.around(ref.run, "history", "outstanding"),
             {
-                "step": place.step,
-                "run_id": place.run,
+                "step": ref.step,
+                "run_id": ref.run,
                 "fence": settlement.fence,
                 "record": record.text(),
                 "digest": record.digest(),
@@ -269,7 +269,7 @@ class Handoffs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settlement:
-    """What the run is told of an outcome. See :meth:`Handoffs.settle`; with ``again`` it only finds what follows."""
+    """What the run records of an outcome. See :meth:`Handoffs.settle`; with ``again`` it only finds what follows."""
 
     record: Record
     onward: Advance

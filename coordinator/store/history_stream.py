@@ -24,9 +24,9 @@ class HistoryStream:
         """The oldest entries of a shard, as (stream id, JSON)."""
         with scripts.redis_errors():
             entries: Any = self._redis.xrange(self._keys.history(shard), count=count)
-            return [(str(number), str(fields["entry"])) for number, fields in entries]
+            return [(str(stream_id), str(fields["entry"])) for stream_id, fields in entries]
 
-    def forget(self, shard: int, numbers: Sequence[str]) -> None:
+    def forget(self, shard: int, stream_ids: Sequence[str]) -> None:
         """Drop entries that are in the journal."""
         with scripts.redis_errors():
-            self._redis.xdel(self._keys.history(shard), *numbers)
+            self._redis.xdel(self._keys.history(shard), *stream_ids)

@@ -41,28 +41,28 @@ class Outstanding:
                 counts[agent, ref] += int(count)
         return dict(counts)
 
-    def sent(self, run: str) -> dict[str, tuple[float, str, str]]:
+    def sent(self, run_id: str) -> dict[str, tuple[float, str, str]]:
         """The steps of a run that were sent and are not settled: when, in seconds since 1970, the agent, ``contract/version``."""
         found = {}
         with scripts.redis_errors():
-            for step, text in self._of(run):
+            for step, text in self._of(run_id):
                 if not step.startswith(Kind.ARRIVED):  # which is a part that waits for others
                     at, agent, refs = text.split(" ", 2)
                     found[step] = (float(at) / 1000, agent, refs.partition(",")[0])
         return found
 
-    def agents_of(self, run: str) -> dict[str, str] | None:
+    def agents_of(self, run_id: str) -> dict[str, str] | None:
         """The steps of a run that were sent and are not settled, with the agent of each; None where Redis knows no such
         run."""
         with scripts.redis_errors():
-            if not self._redis.exists(self._keys.run(run)):
+            if not self._redis.exists(self._keys.run(run_id)):
                 return None
-            found = {step: text.split(" ") for step, text in self._of(run)}
+            found = {step: text.split(" ") for step, text in self._of(run_id)}
         return {step: words[1] if len(words) > 1 else "" for step, words in found.items()}
 
-    def _of(self, run: str) -> Iterator[tuple[str, str]]:
+    def _of(self, run_id: str) -> Iterator[tuple[str, str]]:
         """The steps of a run, with what is noted of each."""
-        key, prefix = self._keys.outstanding(self._keys.shard(run)), f"{run}|"
+        key, prefix = self._keys.outstanding(self._keys.shard(run_id)), f"{run_id}|"
         for name, text in self._redis.hscan_iter(key, match=_literally(prefix) + "*", count=5_000):
             yield str(name).removeprefix(prefix), str(text)
 

@@ -27,9 +27,9 @@ class RunState:
     """When it begins, or was to begin, where that was not at once: seconds since 1970."""
 
     @classmethod
-    def read(cls, run: str, fields: Mapping[str, str]) -> Self:
+    def read(cls, run_id: str, fields: Mapping[str, str]) -> Self:
         """A run by the fields of its hash."""
-        return cls(**_state(run, fields))
+        return cls(**_state(run_id, fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,9 @@ class RunRecord(RunState):
     """The paths of the budgets from which something has come back."""
 
     @classmethod
-    def read(cls, run: str, fields: Mapping[str, str]) -> Self:
+    def read(cls, run_id: str, fields: Mapping[str, str]) -> Self:
         """A run by the fields of its hash; of outcomes the names are enough."""
-        state, awaited = _state(run, fields), _values(fields, Kind.AWAITED)
+        state, awaited = _state(run_id, fields), _values(fields, Kind.AWAITED)
         goes_on = fields.get(Field.STATUS, "running") == "running"  # also where a step of it is parked
         spent = tuple(path.removesuffix(ONE) for path in Kind.ARRIVED.pick(fields) if path.endswith(ONE))
         waits = (
@@ -73,13 +73,13 @@ class RunRecord(RunState):
         )
 
 
-def waits_for_somebody(step: str, reason: Mapping[str, Any]) -> bool:
+def waits_for_person(step: str, reason: Mapping[str, Any]) -> bool:
     """Whether nothing but a person will end what is parked: no budget that it is in, other than as a fallback."""
     budgets: list[str] = reason.get("budgets", "").split()
     return not any(is_within(step, path) for path in budgets)
 
 
-def _state(run: str, fields: Mapping[str, str]) -> dict[str, Any]:
+def _state(run_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
     """The values of a :class:`RunState`."""
     parked, flow, status = (
         _values(fields, Kind.PARKED),
@@ -88,13 +88,13 @@ def _state(run: str, fields: Mapping[str, str]) -> dict[str, Any]:
     )
     story = is_story(flow)
     waits = any(
-        waits_for_somebody(step, reason) and (story or not follows_event(step))
+        waits_for_person(step, reason) and (story or not follows_event(step))
         for step, reason in parked.items()
     )
     if story and status == "running" and not waits and int(fields.get(Field.OPEN, 1)) <= 0:
         status = "completed"
     return {
-        "id": run,
+        "id": run_id,
         "flow": flow,
         "key": fields.get(Field.KEY, ""),
         "status": "parked" if status in {"running", "compensating"} and waits else status,

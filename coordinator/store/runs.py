@@ -1,4 +1,4 @@
-"""Runs: the live runs, from their start to their end, as whoever starts, watches and steers them has them."""
+"""Runs: the live runs, from their start to their end, as those have them that start, watch and control them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Runs:
 
     def start(
         self,
-        place: StepRef,
+        ref: StepRef,
         *,
         key: str,
         content: str,
@@ -56,13 +56,13 @@ class Runs:
 
         Many parameters because the script is asked for all of them at once, each by its name.
         """
-        keys = self._keys.around(place.run, "starting", "history", "outstanding", "scheduled", "later")
+        keys = self._keys.around(ref.run, "starting", "history", "outstanding", "scheduled", "later")
         arguments: Arguments = {
             "content": content,
-            "flow": place.flow,
+            "flow": ref.flow,
             "key": key,
             "first": first,
-            "run_id": place.run,
+            "run_id": ref.run,
             "entry": entry_text(entry),
             "due": _due(due),
             "sends": lines_of(sends),
@@ -72,7 +72,7 @@ class Runs:
         verdict, unpublished = self._do(Call("start", keys, arguments))
         if verdict == "conflict":
             raise Conflict(
-                f"a run of {place.flow} was started under the key {key!r} with another input",
+                f"a run of {ref.flow} was started under the key {key!r} with another input",
                 "that run stands and this input was not taken",
                 "use another idempotency key for other work",
             )
@@ -82,7 +82,9 @@ class Runs:
 
     def published(self, *runs: str) -> None:
         """The first messages of ``runs`` are in the broker's hands."""
-        calls = (Call("published", self._keys.around(run, "starting"), {"run_id": run}) for run in runs)
+        calls = (
+            Call("published", self._keys.around(run_id, "starting"), {"run_id": run_id}) for run_id in runs
+        )
         scripts.run(self._redis, *calls)
 
     def unpublished(self, *, older_than: timedelta, limit: int = 100) -> Iterator[tuple[str, str]]:
@@ -93,66 +95,68 @@ class Runs:
                 runs: Any = self._redis.zrangebyscore(
                     self._keys.starting(shard), 0, latest, start=0, num=limit
                 )
-                for run in runs:
-                    first = self._redis.hget(self._keys.run(run), Field.FIRST)
+                for run_id in runs:
+                    first = self._redis.hget(self._keys.run(run_id), Field.FIRST)
                     if first:
-                        yield run, str(first)
+                        yield run_id, str(first)
                     else:
-                        self._redis.zrem(self._keys.starting(shard), run)
+                        self._redis.zrem(self._keys.starting(shard), run_id)
 
-    def state(self, run: str) -> RunState | None:
+    def state(self, run_id: str) -> RunState | None:
         """How a run stands, or None where Redis knows none of that id."""
-        return self.states([run])[0]
+        return self.states([run_id])[0]
 
     def states(self, runs: Sequence[str]) -> list[RunState | None]:
         """How several runs stand, in one round trip; two where something is parked. Little is read, whatever the runs have
         made so far: it may be asked often."""
         with scripts.redis_errors():
             pipeline = self._redis.pipeline(transaction=False)
-            for run in runs:
-                pipeline.hmget(self._keys.run(run), _STANDING)
+            for run_id in runs:
+                pipeline.hmget(self._keys.run(run_id), _STANDING)
             read = [dict(zip(_STANDING, values, strict=True)) for values in pipeline.execute()]
-        found = {run: _present(values) for run, values in zip(runs, read, strict=True)}
+        found = {run_id: _present(values) for run_id, values in zip(runs, read, strict=True)}
         unclear = [
-            run
-            for run, fields in found.items()
+            run_id
+            for run_id, fields in found.items()
             if Field.STATUS not in fields or int(fields.get(Field.PARKED, 0)) > 0
         ]
         found |= zip(unclear, self._look(unclear), strict=True)
-        return [RunState.read(run, found[run]) if found[run] else None for run in runs]
+        return [RunState.read(run_id, found[run_id]) if found[run_id] else None for run_id in runs]
 
-    def get(self, run: str) -> RunRecord | None:
+    def get(self, run_id: str) -> RunRecord | None:
         """What a run does, or None where Redis knows none of that id."""
-        [fields] = self._look([run], "1")
-        return RunRecord.read(run, fields) if fields else None
+        [fields] = self._look([run_id], "1")
+        return RunRecord.read(run_id, fields) if fields else None
 
-    def result(self, run: str) -> Record | None:
+    def result(self, run_id: str) -> Record | None:
         """The outcome of a run that is completed; None where it is not, or is forgotten."""
         with scripts.redis_errors():
-            text: Any = self._redis.hget(self._keys.run(run), Field.RESULT)
+            text: Any = self._redis.hget(self._keys.run(run_id), Field.RESULT)
         return Record.parse(text) if text else None
 
-    def parked(self, place: StepRef) -> dict[str, Any] | None:
+    def parked(self, ref: StepRef) -> dict[str, Any] | None:
         """Why a step is parked; None where it is not."""
         with scripts.redis_errors():
-            text: Any = self._redis.hget(self._keys.run(place.run), Kind.PARKED.of(place.step))
+            text: Any = self._redis.hget(self._keys.run(ref.run), Kind.PARKED.of(ref.step))
         return dict(json.loads(text)) if text else None
 
-    def taken(self, run: str, budget: str) -> bool:
+    def taken(self, run_id: str, budget: str) -> bool:
         """Whether something has come out of a budget of a run: within it, or its fallback."""
         with scripts.redis_errors():
-            known: Any = self._redis.hmget(self._keys.run(run), [Field.STATUS, first_of(budget)])
+            known: Any = self._redis.hmget(self._keys.run(run_id), [Field.STATUS, first_of(budget)])
         return bool(known[0] == "completed" or known[1])
 
     def touch(self, runs: Iterable[str]) -> None:
         """Keep live runs from expiring: those that wait for a person."""
         with scripts.redis_errors():
             pipeline = self._redis.pipeline(transaction=False)
-            for run in runs:
-                pipeline.pexpire(self._keys.run(run), self._run_ttl)
+            for run_id in runs:
+                pipeline.pexpire(self._keys.run(run_id), self._run_ttl)
             pipeline.execute()
 
-    def signal(self, run: str, name: str, record: Record, entry: Entry) -> tuple[str, dict[str, Any] | None]:
+    def signal(
+        self, run_id: str, name: str, record: Record, entry: Entry
+    ) -> tuple[str, dict[str, Any] | None]:
         """A signal for a run. Gives what became of it (``accepted``, ``again``, ``conflict``, the status of a run that has
         ended, or nothing where Redis knows no such run), and what follows the step that waits for it, if one does."""
         arguments: Arguments = {
@@ -161,27 +165,29 @@ class Runs:
             "entry": entry_text(entry),
             "ttl": self._run_ttl,
         }
-        call = Call("signal", self._keys.around(run, "history"), arguments)
+        call = Call("signal", self._keys.around(run_id, "history"), arguments)
         verdict, follows = self._do(call)
         return str(verdict), json.loads(follows) if follows else None
 
-    def pause(self, run: str, entry: Entry, *, resume: bool = False) -> str:
+    def pause(self, run_id: str, entry: Entry, *, resume: bool = False) -> str:
         """Hold a run, or let it go on. Gives its status, empty where Redis knows no such run."""
         hold = "0" if resume else "1"
         arguments: Arguments = {"hold": hold, "entry": entry_text(entry), "ttl": self._run_ttl}
-        call = Call("pause", self._keys.around(run, "history"), arguments)
+        call = Call("pause", self._keys.around(run_id, "history"), arguments)
         return str(self._do(call))
 
-    def cancel(self, run: str, entry: Entry, *, compensate: bool = False) -> tuple[str, list[dict[str, Any]]]:
+    def cancel(
+        self, run_id: str, entry: Entry, *, compensate: bool = False
+    ) -> tuple[str, list[dict[str, Any]]]:
         """Cancel a run that has not ended. Gives its status after that, empty where Redis knows no such run.
 
         With ``compensate`` also what undoes its steps, in the order in which they were settled: for each ``step``,
         ``agent``, ``accepts``, and the outcome's ``schema`` and ``data``. There is nothing where the status is not
         ``compensating``.
         """
-        keys = self._keys.around(run, "history", "starting", "outstanding", "scheduled", "later")
+        keys = self._keys.around(run_id, "history", "starting", "outstanding", "scheduled", "later")
         arguments: Arguments = {
-            "run_id": run,
+            "run_id": run_id,
             "entry": entry_text(entry),
             "compensate": "1" if compensate else "",
             "ttl": self._run_ttl,
@@ -191,23 +197,23 @@ class Runs:
         undo = [json.loads(text) for text in texts]
         for one in undo:
             with scripts.redis_errors():
-                outcome: Any = self._redis.hget(self._keys.run(run), Kind.SETTLED.of(one["step"]))
+                outcome: Any = self._redis.hget(self._keys.run(run_id), Kind.SETTLED.of(one["step"]))
             record = Record.parse(outcome)
             one |= {"schema": record.schema, "data": json.loads(record.data)}
         return str(status), undo
 
-    def unpark(self, place: StepRef, entry: Entry) -> str:
+    def unpark(self, ref: StepRef, entry: Entry) -> str:
         """A parked step is on its way again. Gives the run's status, empty where Redis knows no such run."""
         arguments: Arguments = {
-            "step": place.step,
+            "step": ref.step,
             "entry": entry_text(entry),
             "ttl": self._run_ttl,
         }
-        return str(self._do(Call("unpark", self._keys.around(place.run, "history"), arguments)))
+        return str(self._do(Call("unpark", self._keys.around(ref.run, "history"), arguments)))
 
     def edit(
         self,
-        place: StepRef,
+        ref: StepRef,
         edit: dict[str, Any],
         *,
         before: int,
@@ -223,11 +229,11 @@ class Runs:
 
         Many parameters because the script is asked for all of them at once, each by its name.
         """
-        keys = self._keys.around(place.run, "history", "outstanding")
+        keys = self._keys.around(ref.run, "history", "outstanding")
         arguments: Arguments = {
-            "step": place.step,
-            "flow": place.flow,
-            "run_id": place.run,
+            "step": ref.step,
+            "flow": ref.flow,
+            "run_id": ref.run,
             "edit": strictjson.dumps(edit),
             "before": before,
             "entry": entry_text(entry),
@@ -240,7 +246,7 @@ class Runs:
         return str(self._do(Call("edit", keys, arguments)))
 
     def _look(self, runs: Sequence[str], whole: str = "") -> list[dict[str, str]]:
-        calls = (Call("look", self._keys.around(run), {"whole": whole}) for run in runs)
+        calls = (Call("look", self._keys.around(run_id), {"whole": whole}) for run_id in runs)
         replies = scripts.run(self._redis, *calls)
         return [dict(zip(reply[::2], reply[1::2], strict=True)) for reply in replies]
 

@@ -50,7 +50,7 @@ class ScheduleProgress:
         ]
 
     def meet(self, name: str, now: datetime) -> None:
-        """A schedule is there from now on, if nothing is known of it: its earlier times are nobody's."""
+        """A schedule is there from now on, if nothing is known of it: it does not run for its earlier times."""
         self._note(name, now, "", first=True)
 
     def done(self, name: str, until: datetime, run: str = "") -> None:

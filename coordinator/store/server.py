@@ -37,8 +37,8 @@ class Server:
     def durability(self) -> tuple[str, bool]:
         """Its ``maxmemory-policy`` (empty where it tells none), and whether it is append-only."""
         with scripts.redis_errors():
-            said = self._redis.info()
-            return str(said.get("maxmemory_policy", "")), bool(said.get("aof_enabled", 1))
+            info = self._redis.info()
+            return str(info.get("maxmemory_policy", "")), bool(info.get("aof_enabled", 1))
 
 
 class _Cluster:

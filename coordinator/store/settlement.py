@@ -62,8 +62,8 @@ class Settled:
     @classmethod
     def read(cls, reply: list[str], *, kept: bool = False) -> Settled:
         """What the script says."""
-        told, data, schemas, complete, *level = reply
-        verdict = SettleVerdict(told)
+        word, data, schemas, complete, *level = reply
+        verdict = SettleVerdict(word)
         joined = Record(schemas, data) if data else None
         return cls(
             verdict,

@@ -33,26 +33,24 @@ class Steps:
         held = state == "leased" and float(until or 0) > clock.now()
         return Lease(state, content or "", held, tuple((holders or "").split("\n")))
 
-    def settled(self, place: StepRef) -> Asking[bool]:
+    def settled(self, ref: StepRef) -> Asking[bool]:
         """Whether a step has its outcome."""
-        [known] = yield RoundTrip.of(
-            Command("HEXISTS", self.keys.run(place.run), Kind.SETTLED.of(place.step))
-        )
+        [known] = yield RoundTrip.of(Command("HEXISTS", self.keys.run(ref.run), Kind.SETTLED.of(ref.step)))
         return bool(known)
 
     def park(
-        self, place: StepRef, reason: dict[str, Any], entry: Entry | None, *, marked: bool = False
+        self, ref: StepRef, reason: dict[str, Any], entry: Entry | None, *, marked: bool = False
     ) -> Asking[str]:
         """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``; where it was
         ``marked`` with that reason before, and is not any more, ``gone``: it is on its way again."""
         [status] = yield RoundTrip.of(
             Call(
                 "park",
-                self.keys.around(place.run, "history", "outstanding"),
+                self.keys.around(ref.run, "history", "outstanding"),
                 {
-                    "step": place.step,
-                    "flow": place.flow,
-                    "run_id": place.run,
+                    "step": ref.step,
+                    "flow": ref.flow,
+                    "run_id": ref.run,
                     "reason": strictjson.dumps(reason),
                     "entry": entry_text(entry),
                     "marked": "1" if marked else "",
@@ -64,31 +62,31 @@ class Steps:
         )
         return str(status)
 
-    def edit_of(self, place: StepRef) -> Asking[str]:
-        """The input that a person gave to a step, as JSON text; empty where nobody did."""
-        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(place.run), Kind.EDIT.of(place.step)))
+    def edit_of(self, ref: StepRef) -> Asking[str]:
+        """The input that a person gave to a step, as JSON text; empty where there is none."""
+        [text] = yield RoundTrip.of(Command("HGET", self.keys.run(ref.run), Kind.EDIT.of(ref.step)))
         return str(text or "")
 
-    def pass_over(self, place: StepRef) -> Asking[None]:
+    def pass_over(self, ref: StepRef) -> Asking[None]:
         """A step that its agent does not want is not outstanding any more."""
-        keys = self.keys.around(place.run, "outstanding")
-        yield RoundTrip.of(Call("pass_over", keys, {"step": place.step, "run_id": place.run}))
+        keys = self.keys.around(ref.run, "outstanding")
+        yield RoundTrip.of(Call("pass_over", keys, {"step": ref.step, "run_id": ref.run}))
 
-    def stopped(self, place: StepRef, known: dict[str, Any]) -> Asking[None]:
+    def stopped(self, ref: StepRef, known: dict[str, Any]) -> Asking[None]:
         """A step does not begin because its run is paused; ``known`` is what there is to say of its message."""
-        arguments: Arguments = {"step": place.step, "known": strictjson.dumps(known), "ttl": self._run_ttl}
-        yield RoundTrip.of(Call("stop", self.keys.around(place.run), arguments))
+        arguments: Arguments = {"step": ref.step, "known": strictjson.dumps(known), "ttl": self._run_ttl}
+        yield RoundTrip.of(Call("stop", self.keys.around(ref.run), arguments))
 
-    def delayed(self, place: StepRef, wait: timedelta) -> Asking[None]:
-        """A step is sent after ``wait``: so people can be told."""
-        key = self.keys.run(place.run)
+    def delayed(self, ref: StepRef, wait: timedelta) -> Asking[None]:
+        """A step is sent after ``wait``: so that people can see it."""
+        key = self.keys.run(ref.run)
         yield RoundTrip.of(
-            Command("HSETNX", key, Kind.DELAYED.of(place.step), clock.now() + clock.ms(wait)),
+            Command("HSETNX", key, Kind.DELAYED.of(ref.step), clock.now() + clock.ms(wait)),
             Command("PEXPIRE", key, self._run_ttl),
         )
 
-    def note(self, run: str, entry: Entry) -> Asking[None]:
+    def note(self, run_id: str, entry: Entry) -> Asking[None]:
         """Append to the history."""
-        history = self.keys.history(self.keys.shard(run))
+        history = self.keys.history(self.keys.shard(run_id))
         arguments: Arguments = {"entry": strictjson.dumps(entry), "ttl": self._run_ttl}
         yield RoundTrip.of(Call("note", {"history": history}, arguments))

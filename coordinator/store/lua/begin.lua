@@ -1,8 +1,8 @@
--- Begin a run whose time has come; whoever is first gets it.
+-- Begin a run whose time has come; the first process to ask gets it.
 -- KEYS: run, scheduled, later, starting, outstanding, history
 -- ARGV: run_id, entry, ttl (ms)
 -- Gives {flow, its first messages}, or nothing where it does not wait any more, or not yet. From now on it is a run that was
--- accepted and not published: whoever dies before that is done leaves it to the sweep.
+-- accepted and not published: a process that dies before that is done leaves it to the sweep.
 local function waits_no_more()
   redis.call('ZREM', key.scheduled, arg.run_id)
   redis.call('HDEL', key.later, arg.run_id)

@@ -17,7 +17,7 @@ if status ~= 'running' and status ~= 'scheduled' then return {status or ''} end
 local found = arg.compensate == '1' and undo() or {}
 status = #found > 0 and 'compensating' or 'cancelled'
 redis.call('HSET', key.run, 'status', status)
-for _, field in ipairs(fields_of(PARKED)) do  -- what was parked waits for nobody any more
+for _, field in ipairs(fields_of(PARKED)) do  -- what was parked does not wait any more
   if not outlives_run(field, flow) then unpark(string.sub(field, 3)) end
 end
 if arg.compensate == '1' then redis.call('HSET', key.run, 'undoing', #found > 0 and 1 or 0) end

@@ -26,7 +26,7 @@ if outlives and status ~= 'running' then
   return {known and 'settled' or 'open', known or ''}
 end
 if status == 'compensating' and redis.call('HEXISTS', key.run, UNDONE .. step) == 1 then
-  return {'settled', outcome() or ''}  -- it is to be undone, and perhaps nobody lived to send that
+  return {'settled', outcome() or ''}  -- it is to be undone, and its worker may have died before it sent that
 end
 if status ~= 'running' and not undoes(step, status) then
   close_step(step)

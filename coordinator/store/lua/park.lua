@@ -2,7 +2,7 @@
 -- KEYS: run, history, outstanding
 -- ARGV: step, flow, run_id, reason (JSON), entry, marked ('1': it was marked as parked for that reason before),
 --       budgets (that the step is in: words), now (ms), ttl (ms)
--- Gives 'parked'; 'gone' where that mark is gone: it is on its way again; or why it waits for nobody: then it is not
+-- Gives 'parked'; 'gone' where that mark is gone: it is on its way again; or why it need not wait: then it is not
 -- outstanding either.
 local step = arg.step
 local status = redis.call('HGET', key.run, 'status')

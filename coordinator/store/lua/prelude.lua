@@ -46,7 +46,7 @@ local function is_any_spent(paths)
   return false
 end
 
--- The number of an edit; of what is none it is above all: it is not replaced, and whoever gets it says so
+-- The number of an edit; of what is none it is above all: it is not replaced, and the worker that gets it refuses it
 local function edit_number(edit)
   local read, value = pcall(cjson.decode, edit)
   return read and type(value) == 'table' and tonumber(value.number) or math.huge

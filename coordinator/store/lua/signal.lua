@@ -36,7 +36,7 @@ if verdict == 'accepted' then
   tell(arg.entry)
   owner = false
 end
-if verdict == 'again' and owner and owner ~= path then  -- perhaps nobody lived to send what follows
+if verdict == 'again' and owner and owner ~= path then  -- what follows may have been lost
   return {verdict, redis.call('HGET', key.run, FOLLOWED .. owner) or ''}
 end
 if not path or (owner and owner ~= path) then return {verdict, ''} end

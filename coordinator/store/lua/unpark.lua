@@ -1,4 +1,4 @@
--- A parked step, or an event that nobody heard, is on its way again.
+-- A parked step, or an event without subscribers, is on its way again.
 -- KEYS: run, history
 -- ARGV: step, entry, ttl (ms)
 -- Gives the run's status, empty where there is no such run; 'running' for what goes on whatever becomes of its run.

@@ -4,10 +4,10 @@
 -- Gives the signal's record where it came before, otherwise nothing. It is this wait's from now on.
 local path, signal = arg.path, arg.signal
 local owner = redis.call('HGET', key.run, SIGNAL_OF .. signal)
-if is_spent(path) then  -- it came, and perhaps nobody lived to send what follows
+if is_spent(path) then  -- it came, and what follows may have been lost
   return owner == path and redis.call('HGET', key.run, SIGNAL .. signal) or ''
 end
-if is_any_spent(arg.budgets) then return '' end  -- nobody needs the signal
+if is_any_spent(arg.budgets) then return '' end  -- the signal is not needed
 redis.call('HSETNX', key.run, AWAITED .. path, arg.follows)  -- it says since when, and stays as it is
 redis.call('PEXPIRE', key.run, arg.ttl)
 if owner and owner ~= path then return '' end

@@ -15,7 +15,7 @@ local function refs()
   return table.concat(found, ',')
 end
 
--- What is parked in a budget that is spent waits for nobody any more
+-- What is parked in a budget that is spent does not wait any more
 local function unpark_within(path)
   if tonumber(redis.call('HGET', key.run, 'parked') or '0') <= 0 then return end
   local within, instead = path .. '.b.', path .. '.f.'
@@ -48,7 +48,7 @@ local function is_first(join)
   return true
 end
 
--- A part that waits for the others is outstanding, for whoever is next; once they are complete the next message is.
+-- A part that waits for the others is outstanding, for the agent that is next; once they are complete the next message is.
 local function wait_for_others(field)
   local agent, of = string.match(arg.sends, '^%S+ (%S+)'), refs()
   if not agent or of == '' then return end
