@@ -55,7 +55,7 @@ class Controls:
         return json.loads(text) if text else None
 
     def wait(
-        self, ref: StepRef, path: str, name: str, follows: dict[str, Any], budgets: Sequence[str] = ()
+        self, ref: StepRef, path: str, name: str, follows: dict[str, Any], budgets: tuple[str, ...] = ()
     ) -> Asking[Record | None]:
         """Wait at ``path`` for the signal ``name``; ``follows`` is what is needed to go on. Gives the signal if it came before.
 

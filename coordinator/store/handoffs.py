@@ -56,7 +56,7 @@ class Handoffs:
         content: str,
         owner: str,
         replays: int,
-        budgets: Sequence[str] = (),
+        budgets: tuple[str, ...] = (),
         edit: int = 0,
         supersedes: Sequence[str] = (),
     ) -> Asking[Claim]:
@@ -97,7 +97,7 @@ class Handoffs:
             yield from self.release(agent, key, fence=claim.fence)
         return _stopped(ClaimVerdict(status), settled, claim.record)
 
-    def _claim_run(self, ref: StepRef, edit: int, budgets: Sequence[str]) -> Call:
+    def _claim_run(self, ref: StepRef, edit: int, budgets: tuple[str, ...]) -> Call:
         arguments: Arguments = {
             "step": ref.step,
             "flow": ref.flow,

@@ -220,7 +220,7 @@ class Runs:
         entry: Entry,
         sent: str,
         where: Literal["parked", "held"],
-        budgets: Sequence[str] = (),
+        budgets: tuple[str, ...] = (),
     ) -> str:
         """Give a step that is parked, or held with its run, another input: JSON values, with their ``number``, in place of those
         with the number ``before`` (0: those of its message). ``sent`` is ``agent contract/version``.
