@@ -36,6 +36,8 @@ from handoffs.coordinator.flow.trigger import trigger_of
 from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.emit import Emitter
+from handoffs.coordinator.store.asking import Asking
+from handoffs.coordinator.store.claim import Claim
 from tests.waiting import wait_until
 
 
@@ -259,17 +261,17 @@ def test_order_where_a_server_fails(
     live_coordinator: Coordinator, in_order: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where Redis fails once, an event that is heard in order keeps its place."""
-    store = live_coordinator.engine.store
-    claim = store.claim
+    handoffs = live_coordinator.engine.store.handoffs
+    claim = handoffs.claim
     failed: list[Any] = []
 
-    def failing(place: Any, **options: Any) -> Any:
+    def failing(step: Any, **options: Any) -> Asking[Claim]:
         if options["agent"] == "break.ledger" and not failed:
-            failed.append(place)
+            failed.append(step)
             raise ServerError("Redis is away", "", "")
-        return claim(place, **options)
+        return (yield from claim(step, **options))
 
-    monkeypatch.setattr(store, "claim", failing)
+    monkeypatch.setattr(handoffs, "claim", failing)
     names = [f"s{number}" for number in range(5)]
     for name in names:
         live_coordinator.emit(Told(story=name))
