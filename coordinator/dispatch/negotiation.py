@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
@@ -50,14 +49,14 @@ class Negotiator:
         """
         ref = ContractRef.from_uri(record.schema)
         if output is None:
-            return Written(record.schema, record.data)
+            return Written(record.schema, record.data, value=record.value)
         contract = type(output)
         version = self.version(contract, agents)
         if version == ref.version:
-            return Written(record.schema, record.data)
+            return Written(record.schema, record.data, value=record.value)
         data = self.versions.write(contract, output.to_data(), version)
-        original = Original(record.schema, digest(json.loads(record.data)))
-        return Written(versioned(contract, version).uri, strictjson.dumps(data), original)
+        original = Original(record.schema, digest(record.parsed()))
+        return Written(versioned(contract, version).uri, strictjson.dumps(data), original, value=data)
 
     def version(self, contract: type[Contract], agents: Iterable[str]) -> int:
         """The newest version of ``contract`` that can be written here and that every consumer of ``agents`` accepts.

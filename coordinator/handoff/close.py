@@ -76,8 +76,9 @@ class Closer:
             data = output.to_data()
             self._agent.emits.from_data(data)
             text = strictjson.dumps([(one.ref().uri, one.to_data()) for one in events]) if events else ""
-            record = Record(self._agent.emits.ref().uri, strictjson.dumps(data), text)
-            strictjson.loads(record.data, self._limits)
+            written = strictjson.dumps(data)
+            value = strictjson.loads(written, self._limits)  # as it will be read
+            record = Record(self._agent.emits.ref().uri, written, text, value)
             route = yield from self._route(opened, record, output, events)
         except ServerError:
             raise
@@ -128,7 +129,7 @@ class Closer:
         """A recorded outcome and its events, as far as this build reads them: all, or none of them."""
         try:
             ref = ContractRef.from_uri(record.schema)
-            output = self._versions.read(self._agent.emits, ref, json.loads(record.data))
+            output = self._versions.read(self._agent.emits, ref, record.parsed())
             return output, self._emitted(record)
         except InvalidInput:
             return None, [None for _ in json.loads(record.events or "[]")]
@@ -160,7 +161,7 @@ class Closer:
 def _after(opened: Opened, record: Record) -> list[Move]:
     """Where the output goes, by the continuation of its message. Raises :class:`InvalidData` where that is malformed."""
     try:
-        return advance.after(opened.cursor, Value(record.schema, json.loads(record.data)))
+        return advance.after(opened.cursor, Value(record.schema, record.parsed()))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
         raise InvalidData("the continuation of the message is malformed") from error
 

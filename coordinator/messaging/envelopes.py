@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope, message_id, trace_parent
@@ -26,6 +27,8 @@ class Written:
     schema: str
     data: str
     original: Original | None = None
+    value: Any = field(default=None, compare=False, repr=False)
+    """The data, where it has been parsed here already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +86,5 @@ def envelope_for(
         fallback=fallback or None,
         original_schema=original.schema if original else None,
         original_digest=original.digest if original else None,
-        data=json.loads(written.data),
+        data=json.loads(written.data) if written.value is None else written.value,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
@@ -64,7 +65,7 @@ class First:
             "input": origin.record.text(),
             "key": origin.key,
             "expiry": origin.expiry.isoformat() if origin.expiry else None,
-            "written": {branch: asdict(one) for branch, one in self.route.sent.items()},
+            "written": {branch: _as_json(one) for branch, one in self.route.sent.items()},
         }
         return json.dumps({"messages": messages, "rest": rest})
 
@@ -141,3 +142,8 @@ def restored(text: str) -> list[Sent]:
 
 def _sending(run_id: str, origin: Origin) -> Sending:
     return Sending(run_id, deadline=origin.expiry, key=origin.key)
+
+
+def _as_json(written: Written) -> dict[str, Any]:
+    original = asdict(written.original) if written.original else None
+    return {"schema": written.schema, "data": written.data, "original": original}

@@ -31,6 +31,13 @@ _log = logging.getLogger(__name__)
 class Request(CeleryRequest):
     """A delivery in the worker's parent process: whatever ends it badly parks it, in every branch that Celery has."""
 
+    def __init__(self, message: Any, **options: Any) -> None:
+        super().__init__(message, **options)
+        if (
+            not self._decoded
+        ):  # the pool gets the body as the strategy has read it, and does not parse it again
+            self._body, self._content_type, self._content_encoding = message.payload, None, None
+
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """The pool says that the task did not return."""
         error = exc_info.exception

@@ -21,13 +21,18 @@ def strategy(task: AgentTask, app: Any, consumer: Any, **options: Any) -> Callab
 
     def on_message(message: Any, body: Any, ack: Any, reject: Any, callbacks: Any, **more: Any) -> Any:
         try:
-            read_message(
+            read = read_message(
                 message.headers, message.body, message.content_type, message.content_encoding, task.limits
             )
         except InvalidInput as error:
             _log.warning("a message for %s was parked unread: %s", task.name, error)
             reject(_log, consumer.connection_errors, False)
             return None
+        message._decoded_cache = [
+            [read.envelope],
+            read.kwargs,
+            read.continuation,
+        ]  # or Kombu would parse it again
         return handle(message, body, ack, reject, callbacks, **more)
 
     return on_message

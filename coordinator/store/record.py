@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from typing import Any
 
 from handoffs.contracts import strictjson
@@ -37,6 +38,12 @@ class Record:
     schema: str
     data: str
     events: str = ""
+    value: Any = field(default=None, compare=False, repr=False)
+    """The data, where it has been parsed here already."""
+
+    def parsed(self) -> Any:
+        """The data."""
+        return json.loads(self.data) if self.value is None else self.value
 
     def text(self) -> str:
         return f"{self.schema}\n{self.data}\n{self.events}" if self.events else self.part()

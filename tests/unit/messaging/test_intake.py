@@ -18,6 +18,7 @@ from handoffs.coordinator.messaging.wire import read_body, read_message
 from handoffs.coordinator.runtime import strategy as strategy_module
 from handoffs.coordinator.runtime.consumer import Consumer, RawConsumer
 from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.runtime.request import Request
 from handoffs.coordinator.runtime.strategy import strategy
 
 LIMITS = Limits(octets=2000, depth=20, nodes=100)
@@ -58,6 +59,13 @@ class Undecoded(KombuMessage):
         self.refused = True
 
 
+class Read(KombuMessage):
+    """A message that fails the test when its body is parsed by Kombu."""
+
+    def _decode(self) -> Any:
+        raise AssertionError("it was parsed")
+
+
 def arrived(body: bytes = BODY, headers: dict[str, Any] | None = None) -> Any:
     """A message as Kombu makes it of what the broker sends."""
     return Undecoded(sent(body, HEADERS if headers is None else headers))  # type: ignore[no-untyped-call]
@@ -95,6 +103,17 @@ def test_a_good_message_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is as it should be is handed to Celery."""
     message = arrived()
     assert handled_by_strategy(message, monkeypatch) == ([message], [])
+
+
+def test_a_good_message_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Celery is handed has been read already: neither Kombu nor the pool parses the body again."""
+    message: Any = Read(sent(BODY, HEADERS))  # type: ignore[no-untyped-call]
+    handled_by_strategy(message, monkeypatch)
+    body = [["{}"], {"flow": "shop.order", "step": "0"}, {}]
+    assert message.payload == body
+    app = SimpleNamespace(tasks={}, use_fast_trace_task=False)
+    request = Request(message, body=message.body, headers=message.headers, app=app, task=SimpleNamespace(ignore_result=True))
+    assert (request.body, request.content_type, request.content_encoding) == (body, None, None)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
