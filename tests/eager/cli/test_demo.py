@@ -36,6 +36,7 @@ FILM = json.dumps(
 )
 
 
+@pytest.mark.timeout(300)  # a thousand payments, beside other tests
 def test_the_demo_brings_every_payment_to_its_end(capsys: pytest.CaptureFixture[str]) -> None:
     """A thousand lines, the ledger down for some: every payment completes, the books balance, nothing is doubled."""
     main(["demo", "payments", "--json"])

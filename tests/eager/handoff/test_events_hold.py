@@ -46,6 +46,7 @@ def wild(coordinator: Coordinator) -> Coordinator:
     return coordinator
 
 
+@pytest.mark.timeout(300)  # some ten thousand messages, beside other tests
 @examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(seed=st.integers(0, 2**32), parts=st.integers(1, 6), stories=st.integers(1, 3))
 def test_any_order_and_several_times(wild: Coordinator, seed: int, parts: int, stories: int) -> None:
