@@ -49,14 +49,17 @@ def _rank(item: pytest.Item) -> int:
     return _FOLDERS.index(folder) if folder in _FOLDERS else len(_FOLDERS)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark each test by its folder and by what it does, before ``-m`` chooses."""
+    if (folder := _folder(item)) in _MARKED_FOLDERS:
+        item.add_marker(folder)
+    if folder in _ALONE_FOLDERS or "control" in getattr(item, "fixturenames", ()):
+        item.add_marker("alone")
+
+
 @pytest.hookimpl(trylast=True)  # after the shuffle
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by its folder and by what it does, and let the folders take turns from the cheapest to the dearest."""
-    for item in items:
-        if (folder := _folder(item)) in _MARKED_FOLDERS:
-            item.add_marker(folder)
-        if folder in _ALONE_FOLDERS or "control" in getattr(item, "fixturenames", ()):
-            item.add_marker("alone")
+    """Let the folders take turns from the cheapest to the dearest."""
     items.sort(key=_rank)
 
 
