@@ -112,7 +112,9 @@ def test_a_good_message_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     body = [["{}"], {"flow": "shop.order", "step": "0"}, {}]
     assert message.payload == body
     app = SimpleNamespace(tasks={}, use_fast_trace_task=False)
-    request = Request(message, body=message.body, headers=message.headers, app=app, task=SimpleNamespace(ignore_result=True))
+    request = Request(
+        message, body=message.body, headers=message.headers, app=app, task=SimpleNamespace(ignore_result=True)
+    )
     assert (request.body, request.content_type, request.content_encoding) == (body, None, None)
 
 
