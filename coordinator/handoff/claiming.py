@@ -8,6 +8,7 @@ from handoffs.contracts.errors import CoordinationError, InvalidInput
 from handoffs.coordinator.continuation.arrival import budgets_of
 from handoffs.coordinator.dispatch.asking import Asking
 from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.handoff.failure import FailureKind
 from handoffs.coordinator.handoff.open import Opened, look_again
 from handoffs.coordinator.handoff.outcome import Done, Leave, Reason, refuse
 from handoffs.coordinator.history import now
@@ -42,7 +43,7 @@ class Claimer:
         match claim.verdict:
             case ClaimVerdict.CONFLICT:
                 raise refuse(
-                    "conflict",
+                    FailureKind.CONFLICT,
                     CoordinationError(
                         f"the idempotency key {opened.key!r} of {self._agent.name} was used with another content",
                         "the agent did not run",
@@ -53,12 +54,12 @@ class Claimer:
                 lost = CoordinationError(
                     f"the step lost its worker {self._crash_limit} times", "it was not run again"
                 )
-                raise refuse("poison", lost)
+                raise refuse(FailureKind.POISON, lost)
             case ClaimVerdict.GRANTED:
                 if opened.envelope.expired():  # an outcome that is known is passed on all the same
                     yield from self._store.handoffs.release(self._agent.name, opened.key, fence=claim.fence)
                     passed = InvalidInput(f"the deadline {opened.envelope.expiry_time} has passed")
-                    raise refuse("expired", passed)
+                    raise refuse(FailureKind.EXPIRED, passed)
             case ClaimVerdict.BUSY:
                 raise Leave(look_again(opened.delivery, opened.came, claim.wait, Reason.BUSY))
             case ClaimVerdict.PAUSED:

@@ -21,6 +21,7 @@ from handoffs.coordinator.dispatch.route import Route
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.handoff.failure import FailureKind
 from handoffs.coordinator.handoff.open import Opened
 from handoffs.coordinator.handoff.outcome import refuse
 from handoffs.coordinator.store.claim import Claim, ClaimVerdict
@@ -84,7 +85,7 @@ class Closer:
             raise
         except Exception as error:
             yield from self._store.handoffs.release(self._agent.name, opened.key, fence=claim.fence)
-            raise refuse("invalid-output", error) from error
+            raise refuse(FailureKind.INVALID_OUTPUT, error) from error
         keys = _keys(opened.place, events)
         return Closed(record, route, output.key(), output.redacted(), round(returned.took_ms, 3), keys)
 
@@ -104,7 +105,7 @@ class Closer:
         try:
             route = yield from self._route(opened, record, output, events)
         except InvalidInput as error:
-            raise refuse("invalid-output", error) from error
+            raise refuse(FailureKind.INVALID_OUTPUT, error) from error
         if output is None:
             return Closed(record, route, None, None, None)
         return Closed(record, route, output.key(), output.redacted(), None, _keys(opened.place, events))

@@ -3,46 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Any
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.history import Entry, EntryKind
 from handoffs.coordinator.store.record import StepRef
 
-Kind = Literal[
-    "error",
-    "invalid-input",
-    "invalid-output",
-    "conflict",
-    "expired",
-    "time-limit",
-    "worker-lost",
-    "poison",
-    "delivery-limit",
-    "unknown-agent",
-    "undecodable",
-    "unroutable",
-    "revoked",
-    "incomplete",
-    "unheard",
-]
+
+class FailureKind(StrEnum):
+    """Why a step is parked; what to do about it is in :data:`REMEDIES`."""
+
+    ERROR = "error"  # the agent raised it
+    INVALID_INPUT = "invalid-input"  # no agent may get it
+    INVALID_OUTPUT = "invalid-output"  # no agent may emit it
+    CONFLICT = "conflict"  # the key stands for another content
+    EXPIRED = "expired"  # its deadline passed
+    TIME_LIMIT = "time-limit"  # the pool killed its process
+    WORKER_LOST = "worker-lost"  # its worker died
+    POISON = "poison"  # it lost too many workers
+    DELIVERY_LIMIT = "delivery-limit"  # the broker gave it up
+    UNKNOWN_AGENT = "unknown-agent"  # no worker knew its agent
+    UNDECODABLE = "undecodable"  # it is no message of ours
+    UNROUTABLE = "unroutable"  # it had no queue
+    REVOKED = "revoked"  # remote control revoked it
+    INCOMPLETE = "incomplete"  # a set whose events have not all come
+    UNHEARD = "unheard"  # an event without a subscriber
+
 
 REMEDIES: dict[str, str] = {
-    "error": "mend the cause, then replay",
-    "invalid-input": "mend the sender or add the missing upcast, then replay",
-    "invalid-output": "mend the agent, deploy it, then replay",
-    "conflict": "the key has an outcome for other content: find out which of the two is right",
-    "expired": "the deadline passed before the step ran: replay only if it is still wanted",
-    "time-limit": "raise the agent's time_limit or make it faster, then replay",
-    "worker-lost": "look at the worker's memory and log, then replay",
-    "poison": "each worker that took it died: mend the agent before replaying",
-    "delivery-limit": "each worker that took it died: mend the agent before replaying",
-    "unknown-agent": "start a worker that declares this agent (COORDINATOR_AGENTS), then replay",
-    "undecodable": "find out who sent it: it is no message of this system",
-    "unroutable": "start a worker of that agent, or declare its queue, then replay",
-    "revoked": "somebody revoked the task: replay it, or cancel the run",
-    "incomplete": "find out where the missing events are; then replay, or skip the step with an outcome",
-    "unheard": "subscribe an agent to it and start its worker, then replay",
+    FailureKind.ERROR: "mend the cause, then replay",
+    FailureKind.INVALID_INPUT: "mend the sender or add the missing upcast, then replay",
+    FailureKind.INVALID_OUTPUT: "mend the agent, deploy it, then replay",
+    FailureKind.CONFLICT: "the key has an outcome for other content: find out which of the two is right",
+    FailureKind.EXPIRED: "the deadline passed before the step ran: replay only if it is still wanted",
+    FailureKind.TIME_LIMIT: "raise the agent's time_limit or make it faster, then replay",
+    FailureKind.WORKER_LOST: "look at the worker's memory and log, then replay",
+    FailureKind.POISON: "each worker that took it died: mend the agent before replaying",
+    FailureKind.DELIVERY_LIMIT: "each worker that took it died: mend the agent before replaying",
+    FailureKind.UNKNOWN_AGENT: "start a worker that declares this agent (COORDINATOR_AGENTS), then replay",
+    FailureKind.UNDECODABLE: "find out who sent it: it is no message of this system",
+    FailureKind.UNROUTABLE: "start a worker of that agent, or declare its queue, then replay",
+    FailureKind.REVOKED: "somebody revoked the task: replay it, or cancel the run",
+    FailureKind.INCOMPLETE: "find out where the missing events are; then replay, or skip the step with an outcome",
+    FailureKind.UNHEARD: "subscribe an agent to it and start its worker, then replay",
 }
 
 
@@ -54,7 +58,7 @@ class Failure:
     written as; ``payload`` is the input with sensitive values masked, None where it could not be read.
     """
 
-    kind: Kind
+    kind: FailureKind
     error: str
     text: str
     message: str
@@ -75,7 +79,7 @@ class Failure:
         return f"{self.agent}: {self.kind}: {self.error}: {self.text}"
 
 
-def said(error: BaseException) -> tuple[str, str]:
+def describe(error: BaseException) -> tuple[str, str]:
     """An exception as the name of its type and its text, fit to print."""
     return printable(type(error).__name__, 120), printable(error) or "(no text)"
 

@@ -28,7 +28,7 @@ from handoffs.coordinator.handoff.close import Closed, Closer, Returned
 from handoffs.coordinator.handoff.context import context_of
 from handoffs.coordinator.handoff.entries import HandoffEntries, summary, undo_of
 from handoffs.coordinator.handoff.events import Events
-from handoffs.coordinator.handoff.failure import said
+from handoffs.coordinator.handoff.failure import FailureKind, describe
 from handoffs.coordinator.handoff.lease import LeaseKeeper
 from handoffs.coordinator.handoff.open import Opened, Opener, again
 from handoffs.coordinator.handoff.outcome import (
@@ -127,7 +127,7 @@ class Handoff:
 
     def _failed(self, opened: Opened, error: BaseException) -> NoReturn:
         wait = opened.retry.wait(opened.delivery.attempt, error) if isinstance(error, Exception) else None
-        raise refuse("error", error) if wait is None else Leave(TryAgain(wait, error))
+        raise refuse(FailureKind.ERROR, error) if wait is None else Leave(TryAgain(wait, error))
 
     # 5. Settle
 
@@ -215,7 +215,7 @@ class Handoff:
             case Refusal():
                 return (yield from self.parking.refuse(delivery, opened, ending))
             case TryAgain(wait, error):
-                name, text = said(error)
+                name, text = describe(error)
                 if opened is not None:
                     entry = self._entries.retried(opened, f"{name}: {text}", wait)
                     yield from self._store.steps.note(opened.place.run, entry)

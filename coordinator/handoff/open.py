@@ -21,6 +21,7 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
 from handoffs.coordinator.handoff.events import Events
+from handoffs.coordinator.handoff.failure import FailureKind
 from handoffs.coordinator.handoff.joins import upcast_parts
 from handoffs.coordinator.handoff.outcome import Done, Leave, Postpone, Reason, Refusal, refuse
 from handoffs.coordinator.messaging.delivery import Delivery
@@ -91,7 +92,9 @@ class Opener:
             return self._opened(delivery)
         except Leave as leave:
             if not (
-                isinstance(leave.ending, Refusal) and leave.ending.kind == "invalid-input" and delivery.run
+                isinstance(leave.ending, Refusal)
+                and leave.ending.kind == FailureKind.INVALID_INPUT
+                and delivery.run
             ):
                 raise
             text = yield from self._store.steps.edit_of(StepRef(delivery.run, delivery.flow, delivery.step))
@@ -133,11 +136,11 @@ class Opener:
         except (ServerError, Leave):
             raise
         except Incomplete as error:
-            raise refuse("incomplete", error) from error
+            raise refuse(FailureKind.INCOMPLETE, error) from error
         except InvalidInput as error:
-            raise refuse("invalid-input", error) from error
+            raise refuse(FailureKind.INVALID_INPUT, error) from error
         except Exception as error:  # of a predicate that the agent brings
-            raise refuse("error", error) from error
+            raise refuse(FailureKind.ERROR, error) from error
         if done:
             raise Leave(Done(done))
         return opened
@@ -164,7 +167,7 @@ class Opener:
                 return delivery
             envelope, kwargs = edit.applied(envelope, delivery.kwargs)
         except InvalidInput as error:
-            raise refuse("invalid-input", error) from error
+            raise refuse(FailureKind.INVALID_INPUT, error) from error
         return replace(delivery, envelope=envelope.encode(), kwargs=kwargs)
 
     def _opened(self, delivery: Delivery, came: Delivery | None = None) -> Opened:
@@ -182,10 +185,10 @@ class Opener:
             retry = self._policy(delivery)
             edit, before = number_of(delivery.kwargs), superseded(delivery.kwargs)
         except InvalidInput as error:
-            raise refuse("invalid-input", error) from error
+            raise refuse(FailureKind.INVALID_INPUT, error) from error
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             fault = InvalidData("the continuation of the message is malformed")
-            raise refuse("invalid-input", fault) from error
+            raise refuse(FailureKind.INVALID_INPUT, fault) from error
         return Opened(
             delivery,
             came or delivery,
@@ -228,7 +231,7 @@ class Opener:
         try:
             key = self._agent.idempotency_key(payload, envelope.idempotency_key)
         except Exception as error:
-            raise refuse("error", error) from error
+            raise refuse(FailureKind.ERROR, error) from error
         return turned(key, delivery.kwargs)
 
 

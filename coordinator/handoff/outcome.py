@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from handoffs.coordinator.handoff.failure import Failure, Kind
+from handoffs.coordinator.handoff.failure import Failure, FailureKind
 from handoffs.coordinator.messaging.message import Message
 
 
@@ -62,7 +62,7 @@ Outcome = Done | Postpone | Park
 class Refusal:
     """The step cannot go on: it is to be parked, for ``kind`` and because of ``error``."""
 
-    kind: Kind
+    kind: FailureKind
     error: BaseException
 
 
@@ -82,6 +82,6 @@ class Leave(Exception):
         self.ending = ending
 
 
-def refuse(kind: Kind, error: BaseException) -> Leave:
+def refuse(kind: FailureKind, error: BaseException) -> Leave:
     """What to raise where the step is to be parked."""
     return Leave(Refusal(kind, error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from handoffs.coordinator.continuation.arrival import budgets_as_read
 from handoffs.coordinator.dispatch.asking import Asking
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.handoff.failure import Failure, Kind, parked_entry, said
+from handoffs.coordinator.handoff.failure import Failure, FailureKind, describe, parked_entry
 from handoffs.coordinator.handoff.open import Opened, Opener
 from handoffs.coordinator.handoff.outcome import Done, Leave, Outcome, Park, Refusal
 from handoffs.coordinator.history import now
@@ -24,11 +24,11 @@ class Parking:
 
     def refuse(self, delivery: Delivery, opened: Opened | None, refusal: Refusal) -> Asking[Outcome]:
         """Park a step for what its handoff found; ``opened`` where it got so far."""
-        failure = self.failure(delivery, refusal.kind, *said(refusal.error), opened=opened)
+        failure = self.failure(delivery, refusal.kind, *describe(refusal.error), opened=opened)
         return (yield from self.park(delivery, failure))
 
     def failure(
-        self, delivery: Delivery, kind: Kind, error: str, text: str, *, opened: Opened | None = None
+        self, delivery: Delivery, kind: FailureKind, error: str, text: str, *, opened: Opened | None = None
     ) -> Failure:
         """Why a delivery is parked: for ``kind``, with the ``error`` of that name and its ``text``."""
         return Failure(

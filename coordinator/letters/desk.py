@@ -13,7 +13,7 @@ from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.continuation.path import budgets_around, follows_event, is_set, is_undo
 from handoffs.coordinator.continuation.signature import EVENT
 from handoffs.coordinator.errors import UnknownLetter
-from handoffs.coordinator.handoff.failure import Failure, parked_entry
+from handoffs.coordinator.handoff.failure import Failure, FailureKind, parked_entry
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterFilter, LetterRow
@@ -117,11 +117,11 @@ class Desk:
 
     def _unheard(self, raw: RawLetter) -> LetterRow:
         failure = self._diagnosis.failure(raw)
-        if failure.kind != "undecodable":
+        if failure.kind != FailureKind.UNDECODABLE:
             text = f"nobody subscribes to {printable(raw.headers.get('handoff_event'), 120)}"
-            failure = replace(failure, kind="unheard", error="Unheard", text=text, agent="")
+            failure = replace(failure, kind=FailureKind.UNHEARD, error="Unheard", text=text, agent="")
         row = self._diagnosis.row(raw, failure)
-        return replace(row, state="unheard") if failure.kind == "unheard" else row
+        return replace(row, state="unheard") if failure.kind == FailureKind.UNHEARD else row
 
     def _addressed(self, raw: RawLetter) -> RawLetter:
         """An event that an agent's queue has given up, as the message of that agent."""

@@ -10,7 +10,7 @@ from handoffs.contracts.errors import InvalidInput
 from handoffs.contracts.strictjson import Limits
 from handoffs.contracts.text import printable
 from handoffs.coordinator.continuation.arrival import budgets_as_read
-from handoffs.coordinator.handoff.failure import Failure, Kind
+from handoffs.coordinator.handoff.failure import Failure, FailureKind
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.letters import LetterRow
 from handoffs.coordinator.letters.raw import RawLetter
@@ -31,32 +31,32 @@ class Diagnosis:
             kind=kind,
             error=error,
             text=text,
-            message=raw.digest if kind == "undecodable" else raw.id,
+            message=raw.digest if kind == FailureKind.UNDECODABLE else raw.id,
             agent=printable(raw.headers.get("task") or raw.death.get("queue") or "", 200),
             attempt=raw.attempt,
             at=now(),
             contract=self._contract(raw),
-            budgets="" if kind == "undecodable" else self._budgets(raw),
+            budgets="" if kind == FailureKind.UNDECODABLE else self._budgets(raw),
         )
 
-    def _cause(self, raw: RawLetter) -> tuple[Kind, str, str]:
+    def _cause(self, raw: RawLetter) -> tuple[FailureKind, str, str]:
         try:
             self._read(raw)
         except InvalidInput as error:
-            return "undecodable", type(error).__name__, printable(error)
+            return FailureKind.UNDECODABLE, type(error).__name__, printable(error)
         agent = printable(raw.headers["task"], 120)
         match raw.death.get("reason"):
             case "delivery_limit":
                 return (
-                    "delivery-limit",
+                    FailureKind.DELIVERY_LIMIT,
                     "DeliveryLimit",
                     "the broker delivered it too often: its workers died",
                 )
             case "rejected":
                 text = f"the worker that got it has no agent called {agent!r}, or could not write down why it failed"
-                return "unknown-agent", "UnknownAgent", text
+                return FailureKind.UNKNOWN_AGENT, "UnknownAgent", text
             case _:
-                return "unroutable", "Unroutable", f"there was no queue for the agent {agent!r}"
+                return FailureKind.UNROUTABLE, "Unroutable", f"there was no queue for the agent {agent!r}"
 
     def _contract(self, raw: RawLetter) -> str:
         try:
@@ -80,7 +80,7 @@ class Diagnosis:
             flow=place.flow,
             step=place.step,
             agent=failure.agent,
-            kind=failure.kind,
+            kind=str(failure.kind),
             error=failure.error,
             text=failure.text,
             contract=failure.contract,
@@ -96,7 +96,7 @@ class Diagnosis:
 
     def _message(self, raw: RawLetter, failure: Failure) -> dict[str, Any]:
         headers = {name: value for name, value in raw.headers.items() if not name.startswith("x-")}
-        if failure.kind == "undecodable":
+        if failure.kind == FailureKind.UNDECODABLE:
             return {"headers": _as_json(headers), "body_base64": base64.b64encode(raw.body).decode()}
         return Message(raw.id, str(raw.headers["task"]), _as_json(headers), raw.body.decode()).stored()
 

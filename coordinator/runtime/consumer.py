@@ -14,7 +14,7 @@ from kombu import Consumer as KombuConsumer
 from handoffs.config.topology import Topology
 from handoffs.contracts.errors import InvalidInput
 from handoffs.coordinator.continuation.signature import EVENT
-from handoffs.coordinator.handoff.failure import said
+from handoffs.coordinator.handoff.failure import describe
 from handoffs.coordinator.messaging.message import addressed
 
 _log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Consumer(CeleryConsumer):
         self._reject(message, exc)
 
     def _reject(self, message: Any, error: Exception) -> None:
-        _log.warning("a message was parked unread: %s: %s", *said(error))
+        _log.warning("a message was parked unread: %s: %s", *describe(error))
         message.reject_log_error(_log, self.connection_errors)
 
 

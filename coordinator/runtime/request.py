@@ -19,7 +19,7 @@ from celery.worker.state import task_ready
 from kombu.asynchronous import get_event_loop
 
 from handoffs.contracts.errors import CoordinationError
-from handoffs.coordinator.handoff.failure import Kind, said
+from handoffs.coordinator.handoff.failure import FailureKind, describe
 from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.outcome import Done
 from handoffs.coordinator.messaging.delivery import delivery_of
@@ -80,9 +80,9 @@ class Request(CeleryRequest):
     def _announce_revoked(self, reason: str, terminated: bool, signum: Any, expired: bool) -> None:
         """Somebody revoked the task by Celery's remote control."""
         self._already_revoked = True
-        self._park("revoked", "TaskRevoked", f"the task was {reason} by remote control")
+        self._park(FailureKind.REVOKED, "TaskRevoked", f"the task was {reason} by remote control")
 
-    def _park(self, kind: Kind, error: str, text: str) -> None:
+    def _park(self, kind: FailureKind, error: str, text: str) -> None:
         if self.acknowledged:
             return
         handoff: Handoff = self.task.handoff
@@ -92,7 +92,7 @@ class Request(CeleryRequest):
             outcome = self.task.driver.perform(handoff.parking.park(delivery, failure))
             self.task.driver.perform(handoff.parking.release(delivery))
         except Exception as trouble:  # noqa: BLE001 - the letter itself must get away, its mark can be made from it
-            _log.warning("task %s is parked without its mark: %s", self.id, said(trouble))
+            _log.warning("task %s is parked without its mark: %s", self.id, describe(trouble))
             self._rejected(f"{kind}: {error}: {text}")
         else:
             if isinstance(outcome, Done):
@@ -114,17 +114,17 @@ class Request(CeleryRequest):
         self.send_event("task-failed", exception=f"Parked({saferepr(reason)})", traceback="")
 
 
-def _lost(error: BaseException) -> tuple[Kind, str, str]:
-    name, text = said(error)
+def _lost(error: BaseException) -> tuple[FailureKind, str, str]:
+    name, text = describe(error)
     if isinstance(error, TimeLimitExceeded):
         return _overran(*error.args)
     if isinstance(error, CoordinationError) or name not in {"WorkerLostError", "SystemExit", "Terminated"}:
-        return "error", name, text
-    return "worker-lost", name, text
+        return FailureKind.ERROR, name, text
+    return FailureKind.WORKER_LOST, name, text
 
 
-def _overran(limit: float) -> tuple[Kind, str, str]:
-    return "time-limit", "TimeLimitExceeded", f"it ran longer than {limit:g} s and was killed"
+def _overran(limit: float) -> tuple[FailureKind, str, str]:
+    return FailureKind.TIME_LIMIT, "TimeLimitExceeded", f"it ran longer than {limit:g} s and was killed"
 
 
 def _arguments(request: CeleryRequest) -> tuple[str, dict[str, Any]]:

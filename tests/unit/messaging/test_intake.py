@@ -13,7 +13,7 @@ from kombu.transport.pyamqp import Message as KombuMessage
 from handoffs.config.logs import configure
 from handoffs.contracts.errors import InvalidInput
 from handoffs.contracts.strictjson import Limits
-from handoffs.coordinator.handoff.failure import said
+from handoffs.coordinator.handoff.failure import describe
 from handoffs.coordinator.messaging.wire import read_body, read_message
 from handoffs.coordinator.runtime import strategy as strategy_module
 from handoffs.coordinator.runtime.consumer import Consumer, RawConsumer
@@ -209,7 +209,7 @@ def test_errors_and_log_lines_hide_nothing(capsys: pytest.CaptureFixture[str]) -
     configure("INFO")
     logging.getLogger("anything").warning("%s", hostile)
     line = capsys.readouterr().err.strip()
-    for text in (*said(error), line):
+    for text in (*describe(error), line):
         assert text.isascii()
         assert text.isprintable()
         assert "\\u202e" in text
