@@ -40,7 +40,7 @@ down: ## stop everything; what is stored stays for the next `make up` (ARGS="--v
 
 ##@ Check it
 # -n starts processes that share out the tests: one for each core, or two where tests wait for something most of the time.
-# What is marked `alone` takes servers or containers down and runs after the others. Where ARGS chooses tests ("-k ..."), it
+# What is marked `alone` takes servers or containers down, or measures time, and runs after the others. Where ARGS chooses tests ("-k ..."), it
 # may choose none of either kind: pytest ends with 5 then.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest  # all processes read what one has compiled
 ALL_CORES := -n logical --dist worksteal
@@ -64,7 +64,7 @@ test-eager: $(VENV)/.dev ## tests of whole coordinators in this process: no serv
 
 test-integration: $(VENV)/.dev ## integration and chaos tests (TEST_SERVERS=auto|docker|system)
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/integration $(ARGS) $(OR_NONE)
-	@$(PYTEST) tests/chaos $(ARGS) $(OR_NONE)
+	@$(PYTEST) -m alone tests/integration tests/chaos $(ARGS) $(OR_NONE)
 
 test-smoke: $(VENV)/.dev ## the compose stack and pytest-celery, in real containers (needs a Docker engine)
 	@$(PYTEST) tests/smoke $(ARGS)

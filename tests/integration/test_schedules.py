@@ -82,6 +82,7 @@ def test_no_coordinator_process_when_it_is_due(bench: Bench) -> None:
     assert bench.effects(run) == {"one": 1, "two": 1, "three": 1}
 
 
+@pytest.mark.alone  # it measures how late runs begin
 def test_many_at_one_moment_with_two_processes(bench: Bench) -> None:
     """Of two hundred runs of one moment each is begun once, by one of two processes, and none a second late."""
     second = bench.installation.coordinator_process()
