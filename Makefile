@@ -40,8 +40,8 @@ down: ## stop everything; what is stored stays for the next `make up` (ARGS="--v
 
 ##@ Check it
 # -n starts processes that share out the tests: one for each core, or two where tests wait for something most of the time.
-# What is marked `alone` takes servers or containers down, or measures time, and runs after the others. Where ARGS chooses tests ("-k ..."), it
-# may choose none of either kind: pytest ends with 5 then.
+# What is marked `alone` takes servers or containers down, or measures time, and runs after the others. Where ARGS chooses
+# tests ("-k ..."), it may choose none of either kind: pytest ends with 5 then.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest  # all processes read what one has compiled
 ALL_CORES := -n logical --dist worksteal
 SIDE_BY_SIDE := -n auto --dist worksteal -m "not alone"

@@ -82,7 +82,7 @@ end
 -- Open the steps that are listed, a line each: 'step agent contract/version'
 local function open_steps(sends, since)
   for line in lines(sends) do
-    local step, what = string.match(line, '^(%S+) (.*)$')
+    local step, what = string.match(line, '^(.*) (%S+ %S+)$')
     open_step(step, since, what)
   end
 end
