@@ -54,10 +54,6 @@ class SchemaRefused(ServerError):
     """The journal's tables are of an older release than this one, and are not to be upgraded here; or of a newer one."""
 
 
-class Unroutable(ServerError):
-    """The broker has no queue for the message and did not take it."""
-
-
 class ContractsRefused(CoordinationError):
     """A worker may not begin: its contracts are not published as its code has them, or do not go with what is there."""
 

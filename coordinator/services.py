@@ -12,8 +12,9 @@ from handoffs.config.topology import Topology
 from handoffs.contracts.manifest import Manifest
 from handoffs.contracts.registry.registry import Registry
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.dispatch.asking import Asking, Driver
+from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
+from handoffs.coordinator.dispatch.requests import Asking
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.manifest import manifest_of

@@ -15,7 +15,7 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.messaging.delivery import Delivery, delivery_of
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.messaging.wire import read_body
-from handoffs.coordinator.runs.first import Starter
+from handoffs.coordinator.runs.first_messages import Starter
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.store import Store
 from tests.store_suite import make_settings

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from handoffs.coordinator.dispatch.asking import Asking, Publish
 from handoffs.coordinator.dispatch.outgoing import Batch, Batches, Outgoing
+from handoffs.coordinator.dispatch.requests import Asking, Publish
 from handoffs.coordinator.messaging.envelopes import Sending, envelope_for
 from handoffs.coordinator.messaging.message import Message, message
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from handoffs.contracts.errors import CoordinationError, InvalidInput
 from handoffs.coordinator.continuation.arrival import budgets_of
-from handoffs.coordinator.dispatch.asking import Asking
+from handoffs.coordinator.dispatch.requests import Asking
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.failure import FailureKind
 from handoffs.coordinator.handoff.open import Opened, look_again

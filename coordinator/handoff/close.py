@@ -15,8 +15,8 @@ from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Move, Value
 from handoffs.coordinator.continuation.path import event_of
-from handoffs.coordinator.dispatch.asking import Asking, Invoke
 from handoffs.coordinator.dispatch.negotiation import Negotiator
+from handoffs.coordinator.dispatch.requests import Asking, Invoke
 from handoffs.coordinator.dispatch.route import Route
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError

@@ -17,7 +17,7 @@ from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import printable
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation.path import set_of
-from handoffs.coordinator.dispatch.asking import Asking, Publish
+from handoffs.coordinator.dispatch.requests import Asking, Publish
 from handoffs.coordinator.errors import Incomplete
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.subscription import MOST_PARTS, Gather, Subscription
@@ -33,7 +33,7 @@ _log = logging.getLogger("coordinator.agents")
 
 
 class Events:
-    """The events of one agent. Safe for threads. Methods that ask are generators (dispatch/asking.py)."""
+    """The events of one agent. Safe for threads. Methods that ask are generators (dispatch/requests.py)."""
 
     def __init__(self, agent: Agent, store: Store, versions: Versions, sets: AskEventSets) -> None:
         self._agent = agent

@@ -1,6 +1,6 @@
 """The handoff: open, claim, run, close, settle, pass on. Read :meth:`Handoff.__call__` from top to bottom.
 
-It decides, and asks for what it needs of Redis, of the broker and of its agent; a driver performs that (dispatch/asking.py):
+It decides, and asks for what it needs of Redis, of the broker and of its agent; a driver performs that (dispatch/requests.py):
 two round trips to Redis (claim, settle) and one confirmed publish (pass on). A crash anywhere before the acknowledgement
 redelivers the message; the claim, and message ids that are derived, make that harmless.
 """
@@ -18,8 +18,8 @@ from handoffs.contracts.contract import Contract
 from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation.moves import Go
 from handoffs.coordinator.continuation.signature import EVENT
-from handoffs.coordinator.dispatch.asking import Asking, Invoke
 from handoffs.coordinator.dispatch.negotiation import Negotiator
+from handoffs.coordinator.dispatch.requests import Asking, Invoke
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.dispatch.sender import send
 from handoffs.coordinator.flow.agent import Agent

@@ -14,8 +14,8 @@ from handoffs.contracts.strictjson import Limits, digest
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Cursor
-from handoffs.coordinator.dispatch.asking import Asking, Invoke
 from handoffs.coordinator.dispatch.negotiation import Negotiator
+from handoffs.coordinator.dispatch.requests import Asking, Invoke
 from handoffs.coordinator.errors import Incomplete, ServerError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.retry import Retry
@@ -65,7 +65,7 @@ class Opened:
 
 
 class Opener:
-    """Opens what comes to one agent. Safe for threads. Methods that ask are generators (dispatch/asking.py)."""
+    """Opens what comes to one agent. Safe for threads. Methods that ask are generators (dispatch/requests.py)."""
 
     def __init__(
         self, agent: Agent, store: Store, events: Events, negotiator: Negotiator, limits: Limits

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from handoffs.coordinator.continuation.arrival import budgets_as_read
-from handoffs.coordinator.dispatch.asking import Asking
+from handoffs.coordinator.dispatch.requests import Asking
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.failure import Failure, FailureKind, describe, parked_entry
 from handoffs.coordinator.handoff.open import Opened, Opener

@@ -15,7 +15,7 @@ from handoffs.coordinator.continuation.arrival import budgets_of
 from handoffs.coordinator.continuation.moves import Arrival, Cursor, Value
 from handoffs.coordinator.continuation.path import timed
 from handoffs.coordinator.continuation.signature import Sig
-from handoffs.coordinator.dispatch.asking import Driver
+from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.outgoing import Batches
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.dispatch.sender import send

@@ -36,7 +36,7 @@ class Emission:
         return self.route.advance().sends
 
     def stored(self) -> str:
-        """The message as JSON text for :func:`~handoffs.coordinator.runs.first.restored`."""
+        """The message as JSON text for :func:`~handoffs.coordinator.runs.first_messages.restored`."""
         return json.dumps([self.message.stored()])
 
     def entry(self, event: Contract, run_id: str) -> Entry:

@@ -10,7 +10,7 @@ from handoffs.coordinator.dispatch.route import emission
 from handoffs.coordinator.dispatch.sender import Sent, publish
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.runs.first import Starter, restored
+from handoffs.coordinator.runs.first_messages import Starter, restored
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.scheduled import ScheduledRuns
@@ -42,7 +42,7 @@ class Outbox:
         return len(begun)
 
     def publish(self, run_id: str, first: str) -> None:
-        """Publish what was kept of one run: ``first``, as :meth:`~handoffs.coordinator.runs.first.First.stored` wrote it."""
+        """Publish what was kept of one run: ``first``, as :meth:`~handoffs.coordinator.runs.first_messages.First.stored` wrote it."""
         record = self._services.runs.state(run_id)
         flow = record.flow if record else ""
         self._publish(self._starter.restored(first, StepRef(run_id, flow, "")))

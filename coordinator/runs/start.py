@@ -19,7 +19,7 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.runs import due
-from handoffs.coordinator.runs.first import First, Starter
+from handoffs.coordinator.runs.first_messages import First, Starter
 from handoffs.coordinator.runs.outbox import first_events
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import StepRef

@@ -11,7 +11,7 @@ from handoffs.config.settings import Settings
 from handoffs.config.topology import Topology
 from handoffs.contracts.registry.registry import open_registry
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.dispatch.asking import Driver
+from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.messaging.publisher import BrokerPublisher, Publisher

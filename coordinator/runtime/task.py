@@ -17,7 +17,7 @@ from celery.exceptions import Reject, Retry
 from celery.worker import state
 
 from handoffs.contracts.strictjson import Limits
-from handoffs.coordinator.dispatch.asking import Driver
+from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.sender import publish_later
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.handoff.handoff import Handoff

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from handoffs import (
-    Coordinator,
-)
+from handoffs import Coordinator
 
 
 @pytest.fixture(params=["coordinator", "live_coordinator"])

@@ -9,15 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
-from handoffs import (
-    Contract,
-    Coordinator,
-    Flow,
-    Key,
-    Permanent,
-    Retry,
-    agent,
-)
+from handoffs import Contract, Coordinator, Flow, Key, Permanent, Retry, agent
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.flow.agent import Agent
 

@@ -8,17 +8,8 @@ from typing import Any
 
 import pytest
 
-from handoffs import (
-    Context,
-    Contract,
-    Coordinator,
-    Permanent,
-    agent,
-    parallel,
-)
-from handoffs.coordinator.errors import (
-    RunParked,
-)
+from handoffs import Context, Contract, Coordinator, Permanent, agent, parallel
+from handoffs.coordinator.errors import RunParked
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.budget import budget, cached, constant
 from handoffs.coordinator.flow.condition import field

@@ -7,17 +7,8 @@ from typing import Any
 
 import pytest
 
-from handoffs import (
-    Contract,
-    Coordinator,
-    Flow,
-    Permanent,
-    agent,
-    parallel,
-)
-from handoffs.coordinator.errors import (
-    RunCancelled,
-)
+from handoffs import Contract, Coordinator, Flow, Permanent, agent, parallel
+from handoffs.coordinator.errors import RunCancelled
 from handoffs.coordinator.flow.signal import wait_for
 from handoffs.coordinator.flow.step import compensate
 from tests.eager.flow.orders import Approval, Order, _number, flow, order, waits, worked

@@ -6,14 +6,7 @@ import threading
 from datetime import timedelta
 from typing import Any
 
-from handoffs import (
-    Contract,
-    Coordinator,
-    Permanent,
-    Retry,
-    agent,
-    parallel,
-)
+from handoffs import Contract, Coordinator, Permanent, Retry, agent, parallel
 from handoffs.coordinator.flow.signal import wait_for
 from handoffs.coordinator.flow.step import delay, retrying
 from tests.eager.flow.orders import Line, Order, _number, flow, order, worked

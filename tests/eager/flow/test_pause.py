@@ -5,9 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from handoffs import (
-    Coordinator,
-)
+from handoffs import Coordinator
 from tests.eager.flow.orders import Order, flow, order, worked
 from tests.waiting import wait_until
 

@@ -7,17 +7,7 @@ from typing import Any
 
 import pytest
 
-from handoffs import (
-    Context,
-    Contract,
-    Coordinator,
-    Flow,
-    Permanent,
-    Retry,
-    Transient,
-    agent,
-    parallel,
-)
+from handoffs import Context, Contract, Coordinator, Flow, Permanent, Retry, Transient, agent, parallel
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.budget import budget
 from handoffs.coordinator.flow.condition import field

@@ -6,18 +6,9 @@ import threading
 
 import pytest
 
-from handoffs import (
-    Contract,
-    Coordinator,
-    Flow,
-    agent,
-    parallel,
-)
+from handoffs import Contract, Coordinator, Flow, agent, parallel
 from handoffs.coordinator.client.run import Run
-from handoffs.coordinator.errors import (
-    SignalRefused,
-    UnknownRun,
-)
+from handoffs.coordinator.errors import SignalRefused, UnknownRun
 from handoffs.coordinator.flow.budget import budget, constant
 from handoffs.coordinator.flow.condition import field
 from handoffs.coordinator.flow.signal import wait_for

@@ -7,22 +7,11 @@ from typing import Any
 
 import pytest
 
-from handoffs import (
-    Contract,
-    CoordinationError,
-    Coordinator,
-    Key,
-    Permanent,
-    Sensitive,
-    agent,
-)
+from handoffs import Contract, CoordinationError, Coordinator, Key, Permanent, Sensitive, agent
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import MASK
 from handoffs.coordinator.client.run import Run
-from handoffs.coordinator.errors import (
-    Conflict,
-    EditRefused,
-)
+from handoffs.coordinator.errors import Conflict, EditRefused
 from handoffs.coordinator.flow.step import compensate, each
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.messaging.message import Message

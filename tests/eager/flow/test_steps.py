@@ -9,16 +9,8 @@ from typing import Any
 
 import pytest
 
-from handoffs import (
-    Contract,
-    Coordinator,
-    Flow,
-    agent,
-    parallel,
-)
-from handoffs.coordinator.errors import (
-    FlowError,
-)
+from handoffs import Contract, Coordinator, Flow, agent, parallel
+from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow.budget import budget, cached, constant
 from handoffs.coordinator.flow.condition import field
 from handoffs.coordinator.flow.signal import wait_for

@@ -20,7 +20,7 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterRow, LetterTable
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.emit import Emitter
-from handoffs.coordinator.runs.first import Starter
+from handoffs.coordinator.runs.first_messages import Starter
 from handoffs.coordinator.runtime.embedded.servers import EmbeddedEngine
 from handoffs.coordinator.runtime.service import Service
 from handoffs.coordinator.store.record import StepRef

@@ -15,7 +15,7 @@ from redis import RedisError
 
 from handoffs import Contract, Key
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.dispatch.asking import Driver
+from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.errors import Transient
 from handoffs.coordinator.flow.agent import agent

@@ -16,7 +16,7 @@ from handoffs.contracts import Contract, Envelope, Key, Sensitive, downcast, str
 from handoffs.contracts.envelope import message_id
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation.signature import CHOICE, signature
-from handoffs.coordinator.dispatch.asking import Driver
+from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.errors import Permanent, ServerError, Transient
 from handoffs.coordinator.flow.agent import Agent, Context, agent
