@@ -85,9 +85,7 @@ class Handoff:
             opened = yield from self._opener.hear(opened)
             # 2. claim
             claim = yield from self._claimer.claim(opened)
-            while (
-                claim.verdict is ClaimVerdict.EDITED
-            ):  # a person has given the step another input since it was sent
+            while claim.verdict is ClaimVerdict.EDITED:  # a person gave the step another input
                 opened = self._opener.edited(delivery, claim.edit)
                 claim = yield from self._claimer.claim(opened)
             if claim.verdict is ClaimVerdict.GRANTED:
