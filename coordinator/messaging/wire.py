@@ -42,6 +42,17 @@ def read_message(
     """
     if (content_encoding or "").lower() != "utf-8":
         raise InvalidInput("the content encoding is not utf-8")
+    _check_headers(headers)
+    read = read_body(body, content_type, limits)
+    kwargs = read.kwargs
+    if (kwargs.get("flow"), kwargs.get("step")) != (headers["handoff_flow"], headers["handoff_step"]):
+        raise InvalidInput("headers and arguments name different steps")
+    _check_event(headers, kwargs)
+    return read
+
+
+def _check_headers(headers: Mapping[str, Any]) -> None:
+    """Raise :class:`InvalidInput` where a header is not what the handoff, a log or Celery may rely on."""
     for name, longest in _NAMES.items():
         value = headers.get(name)
         if not isinstance(value, str) or not 0 < len(value) <= longest or not is_plain(value):
@@ -59,12 +70,6 @@ def read_message(
             raise InvalidInput(f"the header {name!r} is set: Celery would act on it, past the handoff")
     if headers.get("timelimit") not in (None, [None, None]):
         raise InvalidInput("the header 'timelimit' is set: the agent declares its own")
-    read = read_body(body, content_type, limits)
-    kwargs = read.kwargs
-    if (kwargs.get("flow"), kwargs.get("step")) != (headers["handoff_flow"], headers["handoff_step"]):
-        raise InvalidInput("headers and arguments name different steps")
-    _check_event(headers, kwargs)
-    return read
 
 
 def _check_event(headers: Mapping[str, Any], kwargs: Mapping[str, Any]) -> None:
