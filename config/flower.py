@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 from handoffs.config.settings import SettingsError
 
 _VARIABLE = "FLOWER_BASIC_AUTH"
 _COLUMNS = "FLOWER_TASKS_COLUMNS"
+
+
+def require_installed() -> None:
+    """Raise :class:`~handoffs.config.settings.SettingsError` where Flower is not installed: it is an extra of this package."""
+    if find_spec("flower") is None:
+        raise SettingsError(
+            "Flower is not installed here", "it was not started", "pip install 'handoffs[flower]'"
+        )
 
 
 def require_login() -> None:
@@ -33,15 +42,9 @@ def column_options() -> list[str]:
 def show_queues(names: Iterable[str]) -> None:
     """Have the page about the broker show these queues too, as far as they are there.
 
-    Flower asks the workers for theirs once, when it starts: workers that began later were not on that page. Raises
-    :class:`~handoffs.config.settings.SettingsError` where Flower is not installed: it is an extra of this package.
+    Flower asks the workers for theirs once, when it starts: workers that began later were not on that page.
     """
-    try:
-        from flower.views import BaseHandler  # noqa: PLC0415 - for this one command, and it takes its time
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            "Flower is not installed here", "it was not started", "pip install 'handoffs[flower]'"
-        ) from error
+    from flower.views import BaseHandler  # noqa: PLC0415 - for this one command, and it takes its time
 
     known, asked = frozenset(names), BaseHandler.get_active_queue_names
 

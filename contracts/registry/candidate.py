@@ -67,7 +67,7 @@ class Candidate:
                 "decimal",
                 ref,
                 f"{path} is a plain Decimal: as a JSON number it is rounded, and readers differ in what they take",
-                "declare it as contracts.ExactDecimal, which travels as text",
+                "declare it as handoffs.ExactDecimal, which travels as text",
             )
 
     def promises(self, golden: tuple[Envelope, ...]) -> Iterator[Problem]:

@@ -92,5 +92,5 @@ def _demos() -> list[str]:
 def _exists(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    except ModuleNotFoundError as error:  # of a package that it needs: its import says which
+        return not f"{error.name}.".startswith(f"{_SYSTEMS}.")

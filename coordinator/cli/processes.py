@@ -13,7 +13,7 @@ from typing import NoReturn
 import click
 from celery import Celery
 
-from handoffs.config.flower import column_options, require_login, show_queues
+from handoffs.config.flower import column_options, require_installed, require_login, show_queues
 from handoffs.config.health import HealthFile
 from handoffs.config.health import main as print_health
 from handoffs.config.settings import load
@@ -123,6 +123,7 @@ def flower(port: int, address: str) -> None:
     FLOWER_BASIC_AUTH (user:password) must be set; Flower reads its other options from FLOWER_* variables too.
     """
     with _held_on_error():
+        require_installed()
         engine = worker_engine(load())
         require_login()
     topology = engine.topology

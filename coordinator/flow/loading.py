@@ -18,6 +18,8 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.schedule import Schedule
 from handoffs.coordinator.flow.trigger import agents_of
 
+_OURS = "handoffs.tasks."
+
 
 @dataclass(slots=True)
 class Definitions:
@@ -88,6 +90,12 @@ def imported(name: str) -> ModuleType:
     except CoordinationError:
         raise
     except ModuleNotFoundError as error:
+        if error.name and not f"{name}.".startswith(f"{error.name}."):
+            raise LoadError(
+                f"module {printable(name, 120)!r} of COORDINATOR_AGENTS needs {printable(error.name, 120)!r}, which is not installed here",
+                "nothing was started",
+                f"pip install 'handoffs[{name.split('.')[2]}]'" if name.startswith(_OURS) else "install it",
+            ) from error
         raise LoadError(
             f"module {printable(name, 120)!r} of COORDINATOR_AGENTS cannot be found: {error}",
             "nothing was started",

@@ -140,7 +140,7 @@ def _of_pattern(agent: Agent, pattern: str, where: Condition | None, gather: Gat
         raise AgentError(
             f"{agent.name} subscribes to the pattern {pattern} and accepts {agent.accepts.ref()}",
             "events of several contracts would come to it",
-            "let it accept coordinator.Event, and gather nothing",
+            "let it accept handoffs.Event, and gather nothing",
         )
     _asked(agent, where, None)
     return Subscription(pattern, Event, where)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.journal.schema import prepare
+
+_BUSY = 10.0  # seconds, for which another process is waited for
+_PAUSE = 0.01  # seconds
 
 
 class Database:
@@ -78,8 +83,23 @@ class Database:
 
 
 def _configure_sqlite(connection: Any, _record: Any) -> None:
-    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL"):
-        connection.execute(f"PRAGMA {pragma}")
+    connection.execute(f"PRAGMA busy_timeout={round(_BUSY * 1000)}")
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _write_ahead(connection: Any) -> None:
+    """Have the file use a write-ahead log, which it goes on using. SQLite does not wait for others there, but refuses at once
+    where another connection is just doing the same."""
+    until = time.monotonic() + _BUSY
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return  # a database in memory has none
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE)
 
 
 def _unusable(error: Exception) -> ServerError:

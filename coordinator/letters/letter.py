@@ -26,6 +26,12 @@ class Letter(LetterRow):
         values = {one.name: getattr(row, one.name) for one in fields(LetterRow)}
         return cls(**values, replaying=replaying, editing=editing)
 
+    def __hash__(self) -> int:
+        return hash((self.id, self.times, self.replays))
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return self  # nothing of it changes
+
     def __repr__(self) -> str:
         return f"<Letter {self.id} {self.state}: {self.flow} step {self.step} ({self.agent}): {self.kind}: {self.text}>"
 

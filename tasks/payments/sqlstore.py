@@ -35,6 +35,8 @@ from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from handoffs.config.settings import SettingsError
+
 BUSY_TIMEOUT: Final = timedelta(seconds=2)
 """How long a call waits for a lock before it fails, unless the constructor is given another time."""
 
@@ -158,6 +160,16 @@ class SqlStore:
                 parent.engine.dispose(close=False)
 
     def _build(self) -> Engine:
+        try:
+            return self._built()
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"the driver of the database is not installed: {error.name}",
+                "the step was not done",
+                "pip install 'handoffs[postgres]'",
+            ) from error
+
+    def _built(self) -> Engine:
         if self._url.get_backend_name() == "sqlite":
             return self._build_sqlite()
         return self._build_postgresql()
