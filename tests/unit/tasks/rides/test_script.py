@@ -14,11 +14,18 @@ from handoffs.tasks.rides.script import Direction, outage, watched
 SLOW = timedelta(milliseconds=600)
 
 
+class AtOnce(threading.Event):
+    """Time passes at once: a phase whose end is waited for is over, however long it is."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return self.is_set()
+
+
 class Controls:
     """Writes down what it is told, and ends the show at a word."""
 
-    def __init__(self, ends_at: str = "") -> None:
-        self.over = threading.Event()
+    def __init__(self, ends_at: str = "", over: threading.Event | None = None) -> None:
+        self.over = over or threading.Event()
         self.told: list[str] = []
         self._ends_at = ends_at
 
@@ -61,7 +68,7 @@ def test_an_outage() -> None:
 @pytest.mark.parametrize(("ends_at", "told"), [("before", 1), ("stop", 3), ("slow", 5)])
 def test_a_show_that_ends_before(ends_at: str, told: int) -> None:
     """Where the show is over, nothing more is done to the fleet."""
-    controls = Controls(ends_at)
+    controls = Controls(ends_at, AtOnce())
     outage(controls, controls.direction(60))
     assert len(controls.told) == told
 
