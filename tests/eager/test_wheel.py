@@ -145,6 +145,18 @@ def test_the_programs_of_the_wheel(python: Path, project: Path) -> None:
     assert "celery:" in report.stdout or "COORDINATOR_BROKER_URL" in report.stderr, report.stderr
 
 
+@pytest.mark.timeout(300)  # mypy reads the packages that the wheel needs, without a cache
+def test_type_checkers_know_the_public_names(python: Path, project: Path) -> None:
+    """A type checker finds the types of the wheel, and refuses a name that is none of ours."""
+    (project / "good.py").write_text("from handoffs import Contract, Flow, Key, agent\n", "utf-8")
+    (project / "bad.py").write_text("from handoffs import Contrct\n", "utf-8")
+    checker = [sys.executable, "-m", "mypy", "--python-executable", str(python), "good.py", "bad.py"]
+    done = subprocess.run(checker, cwd=project, capture_output=True, text=True, timeout=250, check=False)
+    [fault] = [line for line in done.stdout.splitlines() if " error: " in line]
+    assert fault.startswith("bad.py")
+    assert 'has no attribute "Contrct"' in fault
+
+
 @pytest.mark.parametrize("folder", ["config", "contracts", "coordinator", "tasks"])
 def test_a_folder_by_its_bare_name(folder: str) -> None:
     """In a checkout, the import of a folder by its bare name says what to write instead."""
