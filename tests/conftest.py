@@ -34,9 +34,11 @@ hypothesis.settings.load_profile("suite")  # --hypothesis-profile=quick chooses 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """How many processes ``-n logical`` starts, one for each core, and ``-n auto``, twice as many: tests that wait."""
+    """How many processes ``-n logical`` starts, one for each core, and ``-n auto``: twice as many, for tests wait. In CI, where
+    generated flows are many and the limits of time are those of a quiet machine, it is one for each core too."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores if config.option.numprocesses == "logical" else 2 * cores
+    alone = config.option.numprocesses == "logical" or "CI" in os.environ
+    return cores if alone else 2 * cores
 
 
 def _folder(item: pytest.Item) -> str:
