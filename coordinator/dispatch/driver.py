@@ -10,6 +10,7 @@ from handoffs.coordinator.dispatch.requests import Asking, Invoke, Publish, Requ
 from handoffs.coordinator.messaging.publisher import Publisher
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.asking import RoundTrip
+from handoffs.coordinator.store.performing import driven
 
 T = TypeVar("T")
 
@@ -27,20 +28,7 @@ class Driver:
         Raises :class:`~handoffs.coordinator.errors.ServerError` where a server fails, and what an invoked function raises,
         unless the one that asks deals with it.
         """
-        try:
-            request = next(asking)
-            while True:
-                try:
-                    answer = self._answer(request)
-                except BaseException as error:  # noqa: BLE001 - it is dealt with by the one that asks
-                    request = asking.throw(error)
-                else:
-                    request = asking.send(answer)
-        except StopIteration as end:
-            found: T = end.value
-            return found
-        finally:
-            asking.close()
+        return driven(asking, self._answer)
 
     def _answer(self, request: Request) -> Any:
         match request:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from handoffs.coordinator.continuation.signature import Send
 from handoffs.coordinator.messaging.envelopes import Written
 from handoffs.coordinator.store.asking import RoundTrip
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,20 @@ class Batch:
 
 Batches: TypeAlias = Generator[RoundTrip | Batch, Any, None]
 """What is to be sent, in order, and what finding it asks of Redis."""
+
+
+def hand_over(
+    batches: Batches, take: Callable[[tuple[Outgoing, ...]], Iterable[R]]
+) -> Generator[RoundTrip | R, Any, None]:
+    """Ask for what routing asks, and have each batch taken before the next is asked for; taking it may ask, too."""
+    answer = None
+    while True:
+        try:
+            request = batches.send(answer)
+        except StopIteration:
+            return
+        if isinstance(request, Batch):
+            yield from take(request.outgoing)
+            answer = None
+        else:
+            answer = yield request

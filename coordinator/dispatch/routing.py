@@ -19,7 +19,7 @@ from handoffs.coordinator.continuation.moves import Arrival, Await, End, Go, Hol
 from handoffs.coordinator.continuation.path import SIGNAL, undo_of
 from handoffs.coordinator.continuation.signature import EVENT, TIMER
 from handoffs.coordinator.dispatch.negotiation import Negotiator
-from handoffs.coordinator.dispatch.outgoing import Batch, Batches, Outgoing
+from handoffs.coordinator.dispatch.outgoing import Batch, Batches, Outgoing, hand_over
 from handoffs.coordinator.dispatch.route import (
     Route,
     arriving,
@@ -85,20 +85,11 @@ class Router:
         """
         found: list[Outgoing] = []
 
-        def collecting() -> Asking[None]:
-            answer = None
-            while True:
-                try:
-                    request = batches.send(answer)
-                except StopIteration:
-                    return
-                if isinstance(request, Batch):
-                    found.extend(request.outgoing)
-                    answer = None
-                else:
-                    answer = yield request
+        def take(outgoing: tuple[Outgoing, ...]) -> tuple[RoundTrip, ...]:
+            found.extend(outgoing)
+            return ()
 
-        answered(self._store.redis, collecting())
+        answered(self._store.redis, hand_over(batches, take))
         return found
 
     def _outgoing(self, place: StepRef, route: Route, settled: Settled, arrived: bool) -> _Sending:

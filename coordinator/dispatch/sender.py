@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
-from handoffs.coordinator.dispatch.outgoing import Batch, Batches, Outgoing
+from handoffs.coordinator.dispatch.outgoing import Batches, Outgoing, hand_over
 from handoffs.coordinator.dispatch.requests import Asking, Publish
 from handoffs.coordinator.messaging.envelopes import Sending, envelope_for
 from handoffs.coordinator.messaging.message import Message, message
@@ -17,18 +17,12 @@ Sent = tuple[Message, timedelta]
 def send(batches: Batches, sending: Sending, *, declare: bool = False) -> Asking[None]:
     """Ask for what routing asks, and for its batches as messages, each with the broker before the next is made; with ``declare``
     the queues of their agents first. Doing it again gives the same messages, and they count once."""
-    answer = None
-    while True:
-        try:
-            request = batches.send(answer)
-        except StopIteration:
-            return
-        if isinstance(request, Batch):
-            agents = dict.fromkeys(out.send.agent for out in request.outgoing) if declare else ()
-            yield from publish(written(request.outgoing, sending), declare=agents)
-            answer = None
-        else:
-            answer = yield request
+
+    def take(outgoing: tuple[Outgoing, ...]) -> Asking[None]:
+        agents = dict.fromkeys(out.send.agent for out in outgoing) if declare else ()
+        return publish(written(outgoing, sending), declare=agents)
+
+    yield from hand_over(batches, take)
 
 
 def publish(sent: Iterable[Sent], *, declare: Iterable[str] = ()) -> Asking[None]:
@@ -37,8 +31,10 @@ def publish(sent: Iterable[Sent], *, declare: Iterable[str] = ()) -> Asking[None
     waits: dict[timedelta, list[Message]] = {}
     for one, wait in sent:
         waits.setdefault(wait, []).append(one)
+    agents = tuple(declare)
     for wait, messages in waits.items():
-        yield Publish(tuple(messages), wait or None, declare=tuple(declare))
+        yield Publish(tuple(messages), wait or None, declare=agents)
+        agents = ()  # they are there by now
 
 
 def publish_later(message: Message, delay: timedelta) -> Asking[None]:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from redis import Redis
 
-from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.asking import Asking
 
 T = TypeVar("T")
+R = TypeVar("R")
 P = ParamSpec("P")
+
+
+def driven(asking: Generator[R, Any, T], answer: Callable[[R], Any]) -> T:
+    """Have each request of ``asking`` answered, one after the other, and give what was found. What ``answer`` raises is thrown
+    into the one that asks, and raised where it does not deal with it."""
+    try:
+        request = next(asking)
+        while True:
+            try:
+                found = answer(request)
+            except BaseException as error:  # noqa: BLE001 - it is dealt with by the one that asks
+                request = asking.throw(error)
+            else:
+                request = asking.send(found)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    finally:
+        asking.close()
 
 
 def answered(redis: Redis, asking: Asking[T]) -> T:
     """Perform what is asked, round trip by round trip, and give the answer.
 
-    Raises :class:`ServerError` where Redis fails, unless the one that asks catches it.
+    Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis fails, unless the one that asks catches it.
     """
-    try:
-        asked = next(asking)
-        while True:
-            try:
-                replies = scripts.run(redis, *asked.calls)
-            except ServerError as error:
-                asked = asking.throw(error)
-            else:
-                asked = asking.send(replies)
-    except StopIteration as end:
-        answer: T = end.value
-        return answer
-    finally:
-        asking.close()
+    return driven(asking, lambda asked: scripts.run(redis, *asked.calls))
 
 
 class HasRedis(Protocol):
