@@ -11,31 +11,31 @@ CODE := contracts config coordinator tasks src tests bench deploy examples
 
 ##@ Try it
 .PHONY: demo demo-rides demo-media
-demo: $(VENV)/.runtime ## run the payments demo: no server, no settings
+demo: $(VENV)/.runtime ## a thousand payments while the ledger is down; run the payments demo: no server, no settings
 	@$(BIN)/coordinator demo payments
 
-demo-rides: $(VENV)/.runtime ## run the rides demo: budgets while a fleet is down; no server, no settings (ARGS="--rate 15")
+demo-rides: $(VENV)/.runtime ## rides in time while the ETA fleet is down; run the rides demo: budgets while a fleet is down; no server, no settings (ARGS="--rate 15")
 	@$(BIN)/coordinator demo rides $(ARGS)
 
-demo-media: $(VENV)/.runtime ## run the media demo: a title for real with ffmpeg, then many at once (ARGS="--titles 200")
+demo-media: $(VENV)/.runtime ## a title through its agents, then many at once; run the media demo: a title for real with ffmpeg, then many at once (ARGS="--titles 200")
 	@$(BIN)/coordinator demo media $(ARGS)
 
 ##@ Run it with docker compose
 .PHONY: up demo-up status logs down
-up: $(BIN)/python ## start servers, payments, the coordinator process, Flower (COMPOSE_PROFILES=media,rides,cluster: more)
+up: $(BIN)/python ## servers, workers, Flower; start servers, payments, the coordinator process, Flower (COMPOSE_PROFILES=media,rides,cluster: more)
 	@$(BIN)/python deploy/stack.py up
 
 SYSTEM := payments
-demo-up: $(VENV)/.runtime ## run a demo on what `make up` started (SYSTEM=payments|media|rides ARGS="--titles 20")
+demo-up: $(VENV)/.runtime ## a demo on what make up started; run a demo on what `make up` started (SYSTEM=payments|media|rides ARGS="--titles 20")
 	@$(BIN)/python deploy/stack.py demo $(SYSTEM) $(ARGS)
 
-status: $(BIN)/python ## each container, and what its health check says
+status: $(BIN)/python ## each container, and what its health check says; each container, and what its health check says
 	@$(BIN)/python deploy/stack.py status
 
-logs: ## follow the logs (ARGS="fraud ledger" for some)
+logs: ## follow the logs; follow the logs (ARGS="fraud ledger" for some)
 	@COMPOSE_PROFILES='*' docker compose logs --follow --tail 100 $(ARGS)
 
-down: ## stop everything; what is stored stays for the next `make up` (ARGS="--volumes" deletes it)
+down: ## stop everything and keep what is stored; stop everything; what is stored stays for the next `make up` (ARGS="--volumes" deletes it)
 	@COMPOSE_PROFILES='*' docker compose down --remove-orphans $(ARGS)
 
 ##@ Check it
@@ -47,26 +47,30 @@ ALL_CORES := -n logical --dist worksteal
 SIDE_BY_SIDE := -n auto --dist worksteal -m "not alone"
 OR_NONE := $(if $(ARGS),|| [ $$? -eq 5 ])
 
-.PHONY: test test-all test-unit test-eager test-integration test-smoke lint format
-test: lint ## lint, then all tests but the containers', on real servers (Docker or installed); under 12 minutes on 2 cores
+.PHONY: test test-all test-unit test-eager test-integration test-hostile test-smoke lint format
+test: lint ## lint, and all tests but those in containers; lint, then all tests but the containers', on real servers (Docker or installed); some 20 minutes on 2 cores
 	@$(PYTEST) $(SIDE_BY_SIDE) $(ARGS) $(OR_NONE)
 	@$(PYTEST) -m "alone and not smoke" $(ARGS) $(OR_NONE)
 
-test-all: ## everything CI checks: `make test`, the tests in containers, and integration on other versions of the servers
+test-all: ## everything that CI checks; everything CI checks: `make test`, the tests in containers, and integration on other versions of the servers
 	@$(MAKE) --no-print-directory test test-smoke
 	@! docker info >/dev/null 2>&1 || $(MAKE) --no-print-directory test-integration TEST_SERVERS=system
 
-test-unit: $(VENV)/.dev ## unit tests, properties on a tenth of their examples: no server, under a minute
+test-unit: $(VENV)/.dev ## unit tests, under a minute; unit tests, properties on a tenth of their examples: no server, under a minute
 	@$(PYTEST) $(ALL_CORES) --hypothesis-profile=quick tests/unit $(ARGS)
 
-test-eager: $(VENV)/.dev ## tests of whole coordinators in this process: no server, about two minutes
+test-eager: $(VENV)/.dev ## whole coordinators in this process, two minutes; tests of whole coordinators in this process: no server, about two minutes
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/eager $(ARGS)
 
-test-integration: $(VENV)/.dev ## integration and chaos tests (TEST_SERVERS=auto|docker|system)
+test-integration: $(VENV)/.dev ## integration and chaos tests on real servers; integration and chaos tests (TEST_SERVERS=auto|docker|system)
 	@$(PYTEST) $(SIDE_BY_SIDE) tests/integration $(ARGS) $(OR_NONE)
 	@$(PYTEST) -m alone tests/integration tests/chaos $(ARGS) $(OR_NONE)
 
-test-smoke: $(VENV)/.dev ## the compose stack and pytest-celery, in real containers (needs a Docker engine)
+MINUTES := 5
+test-hostile: $(VENV)/.dev ## hostile messages on a whole installation; hostile messages, headers and bodies on a whole installation (MINUTES=5 SEED=... ARGS="--help")
+	@$(BIN)/python -m tests.hostile --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+test-smoke: $(VENV)/.dev ## the tests in containers; the compose stack and pytest-celery, in real containers (needs a Docker engine)
 	@$(PYTEST) tests/smoke $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
@@ -78,9 +82,15 @@ format: $(VENV)/.dev ## rewrite the code in the house style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 ##@ Measure it
-.PHONY: bench bench-rides bench-media
-bench: $(VENV)/.dev ## what a handoff costs, beside bare Celery (ARGS="--help" for more)
-	@$(BIN)/python -m bench.handoff $(ARGS)
+.PHONY: bench bench-quick bench-peers bench-rides bench-media
+bench: $(VENV)/.dev ## everything beside durable Celery, into docs/performance.md (about 20 minutes; ARGS="throughput --rounds 9")
+	@$(BIN)/python -m bench --document docs/performance.md $(ARGS)
+
+bench-quick: $(VENV)/.dev ## the same with fewer runs, printed (about 5 minutes; ARGS="--help")
+	@$(BIN)/python -m bench --quick $(ARGS)
+
+bench-peers: $(VENV)/.dev ## install Dramatiq and Taskiq, so that they are measured too
+	@$(PIP) install --no-deps --require-hashes --requirement requirements/bench.txt
 
 bench-rides: $(VENV)/.dev ## rides on real servers while the ETA fleet is killed and slow: a table and a picture (ARGS="--help")
 	@$(BIN)/python -m bench.rides_outage $(ARGS)
@@ -89,14 +99,18 @@ bench-media: $(VENV)/.dev ## many titles at once on real servers, a fleet gone f
 	@$(BIN)/python -m bench.media_load $(ARGS)
 
 ##@ Maintain it
-.PHONY: lock build clean help
+.PHONY: lock api build clean help help-all
 LOCK = "$${uv:-$(BIN)/uv}" pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 lock: $(BIN)/python ## pin requirements/*.txt anew after a change of pyproject.toml (UPGRADE=1: newest versions)
 	@uv=$$(command -v uv) || $(PIP) install uv; \
 	$(LOCK) --group backend --all-extras --group dev --output-file requirements/dev.txt && \
-	$(LOCK) --group backend --extra postgres --extra media --constraint requirements/dev.txt --output-file requirements/runtime.txt && \
-	$(LOCK) --group backend --all-extras --constraint requirements/dev.txt --output-file requirements/flower.txt
+	$(LOCK) --group backend --extra postgres --extra media --extra sealed --constraint requirements/dev.txt --output-file requirements/runtime.txt && \
+	$(LOCK) --group backend --all-extras --constraint requirements/dev.txt --output-file requirements/flower.txt && \
+	$(LOCK) --group backend --all-extras --group dev --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
+
+api: $(VENV)/.dev ## docs/api.md, made anew from the docstrings of what handoffs exports
+	@$(BIN)/python deploy/api.py
 
 build: $(VENV)/.dev ## the wheel and the source archive, into dist/
 	@$(BIN)/python -m build --no-isolation --outdir dist
@@ -106,8 +120,13 @@ clean: ## back to a fresh checkout: removes .venv, caches and builds
 	@find $(wildcard $(CODE)) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
+	@awk 'BEGIN { FS = ":.*## |; " } /^##@ Measure/ { exit } \
+	/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' Makefile
+	@echo; echo 'make help-all lists the rest, and what each target takes: ARGS="-k envelope".'
+
+help-all: ## all targets, and what each takes
 	@awk 'BEGIN { FS = ":.*## " } /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' Makefile
+	/^[a-z-]+:.*## / { sub(/^[^;]*; /, "", $$2); printf "  make %-17s %s\n", $$1, $$2 }' Makefile
 	@echo; echo 'ARGS="..." is passed on: make test-unit ARGS="-k envelope". PYTHON=... chooses the interpreter.'
 
 # ---------------------------------------------------------------------------------------------------------------------

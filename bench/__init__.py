@@ -1,1 +1,1 @@
-"""Benchmarks: side by side, in one run, against real servers."""
+"""Benchmarks: ``python -m bench`` measures the product beside Celery and others; ``rides*`` and ``media*`` measure two reference systems."""

@@ -9,7 +9,12 @@ from importlib.util import find_spec
 from handoffs.config.settings import SettingsError
 
 _VARIABLE = "FLOWER_BASIC_AUTH"
-_COLUMNS = "FLOWER_TASKS_COLUMNS"
+_DEFAULTS = {
+    "tasks_columns": "name,state,args,result,received,runtime,worker",
+    "max_tasks": "10000",
+}
+"""Options of Flower's: the columns of the task list, what was handed over, what became of it, and no identifier that says less than
+the run's; and how many tasks it keeps in memory, which is 300 MB at worst."""
 
 
 def require_installed() -> None:
@@ -31,12 +36,11 @@ def require_login() -> None:
         )
 
 
-def column_options() -> list[str]:
-    """The columns of the task list, unless ``FLOWER_TASKS_COLUMNS`` names others: what was handed over, what became of
-    it, and no identifier that says less than the run's."""
-    return (
-        [] if _COLUMNS in os.environ else ["--tasks_columns=name,state,args,result,received,runtime,worker"]
-    )
+def default_options() -> list[str]:
+    """Options of Flower's, but for those that a variable of its own (``FLOWER_MAX_TASKS``) names."""
+    return [
+        f"--{name}={value}" for name, value in _DEFAULTS.items() if f"FLOWER_{name.upper()}" not in os.environ
+    ]
 
 
 def show_queues(names: Iterable[str]) -> None:

@@ -19,7 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 
 VARIABLE = "COORDINATOR_HEALTH_FILE"
 STALE_AFTER = 30.0
-"""Seconds. A process that is ready says so every five; one that has been silent for this long is stuck."""
+"""Seconds. A process that is ready says so every three; one that has been silent for this long is stuck."""
 
 State = Literal["starting", "ready", "held", "stopping"]
 """``held``: something that a person must mend keeps it from its work; it goes on by itself when that is done."""

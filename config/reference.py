@@ -7,7 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from handoffs.config.duration import Duration
+from handoffs.config.duration import Wait
+from handoffs.config.numbers import Decimal, Whole
+from handoffs.config.urls import DatabaseUrl
 
 
 class PaymentsSettings(BaseModel):
@@ -15,9 +17,9 @@ class PaymentsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ledger_url: str | None = None
+    ledger_url: DatabaseUrl | None = None
     """SQLAlchemy URL of the ledger's database. None: a temporary file when embedded, else ``sqlite:///payments-ledger.sqlite3``."""
-    gateway_url: str | None = None
+    gateway_url: DatabaseUrl | None = None
     """SQLAlchemy URL of the simulated card gateway's own database. None: as above, ``sqlite:///payments-gateway.sqlite3``."""
 
 
@@ -26,7 +28,7 @@ class RidesSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    eta_delay: Duration | None = None
+    eta_delay: Wait | None = None
     """How much later the ETA agent answers than it could, to see what its budget is good for."""
 
 
@@ -45,13 +47,13 @@ class MediaSettings(BaseModel):
     """What makes renditions: ``ffmpeg``, ``stand-in`` (takes time and bytes, makes no picture), ``auto``: ffmpeg where it is installed."""
     ffmpeg: str = "ffmpeg"
     """The ffmpeg program: a name that is looked for on ``PATH``, or a path."""
-    transcoding_limit: Duration = timedelta(minutes=10)
+    transcoding_limit: Wait = timedelta(minutes=10)
     """How long one rendition may take."""
-    transcoding_threads: int = Field(default=1, ge=1, le=64)
+    transcoding_threads: Whole = Field(default=1, ge=1, le=64)
     """Threads of one ffmpeg."""
-    stand_in_speed: float = Field(default=200.0, ge=0, allow_inf_nan=False)
+    stand_in_speed: Decimal = Field(default=200.0, ge=0, allow_inf_nan=False)
     """How many seconds of a picture of 1080 lines the stand-in works through in a second. 0: it takes no time."""
-    stand_in_size: float = Field(default=0.01, gt=0, le=1)
+    stand_in_size: Decimal = Field(default=0.01, gt=0, le=1)
     """How large the stand-in's renditions are, as a share of what their bit rate would make."""
-    edges: int = Field(default=2, ge=1, le=64)
+    edges: Whole = Field(default=2, ge=1, le=64)
     """To how many edges of the network a title is distributed."""

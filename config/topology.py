@@ -4,7 +4,7 @@
 
     agents (direct) ──> <agent>                 one quorum queue an agent, dead-letters to ─┐
        └ alternate ──> unroutable (fanout) ─────────────────────────────────────────────────┤
-    delay.<ms> (fanout) ──> delay.<ms>          TTL, then back to agents                    │
+    delay[.<agent>].<ms> (fanout) ──> the same  TTL, then back to agents                    │
     events (topic, by the name of the contract) ──> the <agent> queues that subscribe to it
        └ alternate ──> unheard (fanout) ──> unheard-events
     dead (fanout) ──> dead-letters  <───────────────────────────────────────────────────────┘
@@ -18,9 +18,12 @@ from datetime import timedelta
 
 from kombu import Exchange, Queue, binding
 
-from handoffs.config.delays import delay_ms
+from handoffs.config.delays import close_ms, delay_ms
 from handoffs.config.intake import NO_INTAKE, Intake
 from handoffs.config.settings import Settings
+
+TIMERS = "coordinator.timer"
+"""What stands for the coordinator process where messages say which agent they are for: it takes those of timers."""
 
 _NO_LIMIT = 2**31 - 1
 """The dead-letter queue has nowhere to put what is delivered too often, and RabbitMQ 4 drops it after 20 by default."""
@@ -122,20 +125,31 @@ class Topology:
     @property
     def timers(self) -> Queue:
         """Where the messages of timers come back to the coordinator process."""
-        return self.queue("coordinator.timer")
+        return self.queue(TIMERS)
 
-    def delay(self, wait: timedelta, *, exact: bool = False, events: bool = False) -> Queue:
-        """The queue in which a message waits before it goes on: at least ``wait``, and at most half as long again, or
-        ``exact`` to the millisecond. Then it goes to its agent, or as one of the ``events`` to its subscribers."""
-        milliseconds = max(round(wait / timedelta(milliseconds=1)), 1) if exact else delay_ms(wait)
-        name = f"{self.prefix}handoff.delay{'-events' if events else ''}.{milliseconds}"
+    def delay(self, wait: timedelta, agent: str, *, exact: bool = False, event: str = "") -> Queue:
+        """The queue in which a message for ``agent`` waits before it goes on: at least ``wait``, and at most half as long
+        again, or a sixth where it is to be ``exact``; nothing more where there is a length for it. Then it goes to the agent, or
+        as the ``event`` to all who hear it. Whatever is asked for, there are less than 200 lengths.
+
+        A message that is refused where it goes next holds up all that wait behind it. So timers have queues of their own, and
+        so have an agent that has a bound, and, where there are bounds, each event.
+        """
+        milliseconds = close_ms(wait) if exact else delay_ms(wait)
+        own = event if self.limits else ""
+        if not event and (agent == TIMERS or agent in self.limits):
+            own = agent
+        name = ".".join(
+            part for part in (f"handoff.delay{'-events' if event else ''}", own, str(milliseconds)) if part
+        )
+        name = f"{self.prefix}{name}"
         return Queue(
             name,
             Exchange(name, "fanout"),
             queue_arguments={
                 "x-queue-type": "quorum",
                 "x-message-ttl": milliseconds,
-                "x-dead-letter-exchange": (self.events if events else self.agents).name,
+                "x-dead-letter-exchange": (self.events if event else self.agents).name,
                 "x-dead-letter-strategy": "at-least-once",
                 "x-overflow": "reject-publish",
             },

@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform, get_args
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic._internal._model_construction import ModelMetaclass
+from pydantic_core import ErrorDetails
+from pydantic_core.core_schema import CoreSchema, ErrorType
 
 from handoffs.contracts import strictjson
-from handoffs.contracts.errors import ContractError, InvalidData, UnmarkedText
+from handoffs.contracts.annotations import hints_in, holds_secret, traits, undeclarable
+from handoffs.contracts.backtracking import backtracking, texts_of
+from handoffs.contracts.compatibility.engine import refusal
+from handoffs.contracts.defaults import taken_as_they_are
+from handoffs.contracts.effort import effort
+from handoffs.contracts.errors import ContractError, CoordinationError, InvalidData, UnmarkedText
+from handoffs.contracts.patternsize import MOST_STEPS, too_large
 from handoffs.contracts.provenance import lost, misplaced
-from handoffs.contracts.text import REVEAL, is_plain, printable
+from handoffs.contracts.text import REVEAL, is_plain, named, printable
+from handoffs.contracts.written import Purpose, Written
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
 _LONGEST_KEY = 200
 _LONGEST_NAME = 120
 _REPORTED_FAULTS = 5
+_OWN_WORDS = frozenset({"unsafe_text", *get_args(ErrorType)}) - {
+    "value_error",
+    "assertion_error",
+}
+"""The faults that are told in words of Pydantic's and ours, not of whoever wrote a validator. They quote nothing."""
 _MESSAGES = {"union_tag_invalid": "The tag is none of those expected"}  # pydantic's own shows the value
 
 
@@ -122,12 +136,54 @@ class Contract(BaseModel, metaclass=_ContractMeta):
                 "make it a field, or a plain property",
             )
         for key in cls.__keys__:
-            if _is_sensitive(cls.model_fields[key].annotation):
+            if holds_secret(cls.model_fields[key].annotation):
                 raise ContractError(
                     f"key field {key!r} of {cls.__name__} is sensitive",
                     "idempotency keys are shown in logs and in Redis",
                     "use another field as the key",
                 )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        for pattern, _ in texts_of(schema):
+            if why := refusal(pattern):
+                raise ContractError(
+                    f"{cls.__name__} has the pattern {printable(pattern, 120)!r}, which Pydantic's engine does not take: {why}",
+                    "nothing could be checked against it",
+                    "write it without looking around or referring back, and with small counts, or use a validator",
+                )
+        return schema
+
+    @classmethod
+    def __pydantic_on_complete__(cls) -> None:
+        super().__pydantic_on_complete__()
+        if taken_as_they_are(cls.model_fields.values()):
+            cls.model_rebuild(force=True)
+        if what := undeclarable(cls):
+            raise ContractError(
+                f"{cls.__name__}: {what}",
+                "it would be shown where it must not be",
+                "declare the secret as a field of its own, with nothing but None beside it",
+            )
+        for pattern in backtracking(cls.__pydantic_core_schema__):
+            raise ContractError(
+                f"{cls.__name__} has the pattern {printable(pattern, 120)!r} for Python's own engine",
+                "a short text from outside could keep a worker busy with it for years",
+                "give it as a text for Pydantic's usual engine, without looking around or referring back, or use a validator",
+            )
+        for pattern in too_large(cls.__pydantic_core_schema__):
+            raise ContractError(
+                f"{cls.__name__} has the pattern {printable(pattern, 120)!r}, which is large when its counts are written out",
+                f"a text of the longest that its field takes could take more than {MOST_STEPS:,} steps",
+                "give the field a max_length, begin the pattern with ^, or write it smaller",
+            )
+        if any(re.Pattern in (hint, get_origin(hint)) for hint in hints_in(cls)):
+            raise ContractError(
+                f"{cls.__name__} has a field of type re.Pattern",
+                "whoever sends it could keep a worker busy with it for years",
+                "let it be a text, and choose from patterns of your own",
+            )
 
     def __init_subclass__(cls, name: str | None = None, version: int | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -156,54 +212,104 @@ class Contract(BaseModel, metaclass=_ContractMeta):
     def from_data(cls, data: Any) -> Self:
         """Validate the ``data`` of an envelope (parsed JSON).
 
-        Raises :class:`InvalidData` that names each faulty field and shows none of the values.
+        Raises :class:`InvalidData` that names each faulty field and shows none of the values, also for data that would take very
+        long to validate (:mod:`handoffs.contracts.effort`).
         """
         text = strictjson.dumps(data)
+        if (costs := effort(cls)) is not None:
+            costs.check(data, f"a {_title(cls)}")
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise InvalidData(f"data is not a valid {_title(cls)}: {faults(error)}") from None
+            raise InvalidData(f"data is not a valid {_title(cls)}: {faults(error, cls)}") from None
         except Exception as error:  # of a validator that the contract brings
             raise InvalidData(
                 f"data is not a valid {_title(cls)}: {type(error).__name__} in a validator"
             ) from error
 
     def to_data(self) -> dict[str, Any]:
-        """Write the ``data`` of an envelope: JSON values, sensitive ones included. Raises :class:`UnmarkedText` too."""
-        return _marked(self).model_dump(mode="json", by_alias=True, context=REVEAL)
+        """Write the ``data`` of an envelope: JSON values, sensitive ones included, the members of sets sorted.
+
+        Raises :class:`InvalidData` for a number that is NaN or infinite, wherever it is, and for what cannot be written as JSON,
+        and :class:`UnmarkedText` too.
+        """
+        data = _dumped(_marked(self), context=REVEAL)
+        return _put_right(self, data, "reader") if traits(type(self)).ordered else data
 
     def redacted(self) -> dict[str, Any]:
         """The same with sensitive values masked, for people: history, dead letters, logs."""
-        return self.model_dump(mode="json", by_alias=True)
+        data = _dumped(self)
+        return _put_right(self, data, "people") if traits(type(self)).ordered else self._shown(data)
+
+    def to_comparable(self, *, sparing: bool = False) -> dict[str, Any]:
+        """What it says, for comparing: as :meth:`to_data`, and equal values are equal JSON. The same instant in two zones, ``1.0``
+        and ``1.00`` of a decimal, 0.0 and -0.0 have one spelling. ``sparing`` leaves out what a field was given by its
+        ``default_factory``, which may be another thing each time. Raises the same as :meth:`to_data`.
+        """
+        data = _dumped(_marked(self), context=REVEAL)
+        found = traits(type(self))
+        if found.spelt or (sparing and found.made_up):
+            return _put_right(self, data, "comparison", sparing)
+        return data
+
+    def _shown(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What people may see of ``data``, in which the fields that are declared as sensitive are masked."""
+        return data
 
     def key(self) -> str | None:
         """The idempotency key that the key fields give, at most 200 characters; None where there are no key fields or none has a value."""
         if not self.__keys__:
             return None
-        values = self.model_dump(mode="json", include=set(self.__keys__))
+        written = _dumped(self, include=set(self.__keys__))
+        told = _put_right(self, written, "comparison") if traits(type(self)).spelt else written
+        values = {
+            name: told.get(info.serialization_alias or name)
+            for name, info in type(self).model_fields.items()
+            if name in self.__keys__
+        }
         if all(value is None for value in values.values()):
             return None
-        text = str(values[self.__keys__[0]]) if len(self.__keys__) == 1 else strictjson.canonical(values)
+        text = strictjson.told(*values.values()) if len(values) == 1 else strictjson.canonical(values)
         if 0 < len(text) <= _LONGEST_KEY and is_plain(text):
             return text
         return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def faults(error: ValidationError) -> str:
-    """Say in one line what is wrong where: field paths and messages, no values, at most five of them."""
+def is_contract(value: object) -> bool:
+    """Whether ``value`` is a class of contracts."""
+    return isinstance(value, type) and issubclass(value, Contract)
+
+
+def faults(
+    error: ValidationError, model: type[BaseModel] | None = None, hide: Callable[[str], str] = str
+) -> str:
+    """Say in one line what is wrong where: field paths and messages, no values, at most five of them. What a validator of the
+    ``model`` says of a field in which there is a secret is not shown: it may quote it. ``hide`` takes out of the text what else must
+    not be in it, before the text is cut."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
+    secret = traits(model).secret if model is not None else frozenset[str]()
     shown = [
-        f"{'.'.join(str(part) for part in fault['loc']) or '(whole)'}: {_MESSAGES.get(fault['type'], fault['msg'])}"
+        f"{'.'.join(str(part) for part in fault['loc']) or '(whole)'}: {_message(fault, secret)}"
         for fault in found[:_REPORTED_FAULTS]
     ]
     if len(found) > _REPORTED_FAULTS:
         shown.append(f"and {len(found) - _REPORTED_FAULTS} more")
-    return printable("; ".join(shown))
+    return printable(hide("; ".join(shown)))
+
+
+def _message(fault: ErrorDetails, secret: frozenset[str]) -> str:
+    place = fault["loc"]
+    if secret and fault["type"] not in _OWN_WORDS and (not place or place[0] in secret):
+        return "a validator refuses it (what it says may quote a secret)"
+    return _MESSAGES.get(fault["type"], fault["msg"])
 
 
 def _marked(made: _C, given: Any = None) -> _C:
     """The model itself, where all the untrusted text in it, and in what it was made of, is in fields that say so."""
-    place = lost(given, made) or misplaced(made)
+    try:
+        place = lost(given, made) or misplaced(made)
+    except RecursionError:
+        raise InvalidData(f"a {_title(type(made))} is nested too deep", "no message can carry it") from None
     if place is not None:
         raise UnmarkedText(
             f"untrusted text is put into {printable('.'.join(map(str, place)), 200)} of {_title(type(made))}, "
@@ -226,12 +332,12 @@ def _declared(cls: type[Contract], name: str | None, version: int | None) -> Con
         return None
     if not valid_name(name) or name is None:
         raise ContractError(
-            f"{cls.__name__} has the contract name {name!r}",
+            f"{cls.__name__} has the contract name {named(name)}",
             remedy="a name is lower case words joined by dots and dashes, such as shop.order-placed",
         )
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version < 10**9:
         raise ContractError(
-            f"{name} has the version {version!r}", remedy="a version is a whole number from 1"
+            f"{name} has the version {named(version)}", remedy="a version is a whole number from 1"
         )
     return ContractRef(name, version)
 
@@ -240,10 +346,28 @@ def _is_key(extra: Any) -> bool:
     return isinstance(extra, Mapping) and extra.get("x-key") is True
 
 
-def _is_sensitive(hint: Any) -> bool:
-    if isinstance(hint, type) and issubclass(hint, BaseModel):
-        return any(_is_sensitive(info.annotation) for info in hint.model_fields.values())
-    return hint is SecretStr or any(map(_is_sensitive, get_args(hint)))
+def _dumped(model: Contract, **options: Any) -> dict[str, Any]:
+    """A model as JSON values. Raises :class:`InvalidData`."""
+    try:
+        return model.model_dump(mode="json", by_alias=True, **options)
+    except CoordinationError:
+        raise
+    except (
+        Exception
+    ) as error:  # bytes that are no UTF-8, an object without a JSON form, a serializer of the contract's own
+        raise InvalidData(
+            f"a {_title(type(model))} cannot be written as JSON: {type(error).__name__}"
+        ) from error
+
+
+def _put_right(
+    model: Contract, data: dict[str, Any], purpose: Purpose, sparing: bool = False
+) -> dict[str, Any]:
+    try:
+        made: dict[str, Any] = Written(purpose, sparing=sparing).model(model, data)
+    except RecursionError:
+        raise InvalidData(f"a {_title(type(model))} is nested too deep", "it cannot be written") from None
+    return made
 
 
 def _title(cls: type[Contract]) -> str:

@@ -5,6 +5,7 @@ Attribute names on the wire are CloudEvents' (lower case, no separators); in Pyt
 
 from __future__ import annotations
 
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
@@ -16,6 +17,11 @@ from handoffs.contracts.contract import ContractRef, faults
 from handoffs.contracts.errors import InvalidData, InvalidEnvelope
 from handoffs.contracts.strictjson import DEFAULT_LIMITS, Limits
 
+BAGGAGE = re.compile(r"^[!-~ \t]{1,8192}$")
+"""W3C Baggage, as a header: visible ASCII, up to 8,192 characters."""
+
+_LIFE = "~"
+_PLAIN_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NAMESPACE = uuid.UUID("6f9a3b0e-5d0b-5a37-9a54-3b0f6e0a1c42")
 
 
@@ -37,12 +43,15 @@ class Envelope(BaseModel):
     expiry_time
         When the work is no longer wanted; None: always wanted.
     trace_parent, trace_state
-        W3C Trace Context.
+        W3C Trace Context: the trace that was current where the story began, or else one of its own, named after the run.
+    baggage
+        W3C Baggage, where that was current there.
     join_schemas
         Of a join only: the contract version of each branch's part, ``branch=<dataschema>``, separated by spaces.
     original_schema, original_digest
         Only where ``data`` was written in an older version for its readers: the URI of the version that the producer
-        made, and the SHA-256 of that data. The digest names the content, whichever version it is sent in.
+        made. And the SHA-256 of the content of that data: it names the content, whichever version it is sent in. Where there
+        is none, the reader finds it out.
     fallback
         Only where ``data`` took the place of what was not there in time: ``cache age=12.3s``, ``constant`` or ``agent``.
     """
@@ -67,6 +76,7 @@ class Envelope(BaseModel):
     expiry_time: AwareDatetime | None = Field(default=None, alias="expirytime")
     trace_parent: str = Field(alias="traceparent", pattern=r"^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$")
     trace_state: str | None = Field(default=None, alias="tracestate", max_length=512)
+    baggage: str | None = Field(default=None, pattern=BAGGAGE.pattern)
     join_schemas: str | None = Field(default=None, alias="joinschemas", max_length=262_144)
     fallback: str | None = Field(default=None, min_length=1, max_length=200)
     original_schema: str | None = Field(default=None, alias="originalschema", max_length=200)
@@ -128,19 +138,28 @@ def run_id(flow: str, key: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"run\n{flow}\n{key}"))
 
 
+def life_of(run: str, life: int) -> str:
+    """The id of another life of a run, which somebody has started anew under its key when it had ended and was forgotten: ``life`` 0
+    is the first one, which has the run's own id."""
+    return f"{run}{_LIFE}{life}" if life else run
+
+
+def first_life(run: str) -> str:
+    """The id of the first life of a run, by that of any."""
+    first, sign, life = run.rpartition(_LIFE)
+    return first if sign and life.isdecimal() else run
+
+
 def trace_parent(correlation_id: str, message: str) -> str:
     """W3C ``traceparent``: the trace is the run, the parent span is the message."""
-    trace = (
-        uuid.uuid5(_NAMESPACE, correlation_id).hex
-        if not _is_uuid(correlation_id)
-        else uuid.UUID(correlation_id).hex
-    )
-    return f"00-{trace}-{uuid.uuid5(_NAMESPACE, message).hex[:16]}-01"
+    return f"00-{trace_of(correlation_id)}-{uuid.uuid5(_NAMESPACE, message).hex[:16]}-01"
 
 
-def _is_uuid(text: str) -> bool:
+def trace_of(correlation_id: str) -> str:
+    """The trace that a run has of its own: 32 hexadecimal digits."""
+    if _PLAIN_UUID.fullmatch(correlation_id):
+        return correlation_id.replace("-", "")
     try:
-        uuid.UUID(text)
+        return uuid.UUID(correlation_id).hex
     except ValueError:
-        return False
-    return True
+        return uuid.uuid5(_NAMESPACE, correlation_id).hex

@@ -40,6 +40,14 @@ class InvalidJson(InvalidInput):
     """The text is not strict JSON (RFC 8259, UTF-8, no duplicate keys), or larger than the limits allow."""
 
 
+class TooLarge(InvalidJson):
+    """Something is over a limit on its size, so that nobody could read it: how large it is, and how large it may be."""
+
+
+class Unreadable(InvalidInput):
+    """What a message has beside its body, its headers among it, is not what AMQP or this system says."""
+
+
 class InvalidEnvelope(InvalidInput):
     """The message is not an envelope: not CloudEvents 1.0, or an attribute is missing or malformed."""
 

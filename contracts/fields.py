@@ -8,12 +8,14 @@ from typing import Any
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.compatibility.document import escaped
-from handoffs.contracts.schema import Schema
+from handoffs.contracts.contract import Contract
+from handoffs.contracts.schema import Schema, generated, written
 from handoffs.contracts.text import MASK, printable
 
 _DEEPEST = 8
 _LONGEST_BOUND = 60
 _MEMBERS = 8
+_MOST_FOLLOWED = 2_000
 _BOUNDS = {
     "minimum": "from {}",
     "exclusiveMinimum": "above {}",
@@ -84,6 +86,18 @@ def sensitive_paths(schema: Schema) -> tuple[str, ...]:
     """The fields that are never shown, as Pydantic's own schema of a contract marks them."""
     found = _Marked(schema.get("$defs", {})).of(schema, "", ())
     return tuple(dict.fromkeys(found))
+
+
+def sensitive_of(contract: type[Contract]) -> tuple[str, ...]:
+    """The fields of a contract that are never shown, under each name that they are read or written under."""
+    found = [path for schema in (generated(contract), written(contract)) for path in sensitive_paths(schema)]
+    return tuple(dict.fromkeys(found))
+
+
+def shown(data: dict[str, Any], sensitive: tuple[str, ...] | None) -> dict[str, Any]:
+    """What people may see of data: all of it is masked where it is not known (None) what of it is sensitive."""
+    seen: dict[str, Any] = dict.fromkeys(data, MASK) if sensitive is None else masked(data, sensitive)
+    return seen
 
 
 def masked(value: Any, sensitive: tuple[str, ...]) -> Any:
@@ -173,8 +187,8 @@ class _Walk:
 class _Marked:
     def __init__(self, definitions: Mapping[str, Schema]) -> None:
         self._definitions = definitions
-        text = strictjson.canonical(definitions)
-        self._trees_may_hide = '"x-sensitive":true' in text or '"writeOnly":true' in text
+        self._marking = _leading_to_marks(definitions)
+        self._left = _MOST_FOLLOWED
 
     def of(self, part: Any, path: str, around: tuple[str, ...]) -> Iterator[str]:
         if not isinstance(part, dict):
@@ -187,10 +201,12 @@ class _Marked:
         reference = part.get("$ref")
         if isinstance(reference, str):
             name = reference.removeprefix("#/$defs/")
-            if name not in around:
-                yield from self.of(self._definitions.get(name), path, (*around, name))
-            elif self._trees_may_hide:  # a tree: all that is below here
-                yield path
+            if name in self._marking:
+                self._left -= 1
+                if name not in around and self._left > 0:
+                    yield from self.of(self._definitions.get(name), path, (*around, name))
+                else:  # a tree, or more paths than can be followed: all that is below here
+                    yield path
         yield from self._below(part, path, around)
 
     def _below(self, part: dict[str, Any], path: str, around: tuple[str, ...]) -> Iterator[str]:
@@ -203,6 +219,22 @@ class _Marked:
         for word in ("anyOf", "oneOf", "allOf"):
             for inner in part.get(word, ()):
                 yield from self.of(inner, path, around)
+
+
+def _leading_to_marks(definitions: Mapping[str, Schema]) -> frozenset[str]:
+    """The definitions in which something is marked, in themselves or in one that they refer to."""
+    texts = {name: strictjson.canonical(part) for name, part in definitions.items()}
+    found = {
+        name for name, text in texts.items() if '"x-sensitive":true' in text or '"writeOnly":true' in text
+    }
+    references = {
+        name: {other for other in definitions if f'"#/$defs/{other}"' in text} for name, text in texts.items()
+    }
+    while True:
+        more = {name for name, named in references.items() if name not in found and named & found}
+        if not more:
+            return frozenset(found)
+        found |= more
 
 
 def _masked(value: Any, steps: list[str]) -> Any:

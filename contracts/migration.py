@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.contract import Contract, ContractRef, is_contract
 from handoffs.contracts.errors import ContractError, InvalidData
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import named, printable
 
 Step = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -85,6 +85,16 @@ def _place(error: BaseException) -> str:
 def _declared(
     word: str, contract: type[Contract], source: int, target: int, lossy: str
 ) -> Callable[[Step], Step]:
+    if not is_contract(contract):
+        raise ContractError(
+            f"{word}() is given {named(contract)}, which is no contract",
+            remedy=f"write @{word}(TheContract, {_example(word)})",
+        )
+    if not all(type(version) is int for version in (source, target)):
+        raise ContractError(
+            f"{word}() of {contract.ref()} is given the versions {named(source)} and {named(target)}",
+            remedy=f"a version is a whole number: @{word}({contract.__name__}, {_example(word)})",
+        )
     ref = contract.ref()
     migration = f"{word} from {ref.name}/{source} to {ref.name}/{target}"
     if (target > source) is not (word == "upcast"):
@@ -108,6 +118,10 @@ def _declared(
         return step
 
     return register
+
+
+def _example(word: str) -> str:
+    return "1, 2" if word == "upcast" else "2, 1"
 
 
 def versioned(contract: type[Contract], version: int) -> ContractRef:

@@ -8,9 +8,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, get_args
 
-from pydantic import AliasChoices, BaseModel, SecretStr
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, SecretStr
 
+from handoffs.contracts.annotations import names_of
 from handoffs.contracts.text.untrusted import UntrustedText
 
 _Path = tuple[object, ...]
@@ -44,7 +44,7 @@ def _lost_in_mapping(given: Mapping[Any, object], kept: object, path: _Path) -> 
     if _all_plain(given.values()) and _all_plain(given):
         return None
     if isinstance(kept, BaseModel):
-        names = {alias: name for name, info in type(kept).model_fields.items() for alias in _aliases(info)}
+        names = {alias: name for name, info in type(kept).model_fields.items() for alias in names_of(info)}
         pairs = [
             (name, part, getattr(kept, names.get(name, str(name)), None))
             for name, part in given.items()
@@ -60,13 +60,6 @@ def _lost_in_mapping(given: Mapping[Any, object], kept: object, path: _Path) -> 
         pairs = [(key, part, made.get(key)) for key, part in given.items()]
     places = (lost(part, made, (*path, name)) for name, part, made in pairs)
     return next((place for place in places if place is not None), None)
-
-
-def _aliases(info: FieldInfo) -> Iterator[str]:
-    """The other names under which a field is read (paths into nested data excepted)."""
-    for alias in (info.alias, info.validation_alias):
-        choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        yield from (choice for choice in choices if isinstance(choice, str))
 
 
 def misplaced(model: BaseModel) -> _Path | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.compatibility.budget import Budget, Exhausted
+from handoffs.contracts.compatibility.engine import matches
 from handoffs.contracts.compatibility.node import Node
 from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.compatibility.solver import Solver
@@ -70,7 +71,8 @@ class _Search:
         for usual in self._beside:
             try:
                 target = (self._schemas.read(wanted), False)
-                solver = Solver(self._schemas.interner, Budget(steps=_STEPS, seconds=_SECONDS))
+                budget = Budget(steps=_STEPS, seconds=_SECONDS)
+                solver = Solver(self._schemas.interner, budget, matches)  # as Pydantic reads patterns
                 beside = () if usual is None else ((usual, True),)
                 answer = solver.solve(State(frozenset({(self._writer, True), target, *beside})))
             except (Exhausted, RecursionError):

@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic.errors import PydanticUserError
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic_core.core_schema import JsonOrPythonSchema
 
 from handoffs.contracts import strictjson
+from handoffs.contracts.annotations import SECRETS
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import ContractError
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import MASK, printable
 
 Schema = dict[str, Any]
 
@@ -41,7 +44,7 @@ def writes(contract: type[Contract]) -> Schema:
 
     A writer checks its output as its readers will (step 4 of a handoff), so it emits what the contract also reads.
     """
-    return _writes(reads(contract))
+    return closed(reads(contract))
 
 
 def reads(contract: type[Contract]) -> Schema:
@@ -54,8 +57,24 @@ def generated(contract: type[Contract]) -> Schema:
 
     Raises :class:`~handoffs.contracts.errors.ContractError` where a field is of a type that JSON Schema cannot say.
     """
+    return _generated(contract, "validation")
+
+
+def written(contract: type[Contract]) -> Schema:
+    """The same of what a writer writes: fields have the names under which they are written. Raises the same."""
+    return _generated(contract, "serialization")
+
+
+def _generated(contract: type[Contract], mode: JsonSchemaMode) -> Schema:
     try:
-        return contract.model_json_schema(mode="validation")
+        return contract.model_json_schema(mode=mode, schema_generator=_Generator)
+    except KeyError as error:  # Pydantic looks for what a schema of the author's own refers to
+        raise ContractError(
+            f"{contract.__contract__ or contract.__name__} has a schema that refers to {printable(error.args[0], 200)},"
+            " which is not in it",
+            "nothing is fetched from elsewhere",
+            "write what is meant in its place",
+        ) from None
     except PydanticUserError as error:
         raise ContractError(
             f"{contract.__contract__ or contract.__name__} has no JSON Schema: {printable(error.message, 200)}",
@@ -67,12 +86,13 @@ def generated(contract: type[Contract]) -> Schema:
 def fingerprint(contract: type[Contract]) -> str:
     """``sha256:`` and 64 hexadecimal digits, over what the contract writes and reads and over its key fields."""
     read = reads(contract)
-    return fingerprint_of(_writes(read), read, contract.__keys__)
+    return fingerprint_of(closed(read), read, contract.__keys__)
 
 
-def _writes(reads: Schema) -> Schema:
-    closed: Schema = _closed(reads)
-    return closed
+def closed(reads: Schema) -> Schema:
+    """What a writer emits of whose contract ``reads`` is the open schema in normal form."""
+    made: Schema = _closed(reads)
+    return made
 
 
 def fingerprint_of(writes: Schema, reads: Schema, keys: tuple[str, ...]) -> str:
@@ -89,6 +109,19 @@ def normal(schema: Mapping[str, Any]) -> Schema:
     if numbered.found:
         top["$defs"] = numbered.found
     return dict(sorted(top.items()))
+
+
+class _Generator(GenerateJsonSchema):
+    """Pydantic's own, which does not say of a ``Secret[...]`` that it is one, and has no text for one that is a default."""
+
+    def encode_default(self, dft: Any) -> Any:
+        return MASK if isinstance(dft, SECRETS) else super().encode_default(dft)
+
+    def json_or_python_schema(self, schema: JsonOrPythonSchema) -> Schema:
+        made = super().json_or_python_schema(schema)
+        writer = schema.get("serialization", {}).get("function")
+        named = f"{getattr(writer, '__module__', '')}.{getattr(writer, '__name__', '')}"
+        return {**made, "x-sensitive": True} if named.startswith("pydantic.types._serialize_secret") else made
 
 
 class _Numbered:

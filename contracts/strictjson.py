@@ -7,10 +7,10 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, Self
 
-from handoffs.contracts.errors import InvalidJson
+from handoffs.contracts.errors import InvalidJson, TooLarge
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +27,32 @@ class Limits:
     key_length: int = 256
     text_length: int = 262_144
 
+    def inside(self, *, depth: int, nodes: int = 0) -> Self:
+        """What is left of them for what is nested so deep, beside so many other values."""
+        return replace(self, depth=self.depth - depth, nodes=self.nodes - nodes)
+
 
 DEFAULT_LIMITS = Limits()
 
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-"""A string, or the rest of the text where it does not end: linear in every case."""
+BY_REFERENCE = "send large payloads by reference"
+"""What to do about a text of too many bytes."""
+
 _BRACKET = re.compile(r"[\[{\]}]")
+_FLAT = 8
+
+_FORM: Any = {"ensure_ascii": False, "allow_nan": False, "separators": (",", ":")}
+_COMPACT = json.JSONEncoder(**_FORM).encode
+_CANONICAL = json.JSONEncoder(**_FORM, sort_keys=True).encode
 
 
 def loads(text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:
     """Parse strict JSON.
 
-    Raises :class:`InvalidJson` for text over the limits (bytes, depth and the
-    number of values are checked before parsing, lengths right after), invalid UTF-8, NaN and
+    Raises :class:`TooLarge` for text over the limits (bytes, depth and the
+    number of values are checked before parsing, lengths right after), and :class:`InvalidJson` for invalid UTF-8, NaN and
     infinities, duplicate keys, lone surrogates, and anything after the value.
     """
-    document = _decoded(text, limits)
-    _check_depth(document, limits.depth)
-    _check_count(document, limits.nodes)
+    document = check_size(text, limits)
     try:
         value = json.loads(document, object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
@@ -53,10 +61,22 @@ def loads(text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:
     return value
 
 
+def check_size(text: bytes | str, limits: Limits) -> str:
+    """The text, if it is not too large to be parsed: in bytes, in depth, in the number of values.
+
+    Raises :class:`TooLarge`, and :class:`InvalidJson` for invalid UTF-8. What passes :func:`loads` passes this; the number of
+    values is counted exactly, and lengths are checked, only there.
+    """
+    document = _decoded(text, limits)
+    _check_depth(document, limits.depth)
+    _check_count(document, limits.nodes)
+    return document
+
+
 def dumps(value: Any) -> str:
     """Write compact JSON text (UTF-8 safe, no NaN). Raises :class:`InvalidJson` where JSON has no form for a value."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _COMPACT(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidJson(f"the value cannot be written as JSON: {_reason(error)}") from None
 
@@ -67,9 +87,17 @@ def canonical(value: Any) -> str:
     Raises :class:`InvalidJson` where JSON has no form for a value.
     """
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+        return _CANONICAL(value)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidJson(f"the value cannot be written as JSON: {_reason(error)}") from None
+
+
+def told(value: Any) -> str:
+    """A JSON value as people say it, a text without quotes; equal values give equal text.
+
+    Raises :class:`InvalidJson` where JSON has no form for a value.
+    """
+    return str(json.loads(canonical(value)) if isinstance(value, (dict, list)) else value)
 
 
 def digest(value: Any) -> str:
@@ -84,24 +112,28 @@ def _decoded(text: bytes | str, limits: Limits) -> str:
     try:
         octets = text if isinstance(text, bytes) else text.encode()
         if len(octets) > limits.octets:
-            raise InvalidJson(
+            raise TooLarge(
                 f"the text has {len(octets)} bytes, over the limit of {limits.octets}",
-                remedy="send large payloads by reference",
+                remedy=BY_REFERENCE,
             )
         return octets.decode()
     except UnicodeError:
         raise InvalidJson("the text is not UTF-8") from None
 
 
-def _check_depth(document: str, limit: int) -> None:
+def _check_depth(document: str, most: int) -> None:
     """Count brackets outside strings, so that a deeply nested text never reaches the recursive parser."""
-    if document.count("[") + document.count("{") <= limit:
+    if document.count("[") + document.count("{") <= most:
         return
-    depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub("", document)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > limit:
-            raise InvalidJson(f"the text is nested more than {limit} deep")
+    left = "".join(_BRACKET.findall(_bare(document))).replace("{", "[").replace("}", "]")
+    passes = min(most, _FLAT)
+    for _ in range(passes):  # a level each time, from the innermost on: most of a text is not nested deep
+        left = left.replace("[]", "")
+    depth = passes
+    for bracket in left:
+        depth += 1 if bracket == "[" else -1
+        if depth > most:
+            raise TooLarge(f"the text is nested more than {most} deep", remedy="nest it less deep")
 
 
 def _check_count(document: str, limit: int) -> None:
@@ -109,9 +141,14 @@ def _check_count(document: str, limit: int) -> None:
     objects of them all. What passes is counted exactly when it is parsed."""
     if document.count(",") + document.count("[") + document.count("{") < limit:
         return
-    bare = _STRING.sub("", document)
+    bare = _bare(document)
     if bare.count(",") + 1 > limit or bare.count("[") + bare.count("{") > limit:
-        raise InvalidJson(f"the text has more than {limit} values")
+        raise _too_many(limit)
+
+
+def _bare(document: str) -> str:
+    """A JSON text without its strings. Of a text that is none, because it has a backslash outside of them, it may be less."""
+    return "".join(document.replace("\\\\", "").replace('\\"', "").split('"')[::2])
 
 
 def _check_values(value: Any, limits: Limits) -> None:
@@ -121,7 +158,7 @@ def _check_values(value: Any, limits: Limits) -> None:
         for item in pending.pop():
             nodes += 1
             if nodes > limits.nodes:
-                raise InvalidJson(f"the text has more than {limits.nodes} values")
+                raise _too_many(limits.nodes)
             if isinstance(item, str):
                 _check_text(item, limits.text_length)
             elif isinstance(item, dict):
@@ -134,9 +171,16 @@ def _check_values(value: Any, limits: Limits) -> None:
                 raise InvalidJson("a number is out of range")
 
 
+def _too_many(limit: int) -> TooLarge:
+    return TooLarge(f"the text has more than {limit} values", remedy="send it in several parts")
+
+
 def _check_text(text: str, limit: int) -> None:
     if len(text) > limit:
-        raise InvalidJson(f"a text or key has {len(text)} characters, over the limit of {limit}")
+        raise TooLarge(
+            f"a text or key has {len(text)} characters, over the limit of {limit}",
+            remedy="send long texts by reference, and use shorter names",
+        )
     if not text.isascii():
         try:
             text.encode()

@@ -12,9 +12,12 @@ from pydantic import BaseModel
 from handoffs.contracts.compatibility import compare
 from handoffs.contracts.conformity import Conformity
 from handoffs.contracts.contract import Contract, ContractRef
-from handoffs.contracts.errors import UnknownVersion
+from handoffs.contracts.errors import InvalidInput, UnknownVersion
+from handoffs.contracts.event import Event
+from handoffs.contracts.fields import sensitive_of, shown
 from handoffs.contracts.migration import Migration, migrations, versioned
-from handoffs.contracts.schema import Schema, fingerprint_of, reads, writes
+from handoffs.contracts.schema import Schema, closed, fingerprint_of, reads, writes
+from handoffs.contracts.strictjson import digest
 
 C = TypeVar("C", bound=Contract)
 Way = tuple[Migration, ...]
@@ -32,6 +35,8 @@ class Known:
     writes: Schema
     reads: Schema
     fingerprint: str
+    sensitive: tuple[str, ...] = ()
+    """JSON pointers (``*`` for any item) of the fields that are never shown."""
 
 
 class Versions:
@@ -55,6 +60,10 @@ class Versions:
         self._conformities: dict[ContractRef, Conformity] = {}
         self._lock = threading.RLock()
 
+    def renew(self) -> None:
+        """In a child process that was forked: another thread of its parent may have been at it."""
+        self._lock = threading.RLock()
+
     def know(self, contract: type[Contract]) -> None:
         """Take the version of a class, and those of the contracts in its fields, as known too."""
         if contract.ref() in self._classes:
@@ -76,6 +85,11 @@ class Versions:
                 self._made[ref] = known(self._classes[ref])
             return self._made.get(ref)
 
+    def class_of(self, ref: ContractRef) -> type[Contract] | None:
+        """The class of a version, where one is loaded."""
+        with self._lock:
+            return self._classes.get(ref)
+
     def readable(self, contract: type[Contract]) -> tuple[int, ...]:
         """The versions that a reader of ``contract`` can read: its own, then the others, newest first."""
         own = contract.ref().version
@@ -94,7 +108,7 @@ class Versions:
         """
         own = contract.ref()
         if ref == own:
-            return contract.from_data(data)
+            return self._marked(contract.from_data(data))
         older = (
             ref.name == own.name and ref.version < own.version
         )  # what a message says is not remembered otherwise
@@ -134,6 +148,30 @@ class Versions:
                 "publish that version where this agent runs; then replay",
             )
         return self._conformity(ref).checked(data)
+
+    def content(self, ref: ContractRef, data: dict[str, Any], payload: Contract | None = None) -> str:
+        """Names what ``data``, written as ``ref``, says: 64 hexadecimal digits, the same for equal values, in every process, of
+        every build. ``payload`` is the data as it was read.
+
+        Of a version that is not known here, the same text is the same.
+        """
+        if payload is not None and payload.ref() == ref:
+            try:
+                return digest(payload.to_comparable(sparing=True))
+            except InvalidInput:  # it can be read and not be written
+                return digest(data)
+        return digest(data if self.get(ref) is None else self._conformity(ref).content(data))
+
+    def shown(self, ref: ContractRef, data: dict[str, Any]) -> dict[str, Any]:
+        """What people may see of ``data``, written as the version ``ref``: all of it is masked where that is not known here."""
+        known = self.get(ref)
+        return shown(data, known.sensitive if known else None)
+
+    def _marked(self, made: C) -> C:
+        if isinstance(made, Event):
+            known = self.get(ContractRef(made.contract, made.version))
+            made.marked(known.sensitive if known else None)
+        return made
 
     def way(self, contract: type[Contract], source: int, target: int) -> Way | None:
         """The migrations that take data of version ``source`` to ``target``, or None where there is no way."""
@@ -213,8 +251,10 @@ def meet(giver: type[Contract], taker: type[Contract]) -> str:
 
 def known(contract: type[Contract]) -> Known:
     """What a class says of its version."""
-    written, read = writes(contract), reads(contract)
-    return Known(contract.ref(), written, read, fingerprint_of(written, read, contract.__keys__))
+    read = reads(contract)
+    written = closed(read)
+    mark = fingerprint_of(written, read, contract.__keys__)
+    return Known(contract.ref(), written, read, mark, sensitive_of(contract))
 
 
 def parts(contract: type[BaseModel]) -> tuple[type[Contract], ...]:

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from handoffs.coordinator.client.coordinator import Coordinator
     from handoffs.coordinator.client.run import Run
     from handoffs.coordinator.errors import Permanent, Transient
-    from handoffs.coordinator.flow.agent import Agent, Context, agent
+    from handoffs.coordinator.flow.agent import Agent, agent
     from handoffs.coordinator.flow.budget import budget, cached, constant
     from handoffs.coordinator.flow.condition import field
+    from handoffs.coordinator.flow.context import Context
     from handoffs.coordinator.flow.flow import Flow
+    from handoffs.coordinator.flow.lifespan import lifespan
     from handoffs.coordinator.flow.retry import Retry
     from handoffs.coordinator.flow.schedule import Schedule, schedule
     from handoffs.coordinator.flow.signal import wait_for
@@ -34,10 +36,11 @@ if TYPE_CHECKING:
         when,
     )
     from handoffs.coordinator.flow.subscribe import gather, on
+    from handoffs.coordinator.flow.usage import Spending, Usage
 
 _WHERE = {
     "Agent": "handoffs.coordinator.flow.agent",
-    "Context": "handoffs.coordinator.flow.agent",
+    "Context": "handoffs.coordinator.flow.context",
     "Coordinator": "handoffs.coordinator.client.coordinator",
     "Event": "handoffs.contracts.event",
     "Flow": "handoffs.coordinator.flow.flow",
@@ -45,7 +48,9 @@ _WHERE = {
     "Retry": "handoffs.coordinator.flow.retry",
     "Run": "handoffs.coordinator.client.run",
     "Schedule": "handoffs.coordinator.flow.schedule",
+    "Spending": "handoffs.coordinator.flow.usage",
     "Transient": "handoffs.coordinator.errors",
+    "Usage": "handoffs.coordinator.flow.usage",
     "agent": "handoffs.coordinator.flow.agent",
     "budget": "handoffs.coordinator.flow.budget",
     "cached": "handoffs.coordinator.flow.budget",
@@ -58,6 +63,7 @@ _WHERE = {
     "field": "handoffs.coordinator.flow.condition",
     "gather": "handoffs.coordinator.flow.subscribe",
     "go_on": "handoffs.coordinator.flow.step",
+    "lifespan": "handoffs.coordinator.flow.lifespan",
     "on": "handoffs.coordinator.flow.subscribe",
     "parallel": "handoffs.coordinator.flow.step",
     "repeat": "handoffs.coordinator.flow.step",
@@ -79,7 +85,9 @@ __all__ = [
     "Retry",
     "Run",
     "Schedule",
+    "Spending",
     "Transient",
+    "Usage",
     "agent",
     "budget",
     "cached",
@@ -92,6 +100,7 @@ __all__ = [
     "field",
     "gather",
     "go_on",
+    "lifespan",
     "on",
     "parallel",
     "repeat",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
-from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.errors import CoordinationError, InvalidData
+from handoffs.contracts.text import named
 
 
 class AgentError(CoordinationError):
@@ -18,12 +20,20 @@ class FlowError(CoordinationError):
     """A flow cannot work: its neighbours do not fit. Raised where it is built."""
 
 
+class Unanswerable(InvalidData):
+    """A condition of a flow cannot be answered for a payload, so that no way is taken: what would go on is parked."""
+
+
 class ScheduleError(CoordinationError):
     """A schedule cannot work. Raised where it is declared, or where the payload of a run cannot be made."""
 
 
 class LoadError(CoordinationError):
     """A module of agents cannot be loaded, or two of them declare the same name."""
+
+
+class ProjectRefused(CoordinationError):
+    """A new project cannot be written: its name or its folder is taken, or is none. Nothing of it is there."""
 
 
 class UnknownFlow(CoordinationError):
@@ -38,6 +48,10 @@ class UnknownLetter(CoordinationError):
     """There is no dead letter of that id."""
 
 
+class AmbiguousId(CoordinationError):
+    """The beginning of an id was given, and the ids of several begin so."""
+
+
 class UnknownDeployment(CoordinationError):
     """That build of that agent is not recorded as deployed."""
 
@@ -50,8 +64,55 @@ class ServerError(CoordinationError):
     """RabbitMQ, Redis or the journal cannot be reached or cannot be used."""
 
 
+class QueueFull(ServerError):
+    """The queue that a message goes to has a bound (``COORDINATOR_QUEUE_LIMITS``), and no room."""
+
+
+class Refused(ServerError):
+    """A server answers, and refuses what it was asked for what that says: asked again, it refuses again."""
+
+
+def passes(error: BaseException) -> bool:
+    """Whether a server is away, or has no room: to wait for it helps. What it refuses for what it is asked is never waited with."""
+    return isinstance(error, ServerError) and not isinstance(error, Refused)
+
+
+class Unpublished(ServerError):
+    """A run was accepted, and the broker does not have its first messages yet.
+
+    It is not lost and need not be started again: the coordinator process publishes it as soon as the broker takes it.
+    ``run_id`` is the run: ``coordinator.run(error.run_id)``.
+    """
+
+    run_id: str = ""
+
+
+class Unanswered(ServerError):
+    """Redis did not say whether it has accepted a run.
+
+    ``run_id`` is the run, if it was: ``coordinator.run(error.run_id)``. Starting it again with the same idempotency key
+    does no harm.
+    """
+
+    run_id: str = ""
+
+
+class Interrupted(ServerError):
+    """A server failed while many runs were started. Each payload that was taken has its result; none after them was looked at.
+
+    ``taken`` is how many were, and ``accepted`` of how many of them it is known that they are accepted.
+    """
+
+    taken: int = 0
+    accepted: int = 0
+
+
 class SchemaRefused(ServerError):
     """The journal's tables are of an older release than this one, and are not to be upgraded here; or of a newer one."""
+
+
+class SealBroken(CoordinationError):
+    """A sealed message in the journal cannot be read with the keys that are set. It stays as it is."""
 
 
 class ContractsRefused(CoordinationError):
@@ -91,21 +152,28 @@ class RunTimeout(RunNotCompleted):
 class Transient(CoordinationError):
     """Raise it, or a subclass, from an agent to say: try again later.
 
-    ``retry_after`` overrides the backoff of the policy for this attempt. Raises :class:`AgentError` where it is no
-    ``timedelta``.
+    ``retry_after``, a duration or a number of seconds, says when: what a model's API answers with a 429 or 503, for example. Such a
+    wait uses up no attempt of the policy, but time of its ``allowance``. What has passed already is now. Raises :class:`AgentError`
+    where it is neither.
     """
 
+    retry_after: timedelta | None = None
+
     def __init__(
-        self, cause: str, consequence: str = "", remedy: str = "", *, retry_after: timedelta | None = None
+        self,
+        cause: str,
+        consequence: str = "",
+        remedy: str = "",
+        *,
+        retry_after: timedelta | float | None = None,
     ) -> None:
         super().__init__(cause, consequence, remedy)
-        given: object = retry_after
-        if given is not None and not isinstance(given, timedelta):
-            raise AgentError(
-                f"a Transient error has a {type(given).__name__} as its retry_after",
-                remedy="give it a duration: retry_after=timedelta(seconds=30)",
-            )
-        self.retry_after = retry_after
+        if retry_after is not None:
+            self.retry_after = _duration(retry_after)
+
+
+class Stalled(Transient):
+    """An agent has given no sign for longer than its idle limit: its attempt has failed, and the policy says whether there is another."""
 
 
 class Incomplete(CoordinationError):
@@ -114,3 +182,21 @@ class Incomplete(CoordinationError):
 
 class Permanent(CoordinationError):
     """Raise it, or a subclass, from an agent to say: trying again will not help. The step is parked at once."""
+
+
+class OverBudget(Permanent):
+    """The run has used up more than its flow allows it (``Flow(..., spending=...)``): the step is parked as ``over-budget``."""
+
+
+def _duration(given: object) -> timedelta:
+    """A duration, or a number of seconds. Raises :class:`AgentError` for anything else."""
+    if isinstance(given, timedelta):
+        return given
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        with contextlib.suppress(ValueError, OverflowError):  # not a number, or more than there are days
+            return timedelta(seconds=given)
+    raise AgentError(
+        f"a Transient error has {named(given)} as its retry_after",
+        "it is treated as any other failure",
+        "give it a duration or a number of seconds: retry_after=timedelta(seconds=30), retry_after=30",
+    )

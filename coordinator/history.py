@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
+from types import NoneType
 from typing import Any
+
+from handoffs.config import clock
+from handoffs.contracts.errors import InvalidData
+
+ENGINE = "coordinator"
+"""Who did it, in an entry of what the coordinator process did by itself."""
 
 _BEGAN = "began"
 """How ``triggered``, the kind and the field, were called before; histories that were written then are read as well."""
@@ -21,6 +27,8 @@ class EntryKind(StrEnum):
     DEDUPLICATED = "deduplicated"
     LATE = "late"
     RETRIED = "retried"
+    WAITS = "waits"
+    ALLOWED = "allowed"
     PARKED = "parked"
     REPLAYED = "replayed"
     SKIPPED = "skipped"
@@ -36,6 +44,7 @@ class EntryKind(StrEnum):
     EMITTED = "emitted"
     GATHERED = "gathered"
     TRIGGERED = "triggered"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +53,21 @@ class Entry:
 
     kind
         ``started`` (accepted), ``begun`` (its time had come, where it was accepted for later); ``settled`` (a step has its outcome), ``deduplicated`` (the outcome was known by its key),
-        ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``parked``, ``replayed``,
+        ``late`` (an outcome came after another stood, and counts for nothing), ``retried``, ``waits`` (an attempt
+        failed, and its error said when to come back: the next one has the same number), ``allowed`` (a person said what the run may
+        use up: ``output``), ``parked``, ``replayed``,
         ``skipped`` (a person gave the outcome; ``error`` is why), ``edited`` (a person gave the step another input: ``input`` is
         that of before, as far as it is known, and ``output`` that from now on; ``error`` is why),
         ``cancelled``, ``given-up`` (cancelled, and what was done is undone), ``paused``, ``resumed``; ``signalled`` (a signal came), ``refused`` (one that is not
         what the run waits for); ``overridden`` (a worker began although its contracts are not in order; it belongs to no run);
         ``fallback`` (a budget was spent, and its fallback took the step's place); ``emitted`` (an event began the story, or a flow
         emitted one after a join, a wait or a fallback, where there is no step to tell it);
+        ``unreadable`` (what the journal has there was changed by hand, and is no entry; ``error`` says why);
         ``gathered`` (an event is in a set that its agent waits for); ``triggered`` (an event has started a flow).
     at
         When it was written, UTC, ISO 8601.
+    key
+        The idempotency key under which a run was accepted, sensitive values masked.
     due
         When a run was to begin that was accepted for later, UTC, ISO 8601.
     took_ms
@@ -76,6 +90,13 @@ class Entry:
         The story that an event belongs to which started this run; and the run that it started.
     into
         The step that has the set which an event was gathered into.
+    trace
+        Of a failed attempt and of what is parked: where it was raised, as text, the agent's own code first.
+    by, why
+        The person who did it, and the reason that was given; of ``skipped`` and ``edited`` the reason is ``error``.
+    digest
+        Names the outcome (:meth:`~handoffs.coordinator.store.record.Record.digest`) where ``output`` is all of it: nothing is masked, and no
+        event was emitted with it. Where Redis has lost it, it is put back from here.
     migrated
         The migrations that the input went through here, in order.
     """
@@ -106,7 +127,11 @@ class Entry:
     worker: str = ""
     error: str = ""
     by: str = ""
+    why: str = ""
+    key: str = ""
     wait_ms: int = 0
+    digest: str = ""
+    trace: str = ""
 
     def fields(self) -> dict[str, Any]:
         """As JSON values, without the empty ones."""
@@ -116,7 +141,7 @@ class Entry:
 
 def now() -> str:
     """This moment as it is written into the history."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return clock.now().isoformat(timespec="milliseconds")
 
 
 def triggered_run(entry: Mapping[str, Any]) -> str:
@@ -126,3 +151,36 @@ def triggered_run(entry: Mapping[str, Any]) -> str:
             run = entry.get(name)
             return run if isinstance(run, str) else ""
     return ""
+
+
+_NO_TEXT: dict[str, type | tuple[type, ...]] = {
+    "attempt": int, "wait_ms": (int, float), "took_ms": (int, float, NoneType), "input": object, "output": object,
+    "sent": (dict, NoneType), "migrated": (list, NoneType), "emitted": (list, NoneType),
+}  # fmt: skip
+"""The fields that are no text, and of which types they are."""
+
+
+def checked(value: Any) -> dict[str, Any]:
+    """An entry as it was read from where others may have written it. Fields that only a newer release knows pass.
+
+    Raises :class:`~handoffs.contracts.errors.InvalidData` where it is none.
+    """
+    if not isinstance(value, dict):
+        raise InvalidData("it is no object")
+    for name in (*Entry.__slots__, _BEGAN):
+        if name in value and not _fits(name, value[name]):
+            raise InvalidData(f"its {name} is a {type(value[name]).__name__}")
+    return value
+
+
+def _fits(name: str, value: Any) -> bool:
+    if name == "emitted" and isinstance(value, list):
+        return all(isinstance(one, dict) for one in value)
+    if name == "sent" and isinstance(value, dict):
+        return all(isinstance(one, str) for one in value.values())
+    return isinstance(value, _NO_TEXT.get(name, str)) and not (name == "attempt" and isinstance(value, bool))
+
+
+def unreadable(run: str, at: str, why: str) -> dict[str, Any]:
+    """What stands for an entry of a run that cannot be read."""
+    return Entry(EntryKind.UNREADABLE, run, "", at, error=why).fields()

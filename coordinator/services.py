@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from celery import Celery
@@ -19,6 +19,7 @@ from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.manifest import manifest_of
 from handoffs.coordinator.messaging.publisher import Publisher
+from handoffs.coordinator.messaging.room import Room
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.history_stream import HistoryStream
 from handoffs.coordinator.store.outstanding import Outstanding
@@ -49,9 +50,19 @@ class Services:
     router: Router
     driver: Driver
 
+    @property
+    def room(self) -> Room:
+        """How much messages may carry."""
+        return self.router.room
+
     def manifest(self, agent: Agent) -> Manifest:
         """What the code of ``agent`` reads and writes, as it is now."""
         return manifest_of(agent, self.versions, queue=self.topology.queue_name(agent.name))
+
+    def impatient(self) -> Services:
+        """The same for who serves many: it waits for no room in a full queue."""
+        publisher = self.publisher.impatient()
+        return replace(self, publisher=publisher, driver=Driver(self.store.redis, publisher))
 
     def perform(self, asking: Asking[T]) -> T:
         """Perform what is asked, one request at a time, and give what was found. Raises what :meth:`Driver.perform` raises."""

@@ -85,9 +85,10 @@ def _parser() -> argparse.ArgumentParser:
 def fill(example: Path, target: Path) -> list[str]:
     """Give ``target`` every variable of ``example`` that it lacks or leaves empty, a secret where the example is empty.
 
-    What it has it keeps. Gives the names that were added; the file is readable for its owner alone.
+    What it has it keeps, without a byte order mark and with this system's line ends. Gives the names that were added; the file is readable for its owner alone.
     """
-    kept = _assignments(target.read_text("utf-8")) if target.exists() else {}
+    text = _said(target) if target.exists() else ""
+    kept = _assignments(text)
     lines, added = [], []
     wanted = example.read_text("utf-8")
     for line in wanted.splitlines():
@@ -101,10 +102,13 @@ def fill(example: Path, target: Path) -> list[str]:
             added.append(name)
         lines.append(f"{name}={value}")
     own = [f"{name}={value}" for name, value in kept.items() if name not in _assignments(wanted)]
-    if added:
+    fresh = not target.exists()
+    if added or fresh:
+        text = "\n".join([*lines, *own]) + "\n"
+    if added or fresh or target.read_bytes() != text.encode():
         target.touch(mode=0o600)
         target.chmod(0o600)  # also one that was copied by hand
-        target.write_text("\n".join([*lines, *own]) + "\n", "utf-8")
+        target.write_text(text, "utf-8")
     return added
 
 
@@ -153,7 +157,7 @@ class Stack:
 
     def up(self) -> None:
         """Build and start, and return when everything is healthy. Raises :class:`Obstacle`."""
-        values = _assignments(self._env_file.read_text("utf-8"))
+        values = _assignments(_said(self._env_file))
         self._check_profiles(_wanted_profiles(values))
         self._check_ports(values)
         began = time.monotonic()
@@ -318,6 +322,15 @@ def _row(container: dict[str, Any]) -> dict[str, Any]:
         "well": shown in {"done", "healthy", "running"},
         "says": last or state.get("Error", ""),
     }
+
+
+def _said(file: Path) -> str:
+    """What a file says, without the byte order mark and the line ends that other systems write: a shell would take them for a
+    part of names and values."""
+    try:
+        return file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Obstacle(f"{file.name} is not UTF-8; nothing was started; save it as UTF-8") from None
 
 
 def _assignments(text: str) -> dict[str, str]:

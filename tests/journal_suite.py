@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, NullPool, create_engine, inspect, text
 from handoffs.coordinator.errors import SchemaRefused, ServerError
 from handoffs.coordinator.journal.actions import LARGEST_PAGE
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.letters import LetterRow
+from handoffs.coordinator.journal.letter_row import SUMMARY, LetterRow, LetterSummary
 from handoffs.coordinator.journal.migrations import HEAD, REVISIONS
 from handoffs.coordinator.journal.migrations.upgrade import upgrade
 from tests import journal_before_migrations as before
@@ -68,17 +69,19 @@ def revision(url: str) -> list[str]:
         return list(connection.scalars(text(f"select version_num from {_MARK}")))
 
 
-def make_previous(url: str) -> None:
-    """The journal as the release before migrations left it, with an entry, a letter and an action."""
+def make_previous(url: str, namespace: str = "") -> None:
+    """The journal as the release before migrations left it, with an entry, a letter and an action of that namespace."""
+    source = f"{namespace}.0/1" if namespace else "0/1"
     with connected(url) as connection:
         before.metadata.create_all(connection)
         connection.execute(
             before.history.insert().values(
-                source="0/1", run="run-1", flow="shop.order", kind="started", at="", entry='{"run": "run-1"}'
+                source=source, run="run-1", flow="shop.order", kind="started", at="", entry='{"run": "run-1"}'
             )
         )
-        values = {name: getattr(letter("letter-1"), name) for name in LetterRow.__slots__}
-        connection.execute(before.dead_letters.insert().values(values | {"payload": "{}", "message": "{}"}))
+        values = asdict(letter("letter-1")) | {"payload": "{}", "message": "{}"}
+        del values["trace"]
+        connection.execute(before.dead_letters.insert().values(values))
         connection.execute(
             before.actions.insert().values(
                 at="2026-01-01", who="ann", action="skip", run="run-1", letter="letter-1", note="why"
@@ -220,12 +223,14 @@ class PagesSuite:
             for number in range(count)
         ]
         journal.letters.add_all(rows[::-1])
-        assert journal.letters.find() == rows
+        listed = [LetterSummary(**{name: getattr(row, name) for name in SUMMARY}) for row in rows]
+        assert journal.letters.find() == listed
         assert list(journal.letters.ids()) == [row.id for row in rows]
-        assert journal.letters.find(limit=5) == rows[:5]
-        assert journal.letters.find(state=None, run="run-1") == rows[1::4]
+        assert journal.letters.find(limit=5) == listed[:5]
+        assert journal.letters.find(state=None, run="run-1") == listed[1::4]
+        assert journal.letters.total(state=None, run="run-1") == len(listed[1::4])
         assert journal.letters.waiting({"run-1", "run-2", "run-9"}) == [
-            row for row in rows if row.run in {"run-1", "run-2"}
+            row for row in listed if row.run in {"run-1", "run-2"}
         ]
         pages = list(journal.letters.waiting_runs())
         assert {run for page in pages for run in page} == {row.run for row in rows}

@@ -1,7 +1,8 @@
 """What every Redis must do with the scripts of the store: the same tests on the embedded one and on a real one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -10,11 +11,11 @@ from redis import Redis
 
 from handoffs.config.settings import Settings
 from handoffs.coordinator.continuation.moves import Join
-from handoffs.coordinator.errors import Conflict, ServerError
+from handoffs.coordinator.errors import Conflict, Refused, ServerError
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
-from handoffs.coordinator.store.asking import Call
-from handoffs.coordinator.store.claim import Claim, ClaimVerdict
+from handoffs.coordinator.store.asking import Call, Command
+from handoffs.coordinator.store.claim import Claim, ClaimVerdict, Held, Renewed
 from handoffs.coordinator.store.history_stream import HistoryStream
 from handoffs.coordinator.store.outstanding import Outstanding
 from handoffs.coordinator.store.record import Record, StepRef
@@ -24,6 +25,8 @@ from handoffs.coordinator.store.scheduled import Begun, ScheduledRuns
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from handoffs.coordinator.store.settlement import Advance, Settled, SettleVerdict
 from handoffs.coordinator.store.store import Store
+from handoffs.coordinator.store.undo import Undo, UndoNext
+from tests.defaults import default_settings
 from tests.waiting import wait_until
 
 AGENT = "shop.price"
@@ -37,9 +40,8 @@ LONG = timedelta(hours=1)
 
 
 def make_settings(**values: Any) -> Settings:
-    """The defaults, whatever the environment says, and `values`."""
-    defaults = {name: field.get_default() for name, field in Settings.model_fields.items()}
-    return Settings.model_construct(**{**defaults, "shards": 2, **values})
+    """The defaults, but for two shards, and `values`."""
+    return default_settings(**{"shards": 2, **values})
 
 
 def claim(
@@ -79,7 +81,6 @@ def settle(
         fence=fence,
         record=record,
         entry=told,
-        late={**told, "kind": "late"},
         onward=Advance(joins, () if ends else NEXT),
     )
 
@@ -163,10 +164,23 @@ class TestClaim:
         """A lease that is renewed stays; one that was lost cannot be renewed."""
         first = claim(store)
         fall_silent(store)
-        assert store.renew([(AGENT, "k", first.fence)]) == [True]
+        assert store.renew([Held(AGENT, "k", first.fence, FIRST)]) == [Renewed(True)]
         assert claim(store, OTHER).verdict == "busy"
         take_over(store, OTHER)
-        assert store.renew([(AGENT, "k", first.fence), (AGENT, "unknown", 1)]) == [False, False]
+        unknown = Held(AGENT, "unknown", 1, OTHER)
+        assert store.renew([Held(AGENT, "k", first.fence, FIRST), unknown]) == [Renewed(False)] * 2
+
+    @pytest.mark.parametrize("status", ["cancelled", "compensating", "completed"])
+    def test_renewing_tells_that_the_run_has_ended(self, store: Store, status: str) -> None:
+        """Whoever renews a lease hears that its run has ended; not of what undoes a step, or follows an event of a flow."""
+        held = Held(AGENT, "k", claim(store).fence, FIRST)
+        undo, heard = (replace(held, place=replace(FIRST, step=step)) for step in ("1.undo", "shop.hear@ab"))
+        assert store.renew([held, undo, heard]) == [Renewed(True)] * 3
+        store.redis.hset(store.keys.run(FIRST.run), "status", status)
+        going_on = "" if status == "compensating" else status
+        assert store.renew([held, undo, heard]) == [
+            Renewed(True, status), Renewed(True, going_on), Renewed(True)
+        ]  # fmt: skip
 
     def test_other_content_conflicts(self, store: Store) -> None:
         """A key that came with another content conflicts, held or settled."""
@@ -215,6 +229,88 @@ class TestClaim:
         assert settle(store, third.fence).verdict == "settled"
 
 
+class TestTakeOver:
+    """A key is taken over while its holder is just about to settle: whoever comes, the step is passed on."""
+
+    def taken_over(self, store: Store, place: StepRef) -> Claim:
+        """The holder settles at its run after another has asked for the key, and before that has shut it out; gives what the other got."""
+        held = claim(store)
+        fall_silent(store)
+        asking = store.handoffs.claim(place, agent=AGENT, key="k", content="c", owner="w2", replays=0)
+        replies = scripts.run(store.redis, *next(asking).calls)
+        assert settle(store, held.fence).verdict == "settled"
+        try:
+            asked = asking.send(replies)
+            while True:
+                asked = asking.send(scripts.run(store.redis, *asked.calls))
+        except StopIteration as end:
+            found: Claim = end.value
+            return found
+
+    @pytest.mark.parametrize("place", [FIRST, OTHER], ids=["the same step", "another run"])
+    def test_the_holders_outcome_is_passed_on(self, store: Store, place: StepRef) -> None:
+        """The one that took over finds the holder's outcome, and what follows it: the holder may have died since."""
+        found = self.taken_over(store, place)
+        assert (found.verdict, found.record) == ("done", ONE)
+        assert found.record is not None
+        passed_on = [  # twice: so does the next one, if this one dies too
+            store.settle_known(
+                place, fence=found.fence, record=found.record, entry=entry("deduplicated", place.run),
+                onward=Advance((), NEXT), edit=0, by_key=True,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        first = "again" if place is FIRST else "settled"
+        assert [(one.verdict, one.fenced) for one in passed_on] == [(first, False), ("again", False)]
+        assert told(store, place.run).count("deduplicated") == (0 if place is FIRST else 1)
+        assert told(store, place.run).count("late") == 0
+        assert list(outstanding(store).sent(place.run)) == ["2"]
+
+    def test_at_a_step_that_another_was_shut_out_of(self, store: Store) -> None:
+        """A fence keeps outcomes of others away, not the one that the key has."""
+        found = self.taken_over(store, OTHER)
+        store.redis.hset(store.keys.run(OTHER.run), f"f:{OTHER.step}", str(found.fence + 1))
+        settled = store.settle_known(
+            OTHER, fence=found.fence, record=ONE, entry=entry("deduplicated", OTHER.run),
+            onward=Advance((), NEXT), edit=0, by_key=True,
+        )  # fmt: skip
+        assert (settled.verdict, settled.fenced) == ("settled", False)
+
+    def test_another_outcome_of_a_settled_step_is_late(self, store: Store) -> None:
+        """Where a person gave the step its outcome, the key's comes too late."""
+        settle(store, claim(store).fence)
+        settled = store.settle_known(
+            FIRST,
+            fence=1,
+            record=TWO,
+            entry=entry("deduplicated"),
+            onward=Advance((), NEXT),
+            edit=0,
+            by_key=True,
+        )
+        assert settled.verdict == "late"
+
+
+class TestRefused:
+    def test_what_is_none_of_ours_is_told_apart(self, store: Store) -> None:
+        """What Redis refuses for what it says, or for what is there, is told from a Redis that cannot be used: asked again, it
+        would be refused again. What is no text is read all the same."""
+        store.redis.set(store.keys.run("run-9"), "no hash")
+        store.redis.hset(store.keys.run("run-8"), mapping={"status": b"\xff\xfe", "started": "soon"})
+        asks: list[Callable[[], object]] = [
+            lambda: runs(store).result("run-9"),
+            lambda: runs(store).get("run-9"),
+            lambda: runs(store).pause("run-9", {}),
+            lambda: scripts.run(store.redis, Command("HINCRBY", store.keys.run("run-8"), "started", 1)),
+            lambda: scripts.run(store.redis, Command("SET", "k", "\ud800")),
+        ]
+        for asked in asks:
+            with pytest.raises(Refused, match="asked again, it refuses again"):
+                asked()
+        [status] = scripts.run(store.redis, Command("HGET", store.keys.run("run-8"), "status"))
+        assert status == "\udcff\udcfe"
+
+
 class TestPoison:
     def test_step_that_kills_workers_is_poison(self, store: Store) -> None:
         """After as many lost workers as the limit says, a step is not run again."""
@@ -240,6 +336,43 @@ class TestPoison:
             assert claim(store).verdict == "granted"
             assert store.release(AGENT, "k", owner=f"w|{FIRST.run}")
         assert claim(store).verdict == "poison"
+
+    def lapsing(self, store: Store) -> Claim:
+        """A claim, on a server that knows the script already: it would be given it after the next claim."""
+        store.redis.script_load(scripts.script("lapse").text)
+        return claim(store)
+
+    def test_a_holder_that_lives_is_no_crash(self, store: Store) -> None:
+        """One that Redis was away for says so with its next claim: the lease is free at once, and nobody has died."""
+        held = self.lapsing(store)
+        for _ in range(10):
+            assert held.verdict == "granted"
+            store.lapse(AGENT, "k", fence=held.fence)
+            held = claim(store)
+        assert settle(store, held.fence).verdict == "settled"
+
+    def test_a_holder_that_lives_is_shut_out(self, store: Store) -> None:
+        """It may have settled all the same, or will: another that takes the key over is the only one."""
+        held = self.lapsing(store)
+        store.lapse(AGENT, "k", fence=held.fence)
+        again = claim(store, OTHER)
+        assert again.verdict == "granted"
+        assert (settle(store, held.fence).verdict, settle(store, again.fence, OTHER).verdict) == (
+            "late",
+            "settled",
+        )
+
+    @pytest.mark.parametrize("shown", ["renewed", "settled"])
+    def test_a_holder_that_was_frozen_has_not_died(self, store: Store, shown: str) -> None:
+        """What was counted as a crash is not counted any more when the holder shows up: once."""
+        held = claim(store)
+        take_over(store)
+        for _ in range(2):
+            if shown == "renewed":
+                store.renew([Held(AGENT, "k", held.fence, FIRST)])
+            else:
+                settle(store, held.fence)
+        assert [take_over(store).verdict for _ in range(3)] == ["granted", "granted", "poison"]
 
     def test_stranger_cannot_release(self, store: Store) -> None:
         """A lease is given back by its holder only."""
@@ -276,7 +409,7 @@ class TestEdits:
         assert (found.verdict, json.loads(found.edit)["number"]) == ("edited", 1)
         assert claim(store, OTHER).verdict == "granted"
         assert (
-            store.claim(FIRST, agent=AGENT, key="k2", content="d", owner="w", replays=0, edit=1).verdict
+            store.claim(FIRST, agent=AGENT, key="k2", content="d", owner="w", replays=1, edit=1).verdict
             == "granted"
         )
         assert told(store) == ["edited"]
@@ -298,9 +431,10 @@ class TestEdits:
         assert self.edit(store) == "cancelled"
 
     def test_a_copy_that_runs(self, store: Store) -> None:
-        """While a copy of the parked message runs, its step is not edited."""
+        """A copy of the parked message does not run; while one that was replayed does, its step is not edited."""
         self.parked(store)
-        fence = claim(store).fence
+        assert (claim(store).verdict, claim(store).parked) == ("parked", '{"kind":"error"}')
+        fence = claim(store, replays=1).fence
         assert self.edit(store) == "running"
         store.release(AGENT, "k", fence=fence)
         store.park(FIRST, {"kind": "error"}, None)
@@ -338,6 +472,15 @@ class TestEdits:
         assert claim(store).verdict == "edited"
         assert self.edit(store, 2, where="held") == "gone"
 
+    def test_a_look_at_a_held_run(self, store: Store) -> None:
+        """A message that comes again while its run is held takes no lease, so that nothing says that the step is at work."""
+        runs(store).start(FIRST, key="r", content="r", first="[]")
+        runs(store).pause(FIRST.run, entry("paused"))
+        assert claim(store, looks=1).verdict == "paused"
+        assert store.lease_of(AGENT, "k") is None
+        runs(store).pause(FIRST.run, entry("resumed"), resume=True)
+        assert claim(store, looks=2).verdict == "granted"
+
     def test_a_spent_budget(self, store: Store) -> None:
         """A step whose budget is spent is not edited: something has taken its place."""
         self.parked(store, budgets="3")
@@ -348,7 +491,7 @@ class TestEdits:
         """A key without an outcome stands for the edited input from then on, and for nothing else."""
         self.parked(store)
         self.edit(store)
-        found = claim(store, content="d", edit=1, supersedes=["x", "c"])
+        found = claim(store, content="d", edit=1, supersedes=["x", "c"], replays=1)
         assert found.verdict == "granted"
         assert claim(store, OTHER).verdict == "conflict"
         assert settle(store, found.fence, content="d", edit=1).verdict == "settled"
@@ -361,6 +504,14 @@ class TestEdits:
         assert claim(store, content="d", edit=1, supersedes=["c"]).verdict == "conflict"
         claim(store, OTHER, key="k2", content="e")
         assert claim(store, key="k2", content="d", edit=1, supersedes=["c"]).verdict == "conflict"
+
+    def test_content_as_the_release_before_called_it(self, store: Store) -> None:
+        """A lease, or an outcome, that the release before has recorded for the same content is no conflict."""
+        granted = claim(store, content="old")
+        assert claim(store, content="new", older="old").verdict == "busy"
+        settle(store, granted.fence, content="old")
+        assert claim(store, OTHER, content="new", older="old").record == ONE
+        assert claim(store, OTHER, content="new", older="other").verdict == "conflict"
 
     def test_the_older_input_runs_elsewhere(self, store: Store) -> None:
         """While somebody works under the key with the older input, the edited one waits; then it is a conflict."""
@@ -630,10 +781,15 @@ class TestStart:
         with pytest.raises(Conflict, match="another input"):
             runs(store).start(FIRST, key="k", content="other", first="[]")
 
+    def test_content_as_the_release_before_called_it(self, store: Store) -> None:
+        """A run that was accepted by the release before is the same run, where it calls the content by another name."""
+        runs(store).start(FIRST, key="k", content="old", first="[]")
+        assert runs(store).start(FIRST, key="k", content="new", older="old", first="[]") == "unpublished"
+
     def test_cancelled_run_is_not_published(self, store: Store) -> None:
         """A run that is cancelled before its first messages went out stays unpublished."""
         runs(store).start(FIRST, key="k", content="c", first="[1]")
-        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("cancelled", [])
+        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("cancelled", None)
         assert list(runs(store).unpublished(older_than=timedelta(seconds=-1))) == []
 
     def test_run_that_was_lost_is_taken_up(self, store: Store) -> None:
@@ -701,8 +857,8 @@ class TestPark:
     def test_ended_run_is_not_cancelled(self, store: Store) -> None:
         """A completed run stays completed, and a run that nobody knows is not made by cancelling it."""
         settle(store, claim(store).fence, ends=True)
-        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("completed", [])
-        assert runs(store).cancel("unknown", entry("cancelled", "unknown")) == ("", [])
+        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("completed", None)
+        assert runs(store).cancel("unknown", entry("cancelled", "unknown")) == ("", None)
         assert runs(store).get("unknown") is None
 
 
@@ -801,6 +957,19 @@ class TestLooking:
         assert found == ["parked", None, "running", "parked"]
         assert runs(store).states([]) == []
 
+    def test_several_in_one_round_trip(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of runs in which nothing is parked, one that was replayed among them, all is known in one round trip: who waits asks often."""
+        for place in (FIRST, OTHER):
+            runs(store).start(place, key=place.run, content="c", first="[]")
+        store.park(OTHER, {"kind": "error"}, None)
+        runs(store).unpark(OTHER, entry("replayed", OTHER.run))
+        asking = runs(store)
+        monkeypatch.setattr(
+            asking, "_look", lambda asked: pytest.fail(f"once more: {asked}") if asked else []
+        )
+        found = asking.states([FIRST.run, OTHER.run])
+        assert [one and one.status for one in found] == ["running", "running"]
+
 
 class TestOutstanding:
     """What was sent and is not settled is counted by agent and contract version, whatever happened to it meanwhile."""
@@ -891,7 +1060,7 @@ class TestOutstanding:
         record = {"run": place.run, "kind": "settled"}
         settled = store.settle(
             place, agent=AGENT, key="k", content="c", fence=claim(store, place).fence, record=ONE,
-            entry=record, late=record, onward=Advance(joins, NEXT, TWO),
+            entry=record, onward=Advance(joins, NEXT, TWO),
         )  # fmt: skip
         assert settled.joined == Record(f"a={TWO.schema}", '{"a":{"price":2}}')
         assert claim(store, place).record == ONE
@@ -904,11 +1073,13 @@ class TestOutstanding:
         assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
 
     def test_forgotten_with_its_run(self, store: Store) -> None:
-        """What is older than a run can live is dropped."""
+        """What is older than a run that nothing touches is kept is dropped with its run, and not while that waits."""
         runs(store).start(FIRST, key="k", content="c", first="[]", sends=self.SENT)
         shard = store.keys.outstanding(store.keys.shard(FIRST.run))
         [field] = store.redis.hkeys(shard)
         store.redis.hset(shard, field, "1 shop.price shop.order/1")
+        assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
+        store.redis.delete(store.keys.run(FIRST.run))
         assert outstanding(store).counts() == {}
         assert store.redis.hlen(shard) == 0
 
@@ -922,7 +1093,7 @@ class TestCompensating:
         told = {"run": place.run, "kind": "settled"}
         return store.settle(
             place, agent=AGENT, key=key, content="c", fence=claim(store, place, key=key).fence, record=ONE, entry=told,
-            late=told, onward=Advance(sends=NEXT, undo=self.UNDO),
+            onward=Advance(sends=NEXT, undo=self.UNDO),
         )  # fmt: skip
 
     def test_in_order_and_again(self, store: Store) -> None:
@@ -931,10 +1102,8 @@ class TestCompensating:
         for _ in range(2):
             status, undo = runs(store).cancel(FIRST.run, entry("cancelled"), compensate=True)
             assert status == "compensating"
-            assert [(one["step"], one["agent"], one["data"]) for one in undo] == [
-                ("1", "shop.unprice", {"price": 1})
-            ]
-        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("compensating", [])
+            assert undo == UndoNext(Undo("1", "shop.unprice", "urn:contract:shop.priced:1"), ONE, 0)
+        assert runs(store).cancel(FIRST.run, entry("cancelled")) == ("compensating", None)
         assert told(store).count("cancelled") == 1
 
     def test_only_undoing_goes_on(self, store: Store) -> None:
@@ -954,14 +1123,15 @@ class TestCompensating:
         self.settle(store, FIRST, "k")
         runs(store).cancel(FIRST.run, entry("cancelled"), compensate=True)
         told = {"run": FIRST.run, "kind": "settled"}
+        second = Undo("2", "shop.unprice", "urn:contract:shop.priced:1").text()
         late = store.settle(
-            FIRST_END, agent=AGENT, key="k2", content="c", fence=fence, record=TWO, entry=told, late=told,
-            onward=Advance(undo=self.UNDO),
+            FIRST_END, agent=AGENT, key="k2", content="c", fence=fence, record=TWO, entry=told,
+            onward=Advance(undo=second),
         )  # fmt: skip
         assert late.verdict == "undo"
         again = claim(store, FIRST_END, key="k2")
         assert (again.verdict, again.record) == ("settled", TWO)
-        assert store.follow(FIRST_END, record=TWO, onward=Advance(undo=self.UNDO)).verdict == "undo"
+        assert store.follow(FIRST_END, record=TWO, onward=Advance(undo=second)).verdict == "undo"
         assert claim(store, FIRST).verdict == "compensating"
         for number, step in enumerate(("1.undo", "2.undo")):
             undo = StepRef(FIRST.run, FIRST.flow, step)
@@ -969,6 +1139,24 @@ class TestCompensating:
             record = runs(store).get(FIRST.run)
             assert record is not None
             assert record.status == ("compensating" if number == 0 else "cancelled")
+
+
+class TestHeld:
+    def test_in_a_budget_that_is_spent(self, store: Store) -> None:
+        """What is held with its run waits no more when something has taken its place: it is neither held nor outstanding."""
+        held, beside = replace(FIRST, step="4.b.1"), replace(FIRST, step="5")
+        sends = tuple((one.step, "shop.ship", "shop.priced/1") for one in (held, beside))
+        runs(store).start(FIRST, key="k", content="c", first="[]", sends=sends)
+        runs(store).pause(FIRST.run, entry("paused"))
+        for one in (held, beside):
+            assert claim(store, one, key=one.step).verdict == "paused"
+            store.stopped(one, {"agent": "shop.ship"})
+        spent = Join("4", (), "one", one=True, mark="constant")
+        store.follow(replace(FIRST, step="4"), record=TWO, onward=Advance((spent,), ends=False))
+        record = runs(store).get(FIRST.run)
+        assert record is not None
+        assert set(record.held) == {"5"}
+        assert outstanding(store).counts() == {("shop.ship", "shop.priced/1"): 1}
 
 
 class TestSignals:
@@ -1125,7 +1313,7 @@ class TestLater:
         """A run that is cancelled before its time never begins, and nothing of it is outstanding."""
         self.later(store)
         self.later(store, place=OTHER)
-        assert runs(store).cancel(FIRST.run, entry("cancelled"), compensate=compensate) == ("cancelled", [])
+        assert runs(store).cancel(FIRST.run, entry("cancelled"), compensate=compensate) == ("cancelled", None)
         assert store.redis.zscore(store.keys.scheduled(store.keys.shard(FIRST.run)), FIRST.run) is None
         assert outstanding(store).counts() == {("shop.price", "shop.order/1"): 1}
         self.come(store)
@@ -1205,7 +1393,7 @@ class TestTimeToLive:
             lambda: store.note(FIRST.run, entry("started")),
             lambda: runs(store).published(FIRST.run),
             lambda: fences.append(claim(store, step).fence),
-            lambda: store.renew([(AGENT, "k", fences[-1])]),
+            lambda: store.renew([Held(AGENT, "k", fences[-1], step)]),
             lambda: store.release(AGENT, "k", owner=f"w|{step.run}"),
             lambda: fences.append(take_over(store, step).fence),
             lambda: runs(store).pause(FIRST.run, entry("paused")),
@@ -1296,3 +1484,87 @@ class TestServer:
         assert told(store) == ["started", "parked"]
         entries(store).forget(shard, [entries(store).oldest(shard)[0][0]])
         assert told(store) == ["parked"]
+
+    def test_history_of_several_shards(self, store: Store) -> None:
+        """Of several shards the oldest entries are given together, so many of each, and dropped together; one that somebody has
+        replaced is refused, and keeps none of the others."""
+        first = store.keys.shard(FIRST.run)
+        elsewhere = next(run for run in map("run-{}".format, range(99)) if store.keys.shard(run) != first)
+        other = store.keys.shard(elsewhere)
+        for run, happened in ((FIRST.run, ("started", "parked")), (elsewhere, ("started",))):
+            for kind in happened:
+                store.note(run, entry(kind, run))
+        found = entries(store).oldest_of([first, other], count=1)
+        kept = {shard: one for shard, one in found.items() if not isinstance(one, Refused)}
+        kinds = {shard: [json.loads(text)["kind"] for _, text in kept[shard]] for shard in kept}
+        assert kinds == {first: ["started"], other: ["started"]}
+        numbers = {shard: [number for number, _ in kept[shard]] for shard in kept}
+        store.redis.delete(store.keys.history(other))
+        store.redis.set(store.keys.history(other), "no stream")
+        with pytest.raises(Refused):
+            entries(store).forget_all(numbers)
+        found = entries(store).oldest_of([first, other], count=1)
+        assert isinstance(found[other], Refused)
+        assert told(store) == ["parked"]
+
+    def test_whoever_drains_beside_others_has_lost_nothing(self, store: Store) -> None:
+        """Several processes drain one history, each at its own pace: none takes for a Redis that has gone back what another has
+        dropped, or that it is behind."""
+        shard = store.keys.shard(FIRST.run)
+        slow, quick = entries(store), entries(store)
+        for kind in ("started", "settled"):
+            store.note(FIRST.run, entry(kind))
+        first = [number for number, _ in slow.oldest(shard)]
+        store.note(FIRST.run, entry("parked"))
+        more = [number for number, _ in slow.oldest(shard)]
+        quick.forget(shard, first)
+        slow.forget(shard, more)  # two of them are gone, one is not
+        assert slow.gone_back() is None
+        quick.forget(shard, first)  # it is behind
+        assert quick.gone_back() is None
+        assert told(store) == []
+
+    @pytest.mark.parametrize("text", [b"\xff{[", "-", "1-x", "\u0661-0", "-1-0", "9" * 5000, "1-0 "])
+    def test_a_mark_that_is_none_tells_of_a_redis_that_has_lost_it(
+        self, store: Store, text: str | bytes
+    ) -> None:
+        """Where somebody has put something else there, what is drained is dropped all the same, and what runs may have lost is looked
+        for."""
+        shard, stream = store.keys.shard(FIRST.run), entries(store)
+        for kind in ("started", "parked"):
+            store.note(FIRST.run, entry(kind))
+            store.redis.hset(store.keys.mark(shard), "id", text)
+            stream.forget(shard, [stream.oldest(shard)[0][0]])
+            assert stream.oldest(shard) == []
+        store.redis.hset(store.keys.mark(shard), "id", text)
+        assert stream.gone_back() == 0
+
+    def test_whoever_asks_while_others_drain_has_lost_nothing(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An answer of Redis that is older than what was drained meanwhile is none of a Redis that has gone back; one that was lost
+        is."""
+        shard, stream = store.keys.shard(FIRST.run), entries(store)
+        store.note(FIRST.run, entry("started"))
+        stream.forget(shard, [stream.oldest(shard)[0][0]])
+        store.note(FIRST.run, entry("parked"))
+        real = stream._redis.pipeline
+
+        def drained_meanwhile(**options: Any) -> Any:
+            pipeline = real(**options)
+            execute = pipeline.execute
+
+            def answered_before() -> Any:
+                answer = execute()
+                monkeypatch.undo()
+                stream.forget(shard, [stream.oldest(shard)[0][0]])
+                return answer
+
+            monkeypatch.setattr(pipeline, "execute", answered_before)
+            return pipeline
+
+        monkeypatch.setattr(stream._redis, "pipeline", drained_meanwhile)
+        assert stream.gone_back() is None
+        assert stream.gone_back() is None
+        store.redis.delete(store.keys.mark(shard))
+        assert stream.gone_back() == 0

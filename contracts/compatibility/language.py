@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from handoffs.contracts.compatibility.ranges import ANY, Ranges, merged
+from handoffs.contracts.compatibility.ranges import ANY, Ranges, includes, merged
 
 _LONGEST = 2000
+_MOST_EFFORT = 200_000
+"""Parts of languages that are derived for one text: some two seconds."""
 
 
 class Unsupported(Exception):
@@ -162,7 +164,7 @@ def derivative(language: Language, point: int) -> Language:
     """The texts that, after the character ``point``, make a text of ``language``."""
     kind, parts = language.kind, language.parts
     if kind == "chars":
-        return EMPTY if any(low <= point <= high for low, high in language.ranges) else NOTHING
+        return EMPTY if includes(language.ranges, point) else NOTHING
     if kind == "empty":
         return NOTHING
     if kind == "sequence":
@@ -179,9 +181,17 @@ def derivative(language: Language, point: int) -> Language:
 
 
 def contains(language: Language, text: str) -> bool:
-    """Whether ``text`` is in ``language``."""
+    """Whether ``text`` is in ``language``. Raises :class:`Unsupported` where it leads to more languages than can be followed."""
+    steps: dict[tuple[Language, str], Language] = {}
+    effort = 0
     for character in text:
-        language = derivative(language, ord(character))
+        step = (language, character)
+        if step not in steps:
+            effort += language.size
+            if effort > _MOST_EFFORT:
+                raise Unsupported("the text leads to too many languages")
+            steps[step] = derivative(language, ord(character))
+        language = steps[step]
         if language is NOTHING:
             return False
     return language.nullable

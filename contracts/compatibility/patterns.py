@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
+from handoffs.contracts.compatibility.engine import matches
 from handoffs.contracts.compatibility.language import (
     ALL,
     EMPTY,
@@ -24,8 +25,6 @@ from handoffs.contracts.compatibility.language import (
 )
 from handoffs.contracts.compatibility.ranges import (
     DIGITS,
-    MORE_DIGITS,
-    MORE_LETTERS,
     SPACE,
     WORD,
     Ranges,
@@ -33,8 +32,10 @@ from handoffs.contracts.compatibility.ranges import (
     merged,
     points,
 )
+from handoffs.contracts.compatibility.tables import table
 
 DIALECTS: Final = ("ecma", "python", "rust")
+_READ_HERE: Final = DIALECTS[:2]  # Rust's own engine is asked
 _LONGEST = 2000
 _ESCAPED = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v", "0": "\0"}
 _SPECIAL = frozenset("^$.|?*+()[{\\")
@@ -208,15 +209,8 @@ class _Parser:
         character = self.text[self.at]
         self.at += 1
         if character.lower() in "dws":
-            more = self.dialect != "ecma"
-            found = {
-                "d": DIGITS + (MORE_DIGITS if more else []),
-                "w": WORD + (MORE_DIGITS + MORE_LETTERS if more else []),
-                "s": [*SPACE, *(points("\x85") if more else points("\ufeff"))],
-            }[character.lower()]
-            if character.lower() == "s" and self.dialect == "python":
-                found = [*found, (0x1C, 0x1F)]
-            return list(inverted(found)) if character.isupper() else found
+            found = self._kind(character.lower())
+            return list(inverted(found)) if character.isupper() else list(found)
         if character in _ESCAPED:
             if character == "0" and self.text[self.at : self.at + 1].isdigit():
                 raise Unsupported("an octal escape")
@@ -228,6 +222,19 @@ class _Parser:
         if character.isalnum():
             raise Unsupported(f"the escape {character!r}")
         return points(character)
+
+    def _kind(self, kind: str) -> Ranges:
+        """The characters of ``\\d``, ``\\w`` or ``\\s``."""
+        if kind == "s":
+            own = {
+                "ecma": points("\ufeff"),
+                "rust": points("\x85"),
+                "python": [*points("\x85"), (0x1C, 0x1F)],
+            }
+            return (*SPACE, *own[self.dialect])
+        if self.dialect == "ecma":
+            return tuple(DIGITS if kind == "d" else WORD)
+        return table(self.dialect, kind)
 
     def _take(self, wanted: str) -> bool:
         if self.text.startswith(wanted, self.at):
@@ -244,7 +251,8 @@ class _Parser:
 def found_in(pattern: str, text: str) -> bool | None:
     """Whether ``pattern`` is found in ``text``; None where the dialects differ or the pattern is not supported."""
     try:
-        answers = {contains(language_of(pattern, dialect), text) for dialect in DIALECTS}
+        answers: set[bool | None] = {contains(language_of(pattern, dialect), text) for dialect in _READ_HERE}
     except (Unsupported, RecursionError):
         return None
+    answers.add(matches(pattern, text))
     return answers.pop() if len(answers) == 1 else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from typing import Final
 
@@ -33,6 +34,12 @@ def inverted(ranges: Iterable[tuple[int, int]]) -> Ranges:
     return (*gaps, (start, LAST)) if start <= LAST else tuple(gaps)
 
 
+def includes(ranges: Ranges, point: int) -> bool:
+    """Whether ``point`` is one of the characters; ``ranges`` are as :func:`merged` gives them."""
+    at = bisect_right(ranges, (point, LAST)) - 1
+    return at >= 0 and point <= ranges[at][1]
+
+
 def points(text: str) -> list[tuple[int, int]]:
     """A range for each character of ``text``."""
     return [(ord(character), ord(character)) for character in text]
@@ -41,6 +48,3 @@ def points(text: str) -> list[tuple[int, int]]:
 DIGITS: Final = [(48, 57)]
 WORD: Final = [(48, 57), (65, 90), (95, 95), (97, 122)]
 SPACE: Final = [*points("\t\n\v\f\r \xa0\u1680\u2028\u2029\u202f\u205f\u3000"), (0x2000, 0x200A)]
-# Where \d and \w are Unicode, these stand for all digits and letters beyond ASCII.
-MORE_DIGITS: Final = [(0x660, 0x669), (0x6F0, 0x6F9)]
-MORE_LETTERS: Final = [(0xC0, 0xD6), (0xD8, 0xF6), (0x391, 0x3A1), (0x410, 0x44F)]

@@ -19,11 +19,12 @@ from handoffs.contracts.compatibility.budget import Budget
 from handoffs.contracts.compatibility.interner import Interner
 from handoffs.contracts.compatibility.node import Node
 from handoffs.contracts.compatibility.numbers import UNDECIDED
+from handoffs.contracts.compatibility.patterns import found_in
 from handoffs.contracts.compatibility.propagation import Propagation
 from handoffs.contracts.compatibility.recall import Recall
 from handoffs.contracts.compatibility.state import NONE, UNKNOWN, Answer, State
 from handoffs.contracts.compatibility.tableau import Tableau
-from handoffs.contracts.compatibility.validator import Validator, everything, opposite
+from handoffs.contracts.compatibility.validator import Found, Validator, everything, opposite
 from handoffs.contracts.compatibility.values import TYPES
 
 _TRIED = 12
@@ -32,10 +33,11 @@ _TRIED = 12
 class Solver:
     """Answers questions about states; remembers what it has answered. Raises :class:`Exhausted` beyond its budget."""
 
-    def __init__(self, interner: Interner, budget: Budget) -> None:
+    def __init__(self, interner: Interner, budget: Budget, found: Found = found_in) -> None:
+        """``found`` judges patterns in what is given as an instance: all readers together, or one of them."""
         self.interner = interner
         self.budget = budget
-        self.validator = Validator(budget)
+        self.validator = Validator(budget, found)
         self.tableau = Tableau(interner, budget)
         self.propagation = Propagation(self, self.tableau)
         self._recall = Recall()

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from handoffs.contracts.compatibility.budget import Budget
 from handoffs.contracts.compatibility.language import NOTHING, Language, Unsupported, derivative
-from handoffs.contracts.compatibility.ranges import LAST
+from handoffs.contracts.compatibility.ranges import LAST, Ranges, includes
 
 _LONGEST = 2000
 
@@ -46,25 +46,22 @@ def texts(
 @lru_cache(maxsize=4096)
 def _representatives(language: Language) -> tuple[int, ...]:
     """One character of each class that the language tells apart next, readable ones where there are some."""
-    starts = sorted(
-        {0} | {edge for low, high in _heads(language) for edge in (low, high + 1) if edge <= LAST}
+    heads = sorted(_heads(language))
+    edges = sorted(
+        {0} | {edge for head in heads for low, high in head for edge in (low, high + 1) if edge <= LAST}
     )
-    edges = zip(starts, [*starts[1:], LAST + 1], strict=True)
-    chosen = [point for start, after in edges if (point := _representative(start, after)) is not None]
-    return tuple(sorted(chosen, key=lambda point: (point < 32 or point > 126, point != 97, point)))
-
-
-def _representative(start: int, after: int) -> int | None:
-    """A character from ``start`` on and before ``after``; None where there are only surrogates, which no text has."""
-    wanted = (*map(ord, "a0A -.!"), start, 0xE000)
-    found = (point for point in wanted if start <= point < after and not 0xD800 <= point <= 0xDFFF)
-    return next(found, None)
+    chosen: dict[tuple[bool, ...], int] = {}
+    for point in (*map(ord, "a0A -.!"), *edges, 0xE000):  # no text has surrogates
+        if not 0xD800 <= point <= 0xDFFF:
+            chosen.setdefault(tuple(includes(head, point) for head in heads), point)
+    return tuple(sorted(chosen.values(), key=lambda point: (point < 32 or point > 126, point != 97, point)))
 
 
 @lru_cache(maxsize=4096)
-def _heads(language: Language) -> frozenset[tuple[int, int]]:
+def _heads(language: Language) -> frozenset[Ranges]:
+    """The sets of characters with which the texts of a language may begin, each as it is written in it."""
     if language.kind == "chars":
-        return frozenset(language.ranges)
+        return frozenset({language.ranges})
     if language.kind == "sequence" and not language.parts[0].nullable:
         return _heads(language.parts[0])
-    return frozenset(edge for part in language.parts for edge in _heads(part))
+    return frozenset(head for part in language.parts for head in _heads(part))

@@ -6,7 +6,7 @@ from ``multipleOf`` where binary fractions give another answer than decimal ones
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -17,6 +17,8 @@ from handoffs.contracts.compatibility.patterns import found_in
 from handoffs.contracts.compatibility.values import exact, freeze, type_of
 
 Answer = bool | None
+Found = Callable[[str, str], Answer]
+"""Whether a pattern is found in a text; None where readers differ or it cannot be judged."""
 Shape = frozenset[str] | None
 """The names that an object may have; None where any."""
 _MOST_SHAPES = 64
@@ -47,8 +49,10 @@ def opposite(answer: Answer) -> Answer:
 class Validator:
     """Validates instances against nodes; recursion is bounded by the budget and the interpreter's own limit."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, found: Found = found_in) -> None:
+        """``found`` judges patterns: all readers together, or one of them."""
         self.budget = budget
+        self._found = found
 
     def valid(self, node: Node, value: Any, closed: bool = False) -> Answer:
         """Whether ``value`` is valid; for a closed node, whether a writer that is bound to it may emit ``value``."""
@@ -117,7 +121,7 @@ class Validator:
         elif kind == "string":
             yield node.shortest <= len(value) and (node.longest is None or len(value) <= node.longest)
             if node.pattern is not None:
-                yield found_in(node.pattern, value)
+                yield self._found(node.pattern, value)
         elif kind == "array":
             yield from self._array(node, value, closed)
         elif kind == "object":
@@ -200,7 +204,7 @@ class Validator:
         if node.properties and name in node.properties:
             yield self.valid(node.properties[name], item, closed)
         for pattern, schema in node.patterns.items():
-            found = found_in(pattern, name)
+            found = self._found(pattern, name)
             if found is not False:
                 answer = self.valid(schema, item, closed)
                 yield answer if found or answer else None
@@ -212,7 +216,7 @@ class Validator:
     def _evaluated_names(self, node: Node, value: dict[str, Any]) -> tuple[set[str], bool]:
         """The names that a schema and those within it have evaluated (core 2020-12, section 11.3), and any doubt."""
         met = {name for name in value if node.properties and name in node.properties}
-        answers = {(name, pattern): found_in(pattern, name) for name in value for pattern in node.patterns}
+        answers = {(name, pattern): self._found(pattern, name) for name in value for pattern in node.patterns}
         met |= {name for (name, _), found in answers.items() if found}
         uncertain = None in answers.values()
         if node.additional is not None:

@@ -9,12 +9,16 @@ from handoffs.contracts.annotations import plain_decimals
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.fields import masked
+from handoffs.contracts.judgeable import unjudged
 from handoffs.contracts.migration import migrations
 from handoffs.contracts.registry.mode import ModeCheck
 from handoffs.contracts.registry.problem import Problem
 from handoffs.contracts.registry.publication import MODES, Published
 from handoffs.contracts.registry.registry import Registry
 from handoffs.contracts.registry.rehearsal import Rehearsal
+from handoffs.contracts.samples import exampled, samples
+from handoffs.contracts.schema import generated, normal
 from handoffs.contracts.text import is_plain, printable
 from handoffs.contracts.versions import Versions
 
@@ -29,6 +33,7 @@ class Candidate:
     registry: Registry
     own: Published
     versions: dict[int, Published] = field(default_factory=dict)
+    _reader: Versions = field(init=False)
 
     def __post_init__(self) -> None:
         name = self.own.ref.name
@@ -37,6 +42,7 @@ class Candidate:
             assert found is not None
             self.versions[version] = found
         self.versions[self.own.ref.version] = self.own
+        self._reader = Versions(published.known() for published in self.versions.values())
 
     def basic(self, owner: str | None, mode: str) -> Iterator[Problem]:
         """What does not depend on the content of other versions."""
@@ -69,6 +75,15 @@ class Candidate:
                 f"{path} is a plain Decimal: as a JSON number it is rounded, and readers differ in what they take",
                 "declare it as handoffs.ExactDecimal, which travels as text",
             )
+
+        if not any(plain_decimals(self.contract)):  # their patterns are Pydantic's
+            for what in unjudged(self.own.reads):
+                yield Problem(
+                    "schema",
+                    ref,
+                    f"the schema of {ref} cannot be judged: {what}",
+                    "let it say what it means without that; a validator may say more",
+                )
 
     def promises(self, golden: tuple[Envelope, ...]) -> Iterator[Problem]:
         """What depends on other versions: keys, what the mode promises, migrations."""
@@ -112,21 +127,64 @@ class Candidate:
 
     def golden(self) -> Iterator[Problem]:
         """Golden envelopes of this and older versions that the class cannot read."""
-        versions = Versions(published.known() for published in self.versions.values())
-        for version, other in sorted(self.versions.items()):
-            if version > self.own.ref.version or not self._reads(version):
-                continue
-            for number, envelope in enumerate(self.registry.golden(other.ref), 1):
-                try:
-                    versions.read(self.contract, other.ref, envelope.data)
-                except CoordinationError as error:
-                    yield Problem(
-                        "golden",
-                        self.own.ref,
-                        f"golden envelope {number} of {other.ref} is not read: {printable(error.cause, 300)}",
-                        "mend the class or its migrations: messages such as this are on their way",
-                        other.ref,
-                    )
+        own = self.own.ref.version
+        for version in sorted(self.versions):
+            if version == own or (version < own and self._reads(version)):
+                yield from self._golden_of(version)
+
+    def trial(self) -> Iterator[Problem]:
+        """Golden envelopes, and samples, of older versions that the class says it can read and cannot: its validators refuse them.
+
+        A sample has the examples that the class gives for a field. There are none of versions from which a migration leads
+        here, which are tried with that, nor where the class has examples of the whole.
+        """
+        if not self.own.mode.startswith(("BACKWARD", "FULL")):
+            return
+        for version in sorted(self.versions):
+            way = (
+                self._reader.way(self.contract, version, self.own.ref.version)
+                if version < self.own.ref.version
+                else None
+            )
+            if way is not None:
+                refused = tuple(self._golden_of(version))
+                yield from refused or (() if way else self._samples_of(version))
+
+    def _golden_of(self, version: int) -> Iterator[Problem]:
+        other = self.versions[version].ref
+        for number, envelope in enumerate(self.registry.golden(other), 1):
+            try:
+                self._reader.read(self.contract, other, envelope.data)
+            except CoordinationError as error:
+                yield Problem(
+                    "golden",
+                    self.own.ref,
+                    f"golden envelope {number} of {other} is not read: {printable(error.cause, 300)}",
+                    "mend the class or its migrations: messages such as this are on their way",
+                    other,
+                )
+
+    def _samples_of(self, version: int) -> Iterator[Problem]:
+        """The first sample that the class refuses."""
+        raw = generated(self.contract)
+        if "examples" in raw:
+            return
+        older = self.versions[version]
+        for sample in samples(older.writes, beside=[normal(exampled(raw))], usual=True):
+            try:
+                self._reader.read(self.contract, older.ref, sample)
+            except CoordinationError as error:
+                yield Problem(
+                    "golden",
+                    self.own.ref,
+                    f"a sample of {older.ref} is not read: {printable(error.cause, 300)}",
+                    "let the class read what an older one may have written; where none of them ever wrote such, give the field examples"
+                    " of what they did: Field(examples=[...])",
+                    older.ref,
+                    witness=masked(sample, older.sensitive),
+                    has_witness=True,
+                )
+                return
 
     def _reads(self, version: int) -> bool:
         """Whether the mode promises to read a version."""

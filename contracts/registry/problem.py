@@ -10,14 +10,15 @@ from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.fields import Change
 
 Rule = Literal[
-    "changed", "backward", "forward", "keys", "decimal", "gap", "owner", "mode", "migration", "golden",
+    "changed", "backward", "forward", "keys", "decimal", "gap", "owner", "mode", "migration", "golden", "schema", "sensitive",
 ]  # fmt: skip
 """What a problem is about.
 
 ``changed``: a published version is not what it was. ``backward``: the new version cannot read what an older one wrote.
 ``forward``: an older version cannot read what the new one writes. ``keys``: the key fields differ. ``decimal``: a field is
 rounded on its way. ``gap``: a version between is missing. ``owner``, ``mode``: not given or malformed. ``migration``: a
-step is missing, fails, or loses something. ``golden``: a golden envelope cannot be made, or not be read.
+step is missing, fails, or loses something. ``golden``: a golden envelope cannot be made, or not be read. ``schema``: something in it could not be judged where there is no class. ``sensitive``: what was
+published as sensitive is shown by the code.
 """
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import ContractRef, valid_name
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError, InvalidRegistry
-from handoffs.contracts.registry.publication import MODES, Published
+from handoffs.contracts.registry.publication import MODES, Published, digest_named, digest_of
 from handoffs.contracts.text import printable
+from handoffs.contracts.textfile import read, unmarked
 from handoffs.contracts.versions import Known
 
 __all__ = ["MODES", "Published", "Registry", "golden_file", "open_registry", "version_file"]
@@ -70,8 +71,36 @@ class Registry:
     def golden(self, ref: ContractRef) -> tuple[Envelope, ...]:
         """What a writer of a published version wrote when it was published: one to three messages."""
         if ref not in self._golden and ref in self._found():
-            self._golden[ref] = _envelopes(golden_file(self._found()[ref]), ref)
+            path = golden_file(self._found()[ref])
+            value = _json(path)
+            found = _envelopes(path, value, ref)
+            published = self.get(ref)
+            if published is not None and published.golden not in ("", digest_named(value)):
+                raise _wrong(
+                    path,
+                    f"they are not those with which {ref} was published",
+                    consequence="they were changed since",
+                )
+            self._golden[ref] = found
         return self._golden.get(ref, ())
+
+    def faults(self) -> Iterator[InvalidRegistry]:
+        """What is malformed, a file or a folder each, once. The golden envelopes of a malformed version are not looked at."""
+        found: dict[ContractRef, Path] = {}
+        for folder in self.folders:
+            for entry in _entries_or_faults(folder):
+                if isinstance(entry, InvalidRegistry):
+                    yield entry
+                else:
+                    found.setdefault(*entry)
+        self._places = found
+        for ref in found:
+            for look in (self.get, self.golden):
+                try:
+                    look(ref)
+                except InvalidRegistry as error:
+                    yield error
+                    break
 
     def take(self, published: Published, golden: tuple[Envelope, ...]) -> None:
         """Let a version be there without a file: one that is about to be published."""
@@ -106,28 +135,50 @@ def golden_file(version: Path) -> Path:
 
 def _files(folder: Path) -> Iterator[tuple[ContractRef, Path]]:
     """The files of versions in a folder. What begins with a dot is passed over."""
-    for inner in _entries(folder):
-        if not inner.is_dir() or not valid_name(inner.name):
-            raise _wrong(inner, "it is no folder that is called like a contract", "move it out of there")
-        for path in _entries(inner):
-            found = _FILE.fullmatch(path.name)
-            if found and path.is_file():
-                yield ContractRef(inner.name, int(found[1])), path
-            elif not (_GOLDEN.fullmatch(path.name) and path.is_file()):
-                raise _wrong(
-                    path,
-                    "it is called neither <version>.json nor <version>.golden.json",
-                    "move it out of there",
-                )
+    for entry in _entries_or_faults(folder):
+        if isinstance(entry, InvalidRegistry):
+            raise entry
+        yield entry
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries_or_faults(folder: Path) -> Iterator[tuple[ContractRef, Path] | InvalidRegistry]:
+    """The same, and what is wrong with each of the others."""
+    for inner in _listed(folder):
+        if isinstance(inner, InvalidRegistry):
+            yield inner
+        elif not _is(inner, Path.is_dir) or not valid_name(inner.name):
+            yield _wrong(inner, "it is no folder that is called like a contract", "move it out of there")
+        else:
+            for path in _listed(inner):
+                found = None if isinstance(path, InvalidRegistry) else _FILE.fullmatch(path.name)
+                if isinstance(path, InvalidRegistry):
+                    yield path
+                elif found and _is(path, Path.is_file):
+                    yield ContractRef(inner.name, int(found[1])), path
+                elif not (_GOLDEN.fullmatch(path.name) and _is(path, Path.is_file)):
+                    yield _wrong(
+                        path,
+                        "it is no file that is called <version>.json or <version>.golden.json",
+                        "move it out of there",
+                    )
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Whether it is of a kind. What cannot be looked at is of none."""
+    try:
+        return kind(path)
+    except OSError:
+        return False
+
+
+def _listed(folder: Path) -> Sequence[Path | InvalidRegistry]:
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
         return []
-    except OSError as error:
-        raise _wrong(folder, f"it cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "that is no name of a folder"
+        return [_wrong(folder, f"it cannot be read: {why}")]
 
 
 def _published(path: Path, ref: ContractRef) -> Published:
@@ -140,11 +191,16 @@ def _published(path: Path, ref: ContractRef) -> Published:
         raise _wrong(
             path, f"it says that it is {published.ref}", f"a version stands in {ref.name}/{ref.version}.json"
         )
+    if (published.digest or published.golden) and published.digest != digest_of(value):
+        raise _wrong(
+            path,
+            "its digest is not that of what it says",
+            consequence="something in it was changed after it was published",
+        )
     return published
 
 
-def _envelopes(path: Path, ref: ContractRef) -> tuple[Envelope, ...]:
-    value = _json(path)
+def _envelopes(path: Path, value: Any, ref: ContractRef) -> tuple[Envelope, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= _MOST_GOLDEN:
         raise _wrong(path, f"it is no list of 1 to {_MOST_GOLDEN} envelopes")
     found = []
@@ -161,7 +217,7 @@ def _envelopes(path: Path, ref: ContractRef) -> tuple[Envelope, ...]:
 
 def _json(path: Path) -> Any:
     try:
-        return strictjson.loads(path.read_bytes(), _LIMITS)
+        return strictjson.loads(unmarked(read(path, _LIMITS.octets)), _LIMITS)
     except OSError as error:
         raise _wrong(path, f"it cannot be read: {error.strerror}") from None
     except CoordinationError as error:

@@ -9,6 +9,7 @@ from typing import Any
 from handoffs.contracts import strictjson
 from handoffs.contracts.compatibility import compare
 from handoffs.contracts.compatibility.budget import Budget, Exhausted
+from handoffs.contracts.compatibility.engine import matches
 from handoffs.contracts.compatibility.node import Node
 from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.compatibility.validator import Validator
@@ -50,14 +51,16 @@ class Rehearsal:
                     yield found
 
     def _step(self, migration: Migration) -> Problem | None:
-        for instance in self._of(migration.source):
+        source = self.versions[migration.source].ref
+        for number, instance in enumerate(self._of(migration.source), 1):
             before = strictjson.canonical(instance)
             try:
                 self._migrated(migration, instance)
             except CoordinationError as error:
-                source = self.versions[migration.source].ref
+                kept = number <= len(self.kept.get(migration.source, ()))
+                which = f" (golden envelope {number} of {source})" if kept else ""
                 remedy = f"let it make what is wanted of every instance of {source}"
-                return self._problem(migration, error.cause, instance, remedy)
+                return self._problem(migration, error.cause + which, instance, remedy)
             if strictjson.canonical(instance) != before:
                 return self._problem(
                     migration,
@@ -161,7 +164,7 @@ def _faults(target: Published, data: dict[str, Any]) -> Iterator[str]:
     """The fields for which ``data`` surely is not what a version reads; no value is shown."""
     try:
         node = Schemas().read(target.reads)
-        validator = Validator(Budget(steps=_STEPS))
+        validator = Validator(Budget(steps=_STEPS), matches)
         if validator.valid(node, data) is not False:
             return
         places = list(_places(validator, node, data, ""))

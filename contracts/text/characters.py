@@ -52,6 +52,10 @@ SKIN_TONES = Ranges("1F3FB-1F3FF")
 IDEOGRAPHS = Ranges("3400-4DBF 4E00-9FFF F900-FAFF 17000-18DFF 20000-3FFFD")
 CLOSING = Ranges("29 5D 7D BB 2019 201D")
 EVERY = Ranges("0-10FFFF")
+IDEOGRAPH_SELECTORS = Ranges("FE00-FE02 E0100-E011F")
+"""Those that sequences with ideographs are registered with (StandardizedVariants; the IVD up to October 2025: VS17 to VS48)."""
+
+KEYCAPS = Ranges("23 2A 30-39")
 HIEROGLYPHS = Ranges("13000-1342F 13440-143FF")
 MONGOLIAN = Ranges("1807 180A 1820-18AA 11660-1167F")
 
@@ -101,6 +105,20 @@ VARIANT_BASES = Ranges(
     "1D49E-1D49F 1D4A2 1D4A5-1D4A6 1D4A9-1D4AC 1D4AE-1D4B5"
 )
 """What standardized variation sequences (VS1 to VS7) are defined for, besides ideographs and hieroglyphs."""
+
+BLANKS = Ranges("115F-1160 1680 2000-2008 200A 205F 2800 303F 3164 FFA0 13441-13442 16FE4 1D159")
+"""Seen as a blank, or as nothing that has a width: the braille pattern without dots, fillers, quads, a notehead without a head."""
+
+NOTHING = Ranges("")
+BLANKS_OF = (
+    (Ranges("2800"), Ranges("2801-28FF")),
+    (Ranges("1680"), Ranges("1681-169C")),
+    (Ranges("115F-1160"), Ranges("1100-11FF A960-A97C D7B0-D7FB")),
+    (Ranges("13441-13442"), Ranges("13000-1342F 13440-143FF")),
+    (Ranges("16FE4"), Ranges("18B00-18CFF")),
+    (Ranges("1D159"), Ranges("1D100-1D158 1D15A-1D1FF")),
+)
+"""Those that belong to a script, with the characters of that."""
 
 ADDED = Ranges(
     "558 58B-58C 5C8-5C9 88F 897 B53-B54 C5C CDC CF3 ECE 1ACF-1AF0 1B4E-1B4F 1B7F 1C89-1C8A 208F "

@@ -28,6 +28,8 @@ MOST_MARKS = 30
 _REPORTED = 5
 _PASSES = 3
 _NEAR = 64
+_WINDOW = 24
+_MOST_SELECTORS = 8
 _FLAGS = re.compile(
     "\U0001f3f4(?:"
     + "|".join("".join(chr(0xE0000 + ord(sign)) for sign in flag) for flag in ("gbeng", "gbsct", "gbwls"))
@@ -140,7 +142,7 @@ def _rule(sign: str) -> _Rule | None:
 
 
 def _before(text: str, place: int) -> str:
-    return text[place - 1 : place] if place else ""
+    return text[place - 1 : place] if place > 0 else ""
 
 
 def _after(text: str, place: int) -> str:
@@ -154,15 +156,35 @@ def _in_flag(text: str, place: int) -> bool:
 
 
 def _selects(text: str, place: int) -> bool:
-    """Whether the one character before it is one that this selector is defined for."""
+    """Whether the one character before it is one that this selector is defined for, and there are few of its kind."""
     sign, base = text[place], _before(text, place)
     if sign in chars.EMOJI_SELECTORS:
+        if base in chars.KEYCAPS and _after(text, place) != "\u20e3":
+            return _is_one_of_few(text, place)
         return base in chars.PICTOGRAPHS or base in chars.EMOJI_PARTS
-    if sign > "\ufe0f":
-        return base in chars.IDEOGRAPHS
-    return sign <= "\ufe06" and (
-        base in chars.VARIANT_BASES or base in chars.IDEOGRAPHS or base in chars.HIEROGLYPHS
-    )
+    if base in chars.IDEOGRAPHS:
+        return sign in chars.IDEOGRAPH_SELECTORS and _is_one_of_few(text, place)
+    return sign <= "\ufe06" and (base in chars.VARIANT_BASES or base in chars.HIEROGLYPHS)
+
+
+def _is_one_of_few(text: str, place: int) -> bool:
+    """Whether the selector is not one of a run: each could say something that nobody sees. Two ideographs in a row may have one
+    each, and eight in a line of 24, as in a list of names."""
+    if _is_selector(_before(text, place - 1)) and _is_selector(_before(text, place - 3)):
+        return False
+    bases = selectors = 0
+    for here in range(place - 1, -1, -1):
+        if _is_selector(text[here]):
+            selectors += 1
+        else:
+            bases += 1
+        if bases == _WINDOW or selectors == _MOST_SELECTORS:
+            break
+    return selectors < _MOST_SELECTORS
+
+
+def _is_selector(sign: str) -> bool:
+    return "\ufe00" <= sign <= "\ufe0f" or "\U000e0100" <= sign <= "\U000e01ef"
 
 
 def _selects_mongolian(text: str, place: int) -> bool:

@@ -16,6 +16,7 @@ _CONTROL = re.compile(
 )
 """Controls, line separators, bidi, and all that is shown as nothing; one emoji selector after a symbol may stand."""
 
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 _LAYOUT = "\n\r\t"
 _DIGITS = re.compile(r"\d(?:[ -]?\d){12,}")
 _UUID = r"(?<![0-9A-Za-z-])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9A-Za-z-])"
@@ -35,6 +36,25 @@ def printable(text: object, limit: int = 500) -> str:
     return masked if len(masked) <= limit else _DIGITS.sub(_without_cards, masked[: limit - 1]) + "…"
 
 
+def named(value: object, limit: int = 120) -> str:
+    """Something that code was given, in words for an error: a function or a class by its name, anything else as Python writes it, and
+    nothing by its address in memory."""
+    try:
+        if isinstance(value, type):
+            return printable(f"the class {value.__name__}", limit)
+        called = getattr(value, "__name__", None)
+        if callable(value) and isinstance(called, str):
+            return printable(f"the function {called}", limit)
+        text = repr(value)
+        if not _ADDRESS.search(text):
+            return printable(text, limit)
+        name = getattr(value, "name", None)
+    except Exception:  # noqa: BLE001 - it may be anything
+        name = None
+    kind = f"something of the class {type(value).__name__}"
+    return printable(f"{kind}, called {name}" if isinstance(name, str) else kind, limit)
+
+
 def escaped_json(document: str) -> str:
     """The same JSON text with escapes for what a terminal would obey or not show: its value stays what it was."""
     return _CONTROL.sub(
@@ -45,6 +65,16 @@ def escaped_json(document: str) -> str:
 def is_plain(text: str) -> bool:
     """Whether ``text`` has none of the characters that :func:`printable` escapes."""
     return text.isprintable() if text.isascii() else _CONTROL.search(text) is None
+
+
+def is_utf8(text: str) -> bool:
+    """Whether ``text`` can be written as UTF-8: it has no half of a pair of surrogates."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return False
+    return True
 
 
 def _escape(found: re.Match[str]) -> str:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 from functools import lru_cache
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-Kind = Literal["mixed scripts", "lookalike", "compatibility form", "stacked marks"]
+from handoffs.contracts.text import characters as chars
+from handoffs.contracts.text.prompttokens import prompt_tokens
+
+Kind = Literal["mixed scripts", "lookalike", "compatibility form", "stacked marks", "blank", "prompt token"]
 
 _MOST = 20
 _STACK = 5
@@ -33,16 +37,21 @@ class Suspicion(NamedTuple):
     seen_as: str = ""
 
 
-def suspicions(text: str) -> tuple[Suspicion, ...]:
+def suspicions(text: str, kinds: Collection[Kind] = get_args(Kind)) -> tuple[Suspicion, ...]:
     """Words of mixed alphabets, words that pass for Latin ones in a Latin text, letters and digits that compatibility
-    normalisation (NFKC) makes ASCII ones, and letters under a stack of marks: the first twenty, in order.
+    normalisation (NFKC) makes ASCII ones, letters under a stack of marks, characters that are seen as a blank and are none, and
+    the tokens by which prompt formats tell roles and calls of tools: the first twenty, in order.
 
-    Honest text has some of these too. Treat them as a reason to look, not as a verdict.
+    ``kinds`` are those that are looked for. Honest text has some of these too. Treat them as a reason to look, not as a verdict.
     """
     text = str.__str__(text)
-    if text.isascii():
-        return ()
-    found = [*_words(text), *_forms(text), *_stacks(text)]
+    found = []
+    if "prompt token" in kinds:
+        found += [Suspicion("prompt token", *token) for token in islice(prompt_tokens(text), _MOST)]
+    if not text.isascii():
+        found += [
+            one for look in (_words, _forms, _stacks, _blanks) for one in look(text) if one.kind in kinds
+        ]
     return tuple(sorted(found, key=lambda suspicion: (suspicion.position, suspicion.kind))[:_MOST])
 
 
@@ -86,6 +95,20 @@ def _stacks(text: str) -> list[Suspicion]:
                 found.append(Suspicion("stacked marks", begin, place - begin))
             begin = place + 1
     return found
+
+
+def _blanks(text: str) -> list[Suspicion]:
+    """Characters that are seen as a blank: Python, and whoever splits text at blanks, takes them for signs. Beside others of their
+    script they are what they are."""
+    found = []
+    for place, sign in enumerate(text):
+        if sign in chars.BLANKS:
+            script = next((script for blanks, script in chars.BLANKS_OF if sign in blanks), chars.NOTHING)
+            if not any(
+                near in script for near in (*text[max(place - 2, 0) : place], *text[place + 1 : place + 3])
+            ):
+                found.append(Suspicion("blank", place, 1, " "))
+    return found[:_MOST]
 
 
 @lru_cache(maxsize=4096)

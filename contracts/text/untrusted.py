@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, SupportsIndex
+from typing import Any, SupportsIndex, get_args
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from handoffs.contracts.errors import UnsafeText
+from handoffs.contracts.errors import ContractError, UnsafeText
 from handoffs.contracts.text.hygiene import Finding, Policy, clean
-from handoffs.contracts.text.suspicion import Suspicion, suspicions
+from handoffs.contracts.text.printable import named
+from handoffs.contracts.text.suspicion import Kind, Suspicion, suspicions
 
 MOST_RECORDED = 50
 
@@ -211,16 +212,40 @@ class Hygiene:
         ``refuse`` (the default) or ``strip``; what was stripped is in :attr:`UntrustedText.stripped`.
     max_length, min_length
         In code points, of the text as it comes and as it is kept; the longest is checked before anything else is done.
+    suspected
+        Kinds of suspicion that are refused as well, whatever the policy: ``suspected=("prompt token", "blank")``.
+
+    Raises :class:`~handoffs.contracts.errors.ContractError` for values that say nothing of a text.
     """
 
     policy: Policy = "refuse"
     max_length: int | None = None
     min_length: int | None = None
+    suspected: tuple[Kind, ...] = ()
+
+    def __post_init__(self) -> None:
+        kinds: object = self.suspected
+        if not isinstance(kinds, tuple) or not set(kinds) <= set(get_args(Kind)):
+            raise _declared_wrongly(
+                "suspected", kinds, f"it is a tuple of some of {', '.join(map(repr, get_args(Kind)))}"
+            )
+        if self.policy not in get_args(Policy):
+            raise _declared_wrongly(
+                "policy", self.policy, f"it is one of {', '.join(map(repr, get_args(Policy)))}"
+            )
+        for word in ("max_length", "min_length"):
+            length = getattr(self, word)
+            if length is not None and (type(length) is not int or length < 0):
+                raise _declared_wrongly(word, length, "it is a whole number from 0")
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if source is not UntrustedText:
             raise TypeError("Hygiene belongs to UntrustedText: Annotated[UntrustedText, Hygiene(...)]")
         return _schema(self)
+
+
+def _declared_wrongly(word: str, value: object, remedy: str) -> ContractError:
+    return ContractError(f"Hygiene() has {word}={named(value)}", "no text could be checked by it", remedy)
 
 
 def _schema(hygiene: Hygiene) -> CoreSchema:
@@ -233,6 +258,8 @@ def _schema(hygiene: Hygiene) -> CoreSchema:
             raise PydanticCustomError(
                 "unsafe_text", "in NFC the text has {length} characters", {"length": len(kept)}
             )
+        if hygiene.suspected:
+            _refuse(kept, hygiene.suspected)
         return kept
 
     def marked(schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -242,6 +269,15 @@ def _schema(hygiene: Hygiene) -> CoreSchema:
     return core_schema.no_info_after_validator_function(
         taken, text, metadata={"pydantic_js_functions": [marked]}
     )
+
+
+def _refuse(text: UntrustedText, kinds: tuple[Kind, ...]) -> None:
+    """Refuse a text of which something is of one of these kinds: kinds and places, at most five, never the characters."""
+    found = [one for one in suspicions(text, kinds) if one.kind in kinds]
+    if found:
+        listed = ", ".join(f"a {one.kind} at {one.position}" for one in found[:5])
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        raise PydanticCustomError("unsafe_text", "the text holds {listed}", {"listed": listed + more})
 
 
 def _make(text: str, stripped: tuple[Finding, ...] = (), count: int = 0) -> UntrustedText:

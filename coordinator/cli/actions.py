@@ -2,44 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
 
 import click
 
-from handoffs.coordinator.cli.options import json_option, limit_option
+from handoffs.coordinator.cli.options import Command, json_option, limit_option, since_option
+from handoffs.coordinator.cli.parameters import Count
 from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.client import given
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.errors import UnknownRun
 from handoffs.coordinator.journal.actions import LARGEST_PAGE
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.render.console import out, print_json, say, say_json, table
+from handoffs.coordinator.render.moments import moment
 
-_COLUMNS = ("when", "who", "action", "run", "letter", "note")
+_COLUMNS = ("when", "who", "action", "run", "letter", "why")
+
+
+def _chosen(command: Command) -> Command:
+    command = since_option("what was done")(command)
+    command = click.option("--by", default="", metavar="WHO", help="Only what this person did.")(command)
+    return click.option("--run", default="", help="Only what was done to this run.")(command)
 
 
 @click.group()
 def actions() -> None:
-    """Look at what operators did: replays, edits, skips, deployments, events that were forgotten."""
+    """What people did, the audit trail: who, what, why, when, to which run. Also called `coordinator audit`."""
 
 
 @actions.command("list")
-@click.option("--run", default="", help="Only what was done to this run.")
-@click.option("--by", default="", metavar="WHO", help="Only what this person did.")
-@click.option(
-    "--since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]), help="Only from then on (UTC)."
-)
+@_chosen
 @limit_option("the newest first", least=1, most=LARGEST_PAGE)
-@click.option("--before", type=click.IntRange(1), metavar="ID", help="Go on where another list ended.")
+@click.option("--before", type=Count(1, 10**18), metavar="ID", help="Go on where another list ended.")
 @json_option
 def list_actions(
     run: str, by: str, since: datetime | None, limit: int, before: int | None, as_json: bool
 ) -> None:
-    """What operators did, the newest first. Where there is more, it says how to go on."""
-    begin = since.replace(tzinfo=UTC).isoformat(timespec="milliseconds") if since else ""
+    """What people did, the newest first: cancelled, paused, resumed or gave up a run, sent a signal, replayed, edited or skipped a step,
+    recorded a deployment, forgot events. Where there is more, it says how to go on."""
     with on_servers("listing actions") as coordinator:
-        page = coordinator.journal.actions.page(run=run, by=by, since=begin, before=before, limit=limit)
+        run = _run_of(coordinator, run)
+        page = coordinator.actions_page(run=run, by=by, since=since, before=before, limit=limit)
     if as_json:
         print_json({"actions": [asdict(action) for action in page.actions], "older": page.older})
         return
-    rows = [(one.at, one.who, one.action, one.run, one.letter, one.note) for one in page.actions]
+    rows = [
+        (moment(one.at), one.who, one.action, one.run, one.letter, one.note)
+        for one in sorted(page.actions, key=attrgetter("at"), reverse=True)
+    ]
     out.print(table("actions", _COLUMNS, rows))
     if page.older is not None:
-        out.print(f"there are older ones: --before {page.older}")
+        say(f"there are older ones: --before {page.older}")
+
+
+@actions.command("export")
+@_chosen
+def export_actions(run: str, by: str, since: datetime | None) -> None:
+    """What people did as JSON lines, the oldest first; with --run also what the run's steps were given and made.
+
+    Each line is an object: `record` is `action` (at, who, action, run, letter, note), or `history` (an entry of the run's history: its
+    kind, step, agent, input and output). Times are ISO 8601 in UTC. Sensitive values are masked.
+
+    \b
+    coordinator actions export --since 30d > actions.jsonl
+    coordinator actions export --run 3f2a | grep '"record": "action"'
+    """
+    with on_servers("exporting actions") as coordinator:
+        run = _run_of(coordinator, run)
+        for action in coordinator.actions(run=run, by=by, since=since):
+            say_json({"record": "action", **{k: v for k, v in asdict(action).items() if k != "id"}})
+        if run:
+            for entry in _told(coordinator.history(run), by, given.since(since)):
+                say_json({"record": "history", **entry})
+
+
+def _run_of(coordinator: Coordinator, run: str) -> str:
+    """The id of a run that is asked for; that of one of which nothing is left but what people did to it, where it is given whole."""
+    try:
+        return coordinator.find_run(run).id if run else ""
+    except UnknownRun:
+        if coordinator.actions_page(run=run, limit=1).actions:
+            return run
+        raise
+
+
+def _told(history: list[dict[str, Any]], by: str, since: str) -> Iterator[dict[str, Any]]:
+    """The entries of a run that were written then or later; where what one person did is asked for, only those of it."""
+    return (
+        entry for entry in history if str(entry.get("at", "")) >= since and by in ("", entry.get("by", ""))
+    )

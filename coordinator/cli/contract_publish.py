@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from handoffs.config.settings import Settings, load
+from handoffs.config.settings import Settings
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.deployment import Deployed
-from handoffs.contracts.errors import NotPublished
+from handoffs.contracts.errors import CoordinationError, NotPublished
 from handoffs.contracts.registry.publication import MODES
-from handoffs.contracts.registry.publishing import Decision, decide
-from handoffs.contracts.registry.publishing import publish as write
-from handoffs.contracts.registry.registry import Registry, open_registry
+from handoffs.contracts.registry.publishing import Decision, decide, may_be_sealed, seal
+from handoffs.contracts.registry.publishing import publish_all as write
+from handoffs.contracts.registry.registry import Registry
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.contract_report import STATES, note, print_problems, report
+from handoffs.coordinator.cli.exits import raised_at
 from handoffs.coordinator.cli.options import json_option
+from handoffs.coordinator.cli.published import sound_registry
+from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.deployment.deployments import open_deployments
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.lineage import contracts_of, lineage_of
 from handoffs.coordinator.flow.loading import Definitions, load_modules
-from handoffs.coordinator.render.console import err, out, print_json, table
+from handoffs.coordinator.handoff.interruption import interruption_of, signals_told_apart
+from handoffs.coordinator.render.console import out, print_json, table, tell
 
 
 @click.command("check", short_help="Whether all is published as the code has it.")
@@ -37,7 +42,10 @@ def check(as_json: bool) -> None:
     Exit status: 0 all are published and in order, 1 otherwise.
     """
     definitions, registry, deployed = _opened()
-    decisions = [decide(contract, registry) for contract in contracts_of(definitions)]
+    decisions: list[Decision] = []
+    for contract in contracts_of(definitions):
+        with _whatever_it_raises(contract, "whether it is published as the code has it is not known"):
+            decisions.append(decide(contract, registry))
     if as_json:
         print_json(
             [report(decision, lineage_of(definitions, decision.ref.name, deployed)) for decision in decisions]
@@ -73,15 +81,21 @@ def check(as_json: bool) -> None:
 def publish(names: tuple[str, ...], owner: str, mode: str | None, dry_run: bool, as_json: bool) -> None:
     """Publish each CONTRACT (a name, or name/version) of the loaded agents; by default all that are not published.
 
-    What breaks a promise is refused, and nothing of it is written. Commit the files that are: they never change.
+    What breaks a promise is refused, and then nothing at all is written. Commit the files that are: they never change, and their digests
+    show it where somebody changed one; files of before there were digests get theirs now (sealed).
 
     Exit status: 0 what was asked for is published, 1 something was refused.
     """
     definitions, registry, deployed = _opened()
-    done: list[tuple[Decision, str, tuple[Path, ...]]] = []
+    decisions: list[Decision] = []
     for contract in _chosen(contracts_of(definitions), names):
-        decision = decide(contract, registry, owner=owner, mode=mode or "")
-        done.append((decision, *_published(decision, registry, dry_run)))
+        with _whatever_it_raises(contract, "nothing was published"):
+            decisions.append(decide(contract, registry, owner=owner, mode=mode or ""))
+        if decisions[-1].state == "new":
+            registry.take(
+                decisions[-1].published, decisions[-1].golden
+            )  # those that come after may follow on it
+    done = list(zip(decisions, *_published(decisions, registry, dry_run), strict=True))
     if as_json:
         print_json([_outcome(definitions, deployed, *outcome) for outcome in done])
     else:
@@ -90,24 +104,62 @@ def publish(names: tuple[str, ...], owner: str, mode: str | None, dry_run: bool,
             for decision, state, files in done
         ]
         out.print(table("contracts", ("contract", "version", "state", "written"), rows))
-        _print_all(definitions, deployed, [decision for decision, *_ in done])
-    if any(state not in ("published", "unchanged", "would be published") for _, state, _ in done):
+        _print_all(definitions, deployed, decisions)
+    if any(state not in _FINE for _, state, _ in done):
         raise click.exceptions.Exit(1)
 
 
-def _published(decision: Decision, registry: Registry, dry_run: bool) -> tuple[str, tuple[Path, ...]]:
-    if decision.state == "published":
-        return "unchanged", ()
-    if decision.state != "new":
-        return decision.state, ()
-    if dry_run:
-        registry.take(decision.published, decision.golden)
-        return "would be published", ()
+_FINE = frozenset({"published", "unchanged", "sealed", "would be published", "would be sealed"})
+
+
+@contextmanager
+def _whatever_it_raises(contract: type[Contract], consequence: str) -> Iterator[None]:
+    """Have whatever the code of a contract raises while it is tried, and no signal to this process has raised, leave the block as
+    :class:`NotPublished`. What the error itself says is not shown: it may quote a secret."""
+    with signals_told_apart():
+        try:
+            yield
+        except CoordinationError:
+            raise
+        except BaseException as error:
+            if interruption_of(error) is not None:
+                raise
+            raise NotPublished(
+                f"{contract.ref()} could not be tried: {type(error).__name__} was raised{raised_at(error)}",
+                consequence,
+                "let its validators raise ValueError for what they refuse, and nothing else",
+            ) from error
+
+
+def _published(
+    decisions: Sequence[Decision], registry: Registry, dry_run: bool
+) -> tuple[list[str], list[tuple[Path, ...]]]:
+    """What became of each, and the files that were written: of all that are new, or of none."""
+    refused = any(decision.state not in ("published", "new") for decision in decisions)
+    nothing: list[tuple[Path, ...]] = [() for _ in decisions]
+    if dry_run or refused:
+        words = ("withheld", "unchanged") if refused else ("would be published", "would be sealed")
+        return [_unwritten(decision, registry, *words) for decision in decisions], nothing
     try:
-        return "published", write(decision, registry)
+        files = [*write(decisions, registry)]
+        sealed = [seal(decision, registry) for decision in decisions]
     except NotPublished as error:
-        err.print(f"coordinator: {error}", markup=False, soft_wrap=True)
-        return "refused", ()
+        tell(f"coordinator: {error}")
+        return ["refused" if one.state == "new" else "unchanged" for one in decisions], nothing
+    states = [
+        "published" if written else "sealed" if path else "unchanged"
+        for written, path in zip(files, sealed, strict=True)
+    ]
+    return states, [written or ((path,) if path else ()) for written, path in zip(files, sealed, strict=True)]
+
+
+def _unwritten(decision: Decision, registry: Registry, new: str, unsealed: str) -> str:
+    """What is said of a decision where nothing is written."""
+    if decision.state == "new":
+        return new
+    if decision.state != "published":
+        return decision.state
+    return unsealed if may_be_sealed(decision, registry) else "unchanged"
 
 
 def _written(files: tuple[Path, ...]) -> str:
@@ -137,9 +189,9 @@ def _print_all(definitions: Definitions, deployed: Sequence[Deployed], decisions
 
 
 def _opened() -> tuple[Definitions, Registry, tuple[Deployed, ...]]:
-    settings = load()
+    settings = settings_of_command()
     definitions = load_modules(settings.agents)
-    return definitions, open_registry(Path(settings.contracts_folder)), _deployed(settings)
+    return definitions, sound_registry(settings), _deployed(settings)
 
 
 def _deployed(settings: Settings) -> tuple[Deployed, ...]:
@@ -150,7 +202,7 @@ def _deployed(settings: Settings) -> tuple[Deployed, ...]:
         with open_deployments(settings) as deployments:
             return tuple(build for build in deployments.known().builds if build.state != "previous")
     except ServerError as error:
-        err.print(f"coordinator: who is deployed is not known: {error.cause}", markup=False, soft_wrap=True)
+        tell(f"coordinator: who is deployed is not known: {error.cause}")
         return ()
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.text import Text
+
 from handoffs.contracts import strictjson
+from handoffs.contracts.fields import sensitive_of
 from handoffs.contracts.registry.problem import Problem
 from handoffs.contracts.registry.publishing import Decision
 from handoffs.contracts.text import printable
@@ -21,9 +24,24 @@ def note(decision: Decision) -> str:
         owner = "" if decision.published.owner else " --owner TEAM"
         return f"coordinator contracts publish {decision.ref}{owner}"
     if not decision.problems:
-        return f"owner {decision.published.owner}, {decision.published.mode}"
+        unsealed = (
+            ""
+            if decision.published.digest
+            else "; without a digest (see publish): a change would not be seen"
+        )
+        return (
+            f"owner {decision.published.owner}, {decision.published.mode}{_marked_since(decision)}{unsealed}"
+        )
     more = len(decision.problems) - 1
     return decision.problems[0].text + (f" (and {more} more)" if more else "")
+
+
+def _marked_since(decision: Decision) -> str:
+    """What the code marks as sensitive and the published version does not: nothing is lost, but others go by what is published."""
+    since = sorted({*sensitive_of(decision.contract)} - {*decision.published.sensitive})
+    if not since:
+        return ""
+    return f"; sensitive only in the code: {', '.join(since)} (who reads what is published shows it: make a new version)"
 
 
 def report(decision: Decision, lineage: Lineage) -> dict[str, Any]:
@@ -76,4 +94,4 @@ def _tables(problem: Problem, shown: set[Any]) -> None:
 
 
 def _line(text: str, style: str | None = None) -> None:
-    out.print(printable(text, 4000), markup=False, soft_wrap=True, style=style)
+    out.print(Text(printable(text, 4000), style or ""), soft_wrap=True)

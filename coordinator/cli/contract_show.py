@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from handoffs.config.settings import load
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.fields import fields
 from handoffs.contracts.registry.publication import Published
 from handoffs.contracts.registry.registry import Registry, open_registry
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.options import json_option
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.cli.session import settings_of_command
+from handoffs.coordinator.render.console import out, print_json, say_lines, table
 
 _DIGITS = 12  # of a fingerprint
 
@@ -71,7 +71,7 @@ def show(contract: str, as_json: bool) -> None:
     ]
     out.print(table(str(published.ref), ("field", "type", "bounds", "for readers", "marks"), rows))
     if published.description:
-        out.print(printable(published.description, 2000), markup=False)
+        say_lines(published.description)
     columns = ("version", "up from before", "down to before", "owner", "mode", "fingerprint")
     shown = [
         (
@@ -89,7 +89,7 @@ def show(contract: str, as_json: bool) -> None:
 
 def opened() -> Registry:
     """The registry that the settings name."""
-    return open_registry(Path(load().contracts_folder))
+    return open_registry(Path(settings_of_command().contracts_folder))
 
 
 def find(registry: Registry, wanted: str) -> Published:

@@ -21,7 +21,7 @@ from handoffs.coordinator.cli.docs import docs
 from handoffs.coordinator.cli.exits import Malformed
 from handoffs.coordinator.cli.files import read_json
 from handoffs.coordinator.cli.options import json_option
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.render.console import out, print_json, say, table
 
 _STATUS = {"compatible": 0, "incompatible": 1, "unknown": 3}
 _DIRECTIONS = {"backward": ("backward",), "forward": ("forward",), "full": ("backward", "forward")}
@@ -114,7 +114,7 @@ def _report(verdicts: list[tuple[str, Path, Path, Verdict]], worst: Verdict) -> 
 def _print(writes: Path, reads: Path, verdict: Verdict) -> None:
     title = f"{_named(writes)} -> {_named(reads)}: {verdict.verdict}"
     if verdict.verdict == "compatible":
-        out.print(title, markup=False, soft_wrap=True)
+        say(title)
         return
     rows = [
         (
@@ -128,7 +128,7 @@ def _print(writes: Path, reads: Path, verdict: Verdict) -> None:
     out.print(table(title, ("where", "keyword", "the writer may emit", "the reader wants"), rows))
     if verdict.verdict == "incompatible":
         witness = printable(strictjson.dumps(verdict.witness), 2000)
-        out.print(f"witness: {witness}", markup=False, soft_wrap=True)
+        say(f"witness: {witness}")
 
 
 def _print_changes(old: Published | None, new: Published | None) -> None:
@@ -142,7 +142,7 @@ def _print_changes(old: Published | None, new: Published | None) -> None:
 
 def _version(path: Path) -> Published | None:
     """A published version, where it is called like one and no file is."""
-    if path.suffix == ".json" or path.exists() or not re.fullmatch("[^/]+/[0-9]+", str(path)):
+    if path.suffix == ".json" or not re.fullmatch("[^/]+/[0-9]+", str(path)) or path.exists():
         return None
     try:
         return find(opened(), str(path))

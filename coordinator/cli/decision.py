@@ -11,7 +11,7 @@ from rich.text import Text
 from handoffs.contracts import strictjson
 from handoffs.contracts.deployment import Decision, Edge, Outstanding, Problem
 from handoffs.contracts.text import printable
-from handoffs.coordinator.render.console import out, table
+from handoffs.coordinator.render.console import out, say, table
 
 _WITNESS = 2_000
 
@@ -40,7 +40,7 @@ def show(decision: Decision, found: Sequence[Outstanding]) -> None:
         _say(f"note: {note}", 0)
     for number, problem in enumerate(decision.problems, 1):
         _print_problem(number, problem)
-    out.print(f"{decision.new}: {'yes' if decision.ok else 'no'}", markup=False, style="bold")
+    out.print(Text(printable(f"{decision.new}: {'yes' if decision.ok else 'no'}"), "bold"), soft_wrap=True)
     for sentence in decision.order:
         _say(f"order: {sentence}", 0)
 
@@ -52,7 +52,7 @@ def _print_problem(number: int, problem: Problem) -> None:
         _say(str(difference))
     if problem.broken:
         witness = printable(strictjson.dumps(problem.witness), _WITNESS)
-        out.print(f"  witness: {witness}", markup=False, soft_wrap=True)  # on one line, to be copied
+        say(f"  witness: {witness}")  # on one line, to be copied
 
 
 def _say(sentence: str, indent: int = 2) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import click
 
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.opening import announce
 from handoffs.coordinator.cli.options import json_option
+from handoffs.coordinator.cli.parameters import Amount, Count
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.loading import imported
@@ -21,17 +23,15 @@ _SYSTEMS = "handoffs.tasks"
 
 @click.command("demo")
 @click.argument("system")
-@click.option("--seconds", type=click.FloatRange(3, 3600), help="How long it is to take (rides: 20).")
-@click.option(
-    "--rate", type=click.FloatRange(0.1, 1000), help="How many requests are made in a second (rides: 10)."
-)
+@click.option("--seconds", type=Amount(3, 3600), help="How long it is to take (rides: 20).")
+@click.option("--rate", type=Amount(0.1, 1000), help="How many requests are made in a second (rides: 10).")
 @click.option(
     "--input",
     "file",
     type=click.Path(path_type=Path),
     help="A JSON Lines file of ride requests (rides: made).",
 )
-@click.option("--titles", type=click.IntRange(1, 100_000), help="How many titles at once (media: 50).")
+@click.option("--titles", type=Count(1, 100_000), help="How many titles at once (media: 50).")
 @click.option(
     "--keep",
     type=click.Path(path_type=Path),
@@ -66,6 +66,8 @@ def demo(system: str, as_json: bool, **options: Any) -> None:
     given = {name: value for name, value in options.items() if value is not None}
     for name in given.keys() - inspect.signature(module.run).parameters.keys():
         raise click.UsageError(f"the demo of {system} has no --{'input' if name == 'file' else name}")
+    if given and not as_json:  # alone, it was told before this was loaded
+        announce(system)
     with opened(quiet=True) as coordinator:
         module.run(coordinator, as_json=as_json, **given)
 

@@ -9,14 +9,14 @@ from typing import Any
 
 import click
 
-from handoffs.config.logs import configure
-from handoffs.config.settings import Settings, load
+from handoffs.config.settings import Settings
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.decision import report, show
 from handoffs.coordinator.cli.manifests import given_manifest, manifest
 from handoffs.coordinator.cli.options import build_option, by_option, json_option
+from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.deployment.deployments import Deployments, open_deployments
-from handoffs.coordinator.render.console import err, out, print_json, table
+from handoffs.coordinator.render.console import out, print_json, say, table, tell
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 _agent = click.argument("agent")
@@ -72,9 +72,7 @@ def record_deployment(agent: str, file: Path | None, build: str, by: str) -> Non
     with _deployments("recording a deployment") as (settings, deployments):
         made = given_manifest(settings, agent, file, build)
         new = deployments.record(made, by)
-    out.print(
-        f"{made}: {'recorded as deployed' if new else 'was recorded already'}", markup=False, soft_wrap=True
-    )
+    say(f"{made}: {'recorded as deployed' if new else 'was recorded already'}")
 
 
 @click.command("withdraw", short_help="Record that a build is deployed no more.")
@@ -85,7 +83,7 @@ def withdraw(agent: str, build: str, by: str) -> None:
     """Record that a build of AGENT is not deployed any more. It stays known as the one that a rollback returns to."""
     with _deployments("withdrawing a deployment") as (_, deployments):
         gone = deployments.withdraw(agent, build, by)
-    out.print(f"{agent} build {gone}: withdrawn", markup=False, soft_wrap=True)
+    say(f"{agent} build {gone}: withdrawn")
 
 
 @click.command("deployments", short_help="Which builds are live or recorded.")
@@ -112,7 +110,7 @@ def list_deployments(as_json: bool) -> None:
         out.print(table("deployments", ("agent", "build", "state", "workers", "since"), rows))
     for worker, why in known.unreadable:
         note = f"the live worker {printable(worker, 200)} announces no manifest: {why}"
-        err.print(f"coordinator: {note}", markup=False, soft_wrap=True)
+        tell(f"coordinator: {note}")
 
 
 COMMANDS: tuple[click.Command, ...] = (
@@ -128,8 +126,7 @@ COMMANDS: tuple[click.Command, ...] = (
 @contextmanager
 def _deployments(what: str) -> Iterator[tuple[Settings, Deployments]]:
     """Journal and store for one command. Raises :class:`~handoffs.coordinator.errors.ServerError` where none are set."""
-    settings = load()
-    configure(settings.log_level)
+    settings = settings_of_command()
     refuse_embedded(settings, what)
     with open_deployments(settings) as deployments:
         yield settings, deployments

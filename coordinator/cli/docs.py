@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from handoffs.config.settings import load
 from handoffs.contracts.registry.registry import open_registry
 from handoffs.coordinator.cli.options import json_option
+from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.docs.files import write
 from handoffs.coordinator.docs.gather import gather
 from handoffs.coordinator.flow.loading import load_modules
@@ -44,7 +44,7 @@ def docs(folder: Path, as_json: bool) -> None:
     committed and compared. No server is asked. A broker is named where COORDINATOR_BROKER_URL is set, without user and
     password.
     """
-    settings = load()
+    settings = settings_of_command()
     landscape = gather(
         load_modules(settings.agents), settings, open_registry(Path(settings.contracts_folder))
     )

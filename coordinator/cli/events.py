@@ -20,7 +20,7 @@ from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.events import known_events
 from handoffs.coordinator.observe.topology import MapEvent, event_json
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.render.console import out, print_json, say, table
 from handoffs.coordinator.render.trace_report import print_trace
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
@@ -93,7 +93,7 @@ def _print_story(coordinator: Coordinator, story: Run, status: str, as_json: boo
         print_json({"story": story.id, "created": story.created, "status": status, "trace": found.to_json()})
         return
     print_trace(found)
-    out.print(f"story {story.id}{'' if story.created else ', which was there'}: {status}", soft_wrap=True)
+    say(f"story {story.id}{'' if story.created else ', which was there'}: {status}")
 
 
 def _contract(coordinator: Coordinator, name: str) -> type[Contract]:

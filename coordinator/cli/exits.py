@@ -1,6 +1,9 @@
-"""Exits: with which status a command ends, besides 0 (done) and 1 (nothing could be done)."""
+"""Exits: with which status a command ends, besides 0 (done) and 1 (nothing could be done), and where an error came from."""
 
 from __future__ import annotations
+
+import traceback
+from pathlib import Path
 
 import click
 
@@ -12,3 +15,9 @@ class Malformed(click.ClickException):
     """A file that was named is not what it has to be. Ends with status 2."""
 
     exit_code = 2
+
+
+def raised_at(error: BaseException) -> str:
+    """Where an error was raised, in words; empty where it was not."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""

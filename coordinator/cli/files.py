@@ -8,6 +8,7 @@ from typing import Any
 from handoffs.contracts import strictjson
 from handoffs.contracts.errors import InvalidInput
 from handoffs.contracts.text import printable
+from handoffs.contracts.textfile import read, unmarked
 from handoffs.coordinator.cli.exits import Malformed
 
 _LIMITS = strictjson.Limits(octets=16_777_216, depth=100, nodes=500_000, text_length=1_048_576)
@@ -20,7 +21,7 @@ def read_json(path: Path) -> Any:
     """
     shown = printable(path, 200)
     try:
-        return strictjson.loads(path.read_bytes(), _LIMITS)
+        return strictjson.loads(unmarked(read(path, _LIMITS.octets)), _LIMITS)
     except OSError as error:
         raise Malformed(f"{shown} cannot be read: {error.strerror}") from None
     except InvalidInput as error:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import click
 
-from handoffs.config.settings import load
+from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.options import json_option
+from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.observe.outline import outline
 from handoffs.coordinator.render.console import out, print_json, table
@@ -26,6 +28,7 @@ def flows(context: click.Context, as_json: bool) -> None:
     coordinator flows                                       every flow, step by step
     coordinator flows show payments.payment                 one as a tree
     coordinator flows show payments.payment --mermaid       one as a Mermaid flowchart
+    coordinator flows usage payments.payment                what its runs have used up of models
     """
     if context.invoked_subcommand is None:
         _listed(as_json)
@@ -53,11 +56,11 @@ def show_flow(name: str, as_mermaid: bool, as_json: bool, form: str | None) -> N
     wanted |= {word for word, given in (("mermaid", as_mermaid), ("json", as_json)) if given}
     if len(wanted) > 1:
         raise click.UsageError(f"give one of them: {', '.join(sorted(wanted))}")
-    drawn = outline(load_modules(load().agents).flow(name))
+    drawn = outline(load_modules(settings_of_command().agents).flow(name))
     if wanted == {"json"}:
         print_json(drawn.to_json())
     elif wanted == {"mermaid"}:
-        out.print(flow_mermaid(drawn), markup=False, soft_wrap=True)
+        out.print(flow_mermaid(drawn), soft_wrap=True)
     else:
         for line in flow_tree(drawn, out.width):
             if out.options.ascii_only:
@@ -65,8 +68,24 @@ def show_flow(name: str, as_mermaid: bool, as_json: bool, form: str | None) -> N
             out.print(line, soft_wrap=True)
 
 
+@flows.command("usage")
+@click.argument("name")
+@click.option("--days", type=int, default=30, show_default=True, help="On how many days, with today.")
+@json_option
+def usage_of_flow(name: str, days: int, as_json: bool) -> None:
+    """What the runs of the flow NAME have used up, as its agents said (context.usage), failed attempts included."""
+    with on_servers("adding up what a flow has used up") as coordinator:
+        used = coordinator.usage(name, days)
+    if as_json:
+        print_json({"flow": name, "days": days, "usage": used.to_json()})
+    else:
+        out.print(
+            table(f"{printable(name, 120)}, {days} days", ("what", "how much"), list(used.to_json().items()))
+        )
+
+
 def _listed(as_json: bool) -> None:
-    definitions = load_modules(load().agents)
+    definitions = load_modules(settings_of_command().agents)
     steps = {
         flow.name: [
             (place.path, place.agent.name, str(place.agent.accepts.ref()), str(place.agent.emits.ref()))

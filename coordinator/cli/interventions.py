@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from handoffs.coordinator.cli.options import JsonObject, by_option, payload_option, why_option
+from handoffs.coordinator.cli.options import by_option, payload_option, why_option
+from handoffs.coordinator.cli.parameters import JsonObject
 from handoffs.coordinator.cli.servers import on_servers
-from handoffs.coordinator.render.console import out
+from handoffs.coordinator.render.console import say
 
 
 @click.command("edit")
@@ -27,11 +28,9 @@ def edit_letter(letter: str, payload: dict[str, Any], why: str, by: str) -> None
     coordinator dead-letters edit LETTER --payload @input.json --why "the amount was missing"
     """
     with on_servers("editing a dead letter") as coordinator:
-        found = coordinator.desk.letter(letter)
+        found = coordinator.find_letter(letter)
         coordinator.edit(found, payload, by=by, why=why)
-        out.print(
-            f"step {found.row.step} of run {found.row.run}: edited and replayed", markup=False, soft_wrap=True
-        )
+        say(f"step {found.step} of run {found.run}: edited and replayed")
 
 
 @click.command("skip")
@@ -53,9 +52,9 @@ def skip_letter(letter: str, output: dict[str, Any], why: str, by: str) -> None:
     coordinator dead-letters skip LETTER --output '{"order": "o-17", "cents": 990}' --why "agreed by phone"
     """
     with on_servers("skipping a step") as coordinator:
-        found = coordinator.desk.letter(letter)
+        found = coordinator.find_letter(letter)
         coordinator.skip(found, output, by=by, why=why)
-        out.print(f"step {found.row.step} of run {found.row.run}: skipped", markup=False, soft_wrap=True)
+        say(f"step {found.step} of run {found.run}: skipped")
 
 
 @click.command("edit")
@@ -76,5 +75,6 @@ def edit_step(run: str, step: str, payload: dict[str, Any], why: str, by: str) -
     coordinator runs resume RUN
     """
     with on_servers("editing a step") as coordinator:
-        coordinator.run(run).edit(step, payload, by=by, why=why)
-        out.print(f"step {step} of run {run}: edited", markup=False, soft_wrap=True)
+        found = coordinator.find_run(run)
+        found.edit(step, payload, by=by, why=why)
+        say(f"step {step} of run {found.id}: edited")

@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any, Unpack
 
 import click
-from rich.padding import Padding
+from rich.console import Group
 
+from handoffs.coordinator.cli.exits import UNFINISHED
 from handoffs.coordinator.cli.interventions import edit_letter, skip_letter
-from handoffs.coordinator.cli.options import Command, json_option
-from handoffs.coordinator.cli.replay import print_replayed, replayed
+from handoffs.coordinator.cli.options import MOST, Command, by_option, json_option, reason_option
+from handoffs.coordinator.cli.parameters import SECONDS, Count
+from handoffs.coordinator.cli.replay import print_foreseen, print_replayed, replayed
 from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.handoff.failure import remedy_of
+from handoffs.coordinator.history import now
+from handoffs.coordinator.journal.edits import EditNote
+from handoffs.coordinator.journal.letter_row import SUMMARY, LetterDetails, LetterSummary
 from handoffs.coordinator.journal.letters import LetterFilter
-from handoffs.coordinator.letters.letter import Letter
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.letters.desk import Desk
+from handoffs.coordinator.letters.frames import innermost
+from handoffs.coordinator.render.console import (
+    bar,
+    out,
+    print_json,
+    print_json_items,
+    say,
+    say_lines,
+    table,
+    tell,
+)
+from handoffs.coordinator.render.moments import moment
+
+_MOST = 100
+"""How many letters are listed where nobody says how many."""
+
+_AT_ONCE = 50
+"""Of how many letters the inputs are held at once."""
 
 _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--flow", default="", help="Only of this flow."),
     click.option("--agent", default="", help="Only of this agent."),
     click.option("--run", default="", help="Only of this run."),
-    click.option("--kind", default="", help="Only of this kind: error, invalid-input, time-limit, ..."),
+    click.option(
+        "--kind",
+        "--reason",
+        "kind",
+        default="",
+        help="Only of this kind: error, invalid-input, time-limit, ...",
+    ),
 )
 
 
@@ -39,33 +69,57 @@ def dead_letters() -> None:
 @dead_letters.command("list")
 @_filtered
 @click.option("--all", "everything", is_flag=True, help="Also those that were replayed or settled.")
+@click.option(
+    "--limit",
+    type=Count(1, MOST),
+    default=None,
+    help="How many, the oldest first.  [default: 100; of --json all]",
+)
+@click.option("--no-limit", is_flag=True, help="All of them, however many there are.")
 @json_option
-def list_letters(everything: bool, as_json: bool, **chosen: Unpack[LetterFilter]) -> None:
-    """What waits: why, where, since when."""
+def list_letters(
+    everything: bool, limit: int | None, no_limit: bool, as_json: bool, **chosen: Unpack[LetterFilter]
+) -> None:
+    """What waits: why, where, since when. Where more wait than are listed, the last line says how many."""
     chosen["state"] = None if everything else "waiting"
+    most = None if no_limit else limit or (None if as_json else _MOST)
     with on_servers("listing dead letters") as coordinator:
-        letters = coordinator.dead_letters(**chosen)
         if as_json:
-            print_json([letter_json(letter) for letter in letters])
-        else:
-            out.print(letter_table(letters))
+            print_json_items(letters_json(coordinator.desk, coordinator.desk.each(limit=most, **chosen)))
+            return
+        letters = coordinator.dead_letters(limit=most, **chosen)
+        total = (
+            len(letters)
+            if most is None or len(letters) < most
+            else coordinator.journal.letters.total(**chosen)
+        )
+    out.print(letter_table(letters, total))
+    if total > len(letters):
+        say(f"the oldest {len(letters):,} of {total:,}: --limit N lists more, --no-limit all, a filter fewer")
 
 
 @dead_letters.command("show")
 @click.argument("letter")
 @json_option
 def show_letter(letter: str, as_json: bool) -> None:
-    """One dead letter: its error, its input with sensitive values masked, and what to do."""
+    """One dead letter: its error and where it was raised, its input with sensitive values masked, and what to do.
+
+    The frames are the innermost three places in the agent's code; the whole account of the failure stands below.
+    """
     with on_servers("showing a dead letter") as coordinator:
-        found = letter_json(coordinator.desk.letter(letter))
+        [shown] = letters_json(coordinator.desk, [coordinator.find_letter(letter)])
     if as_json:
-        print_json(found)
+        print_json(shown)
         return
+    trace, shown["frames"] = shown.pop("trace"), " < ".join(shown["frames"])
+    shown |= {name: moment(shown[name]) for name in ("first_failed_at", "last_failed_at")}
     rows = [
         (name, json.dumps(value) if isinstance(value, (dict, list)) else value)
-        for name, value in found.items()
+        for name, value in shown.items()
     ]
-    out.print(table(f"dead letter {letter}", ("", ""), rows))
+    out.print(table(f"dead letter {shown['id']}", ("", ""), rows))
+    if trace:
+        say_lines(trace)
 
 
 dead_letters.add_command(edit_letter)
@@ -76,37 +130,118 @@ dead_letters.add_command(skip_letter)
 @click.argument("letters", nargs=-1)
 @_filtered
 @click.option("--all", "everything", is_flag=True, help="Everything that waits.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option(
+    "--wait", "seconds", type=SECONDS, default=None, help="Wait so many seconds, and say what came of it."
+)
+@reason_option
+@by_option
 @json_option
 def replay_letters(
-    letters: tuple[str, ...], everything: bool, as_json: bool, **chosen: Unpack[LetterFilter]
+    letters: tuple[str, ...],
+    everything: bool,
+    dry_run: bool,
+    seconds: float | None,
+    why: str,
+    by: str,
+    as_json: bool,
+    **chosen: Unpack[LetterFilter],
 ) -> None:
-    """Replay LETTERS by id, or those that a filter selects: each run goes on at the step that failed."""
+    """Replay LETTERS by id, or those that a filter selects: each run goes on at the step that failed.
+
+    \b
+    coordinator dead-letters replay --flow shop.order --reason time-limit --dry-run
+    coordinator dead-letters replay --flow shop.order --reason time-limit --wait 30 --why "the warehouse is back"
+
+    Exit status: 0 all were replayed, 3 some were refused.
+    \f
+
+    Many parameters because each is an option of the command.
+    """
     if not letters and not everything and not any(chosen.values()):
         raise click.UsageError("name letters, give a filter such as --flow, or say --all")
+    if dry_run and seconds is not None:
+        raise click.UsageError("--dry-run does nothing for which there could be a --wait")
     with on_servers("replaying dead letters") as coordinator:
         if letters:
-            ids = [coordinator.desk.letter(letter).id for letter in letters]
-        else:
-            ids = list(coordinator.journal.letters.ids(**chosen))
-        outcome = replayed(coordinator.desk, ids)
-    print_replayed(outcome, noun="letter", as_json=as_json)
+            ids: Iterable[str] = list(dict.fromkeys(coordinator.find_letter(one).id for one in letters))
+            total = len(letters)
+        else:  # what fails from now on is for another command
+            ids = coordinator.journal.letters.ids(until=now(), **chosen)
+            total = coordinator.journal.letters.total(**chosen)
+        if dry_run:
+            print_foreseen(map(coordinator.desk.letter, ids), as_json=as_json)
+            return
+        outcome = replayed(coordinator.desk, ids, total, by=by, why=why)
+        came = coordinator.follow(outcome.done, seconds) if seconds is not None else None
+    print_replayed(outcome, noun="letter", as_json=as_json, came=came)
 
 
-def letter_json(letter: Letter) -> dict[str, Any]:
+def _letter_json(letter: LetterSummary, details: LetterDetails, edits: Sequence[EditNote]) -> dict[str, Any]:
     """A letter as people may see it: everything but the message itself."""
-    row = letter.row
-    fields = {name: getattr(row, name) for name in row.__slots__ if name != "message"}
-    edits = [
-        {"number": edit.number, "at": edit.at, "who": edit.who, "why": edit.why} for edit in letter.edits
-    ]
-    return {**fields, "remedy": letter.remedy, "edits": edits}
+    fields = {name: getattr(letter, name) for name in SUMMARY}
+    notes = [{"number": edit.number, "at": edit.at, "who": edit.who, "why": edit.why} for edit in edits]
+    remedy = remedy_of(letter.kind, letter.id)
+    return {
+        **fields,
+        "payload": details.payload,
+        "frames": list(innermost(details.trace)),
+        "trace": details.trace,
+        "remedy": remedy,
+        "edits": notes,
+    }
 
 
-def letter_table(letters: Sequence[Letter]) -> Padding:
-    """Letters as a table."""
+def letter_table(letters: Sequence[LetterSummary], total: int | None = None) -> Group:
+    """Letters as a table; ``total`` is how many there are, where these are not all."""
     rows = [
-        (row.id, row.state, row.flow, f"{row.step} {row.agent}", row.kind, row.text, row.last_failed_at)
-        for row in (letter.row for letter in letters)
+        (
+            row.id,
+            row.state,
+            row.flow,
+            f"{row.step} {row.agent}",
+            row.kind,
+            f"{row.error}: {row.text}" if row.error else row.text,
+            moment(row.last_failed_at),
+        )
+        for row in letters
     ]
     columns = ("letter", "state", "flow", "step", "kind", "why", "since")
-    return table(f"dead letters: {len(rows)}", columns, rows)
+    return table(f"dead letters: {len(rows) if total is None else total:,}", columns, rows)
+
+
+@dead_letters.command("reseal")
+@json_option
+def reseal_letters(as_json: bool) -> None:
+    """Seal what is in the journal in clear, or with an older key, with the first of COORDINATOR_JOURNAL_KEYS.
+
+    Afterwards the other keys are not needed any more. Exit status: 0 all is sealed with it, 3 some could not be opened.
+    """
+    with on_servers("sealing dead letters") as coordinator:
+        journal = coordinator.journal
+        if not journal.sealed_with:
+            raise click.UsageError(
+                "COORDINATOR_JOURNAL_KEYS is not set: make a key with openssl rand -base64 32"
+            )
+        with bar() as progress:
+            task = progress.add_task("sealing", total=journal.sealing.count())
+            resealed = journal.sealing.reseal(lambda: progress.advance(task))
+    if as_json:
+        print_json({"key": journal.sealed_with, "resealed": resealed.done, "refused": resealed.refused})
+    else:
+        say(f"{resealed.done:,} sealed with the key {journal.sealed_with}")
+        for letter, reason in resealed.refused.items():
+            tell(f"{letter}: {reason}")
+    if resealed.refused:
+        raise click.exceptions.Exit(UNFINISHED)
+
+
+def letters_json(desk: Desk, letters: Iterable[LetterSummary]) -> Iterator[dict[str, Any]]:
+    """Letters as people may see them; of a few at a time the inputs are held."""
+    rest = iter(letters)
+    while some := list(islice(rest, _AT_ONCE)):
+        ids = [letter.id for letter in some]
+        details, edits = desk.details(ids), desk.edit_notes(ids)
+        for letter in some:
+            if letter.id in details:
+                yield _letter_json(letter, details[letter.id], edits[letter.id])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from handoffs.config.settings import Settings, load
+from handoffs.config.settings import Settings
 from handoffs.config.topology import Topology
 from handoffs.contracts.errors import InvalidManifest
 from handoffs.contracts.manifest import Manifest
@@ -17,10 +17,11 @@ from handoffs.contracts.versions import Versions
 from handoffs.coordinator.cli.exits import Malformed
 from handoffs.coordinator.cli.files import read_json
 from handoffs.coordinator.cli.options import build_option
+from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.flow.manifest import manifest_of
-from handoffs.coordinator.render.console import err, print_json
+from handoffs.coordinator.render.console import print_json, tell
 
 
 @click.command("manifest", short_help="Which versions a build reads and writes.")
@@ -32,7 +33,7 @@ def manifest(agent: str, build: str, output: Path | None) -> None:
 
     Keep it with the build: it is what can-i-deploy and record-deployment take where the code is not at hand.
     """
-    found = made_manifest(load(), agent, build)
+    found = made_manifest(settings_of_command(), agent, build)
     if output is None:
         print_json(found.to_json())
         return
@@ -42,7 +43,7 @@ def manifest(agent: str, build: str, output: Path | None) -> None:
         )
     except OSError as error:
         raise click.ClickException(f"{printable(output, 200)} cannot be written: {error.strerror}") from None
-    err.print(f"coordinator: {found} is in {printable(output, 200)}", markup=False, soft_wrap=True)
+    tell(f"coordinator: {found} is in {printable(output, 200)}")
 
 
 def given_manifest(settings: Settings, agent: str, file: Path | None, build: str = "") -> Manifest:

@@ -46,7 +46,7 @@ def topology_map(as_mermaid: bool, as_json: bool, watch: bool) -> None:
         elif as_json:
             print_json(survey(coordinator).to_json())
         elif as_mermaid:
-            out.print(map_mermaid(survey(coordinator)), markup=False, soft_wrap=True)
+            out.print(map_mermaid(survey(coordinator)), soft_wrap=True)
         else:
             out.print(_drawn(survey(coordinator)))
 

@@ -3,52 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from handoffs.config.user import current_user
-from handoffs.contracts import strictjson
-from handoffs.contracts.errors import InvalidJson
+from handoffs.coordinator.cli.parameters import SECONDS, Count, JsonValue, Since
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_LARGEST = strictjson.DEFAULT_LIMITS.octets
-
-
-class JsonValue(click.ParamType[Any]):
-    """A JSON value, or ``@`` and the name of a file that has one."""
-
-    name = "JSON|@FILE"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The value. Fails for what is no strict JSON, with the reason and without what it says."""
-        text = self._text(value, param, ctx)
-        try:
-            return strictjson.loads(text)
-        except InvalidJson as error:
-            self.fail(str(error), param, ctx)
-
-    def _text(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str | bytes:
-        if not value.startswith("@"):
-            return value
-        try:
-            with Path(value[1:]).open("rb") as file:
-                return file.read(_LARGEST + 1)
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "that is no file name"
-            self.fail(f"the file cannot be read: {reason}", param, ctx)
-
-
-class JsonObject(JsonValue):
-    """A JSON object, or ``@`` and the name of a file that has one."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
-        """The object. Fails for what is none, with the reason and without what it says."""
-        found = super().convert(value, param, ctx)
-        if not isinstance(found, dict):
-            self.fail("it is no JSON object", param, ctx)
-        return found
+MOST = 10**9
+"""The most that a number of things can be asked to be."""
 
 
 def json_option(command: Command) -> Command:
@@ -79,11 +43,32 @@ def why_option(command: Command) -> Command:
     return click.option("--why", required=True, help="Why; it is in the run's history.")(command)
 
 
-def limit_option(order: str, *, least: int = 0, most: int | None = None) -> Callable[[Command], Command]:
+def reason_option(command: Command) -> Command:
+    """``--why``: the reason, which may be given."""
+    return click.option(
+        "--why",
+        "--note",
+        "why",
+        default="",
+        help="Why; it is kept with what was done: coordinator actions list.",
+    )(command)
+
+
+def since_option(what: str) -> Callable[[Command], Command]:
+    """``--since``: ``what`` says what happened then or later."""
+    return click.option(
+        "--since",
+        type=Since(),
+        default=None,
+        help=f"Only {what} then or later: 2026-11-30, 2026-11-30T12:00, 12:00 (the time here), or how long ago: 30min, 2h, 7d.",
+    )
+
+
+def limit_option(order: str, *, least: int = 0, most: int = MOST) -> Callable[[Command], Command]:
     """``--limit``: how many are listed; ``order`` says which come first."""
     return click.option(
         "--limit",
-        type=click.IntRange(least, most),
+        type=Count(least, most),
         default=50,
         show_default=True,
         help=f"How many to list, {order}.",
@@ -111,7 +96,7 @@ def payload_option(
 def timeout_option(awaited: str) -> Callable[[Command], Command]:
     """``--timeout``: how long to wait for ``awaited``, in seconds."""
     return click.option(
-        "--timeout", type=float, default=300.0, show_default=True, help=f"Seconds to wait for {awaited}."
+        "--timeout", type=SECONDS, default=300.0, show_default=True, help=f"Seconds to wait for {awaited}."
     )
 
 

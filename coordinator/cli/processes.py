@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -13,17 +14,18 @@ from typing import NoReturn
 import click
 from celery import Celery
 
-from handoffs.config.flower import column_options, require_installed, require_login, show_queues
+from handoffs.config.flower import default_options, require_installed, require_login, show_queues
 from handoffs.config.health import HealthFile
 from handoffs.config.health import main as print_health
 from handoffs.config.settings import load
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.parameters import Count
 from handoffs.coordinator.cli.session import configured
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.render.console import err
+from handoffs.coordinator.render.console import tell
 from handoffs.coordinator.runtime.beat import Beat
 from handoffs.coordinator.runtime.bootsteps import worker_engine
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
@@ -31,6 +33,8 @@ from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.preflight import examine
 from handoffs.coordinator.runtime.readiness import until_ready
 from handoffs.coordinator.runtime.service import Service
+
+_log = logging.getLogger(__name__)
 
 _PULSE = 2.0  # seconds
 
@@ -44,7 +48,7 @@ _PULSE = 2.0  # seconds
     show_default=True,
     help="Threads for agents that wait for others; processes for those that compute, and for hard time limits.",
 )
-@click.option("--concurrency", type=click.IntRange(1), default=4, show_default=True, help="Steps at a time.")
+@click.option("--concurrency", type=Count(1, 1000), default=4, show_default=True, help="Steps at a time.")
 @click.option("--name", help="The node's name before the @; by default the agent's.")
 def worker(names: tuple[str, ...], pool: str, concurrency: int, name: str | None) -> None:
     """Be a worker of each AGENT, until SIGTERM or Ctrl-C. It then finishes the steps it has begun.
@@ -78,14 +82,16 @@ def serve() -> None:
         settings = configured()
         refuse_embedded(settings, "the coordinator process")
         engine = Engine(settings)
-        journal = Journal(settings.journal, upgrades=True)
+        journal = Journal.of(settings, upgrades=True)
     health = HealthFile(settings.health_file)
     stop = _stop_signal()
 
     _examine(partial(examine, engine, journal), health, stop)
     service = Service(engine, journal)
     service.start()
-    err.print("coordinator: serving")
+    tell("coordinator: serving")
+    if not journal.sealed_with:
+        _log.warning("the messages of dead letters are %s", journal.sealed())
     while not stop.wait(_PULSE):
         fault = service.fault()
         health.say("held" if fault else "ready", fault or "keeps dead letters and history")
@@ -110,12 +116,12 @@ def beat() -> None:
     stop = _stop_signal()
     with closing(Engine(settings)) as engine:
         _examine(partial(examine, engine), health, stop)
-        err.print(f"coordinator: beat, {len(declared)} schedules")
+        tell(f"coordinator: beat, {len(declared)} schedules")
         Beat(engine.services, declared).run(stop, health)
 
 
 @click.command("flower")
-@click.option("--port", type=click.IntRange(1, 65535), default=5555, show_default=True)
+@click.option("--port", type=Count(1, 65535), default=5555, show_default=True)
 @click.option("--address", default="0.0.0.0", show_default=True, help="The address to listen on.")  # noqa: S104
 def flower(port: int, address: str) -> None:
     """Show workers and tasks in Flower, behind a user and a password.
@@ -126,10 +132,13 @@ def flower(port: int, address: str) -> None:
         require_installed()
         engine = worker_engine(load())
         require_login()
+    from handoffs.coordinator.runtime.flower import guard  # noqa: PLC0415 - Flower is there for this command only
+
+    guard()
     topology = engine.topology
     own = [topology.dead_letters, topology.unheard_events, topology.timers]
     show_queues([*map(topology.queue_name, engine.agents), *(str(queue.name) for queue in own)])
-    _run_celery(engine.app, "flower", f"--port={port}", f"--address={address}", *column_options())
+    _run_celery(engine.app, "flower", f"--port={port}", f"--address={address}", *default_options())
 
 
 @click.command("health")
@@ -146,7 +155,13 @@ def _run_celery(app: Celery, *arguments: str) -> NoReturn:
     from celery.bin.celery import celery  # noqa: PLC0415 - it loads every command, Flower too: not for `--help`
 
     celery.params[0].default = app
-    raise click.exceptions.Exit(celery.main(arguments, standalone_mode=False) or 0)
+    try:
+        status = celery.main(arguments, standalone_mode=False)
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            tell(end.code)
+        status = end.code if end.code is None or isinstance(end.code, int) else 1
+    raise click.exceptions.Exit(status or 0)
 
 
 def _examine(examination: Callable[[], object], health: HealthFile, stop: threading.Event) -> None:
@@ -192,6 +207,6 @@ def _held_on_error() -> Iterator[None]:
             raise
         stop = _stop_signal()
         health.say("held", str(error))
-        err.print(f"coordinator: held: {error}", markup=False, soft_wrap=True)
+        tell(f"coordinator: held: {error}")
         stop.wait()
         raise click.exceptions.Exit(1) from None

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, get_args
 
 import click
 
+from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.interventions import edit_step
-from handoffs.coordinator.cli.options import by_option, json_option, limit_option, payload_option
+from handoffs.coordinator.cli.options import (
+    by_option,
+    json_option,
+    limit_option,
+    payload_option,
+    reason_option,
+    since_option,
+)
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
+from handoffs.coordinator.flow.usage import plain
+from handoffs.coordinator.observe.listing import RunSummary, wait_json
 from handoffs.coordinator.observe.outline import Outline, outline
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.observe.standing import Status
+from handoffs.coordinator.observe.unattended import nobody
+from handoffs.coordinator.render.console import out, print_json, say, say_lines, table, tell
+from handoffs.coordinator.render.moments import moment
 from handoffs.coordinator.render.run_timeline import now_table, run_timeline
 from handoffs.coordinator.render.trace_report import print_trace
+
+_TRACES = 3
+"""Of how many parked steps it is shown where they failed."""
+
+_SHOWN = 2
+"""Of how many parked steps the list of runs tells."""
 
 
 @click.group("runs")
@@ -27,23 +46,60 @@ def runs() -> None:
 
 
 @runs.command("list")
+@click.option("--flow", default="", help="Only of this flow.")
+@click.option(
+    "--status",
+    type=click.Choice(["waiting", *get_args(Status)]),
+    default=None,
+    help="Only those that are so now.",
+)
+@click.option(
+    "--key", default="", help="Only the runs of this key: of an order, a customer, as it is listed."
+)
+@since_option("those that were accepted")
+@click.option(
+    "--waiting", is_flag=True, help="Only those that wait for a signal: coordinator approvals list."
+)
+@click.option(
+    "--failed-at",
+    default="",
+    metavar="STEP|AGENT",
+    help="Only those that are parked at this step, or this agent.",
+)
 @limit_option("the newest first")
 @json_option
-def list_runs(limit: int, as_json: bool) -> None:
-    """The newest runs."""
+def list_runs(as_json: bool, limit: int, status: str | None, waiting: bool, **chosen: Any) -> None:
+    """The newest runs, each with the key of its input.
+
+    The status is ``waiting`` where a run waits for a signal, and the last column says for which and since when.
+
+    \b
+    coordinator runs list --key o-17                     what became of an order
+    coordinator runs list --status parked --since 2h     what has failed
+    coordinator runs list --failed-at shop.price         and where
+    """
+    waiting, state = waiting or status == "waiting", "" if status in (None, "waiting") else status
     with on_servers("listing runs") as coordinator:
-        begun = coordinator.journal.history.recent_runs(limit)
-        records = coordinator.engine.runs.states([entry["run"] for entry in begun])
-    columns = ("run", "flow", "status", "started", "due")
-    rows = [
-        (entry["run"], entry["flow"], record.status if record else "ended", entry["at"], entry.get("due", ""))
-        for entry, record in zip(begun, records, strict=True)
-    ]
+        listed = coordinator.runs(limit=limit, status=state, waiting=waiting, **chosen)
+        narrowed = state or waiting or any(chosen.values())
+        total = 0 if narrowed or len(listed) < limit else coordinator.journal.runs.count()
     if as_json:
-        print_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        shown = [(*row[:3], f"due {row[4]}" if row[2] == "scheduled" else row[3]) for row in rows]
-        out.print(table("runs", columns[:4], shown))
+        print_json([run.to_json() for run in listed])
+        return
+    rows = [(run.id, run.flow, run.key or "-", run.shown, moment(run.started), _of(run)) for run in listed]
+    out.print(table("runs", ("run", "flow", "key", "status", "started", ""), rows))
+    if total > len(rows):
+        say(f"the newest {len(rows):,} of {total:,}: --limit N lists more")
+    elif narrowed and len(rows) == limit:
+        say(f"the newest {len(rows):,}: --limit N lists more")
+
+
+def _of(run: RunSummary) -> str:
+    """What there is to say of a run beside its status."""
+    waits = [f"{wait.words()} since {moment(wait.since) or '?'}" for wait in run.waiting]
+    failed = [f"step {one.step} ({one.agent}): {one.kind}: {one.error}" for one in run.parked]
+    due = [f"due {moment(run.due)}"] if run.status == "scheduled" and run.due else []
+    return "; ".join([*due, *waits, *failed[:_SHOWN], *(["..."] if len(failed) > _SHOWN else [])])
 
 
 @runs.command("show")
@@ -56,16 +112,14 @@ def show_run(run: str, as_json: bool) -> None:
     what takes no time. The words of conditions and budgets are those of the flow as it is loaded here.
     """
     with on_servers("showing a run") as coordinator:
-        found = coordinator.run(run)
+        found = coordinator.find_run(run)
         history = found.history()
         if as_json:
-            doing = [{**one.to_json(), "says": one.words()} for one in found.current()]
-            print_json(
-                {"run": run, "status": found.status(), **due_of(found), "now": doing, "history": history}
-            )
+            print_json(run_json(found, history))
         elif history and is_story(str(history[0].get("flow", ""))):
-            print_trace(coordinator.trace(run))  # it has no flow along which it could be drawn
-            out.print(status_line(found))
+            print_trace(coordinator.trace(found.id))  # it has no flow along which it could be drawn
+            _say_usage(found)
+            say(status_line(found))
         else:
             _print_run(coordinator, found, history)
 
@@ -73,62 +127,117 @@ def show_run(run: str, as_json: bool) -> None:
 @runs.command("cancel")
 @click.argument("run")
 @click.option("--compensate", is_flag=True, help="Undo what was done, as its flow says, the last step first.")
+@reason_option
 @by_option
-def cancel_run(run: str, compensate: bool, by: str) -> None:
+def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
     """Cancel RUN: steps that run now finish, nothing further begins."""
     with on_servers("cancelling a run") as coordinator:
-        out.print(f"run {run}: {coordinator.run(run).cancel(by, compensate=compensate)}")
+        found = coordinator.find_run(run)
+        say(f"run {found.id}: {found.cancel(by, compensate=compensate, why=why)}")
 
 
 @runs.command("give-up")
 @click.argument("run")
+@reason_option
 @by_option
-def give_up_run(run: str, by: str) -> None:
+def give_up_run(run: str, by: str, why: str) -> None:
     """Abandon RUN, for example where a step is parked for good: undo what was done, and cancel it."""
     with on_servers("giving up a run") as coordinator:
-        out.print(f"run {run}: {coordinator.run(run).give_up(by)}")
+        found = coordinator.find_run(run)
+        say(f"run {found.id}: {found.give_up(by, why=why)}")
+
+
+@runs.command("allow")
+@click.argument("run")
+@click.option("--tokens", type=int, help="It may use up so many in all.")
+@click.option("--cost", type=float, help="It may cost so much in all.")
+@reason_option
+@by_option
+def allow_run(run: str, tokens: int | None, cost: float | None, by: str, why: str) -> None:
+    """Say what RUN may use up in all, from now on: the limit that its flow gives it (spending=...) is that no more.
+
+    \b
+    coordinator runs allow RUN --tokens 100000
+    coordinator dead-letters replay --run RUN       its steps that are parked as over-budget go on
+
+    What is not given stays as it is.
+    """
+    with on_servers("allowing a run more") as coordinator:
+        found = coordinator.find_run(run)
+        found.allow(tokens, cost, by=by, why=why)
+        say(f"run {found.id}: it may use up {found.spending()}")
 
 
 @runs.command("signal")
 @click.argument("run")
 @click.argument("name")
 @payload_option("What the signal says")
+@reason_option
 @by_option
-def signal_run(run: str, name: str, payload: dict[str, Any], by: str) -> None:
+def signal_run(run: str, name: str, payload: dict[str, Any], by: str, why: str) -> None:
     """Send RUN the signal NAME, which it waits for or will wait for. Sending the same again changes nothing."""
     with on_servers("sending a signal") as coordinator:
-        found = coordinator.run(run)
-        signals = found.flow.signals if found.flow else {}
-        if name not in signals:
-            there = ", ".join(sorted(signals)) or "none"
-            raise LoadError(
-                f"the flow of run {printable(run, 80)} waits for no signal {printable(name, 80)!r}",
-                f"the signals that it waits for: {there}",
-                "load its flow with COORDINATOR_AGENTS, and name one of them",
-            )
-        found.signal(name, signals[name].from_data(payload), by)
-        out.print(f"run {run}: {found.status()}")
+        found = coordinator.find_run(run)
+        found.signal(name, signal_contract(found, name).from_data(payload), by, why=why)
+        say(status_after(found))
 
 
 @runs.command("pause")
 @click.argument("run")
+@reason_option
 @by_option
-def pause_run(run: str, by: str) -> None:
+def pause_run(run: str, by: str, why: str) -> None:
     """Hold RUN: steps that run now finish, nothing further begins until it is resumed."""
     with on_servers("pausing a run") as coordinator:
-        out.print(f"run {run}: {coordinator.run(run).pause(by)}")
+        found = coordinator.find_run(run)
+        say(f"run {found.id}: {found.pause(by, why=why)}")
 
 
 @runs.command("resume")
 @click.argument("run")
+@reason_option
 @by_option
-def resume_run(run: str, by: str) -> None:
+def resume_run(run: str, by: str, why: str) -> None:
     """Let a held RUN go on. It does within seconds."""
     with on_servers("resuming a run") as coordinator:
-        out.print(f"run {run}: {coordinator.run(run).resume(by)}")
+        found = coordinator.find_run(run)
+        say(f"run {found.id}: {found.resume(by, why=why)}")
 
 
 runs.add_command(edit_step)
+
+
+def signal_contract(run: Run, name: str) -> type[Contract]:
+    """The contract of a signal of a run. Raises :class:`~handoffs.coordinator.errors.LoadError` where its flow, as it is loaded here, waits
+    for none of that name."""
+    signals = run.flow.signals if run.flow else {}
+    if name not in signals:
+        there = ", ".join(sorted(signals)) or "none"
+        raise LoadError(
+            f"the flow of run {printable(run.id, 80)} waits for no signal {printable(name, 80)!r}",
+            f"the signals that it waits for: {there}",
+            "load its flow with COORDINATOR_AGENTS, and name one of them",
+        )
+    return signals[name]
+
+
+def status_after(run: Run) -> str:
+    """A run and its status, once something was done to it."""
+    return f"run {run.id}: {run.status()}"
+
+
+def run_json(run: Run, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """A run for programs."""
+    return {
+        "run": run.id,
+        "key": run.key() or None,
+        "status": run.status(),
+        "waiting": [wait_json(one) for one in run.waiting()],
+        **due_of(run),
+        "now": [{**one.to_json(), "says": one.words()} for one in run.current()],
+        **usage_of(run),
+        "history": history,
+    }
 
 
 def due_of(run: Run) -> dict[str, str]:
@@ -137,11 +246,38 @@ def due_of(run: Run) -> dict[str, str]:
     return {"due": when.isoformat()} if when else {}
 
 
+def usage_of(run: Run) -> dict[str, Any]:
+    """What a run has used up, and what it may, for programs; nothing where nobody counted or limited anything."""
+    used, may = run.usage(), run.spending()
+    limits = (
+        {}
+        if may is None
+        else {"spending": {"tokens": may.tokens, "cost": None if may.cost is None else plain(may.cost)}}
+    )
+    return {**({"usage": used.to_json()} if used or may else {}), **limits}
+
+
+def _say_usage(run: Run) -> None:
+    """The same for people."""
+    used, may = run.usage(), run.spending()
+    if used or may:
+        say(f"usage: {used}{f' of at most {may}' if may else ''}")
+
+
 def status_line(run: Run) -> str:
     """How a run is, and when it begins where that is to come."""
     status = run.status()
     due = "".join(f", due {when}" for when in due_of(run).values() if status == "scheduled")
-    return f"status: {status}{due}"
+    waits = [f"{one.words()} of {one.contract} since {moment(one.since) or '?'}" for one in run.waiting()]
+    if waits and status == "running":
+        return f"status: waiting for {' and '.join(waits)}"
+    return f"status: {status}{due}" + (f", waits for {' and '.join(waits)}" if waits else "")
+
+
+def tell_of_nobody(run: Run) -> None:
+    """Say, to standard error, for which agents of a run nobody is at work."""
+    if missing := run.unattended():
+        tell(f"coordinator: {'; '.join(nobody(missing))}")
 
 
 def outline_of(coordinator: Coordinator, history: Sequence[dict[str, Any]]) -> Outline | None:
@@ -150,12 +286,28 @@ def outline_of(coordinator: Coordinator, history: Sequence[dict[str, Any]]) -> O
     return outline(flow) if flow else None
 
 
+def _print_traces(parked: Collection[str], history: Sequence[dict[str, Any]]) -> None:
+    """Print where the steps failed that are parked, of each the last time; of the first few of them."""
+    traces = {
+        entry["step"]: entry["trace"]
+        for entry in history
+        if entry.get("kind") == "parked" and entry.get("trace") and entry.get("step") in parked
+    }
+    for step, trace in list(traces.items())[:_TRACES]:
+        say_lines(f"step {step}: {trace}\n")
+    if len(traces) > _TRACES:
+        say(f"and {len(traces) - _TRACES} more: coordinator dead-letters show LETTER")
+
+
 def _print_run(coordinator: Coordinator, run: Run, history: Sequence[dict[str, Any]]) -> None:
     doing = run.current()
     out.print(run_timeline(run.id, history, outline_of(coordinator, history), doing))
     if doing:
         out.print(now_table(doing))
-    out.print(status_line(run))
+    _print_traces({one.step for one in doing if one.state == "parked"}, history)
+    _say_usage(run)
+    say(status_line(run))
+    tell_of_nobody(run)
     if any(entry.get("emitted") or entry.get("story") for entry in history):
         hint = f"its events, and what came of them: coordinator trace {printable(run.id, 200)}"
-        out.print(hint, markup=False, soft_wrap=True)
+        say(hint)

@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 
 import click
 
-from handoffs.config.logs import configure
-from handoffs.config.settings import load
 from handoffs.coordinator.cli.options import json_option
+from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.flow.schedule import Schedule
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.render.console import out, print_json, say, table
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from handoffs.coordinator.store.server import connect
 
@@ -28,12 +27,11 @@ def list_schedules(as_json: bool) -> None:
 
     Times are those of each schedule's time zone. Without servers it is not known what was started.
     """
-    settings = load()
-    configure(settings.log_level)
+    settings = settings_of_command()
     found = sorted(load_modules(settings.agents).schedules.values(), key=lambda one: one.name)
     now, come = datetime.now(UTC), [Progress()] * len(found)
     if settings.redis_url:
-        redis = connect(settings.redis_url)
+        redis = connect(settings.redis_url, settings.server_timeout)
         try:
             now, come = ScheduleProgress(redis, settings).read([schedule.name for schedule in found])
         finally:
@@ -42,7 +40,7 @@ def list_schedules(as_json: bool) -> None:
     if as_json:
         print_json(rows)
     elif not rows:
-        out.print("no schedule is declared in the modules of COORDINATOR_AGENTS")
+        say("no schedule is declared in the modules of COORDINATOR_AGENTS")
     else:
         columns = ("schedule", "flow", "when", "next", "last run")
         out.print(table("schedules", columns, map(_cells, rows)))

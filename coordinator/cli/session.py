@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+import click
 
 from handoffs.config.logs import configure
 from handoffs.config.settings import Settings, load
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.render.streams import results_apart
+from handoffs.coordinator.runtime.failure_log import FAILURES
 
 
 def configured() -> Settings:
@@ -17,11 +22,20 @@ def configured() -> Settings:
     return settings
 
 
+def settings_of_command() -> Settings:
+    """The same for a command that prints a result: to the end of the command, whatever else is printed here, by modules and by
+    agents, goes to standard error."""
+    click.get_current_context().with_resource(results_apart())
+    return configured()
+
+
 @contextmanager
 def opened(*, quiet: bool = False) -> Iterator[Coordinator]:
     """A coordinator for one command. ``quiet``: what is parked is shown by the command, so the log need not say it."""
-    settings = configured()
+    settings = settings_of_command()
     if quiet and settings.log_level == "WARNING":
+        settings = settings.model_copy(update={"log_level": "ERROR"})
         configure("ERROR")
+        logging.getLogger(FAILURES).setLevel(logging.CRITICAL)
     with Coordinator(settings) as coordinator:
         yield coordinator

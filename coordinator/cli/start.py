@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -14,22 +15,26 @@ from rich.progress import Progress
 
 from handoffs.contracts.errors import InvalidInput
 from handoffs.coordinator.cli.exits import UNFINISHED
-from handoffs.coordinator.cli.letters import letter_json, letter_table
+from handoffs.coordinator.cli.letters import letter_table, letters_json
 from handoffs.coordinator.cli.options import json_option, no_wait_option, payload_option, timeout_option
-from handoffs.coordinator.cli.runs import due_of, outline_of, status_line
+from handoffs.coordinator.cli.runs import due_of, outline_of, status_line, tell_of_nobody
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import RunNotCompleted
 from handoffs.coordinator.letters.letter import Letter
-from handoffs.coordinator.render.console import bar, err, out, print_json, table
+from handoffs.coordinator.render.console import bar, out, print_json, say, table, tell
 from handoffs.coordinator.render.run_timeline import run_timeline
 from handoffs.coordinator.runs import due
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
 _SHOWN = ("completed", "parked", "running", "cancelled")
 _PAUSE = 0.1  # seconds
+_EMBEDDED = (
+    "coordinator: embedded: this runs in one process, and nothing of it is kept; to keep it, set COORDINATOR_BROKER_URL and"
+    " COORDINATOR_REDIS_URL, and start workers"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class _Order:
     "--at",
     "begins",
     metavar="WHEN",
-    help="Accept the runs now, and begin them then: 2026-12-01T09:00:00+01:00, or +90m. Implies --no-wait.",
+    help="Accept the runs now, and begin them then: 2026-12-01T09:00:00+01:00, or +90m; at most 366 days ahead. Implies --no-wait.",
 )
 @json_option
 def start(
@@ -100,6 +105,7 @@ def _start_one(coordinator: Coordinator, order: _Order, payload: dict[str, Any],
         run = coordinator.start(order.flow, payload, idempotency_key=key, at=order.at)
     except InvalidInput as error:
         raise click.UsageError(str(error)) from None
+    _tell_of_embedded(coordinator)
     if order.timeout is not None:
         run.wait(order.timeout)
     status = run.status()
@@ -108,11 +114,18 @@ def _start_one(coordinator: Coordinator, order: _Order, payload: dict[str, Any],
         print_json({"run": run.id, "status": status, **due_of(run), "history": history})
     else:
         out.print(run_timeline(run.id, history, outline_of(coordinator, history), run.current()))
-        out.print(status_line(run))
+        say(status_line(run))
         if status == "parked":
-            err.print(f"coordinator: {_reason(run)}", markup=False)
+            tell(f"coordinator: {_reason(run)}")
+    if status == "running":
+        tell_of_nobody(run)
     if order.timeout is not None and status != "completed":
         raise click.exceptions.Exit(UNFINISHED)
+
+
+def _tell_of_embedded(coordinator: Coordinator) -> None:
+    if coordinator.settings.embedded:
+        tell(_EMBEDDED)
 
 
 def _reason(run: Run) -> str:
@@ -128,17 +141,23 @@ def _start_file(coordinator: Coordinator, order: _Order, file: Path) -> None:
     lines = read_lines(file)
     flow = coordinator.flows.flow(order.flow)
     with bar() as progress:
-        task = progress.add_task("starting", total=len(lines))
+        task = progress.add_task("starting", total=sum(map(bool, lines)))
 
         def started(batch: Batch) -> None:
             progress.update(task, completed=batch.lines)
 
         batch = start_batch(coordinator, flow, lines, at=order.at, progress=started)
+        if batch.runs:
+            _tell_of_embedded(coordinator)
         statuses = _await_batch(coordinator, batch, order.timeout or 0.0, progress)
+    if statuses["running"]:
+        running = (run for run in batch.runs.values() if run.status() == "running")
+        for run in itertools.islice(running, 1):
+            tell_of_nobody(run)
     letters = batch_letters(coordinator, batch, timeout=5) if statuses["parked"] else []
     report = {
         "flow": order.flow,
-        "lines": len(lines),
+        "lines": batch.lines,
         "runs": len(batch.runs),
         "repeated": batch.repeated,
         "refused": len(batch.refused),
@@ -147,9 +166,8 @@ def _start_file(coordinator: Coordinator, order: _Order, file: Path) -> None:
     }
     if order.as_json:
         refused = [{"line": refusal.line, "reason": refusal.reason} for refusal in batch.refused]
-        print_json(
-            {**report, "refused_lines": refused, "dead_letters": [letter_json(letter) for letter in letters]}
-        )
+        shown = list(letters_json(coordinator.desk, letters))
+        print_json({**report, "refused_lines": refused, "dead_letters": shown})
     else:
         _print_batch(f"{file.name} -> {order.flow}", report, batch, letters)
     if batch.refused or statuses["completed"] + statuses["scheduled"] != len(batch.runs):

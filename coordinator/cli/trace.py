@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import click
 
 from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.errors import UnknownRun
 from handoffs.coordinator.render.console import print_json
 from handoffs.coordinator.render.trace_report import print_trace
 
@@ -34,11 +36,22 @@ def trace(correlation_id: str, everything: bool, as_json: bool) -> None:
     the story began.
     """
     with on_servers("tracing a story") as coordinator, _uncollected():
-        found = coordinator.trace(correlation_id)
+        try:
+            found = coordinator.trace(correlation_id)
+        except UnknownRun as unknown:
+            found = coordinator.trace(_begins_so(coordinator, correlation_id, unknown))
         if as_json:
             print_json(found.to_json())
         else:
             print_trace(found, everything=everything)
+
+
+def _begins_so(coordinator: Coordinator, beginning: str, unknown: UnknownRun) -> str:
+    """The id of the run whose id begins so. Raises ``unknown`` where there is none."""
+    try:
+        return coordinator.find_run(beginning).id
+    except UnknownRun:
+        raise unknown from None
 
 
 @contextmanager

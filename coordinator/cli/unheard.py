@@ -8,16 +8,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
-from rich.padding import Padding
+from rich.console import Group
 
 from handoffs.config.user import current_user
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.options import Command, json_option, limit_option, yes_option
+from handoffs.coordinator.cli.parameters import Count
 from handoffs.coordinator.cli.replay import print_replayed, replayed
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.history import now
 from handoffs.coordinator.letters.letter import Letter
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.render.console import out, print_json, say, table
+from handoffs.coordinator.render.moments import moment
 
 
 def _chosen(command: Command) -> Command:
@@ -43,7 +46,7 @@ def unheard_events(contract: str, limit: int, as_json: bool) -> None:
         return
     out.print(_counted(f"unheard: {total}", counts))
     if listed:
-        rows = [(letter.id, letter.contract, letter.run, letter.first_failed_at) for letter in listed]
+        rows = [(letter.id, letter.contract, letter.run, moment(letter.first_failed_at)) for letter in listed]
         title = "the oldest" if len(listed) < total else "all of them"
         out.print(table(title, ("event", "contract", "story", "since"), rows))
 
@@ -58,17 +61,18 @@ def replay_events(contract: str, everything: bool, yes: bool, as_json: bool) -> 
     """
     _check_choice(contract, everything, yes, as_json)
     with on_servers("replaying unheard events") as coordinator:
-        letters = list(coordinator.journal.letters.ids(state="unheard", contract=contract))
-        if letters and not yes:
-            _confirm_replay(coordinator, coordinator.journal.letters.count_unheard(contract))
-        outcome = replayed(coordinator.desk, letters)
+        counts = coordinator.journal.letters.count_unheard(contract)
+        letters = coordinator.journal.letters.ids(state="unheard", contract=contract, until=now())
+        if counts and not yes:
+            _confirm_replay(coordinator, counts)
+        outcome = replayed(coordinator.desk, letters, sum(counts.values()))
     print_replayed(outcome, noun="event", as_json=as_json)
 
 
 @click.command("forget")
 @_chosen
 @click.option(
-    "--days", type=click.IntRange(0, 36_500), default=0, help="Only those that have lain for that many days."
+    "--days", type=Count(0, 36_500), default=0, help="Only those that have lain for that many days."
 )
 @json_option
 def forget_events(contract: str, everything: bool, days: int, yes: bool, as_json: bool) -> None:
@@ -89,7 +93,7 @@ def forget_events(contract: str, everything: bool, days: int, yes: bool, as_json
     if as_json:
         print_json({"forgotten": dropped})
     else:
-        out.print(f"{dropped} forgotten")
+        say(f"{dropped} forgotten")
 
 
 def _check_choice(contract: str, everything: bool, yes: bool, as_json: bool) -> None:
@@ -108,17 +112,16 @@ def _confirm_replay(coordinator: Coordinator, counts: Mapping[str, int]) -> None
     for name, count in sorted(names.items()):
         subscribers = coordinator.engine.negotiator.subscribers(name)
         whom = ", ".join(subscribers) or "nobody subscribes to it yet: they will be kept again"
-        out.print(f"{count} of {printable(name, 120)}: {printable(whom, 1000)}", markup=False, soft_wrap=True)
+        say(f"{count} of {printable(name, 120)}: {printable(whom, 1000)}")
     click.confirm(f"Emit {sum(counts.values())} again?", abort=True)
 
 
-def _counted(title: str, counts: Mapping[str, int]) -> Padding:
+def _counted(title: str, counts: Mapping[str, int]) -> Group:
     return table(title, ("event", "count"), [(name, str(count)) for name, count in counts.items()])
 
 
 def _event_json(letter: Letter) -> dict[str, Any]:
-    row = letter.row
     return {
-        "event": row.id, "contract": row.contract, "story": row.run, "since": row.first_failed_at, "times": row.times,
-        "replays": row.replays,
+        "event": letter.id, "contract": letter.contract, "story": letter.run, "since": letter.first_failed_at,
+        "times": letter.times, "replays": letter.replays,
     }  # fmt: skip

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from handoffs.contracts import strictjson
-from handoffs.contracts.errors import CoordinationError, InvalidInput
+from handoffs.contracts import strictjson, textfile
+from handoffs.contracts.errors import CoordinationError, InvalidInput, InvalidJson
+from handoffs.contracts.strictjson import Limits
+from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
-from handoffs.coordinator.errors import Conflict
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.letters.letter import Letter
+
+_MOST = 268_435_456
+"""Octets of a file of lines: they are in memory at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +33,8 @@ class Refused:
 
 @dataclass(slots=True)
 class Batch:
-    """What became of the lines: ``runs`` by id, how many lines were repetitions, and those that were refused."""
+    """What became of the lines that are not empty: how many there were, ``runs`` by id, how many lines were repetitions, and
+    those that were refused."""
 
     lines: int = 0
     runs: dict[str, Run] = field(default_factory=dict)
@@ -36,18 +43,27 @@ class Batch:
 
 
 def read_lines(path: Path) -> list[bytes]:
-    """The lines of a file. Raises :class:`~handoffs.contracts.errors.CoordinationError` where it cannot be read or is empty."""
+    """The lines of a file, as :func:`~handoffs.contracts.textfile.lines` gives them.
+
+    Raises :class:`~handoffs.contracts.errors.CoordinationError` where it cannot be read, has more than 256 MiB, is not UTF-8, or is
+    empty.
+    """
+    shown = printable(path, 200)
     try:
-        lines = path.read_bytes().splitlines()
+        found = textfile.lines(textfile.read(path, _MOST))
+    except InvalidJson as error:
+        raise CoordinationError(f"{shown}: {error.cause}", "nothing was started", error.remedy) from None
     except OSError as error:
         raise CoordinationError(
-            f"{path} cannot be read: {error.strerror or error}",
+            f"{shown} cannot be read: {error.strerror or error}",
             "nothing was started",
             "name a JSON Lines file",
         ) from None
-    if not lines:
-        raise CoordinationError(f"{path} is empty", "nothing was started", "put one JSON object on each line")
-    return lines
+    if not found:
+        raise CoordinationError(
+            f"{shown} is empty", "nothing was started", "put one JSON object on each line"
+        )
+    return found
 
 
 def start_batch(
@@ -58,23 +74,69 @@ def start_batch(
     at: datetime | timedelta | None = None,
     progress: Callable[[Batch], None] = lambda _: None,
 ) -> Batch:
-    """Start a run for each line, to begin ``at`` a time; ``progress`` is called after each.
+    """Start a run for each line that is not empty, to begin ``at`` a time, many at once; ``progress`` is called after each.
 
-    Raises :class:`~handoffs.coordinator.errors.ServerError` where a server fails: what was accepted stays accepted, and starting
+    Raises :class:`~handoffs.coordinator.errors.Interrupted` where a server fails: what was accepted stays accepted, and starting
     the same lines again gives the same runs.
     """
-    batch = Batch()
-    for number, line in enumerate(lines, 1):
-        batch.lines = number
-        try:
-            run = coordinator.start(flow, strictjson.loads(line), at=at)
-        except (InvalidInput, Conflict) as error:
-            batch.refused.append(Refused(number, f"{type(error).__name__}: {error.cause}"))
-        else:
+    batch, numbered = Batch(), _Numbered(lines, coordinator.engine.settings.envelope_limits)
+    for started in coordinator.start_many(flow, numbered.payloads(), at=at):
+        number, bad = numbered.passed()
+        error = started.error
+        if error is not None and not isinstance(error, CoordinationError):
+            raise error
+        _note(batch, bad, progress)
+        if error is None:
+            run = started.get()
             batch.repeated += run.id in batch.runs or not run.created
             batch.runs[run.id] = run
-        progress(batch)
+        _note(batch, [(number, error)], progress)
+    _note(batch, numbered.left(), progress)
     return batch
+
+
+def _note(
+    batch: Batch, lines: Iterable[tuple[int, CoordinationError | None]], progress: Callable[[Batch], None]
+) -> None:
+    """Note what became of lines: the error that each was refused with, or None."""
+    for number, error in lines:
+        batch.lines += 1
+        if error is not None:
+            batch.refused.append(Refused(number, f"{type(error).__name__}: {error.cause}"))
+        progress(batch)
+
+
+class _Numbered:
+    """The lines of a file as payloads, and which those were that were read and of which nothing is noted yet."""
+
+    def __init__(self, lines: Iterable[bytes], limits: Limits) -> None:
+        self._lines = lines
+        self._limits = limits
+        self._read: deque[tuple[int, InvalidInput | None]] = deque()
+
+    def payloads(self) -> Iterator[Any]:
+        """What the lines say that can be read, one after the other."""
+        for number, line in enumerate(self._lines, 1):
+            if not line.strip():
+                continue
+            try:
+                payload = strictjson.loads(textfile.unmarked(line), self._limits)
+            except InvalidInput as error:
+                self._read.append((number, error))
+            else:
+                self._read.append((number, None))
+                yield payload
+
+    def passed(self) -> tuple[int, list[tuple[int, InvalidInput | None]]]:
+        """The number of the next line that was given as a payload, and the bad ones before it."""
+        bad = []
+        while self._read[0][1] is not None:
+            bad.append(self._read.popleft())
+        return self._read.popleft()[0], bad
+
+    def left(self) -> list[tuple[int, InvalidInput | None]]:
+        """The bad lines after all that were given."""
+        return list(self._read)
 
 
 def batch_letters(coordinator: Coordinator, batch: Batch, *, timeout: float) -> list[Letter]:

@@ -4,41 +4,55 @@ from __future__ import annotations
 
 import atexit
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from handoffs.config import clock
+from handoffs.config.forks import after_fork
 from handoffs.config.settings import Settings, load
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import is_plain, printable
-from handoffs.coordinator.client.hosting import Hosting, engine_of, with_files
+from handoffs.coordinator.client import given
+from handoffs.coordinator.client.fake import Behaviour, Fake
+from handoffs.coordinator.client.hosting import Hosting, engine_of, refuse_servers, with_files
 from handoffs.coordinator.client.interventions import Interventions
 from handoffs.coordinator.client.loaded import Loaded
+from handoffs.coordinator.client.lookups import Lookups
+from handoffs.coordinator.client.parked import ParkedRuns
 from handoffs.coordinator.client.run import Run, RunAccess
-from handoffs.coordinator.client.status import Status, status_of
+from handoffs.coordinator.client.started import Started, started
+from handoffs.coordinator.client.threads import Threads
+from handoffs.coordinator.client.virtual_time import VirtualTime
+from handoffs.coordinator.client.waiting import Waits
 from handoffs.coordinator.errors import UnknownRun
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.loading import Definitions
+from handoffs.coordinator.flow.usage import Usage
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letters import LetterFilter
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.observe.histories import Histories
+from handoffs.coordinator.observe.standing import Standings, Status
 from handoffs.coordinator.observe.trace import Trace
 from handoffs.coordinator.observe.tracer import Tracer
 from handoffs.coordinator.runs.control import Controls
 from handoffs.coordinator.runs.emit import Emits
+from handoffs.coordinator.runs.many import ManyStarts
 from handoffs.coordinator.runs.published import PublishedRuns
 from handoffs.coordinator.runs.start import Starts
+from handoffs.coordinator.store.endings import Endings
 
 if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 
-class Coordinator:
+class Coordinator(Lookups):
     """Starts runs and answers for them.
 
     With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
@@ -51,29 +65,63 @@ class Coordinator:
     """
 
     def __init__(self, settings: Settings | None = None) -> None:
-        settings = settings or load()
+        settings = given.settings(settings) or load()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         if settings.embedded:
             self._folder = tempfile.TemporaryDirectory(prefix="coordinator-", ignore_cleanup_errors=True)
             settings = with_files(settings, Path(self._folder.name))
         self.settings = settings
-        self.journal = Journal(settings.journal, upgrades=settings.embedded or settings.eager)
-        self.engine = engine_of(settings)
+        self.journal = Journal.of(settings, upgrades=settings.embedded or settings.eager)
+        try:
+            self.engine = engine_of(settings)
+        except BaseException:
+            self.journal.close()
+            if self._folder is not None:
+                self._folder.cleanup()
+            raise
         services = self.engine.services
         self.desk = Desk(services, self.journal)
         self._loaded = Loaded(settings.agents, self.engine.agents)
         self._hosting = Hosting(self.engine, self.journal, self.desk, self._loaded)
         self._published = PublishedRuns(self.engine.runs)
         self._starts = Starts(services, self._published)
+        self._many = ManyStarts(services, self._starts)
         self._emits = Emits(services, self._published)
         self._histories = Histories(services, self.journal)
-        self._interventions = Interventions(services, self.journal, self.desk, self._loaded)
+        self._parked = ParkedRuns(services, self.desk)
+        self._interventions = Interventions(services, self.journal, self.desk, self._parked, self._loaded)
         controls = Controls(services, self.journal, self._hosting.again)
-        self._access = RunAccess(services, controls, self._interventions, self.desk, self._histories)
+        self._threads = Threads(settings.server_timeout)
+        self._endings = Endings(services.store.redis, services.store.keys)
+        standings = Standings(services, self.journal)
+        Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
+        self._access = RunAccess(
+            services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
+            Waits(self._endings, standings, self._parked, self._threads), self._threads,
+        )  # fmt: skip
+        self._time = VirtualTime(self.engine, self.desk, self._loaded, self._hosting.host)
         self._hosting.serve()
         atexit.register(self.close)
+        after_fork(self, Coordinator._forked)
+
+    def _forked(self) -> None:
+        """In a child that was forked: what is hosted, and the folder of its files, are the parent's."""
+        self._hosting.forked()
+        if self._folder is not None:
+            self._folder._finalizer.detach()  # type: ignore[attr-defined]
+            self._folder = None
 
     # Runs
+
+    def usage(self, flow: Flow | str, days: int = 30) -> Usage:
+        """What the runs of a flow, or of that name, have used up in the last ``days``, 1 to 366, by UTC and with today. It is remembered for
+        a year.
+
+        Raises :class:`~handoffs.contracts.errors.InvalidData` for another number of days, and
+        :class:`~handoffs.coordinator.errors.ServerError`.
+        """
+        name, days = given.name_of_flow(flow), given.days(days)
+        return Usage.of(self.engine.store.usage_of_flow(name, days))
 
     def start(
         self,
@@ -95,8 +143,11 @@ class Coordinator:
 
         Raises :class:`~handoffs.contracts.errors.InvalidData` where the payload does not fit the flow or ``at`` is no such time,
         :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another input,
-        :class:`~handoffs.coordinator.errors.UnknownFlow`, and :class:`~handoffs.coordinator.errors.ServerError` where nothing was accepted.
+        :class:`~handoffs.coordinator.errors.UnknownFlow`, :class:`~handoffs.coordinator.errors.Unpublished` where the run was
+        accepted and begins later (``error.run_id``), :class:`~handoffs.coordinator.errors.Unanswered` where that is not known, and
+        another :class:`~handoffs.coordinator.errors.ServerError` where nothing was accepted.
         """
+        flow, deadline = given.flow(flow), given.deadline(deadline)
         if isinstance(flow, str):
             flow = self.flows.flow(flow)
         self._hosting.host(flow)
@@ -104,6 +155,50 @@ class Coordinator:
             flow, payload, idempotency_key=idempotency_key, deadline=deadline, at=at
         )
         return Run(accepted.run_id, self._access, flow, created=accepted.created)
+
+    async def astart(
+        self,
+        flow: Flow | str,
+        payload: Contract | Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        deadline: timedelta | None = None,
+        at: datetime | timedelta | None = None,
+    ) -> Run:
+        """As :meth:`start`, for coroutines: a thread does it, one of 16 of this coordinator, and the event loop goes on with others.
+
+        Where the task that awaits it is cancelled, the run may be accepted all the same: starting it again with the same key says so.
+        """
+        start = partial(self.start, flow, payload, idempotency_key=idempotency_key, deadline=deadline, at=at)
+        return await self._threads.call(start)
+
+    def start_many(
+        self,
+        flow: Flow | str,
+        payloads: Iterable[Contract | Mapping[str, Any]],
+        *,
+        idempotency_key: Callable[[Any], str | None] | None = None,
+        deadline: timedelta | None = None,
+        at: datetime | timedelta | None = None,
+    ) -> Iterator[Started]:
+        """Start a run of ``flow`` for each payload, as :meth:`start` does, and give what became of each, in order: its run, or the
+        error that :meth:`start` raises for it. A bad payload stops nothing.
+
+        Runs are started a batch of some hundreds at a time, in one round trip to Redis and with all messages on their way at once,
+        when the first result of the batch is asked for: so any number of payloads, from any iterable, takes little memory, and what
+        nobody asks for is not started. ``idempotency_key`` gives the key of a payload, by default its own: to start the same again
+        changes nothing.
+
+        Raises, at once, what :meth:`start` raises for ``flow``, ``deadline`` and ``at``; and where a server fails, after the results
+        of all payloads that were taken, :class:`~handoffs.coordinator.errors.Interrupted`.
+        """
+        flow, deadline = given.flow(flow), given.deadline(deadline)
+        payloads, key_of = given.payloads(payloads), given.key_function(idempotency_key)
+        if isinstance(flow, str):
+            flow = self.flows.flow(flow)
+        found = self._many.start(flow, payloads, idempotency_key=key_of, deadline=deadline, at=at)
+        self._hosting.host(flow)
+        return started(found, self._access, flow)
 
     def emit(
         self, event: Contract, *, idempotency_key: str | None = None, deadline: timedelta | None = None
@@ -115,15 +210,17 @@ class Coordinator:
         begun any more, but parked.
 
         Raises :class:`~handoffs.contracts.errors.InvalidInput` where the event cannot be written for those who hear it,
-        :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another event, and
-        :class:`~handoffs.coordinator.errors.ServerError` where it was not accepted.
+        :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another event, and the errors of :meth:`start`
+        where a server fails.
         """
+        event, deadline = given.event(event), given.deadline(deadline)
         self._hosting.host_subscribers()
         accepted = self._emits.emit(event, idempotency_key=idempotency_key, deadline=deadline)
         return Run(accepted.run_id, self._access, None, created=accepted.created)
 
     def run(self, run_id: str) -> Run:
         """The run of that id. Raises :class:`~handoffs.coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""
+        given.text(run_id, "the id of a run")
         record = self.engine.runs.state(run_id) if is_plain(run_id) else None
         if record is not None:
             return Run(run_id, self._access, self._loaded.flow(record.flow))
@@ -135,12 +232,12 @@ class Coordinator:
         return Run(run_id, self._access, self._loaded.flow(str(history[0].get("flow", ""))))
 
     def statuses(self, runs: Sequence[Run]) -> list[Status]:
-        """The statuses of many runs, in one round trip."""
-        return [status_of(record) for record in self.engine.runs.states([run.id for run in runs])]
+        """The statuses of many runs, in one round trip; one more asks the journal for those that Redis does not know."""
+        return self._access.standings.statuses([run.id for run in given.runs(runs)])
 
     def history(self, run_id: str) -> list[dict[str, Any]]:
         """What happened to a run, oldest first: what is in the journal, and what is still on its way there."""
-        return self._histories.of(run_id)
+        return self._histories.of(given.text(run_id, "the id of a run"))
 
     def trace(self, correlation_id: str) -> Trace:
         """The whole story of a correlation id (of what :meth:`emit` gave, or of a run) as a tree: who emitted what, who heard
@@ -150,14 +247,21 @@ class Coordinator:
         """
         engine, agents = self.engine, self._loaded.agents().values()
         tracer = Tracer(engine.runs, engine.outstanding, self.journal, self._histories.of, agents)
-        return tracer.trace(correlation_id)
+        return tracer.trace(given.text(correlation_id, "a correlation id"))
 
     # Dead letters
 
     def dead_letters(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> list[Letter]:
         """The dead letters that wait, oldest first: all of them, or the first ``limit``; ``flow``, ``run``, ``agent`` or ``kind``
-        choose among them."""
+        choose among them. Those of a ``run`` that are on their way to the journal are waited for, as :meth:`Run.letters` does."""
+        given.letters(limit, chosen)
+        if chosen.get("run") and is_plain(chosen["run"]):
+            self._parked.await_letters(chosen["run"])
         return self.desk.letters(limit=limit, **chosen)
+
+    def each_dead_letter(self, **chosen: Unpack[LetterFilter]) -> Iterator[Letter]:
+        """The same, one after the other: however many there are, no more than a page of them is held, and none of their messages."""
+        return self.desk.each(**chosen)
 
     def skip(
         self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
@@ -167,7 +271,7 @@ class Coordinator:
         Raises :class:`~handoffs.contracts.errors.InvalidData` where ``output`` is not what the agent emits (it must be loaded here),
         :class:`~handoffs.coordinator.errors.LoadError` where it is not loaded, and what :meth:`handoffs.coordinator.letters.skip.Skips.skip` raises.
         """
-        self._interventions.skip(letter, output, by=by, why=why)
+        self._interventions.skip(given.letter(letter), output, by=by, why=why)
 
     def edit(
         self, letter: Letter, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
@@ -183,7 +287,7 @@ class Coordinator:
         step is not parked any more, runs, or cannot be read, :class:`~handoffs.coordinator.errors.Conflict` where the idempotency key of
         ``payload`` stands for something else, and what :meth:`Letter.replay` raises: then it is edited, and waits.
         """
-        self._interventions.edit(letter, payload, by=by, why=why)
+        self._interventions.edit(given.letter(letter), payload, by=by, why=why)
 
     # What is loaded
 
@@ -195,6 +299,68 @@ class Coordinator:
         """
         return self._loaded.definitions
 
+    # For tests
+
+    def fake(self, agent: Agent | str, *behaviours: Behaviour) -> Fake:
+        """For tests, in eager and in embedded mode: have something stand in for an agent's function, from now on. ::
+
+            with coordinator.fake(authorize, Transient("busy"), Authorized(payment="p1")) as fake:
+                coordinator.start(flow, payment)
+            assert [call.payment for call in fake.calls] == ["p1", "p1"]
+
+        Each behaviour is an outcome (or its data), an error to raise, or a function of the input, and of the context where it takes
+        two; the first is for the first attempt, and the last stays. An agent is given itself, or by its name where it is loaded.
+
+        Raises :class:`~handoffs.contracts.errors.InvalidData` for what cannot stand in for an agent,
+        :class:`~handoffs.coordinator.errors.LoadError` where no agent of that name is loaded, and
+        :class:`~handoffs.coordinator.errors.ServerError` where agents work in other processes.
+        """
+        found = given.one_agent(self._loaded.agent(agent) if isinstance(agent, str) else agent)
+        refuse_servers(self.settings, f"{found.name} works in other processes", "nothing was replaced")
+        self._hosting.work([found])
+        return Fake(found, behaviours, self.engine.replace_function)
+
+    def now(self) -> datetime:
+        """What time it is for this coordinator, in UTC: the host's time, unless it was moved on."""
+        return clock.now()
+
+    def hold_time(self) -> None:
+        """For tests, in eager and in embedded mode: let time stand still until it is moved on with :meth:`advance`.
+
+        In eager mode what waits is then waited for, and not passed over. Time is the whole process', and is the host's again when
+        its last eager or embedded coordinator is closed.
+
+        Raises :class:`~handoffs.coordinator.errors.ServerError` where there are servers: their clocks cannot be held.
+        """
+        self._time.hold()
+
+    def advance(
+        self,
+        by: timedelta = timedelta(),
+        *,
+        days: float = 0,
+        hours: float = 0,
+        minutes: float = 0,
+        seconds: float = 0,
+        milliseconds: float = 0,
+    ) -> datetime:
+        """For tests, in eager and in embedded mode: move time on by the sum of these, at most 366 days, and give what time it is then.
+
+        All that is due meanwhile happens at its time, in order: delays, retries, timeouts and budgets end, runs begin that were
+        accepted for later, the times of the schedules of the loaded modules come, leases lapse, and so does what agents have
+        remembered for a while; what is known of runs is kept.
+        It returns when the workers here have done what that led to (an agent that takes more than 5 s is not waited for). In eager
+        mode delays and budgets wait for their time only where :meth:`hold_time` was called before.
+
+        Raises :class:`~handoffs.contracts.errors.InvalidData` where that is not above 0, or too much, and
+        :class:`~handoffs.coordinator.errors.ServerError` where there are servers.
+        """
+        return self._time.advance(
+            given.time_ahead(
+                by, days=days, hours=hours, minutes=minutes, seconds=seconds, milliseconds=milliseconds
+            )
+        )
+
     # Life
 
     def work(self, agents: Iterable[Agent]) -> EmbeddedWorker | None:
@@ -203,11 +369,14 @@ class Coordinator:
 
         Raises :class:`~handoffs.coordinator.errors.LoadError` where two agents have the same name.
         """
-        return self._hosting.work(agents)
+        return self._hosting.work(given.agents(agents))
 
     def close(self) -> None:
         """Finish what is running here and give connections back. Embedded servers end. Closing twice is harmless."""
         atexit.unregister(self.close)
+        self.engine.stopping.begin()
+        self._threads.close()
+        self._endings.close()
         self._hosting.stop_working()
         self._published.close()
         self._hosting.stop_serving()

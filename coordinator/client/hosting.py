@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handoffs.config.app import create_app
+from handoffs.config.logs import no_lower
 from handoffs.config.reference import PaymentsSettings
 from handoffs.config.settings import Settings
 from handoffs.coordinator.client.loaded import Loaded
+from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.trigger import agents_of
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 _FOREVER = timedelta(days=365)
+
+_log = logging.getLogger(__name__)
 
 
 def engine_of(settings: Settings) -> Engine:
@@ -55,6 +61,16 @@ def with_files(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"journal_url": journal, "payments": payments, "media": media})
 
 
+def refuse_servers(settings: Settings, cause: str, consequence: str) -> None:
+    """Refuse what only eager and embedded mode can do. Raises :class:`~handoffs.coordinator.errors.ServerError` where there are servers."""
+    if not settings.embedded and not settings.eager:
+        raise ServerError(
+            cause,
+            consequence,
+            "do it in eager or embedded mode: without COORDINATOR_BROKER_URL and COORDINATOR_REDIS_URL",
+        )
+
+
 class Hosting:
     """Has agents work in this process, in eager and in embedded mode; with servers it does nothing. Safe for threads."""
 
@@ -66,10 +82,18 @@ class Hosting:
         self._workers: list[EmbeddedWorker] = []
         self._service: Service | None = None
         self._lock = threading.RLock()
+        self._log = ExitStack()
+        if self._hosts and "log_level" in engine.settings.model_fields_set:
+            self._log.enter_context(no_lower(engine.settings.log_level))
         if isinstance(engine.publisher, EagerPublisher):
             engine.publisher.park = desk.receive
             engine.publisher.fire = engine.timers().fire
+            engine.publisher.refuse = desk.mark
             engine.publisher.unheard = desk.unheard
+
+    def forked(self) -> None:
+        """In a child that was forked: who works and serves is in the parent."""
+        self._workers, self._service, self._lock = [], None, threading.RLock()
 
     def serve(self) -> None:
         """Be the coordinator process too, in embedded mode."""
@@ -98,6 +122,11 @@ class Hosting:
         """
         with self._lock:  # a second caller finds them at work, or what it sends would reach no queue
             new = self._engine.register(agents)
+            for agent in new if self._hosts else ():
+                if agent.time_limit is not None:
+                    _log.warning(
+                        "%s has a time limit, and nothing in this process can end its steps", agent.name
+                    )
             if self._hosts and new:
                 self._announce(new)
                 self._subscribe(new)
@@ -117,10 +146,11 @@ class Hosting:
         self._workers.clear()
 
     def stop_serving(self) -> None:
-        """End the coordinator process that is here."""
+        """End the coordinator process that is here, and let the log be as it was."""
         if self._service is not None:
             self._service.stop()
             self._service = None
+        self._log.close()
 
     def _announce(self, agents: Iterable[Agent]) -> None:
         for agent in agents:  # who is here reads what its code reads, as long as this process lives

@@ -10,6 +10,8 @@ from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.loaded import Loaded
+from handoffs.coordinator.client.parked import ParkedRuns
+from handoffs.coordinator.continuation.signature import TIMER
 from handoffs.coordinator.errors import EditRefused, UnknownRun
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.letters.desk import Desk
@@ -17,8 +19,10 @@ from handoffs.coordinator.letters.edit import Editing
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.letters.skip import Skips
 from handoffs.coordinator.services import Services
+from handoffs.coordinator.store.run_state import ENDED, can_be_edited
 
 _NOTHING = "nothing was edited"
+_LOOK = "look at the run: coordinator runs show RUN"
 
 
 class Interventions:
@@ -29,19 +33,26 @@ class Interventions:
     :class:`~handoffs.coordinator.errors.LoadError` where the agent is not loaded here.
     """
 
-    def __init__(self, services: Services, journal: Journal, desk: Desk, loaded: Loaded) -> None:
+    def __init__(
+        self, services: Services, journal: Journal, desk: Desk, parked: ParkedRuns, loaded: Loaded
+    ) -> None:
         self._services = services
         self._journal = journal
         self._desk = desk
+        self._parked = parked
         self._loaded = loaded
 
     def skip(
         self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
     ) -> None:
         """Give the parked step of ``letter`` its outcome. Raises what :meth:`handoffs.coordinator.letters.skip.Skips.skip` raises too."""
-        agent = self._loaded.agent(letter.agent)
-        made = _outcome(agent.emits, output, agent.name)
         skips = Skips(self._services, self._journal)
+        skips.refuse(letter.row)
+        if letter.agent == TIMER:
+            made = _outcome(self._loaded.contract(skips.given_by_timer(letter.row)), output, "the timer")
+        else:
+            agent = self._loaded.agent(letter.agent)
+            made = _outcome(agent.emits, output, agent.name)
         skips.skip(letter.row, made, by=by or current_user(), why=why)
 
     def edit(
@@ -70,11 +81,17 @@ class Interventions:
         """
         record = self._services.runs.get(run_id)
         if record is None:
-            raise UnknownRun(f"run {run_id} is not alive", _NOTHING)
+            raise self._unknown(run_id)
         if step in record.parked:
             self.edit(self._letter(run_id, step), payload, by=by, why=why)
             return
-        if step not in record.held or not record.paused:
+        if record.status in ENDED:
+            raise EditRefused(
+                f"step {printable(step, 120)} of run {run_id} cannot be edited: its run is {record.status}",
+                _NOTHING,
+                _LOOK,
+            )
+        if step not in record.held or not record.paused or not can_be_edited(record.held[step]):
             raise EditRefused(
                 f"step {printable(step, 120)} of run {run_id} is neither parked nor held with its run",
                 _NOTHING,
@@ -83,13 +100,23 @@ class Interventions:
         agent = self._loaded.agent(record.held[step]["agent"])
         self._editing(by, why).held(record, step, agent, payload)
 
+    def _unknown(self, run_id: str) -> UnknownRun:
+        """The error for a run that Redis does not know."""
+        state = self._journal.runs.states([run_id]).get(run_id, "")
+        if state in ENDED:
+            return UnknownRun(
+                f"run {printable(run_id, 120)} is {state}, and Redis has forgotten it", _NOTHING, _LOOK
+            )
+        return UnknownRun(f"Redis does not know run {printable(run_id, 120)}", _NOTHING, _LOOK)
+
     def _letter(self, run_id: str, step: str) -> Letter:
-        letter = next((one for one in self._desk.letters(run=run_id) if one.row.step == step), None)
+        self._parked.await_letters(run_id)
+        letter = next((one for one in self._desk.letters(run=run_id) if one.step == step), None)
         if letter is None:
             raise EditRefused(
                 f"the dead letter of step {printable(step, 120)} is not in the journal yet",
                 _NOTHING,
-                "ask again soon",
+                "see that the coordinator process runs (coordinator serve), and ask again",
             )
         return letter
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.errors import LoadError
@@ -38,6 +39,19 @@ class Loaded:
                 "name the module that declares it in COORDINATOR_AGENTS",
             )
         return agent
+
+    def contract(self, ref: ContractRef) -> type[Contract]:
+        """The contract of that name and version, by the agents that read or write it. Raises
+        :class:`~handoffs.coordinator.errors.LoadError` where none of them is loaded here."""
+        for agent in self.agents().values():
+            for contract in (agent.accepts, agent.emits, *agent.events):
+                if contract.ref() == ref:
+                    return contract
+        raise LoadError(
+            f"no agent that reads or writes {ref} is loaded here",
+            "nothing was changed",
+            "name the module that declares it in COORDINATOR_AGENTS",
+        )
 
     def agents(self) -> dict[str, Agent]:
         """The agents by name: those that work here alone, where the modules cannot be loaded."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.versions import Versions
+from handoffs.coordinator.continuation.parts import numbers_of, parts_of
 from handoffs.coordinator.errors import RunParked
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.store.record import Record
@@ -24,13 +26,9 @@ def typed_result(flow: Flow | None, record: Record, versions: Versions) -> Any:
     data = json.loads(record.data)
     if "=" not in record.schema:
         return contract(record.schema, data) if record.schema else data
-    for word in record.schema.split():
-        path, _, uri = word.partition("=")
-        *outer, last = path.split(".")
-        parent = data
-        for name in outer:
-            parent = parent[_index(parent, name)]
-        parent[_index(parent, last)] = contract(uri, parent[_index(parent, last)])
+    for part in parts_of(record.schema):
+        for parent, last in _places(data, part.path):
+            parent[last] = contract(part.schema, parent[last])
     return data
 
 
@@ -55,6 +53,11 @@ def _contracts_of(flow: Flow) -> dict[str, type[Contract]]:
     return signals | {place.agent.emits.ref().name: place.agent.emits for place in flow.places()}
 
 
-def _index(parent: Any, name: str) -> Any:
-    """A name in an object, or a number in a list."""
-    return int(name) if isinstance(parent, list) else name
+def _places(parent: Any, path: list[str]) -> Iterator[tuple[Any, Any]]:
+    """The places that a path names: in which object or list, and the name or the number there."""
+    first, *deeper = path
+    for name in numbers_of(first, len(parent)) if isinstance(parent, list) else (first,):
+        if deeper:
+            yield from _places(parent[name], deeper)
+        else:
+            yield parent, name

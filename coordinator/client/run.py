@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+from handoffs.config.user import current_user
 from handoffs.contracts.contract import Contract
+from handoffs.coordinator.client import given
 from handoffs.coordinator.client.interventions import Interventions
+from handoffs.coordinator.client.parked import ParkedRuns
 from handoffs.coordinator.client.result import parked_error, typed_result
-from handoffs.coordinator.client.status import Status, has_ended, status_of
-from handoffs.coordinator.errors import RunCancelled, RunTimeout
+from handoffs.coordinator.client.threads import Threads
+from handoffs.coordinator.client.waiting import Found, Waits
+from handoffs.coordinator.errors import RunCancelled, RunTimeout, ServerError, UnknownRun
 from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.foresight import check_signal
+from handoffs.coordinator.flow.usage import Spending, Usage
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.observe.current import Current, current
 from handoffs.coordinator.observe.histories import Histories
+from handoffs.coordinator.observe.listing import SignalWait, waits_of
+from handoffs.coordinator.observe.standing import Standings, Status
+from handoffs.coordinator.observe.unattended import nobody, unattended
 from handoffs.coordinator.runs.control import Controls
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.run_state import RunState
-
-_POLLS_TO_DOUBLE = 10
-_SHORTEST_PAUSE = 0.001  # seconds
-_LONGEST_PAUSE = 0.1  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,11 @@ class RunAccess:
     controls: Controls
     interventions: Interventions
     desk: Desk
+    parked: ParkedRuns
     histories: Histories
+    standings: Standings
+    waits: Waits
+    threads: Threads
 
 
 class Run:
@@ -54,8 +64,9 @@ class Run:
         return f"<Run {self.id} of {self.flow.name if self.flow else 'an unknown flow'}>"
 
     def status(self) -> Status:
-        """``scheduled``, ``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``."""
-        return status_of(self._state())
+        """``scheduled``, ``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``; ``unknown`` where
+        Redis does not know the run, and the journal does not say how it ended."""
+        return self._access.standings.of(self.id)[1]
 
     def due(self) -> datetime | None:
         """When it begins, or was to begin, in UTC; None where it began at once, or has ended and is forgotten."""
@@ -71,66 +82,128 @@ class Run:
         services = self._access.services
         sent = services.outstanding.sent(self.id)  # first: what is settled meanwhile is left out
         record = services.runs.get(self.id)
-        return current(record, sent, self.history()) if record else []
+        return current(record, sent, self.history(), services.store.progress_of(self.id)) if record else []
+
+    def usage(self) -> Usage:
+        """What its agents have used up, as they said by ``context.usage``, with what failed attempts had. It is forgotten
+        ``COORDINATOR_RUN_TTL`` (30 days) after they said something the last time, and not before the run has ended."""
+        return Usage.of(self._access.services.store.usage_of(self.id).sums)
+
+    def spending(self) -> Spending | None:
+        """What it may use up: what its flow said, or what was allowed since. None: as much as it likes."""
+        return Spending.of(self._access.services.store.usage_of(self.id).limits)
+
+    def allow(
+        self, tokens: int | None = None, cost: Decimal | float | None = None, *, by: str = "", why: str = ""
+    ) -> None:
+        """Say what the run may use up in all, from now on; what is not given stays as it is. A step that is parked as ``over-budget``
+        goes on when its letter is replayed.
+
+        Raises :class:`~handoffs.coordinator.errors.FlowError` where neither is given, or one is no limit, and
+        :class:`~handoffs.coordinator.errors.UnknownRun` where Redis does not know the run.
+        """
+        self._access.controls.allow(self.id, Spending(tokens, cost), by, why)
+
+    def waiting(self) -> tuple[SignalWait, ...]:
+        """The signals that the run waits for: of each the name, the contract, and since when. None where it has ended."""
+        record = self._access.services.runs.get(self.id)
+        return waits_of(record) if record else ()
+
+    def key(self) -> str:
+        """The idempotency key under which the run was accepted, sensitive values masked; empty where it has none, or where a release
+        accepted it that did not write it down."""
+        return next((str(entry.get("key", "")) for entry in self.history() if entry["kind"] == "started"), "")
+
+    def unattended(self) -> list[str]:
+        """The agents for which a step of the run is queued while no worker of theirs is alive: nothing comes of it until one is."""
+        return unattended(self._access.services, self.id)
 
     def wait(self, timeout: float | None = None) -> Status:
         """Wait until the run has ended or is parked, at most ``timeout`` seconds (None: as long as it takes), and give its
-        status."""
-        return status_of(self._await(timeout, has_ended))
+        status. Where it is ``parked``, its dead letters are in the journal: :meth:`letters` has them. They are not where
+        the coordinator process is down; that is waited for no longer than a few seconds, and then logged. It is ``unknown``
+        where neither Redis nor the journal has said anything else for a few seconds."""
+        return self._access.waits.until_ended(self.id, given.seconds(timeout))[1]
+
+    async def await_status(self, timeout: float | None = None) -> Status:  # noqa: ASYNC109 - as wait() has one
+        """As :meth:`wait`, for coroutines: the event loop goes on with others meanwhile. Where the task that awaits it is cancelled,
+        only the waiting ends: the run goes on."""
+        return (await self._access.waits.auntil_ended(self.id, given.seconds(timeout)))[1]
 
     def result(self, timeout: float | None = None) -> Any:
         """The output of the last step, waiting at most ``timeout`` seconds (None: as long as it takes).
 
         A contract; a dict of contracts by branch where the flow ends in branches; plain data where the flow is not
         loaded here. Raises :class:`~handoffs.coordinator.errors.RunParked` at once where a step is parked, with the error;
-        :class:`~handoffs.coordinator.errors.RunCancelled`; :class:`~handoffs.coordinator.errors.RunTimeout`.
+        :class:`~handoffs.coordinator.errors.RunCancelled`; :class:`~handoffs.coordinator.errors.RunTimeout`;
+        :class:`~handoffs.coordinator.errors.UnknownRun` where Redis has forgotten the result, or knows nothing of the run.
         """
-        record = self._await(timeout, has_ended)
-        status = status_of(record)
+        return self._result(self._access.waits.until_ended(self.id, given.seconds(timeout)), timeout)
+
+    async def aresult(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as result() has one
+        """As :meth:`result`, for coroutines: the event loop goes on with others meanwhile. Where the task that awaits it is cancelled,
+        only the waiting ends: the run goes on. What it raises is what :meth:`result` raises; it has a timeout of its own."""
+        found = await self._access.waits.auntil_ended(self.id, given.seconds(timeout))
+        return await self._access.threads.call(lambda: self._result(found, timeout))
+
+    def _result(self, found: Found, timeout: float | None) -> Any:
+        record, status = found
         if status == "parked" and record is not None:
             raise parked_error(record)
         if status == "cancelled":
             raise RunCancelled(f"run {self.id} was cancelled", "it has no result")
         services = self._access.services
         result = services.runs.result(self.id) if status == "completed" else None
+        if result is None and status in {"completed", "unknown"}:
+            raise _not_known(self.id, status)
         if result is None:
-            raise RunTimeout(
-                f"run {self.id} has not ended within {timeout} s", "it goes on", "ask again later"
-            )
+            raise self._not_ended(timeout)
         return typed_result(self.flow, result, services.versions)
+
+    def _not_ended(self, timeout: float | None) -> RunTimeout:
+        missing: list[str] = []
+        with contextlib.suppress(ServerError):  # that it has not ended is known all the same
+            missing = self.unattended()
+        goes_on, remedy = ("it goes on", "ask again later") if not missing else nobody(missing)
+        return RunTimeout(f"run {self.id} has not ended within {timeout} s", goes_on, remedy)
 
     def history(self) -> list[dict[str, Any]]:
         """What happened to the run, oldest first. See :class:`handoffs.coordinator.history.Entry` for the fields."""
         return self._access.histories.of(self.id)
 
     def letters(self) -> list[Letter]:
-        """The dead letters of this run that wait."""
+        """The dead letters of this run that wait, the oldest first. Those that are still on their way to the journal are waited
+        for, a few seconds at most: what has not come by then waits for the coordinator process, and the log says so."""
+        self._access.parked.await_letters(self.id)
         return self._access.desk.letters(run=self.id)
 
-    def cancel(self, by: str = "", *, compensate: bool = False) -> Status:
+    def cancel(self, by: str = "", *, compensate: bool = False, why: str = "") -> Status:
         """Cancel the run: steps that run now finish, nothing further begins. Gives the status; an ended run keeps its own.
+
+        Who did it (``by``, by default who is logged in) and ``why`` are kept, as with all that is done to a run:
+        :meth:`Coordinator.actions <handoffs.coordinator.client.coordinator.Coordinator.actions>`.
 
         With ``compensate`` what its steps did is undone, by the agents that the flow names for that
         (:func:`~handoffs.coordinator.flow.step.compensate`), the last one first; the run is ``compensating`` until that is done. Asked
         again while it is, the same is sent again, which changes nothing.
         """
-        self._access.controls.cancel(self.id, by, compensate=compensate)
+        self._access.controls.cancel(self.id, by or current_user(), compensate=compensate, why=why)
         return self.status()
 
-    def give_up(self, by: str = "") -> Status:
+    def give_up(self, by: str = "", *, why: str = "") -> Status:
         """Abandon the run, for example where a step is parked for good: cancel it, and undo what was done. Gives the status."""
-        self._access.controls.give_up(self.id, by)
+        self._access.controls.give_up(self.id, by or current_user(), why)
         return self.status()
 
-    def pause(self, by: str = "") -> Status:
+    def pause(self, by: str = "", *, why: str = "") -> Status:
         """Hold the run: steps that run now finish, nothing further begins until :meth:`resume`. Gives the status; an ended
         run keeps its own."""
-        self._access.controls.pause(self.id, by)
+        self._access.controls.pause(self.id, by or current_user(), why)
         return self.status()
 
-    def resume(self, by: str = "") -> Status:
+    def resume(self, by: str = "", *, why: str = "") -> Status:
         """Let a held run go on; it does within seconds. Gives the status."""
-        self._access.controls.resume(self.id, by)
+        self._access.controls.resume(self.id, by or current_user(), why)
         return self.status()
 
     def edit(self, step: str, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = "") -> None:
@@ -141,27 +214,31 @@ class Run:
         :class:`~handoffs.coordinator.errors.EditRefused` also where there is no such step, and
         :class:`~handoffs.coordinator.errors.UnknownRun`.
         """
+        given.text(step, "the path of a step", "nothing was edited")
         self._access.interventions.edit_step(self.id, step, payload, by=by, why=why)
 
-    def signal(self, name: str, payload: Contract, by: str = "") -> None:
+    def signal(self, name: str, payload: Contract, by: str = "", *, why: str = "") -> None:
         """Send the run a signal that it waits for, or will wait for. Sending the same again changes nothing.
 
         Returns when the run is on its way again, or the signal is kept for it. Raises
         :class:`~handoffs.coordinator.errors.SignalRefused`, and records it, where the flow waits for no such signal or for another
-        contract, or another payload came before; :class:`~handoffs.coordinator.errors.UnknownRun` where the run has ended.
+        contract, another payload came before, or no step waits for it any more;
+        :class:`~handoffs.coordinator.errors.UnknownRun` where the run has ended;
+        :class:`~handoffs.coordinator.errors.Unanswerable`, where nothing was sent, for a payload of which the flow asks at once
+        what cannot be answered.
         """
-        awaited = self.flow.signals if self.flow else None
-        self._access.controls.signal(self.id, name, payload, by=by, awaited=awaited)
+        name, payload = given.signal(name, payload)
+        if self.flow is not None:
+            check_signal(self.flow.step, name, payload)
+        self._access.controls.signal(self.id, name, payload, by=by or current_user(), why=why, flow=self.flow)
 
     def _state(self) -> RunState | None:
         return self._access.services.runs.state(self.id)
 
-    def _await(self, timeout: float | None, ready: Callable[[RunState | None], bool]) -> RunState | None:
-        began = time.monotonic()
-        while True:
-            record = self._state()
-            waited = time.monotonic() - began
-            if ready(record) or (timeout is not None and waited >= timeout):
-                return record
-            pause = min(max(waited / _POLLS_TO_DOUBLE, _SHORTEST_PAUSE), _LONGEST_PAUSE)
-            time.sleep(pause if timeout is None else min(pause, timeout - waited))
+
+def _not_known(run: str, status: Status) -> UnknownRun:
+    """The error of a run of which Redis has no result."""
+    where = "its history says what its steps have made: coordinator runs show"
+    if status == "completed":
+        return UnknownRun(f"the result of run {run} is forgotten", "it has completed", where)
+    return UnknownRun(f"Redis does not know run {run}", "whether it has ended is not known", where)

@@ -12,9 +12,11 @@ from typing import Any
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.event import Nothing
 from handoffs.coordinator.continuation.arrival import arrival, sends_after, starts
-from handoffs.coordinator.continuation.moves import Await, Cursor, End, Go, Hold, Lane, Move, Value
-from handoffs.coordinator.continuation.path import event_of, timer_of, undo_of
+from handoffs.coordinator.continuation.moves import Await, Cursor, End, Go, Hold, Lane, Move, Undoing, Value
+from handoffs.coordinator.continuation.packed import at_hand
+from handoffs.coordinator.continuation.path import event_of, onward_of, timer_of, undo_of
 from handoffs.coordinator.continuation.signature import (
     BUDGET,
     CHOICE,
@@ -23,6 +25,7 @@ from handoffs.coordinator.continuation.signature import (
     EACH,
     EMIT,
     JOIN,
+    ONWARD,
     REPEAT,
     TIMER,
     UNDO,
@@ -39,6 +42,7 @@ from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.condition import condition_from
 
 _MOST_ITEMS = 10_000
+_AT_ONCE = timedelta()
 
 
 # Where an output goes
@@ -47,19 +51,25 @@ _MOST_ITEMS = 10_000
 def after(cursor: Cursor, value: Value) -> list[Move]:
     """Where ``value`` goes from a place in a flow.
 
-    Raises :class:`InvalidData` where a list field is no list, or longer than 10 000.
+    Raises :class:`InvalidData` where a list field is no list, or longer than 10 000, and
+    :class:`~handoffs.coordinator.errors.Unanswerable` where a condition cannot be answered.
     """
     if cursor.chain:
-        return list(_entered(cursor.chain[-1], cursor.chain[:-1], value))
+        *rest, following = at_hand(cursor.chain)
+        return list(_entered(following, rest, value))
     if cursor.chord is None:
         return [End(value)]
-    return [arrival(cursor, value)]
+    reached = arrival(cursor, value)
+    if all(join.one for join in reached.joins):  # what follows a budget or a wait gets what arrives, as it is
+        _asked_of(value, reached.then.chain)
+    return [reached]
 
 
 def checked(cursor: Cursor) -> Cursor:
-    """The place itself, if it is one. Raises :class:`KeyError` and its like where it is malformed."""
+    """The place itself, if it is one. Raises :class:`InvalidData`, or :class:`KeyError` and its like, where it is malformed."""
     if cursor.chain:
-        list(starts(cursor.chain[-1], cursor.chain[:-1]))
+        *rest, following = at_hand(cursor.chain)
+        list(starts(following, rest))
     elif cursor.chord is not None:
         sends_after(arrival(cursor, Value("", None)))
     return cursor
@@ -83,29 +93,102 @@ def emitted(path: str, flow: str, events: Sequence[tuple[str, Any]]) -> list[Go]
     ]
 
 
-def undoing(flow: str, left: list[dict[str, Any]]) -> list[Move]:
-    """How steps are undone, the last one first; each with ``step``, ``agent``, ``accepts``, its outcome's ``schema`` and
-    ``data``, and ``retry`` where its flow has a policy for it."""
-    control = signature(UNDO, {"step": ways.UNDO, "flow": flow, "left": left})
-    return list(_entered(control, [], Value("", None, item=True)))
-
-
 def stood_in(path: str, way: str, chord: Sig, value: Value) -> list[Move]:
     """Where ``value`` goes that takes the place of the step at ``path``: a signal or a fallback, as ``way`` says
     (:data:`~handoffs.coordinator.continuation.path.SIGNAL`, :data:`~handoffs.coordinator.flow.ways.FALLBACK`).
     Raises :class:`InvalidData` like :func:`after`."""
+    return after(Cursor(f"{path}.{way}", [], chord), standing_in(chord, value))
+
+
+def standing_in(chord: Sig, value: Value) -> Value:
+    """``value`` with what the step whose place it takes has kept beside it, by the chord of that."""
     body, *_ = tasks(chord)
     beside = body["kwargs"].get("beside")
-    if beside:
-        data = {beside["keep"]: beside["data"], beside["as"]: value.data}
-        parts = f"{beside['keep']}={beside['schema']} {beside['as']}={value.schema}"
-        value = Value("", data, parts, joined=True)
-    return after(Cursor(f"{path}.{way}", [], chord), value)
+    if not beside:
+        return value
+    data = {beside["keep"]: beside["data"], beside["as"]: value.data}
+    parts = f"{beside['keep']}={beside['schema']} {beside['as']}={value.schema}"
+    return Value("", data, parts, joined=True)
+
+
+def onward(flow: str, cursor: Cursor, value: Value, accepts: str = "", wait: timedelta = _AT_ONCE) -> Go:
+    """The message by which ``value`` goes on from a place by itself: the coordinator process takes it when ``wait`` is over. What a
+    join put together is declared as what ``accepts`` says."""
+    kind = "joined" if value.joined else "item" if value.item else "own"
+    named = {"flow": flow, "step": onward_of(cursor.step), ONWARD: kind}
+    named["accepts"] = value.schema or accepts or Nothing.ref().uri
+    return Go(Send(signature(TIMER, named, chord=cursor.chord), cursor.chain), value, wait)
 
 
 def taken(body: Sig, chord: Sig, value: Value) -> list[Move]:
     """The step that takes another's place, with the same continuation. Raises :class:`InvalidData` like :func:`after`."""
     return list(_entered(with_chord(body, chord), [], value))
+
+
+def _asked_of(value: Value, chain: list[Sig]) -> None:
+    """Ask what will be asked at once of ``value`` in this chain. Raises :class:`~handoffs.coordinator.errors.Unanswerable`: while
+    its step is not settled, that can be mended."""
+    while chain:
+        *chain, control = at_hand(chain)
+        task, kwargs = control["task"], control["kwargs"]
+        if task == CHOICE:
+            way = _way(kwargs, value)
+            chain = [*chain, *(_turned(way) if way else [])]
+        elif task == REPEAT:
+            again = _again(control, value)
+            chain = [*chain, *([again, *_turned(kwargs["body"])] if again else [])]
+        elif task == BUDGET:
+            chain = [*chain, *_turned(kwargs["body"])]
+        elif task == EACH:
+            _asked_of_items(kwargs, _items(control["kwargs"], value))
+            return
+        elif control["subtask_type"] == "chord":
+            for branch in tasks(kwargs["header"]):
+                _asked_of(value, _turned(branch))
+            return
+        elif task not in {DELAY, EMIT}:
+            return
+
+
+def _asked_of_items(kwargs: dict[str, Any], items: list[Any]) -> None:
+    body = _turned(kwargs["body"])
+    if body[-1]["task"] in CONTROLS or body[-1]["subtask_type"] == "chord":
+        for item in items:
+            _asked_of(Value(kwargs["item"], item, item=True), body)
+
+
+def _turned(body: Sig) -> list[Sig]:
+    """The steps of a body as a chain has them: the next one last."""
+    return list(reversed(tasks(body)))
+
+
+def _items(kwargs: dict[str, Any], value: Value) -> list[Any]:
+    """The list that an each with these arguments goes through. Raises :class:`InvalidData` where it is none."""
+    items: Any = value.data.get(kwargs["field"])
+    if not isinstance(items, list) or len(items) > _MOST_ITEMS:
+        raise InvalidData(
+            f"each at step {kwargs['step']} finds no list of up to {_MOST_ITEMS} items in field {kwargs['field']!r}"
+        )
+    return items
+
+
+def _way(kwargs: dict[str, Any], value: Value) -> Sig | None:
+    """What a choice with these arguments does with ``value``; None where that passes on as it is."""
+    for condition, body in kwargs["cases"]:
+        if condition_from(condition).holds(value.data):
+            chosen: Sig = body
+            return chosen
+    otherwise: Sig | None = kwargs["otherwise"]
+    return otherwise
+
+
+def _again(repeat: Sig, value: Value) -> Sig | None:
+    """A repetition as it stands after the round that ``value`` begins; None where none does. After the last one nothing is asked."""
+    kwargs = repeat["kwargs"]
+    done = kwargs["round"]
+    if done and (done >= kwargs["at_most"] or condition_from(kwargs["until"]).holds(value.data)):
+        return None
+    return {**repeat, "kwargs": {**kwargs, "round": done + 1}}
 
 
 # Into a step
@@ -141,35 +224,27 @@ def _join_before(control: Send, kwargs: dict[str, Any]) -> Sig:
 
 
 def _choice(control: Send, value: Value) -> Iterator[Move]:
-    kwargs = control.signature["kwargs"]
-    for condition, body in kwargs["cases"]:
-        if condition_from(condition).holds(value.data):
-            yield from _into(control, body, value)
-            return
-    if kwargs["otherwise"] is None:
+    way = _way(control.signature["kwargs"], value)
+    if way is None:
         yield from after(_past(control), value)
     else:
-        yield from _into(control, kwargs["otherwise"], value)
+        yield from _into(control, way, value)
 
 
 def _repeat(control: Send, value: Value) -> Iterator[Move]:
-    kwargs = control.signature["kwargs"]
-    path, done = kwargs["step"], kwargs["round"]
-    if done and (done >= kwargs["at_most"] or condition_from(kwargs["until"]).holds(value.data)):
+    again = _again(control.signature, value)
+    if again is None:
         yield from after(_past(control), value)
         return
-    again = {**control.signature, "kwargs": {**kwargs, "round": done + 1}}
-    body = placed(kwargs["body"], f"{path}.{ways.ROUND}", f"{path}.{ways.each_time(ways.ROUND, done + 1)}")
+    kwargs = again["kwargs"]
+    path, number = kwargs["step"], kwargs["round"]
+    body = placed(kwargs["body"], f"{path}.{ways.ROUND}", f"{path}.{ways.each_time(ways.ROUND, number)}")
     yield from _entered(body, [*control.chain, again], value)
 
 
 def _each(control: Send, value: Value) -> Iterator[Move]:
     kwargs = control.signature["kwargs"]
-    path, items = kwargs["step"], value.data.get(kwargs["field"])
-    if not isinstance(items, list) or len(items) > _MOST_ITEMS:
-        raise InvalidData(
-            f"each at step {path} finds no list of up to {_MOST_ITEMS} items in field {kwargs['field']!r}"
-        )
+    path, items = kwargs["step"], _items(kwargs, value)
     if not items:
         empty = Value("", {kwargs["into"]: []}, joined=True)
         yield from after(_past(control), empty)
@@ -178,6 +253,7 @@ def _each(control: Send, value: Value) -> Iterator[Move]:
     named = {"join": path, "count": len(items), "into": kwargs["into"], "limit": limit, "body": None}
     named["item"] = kwargs["item"]
     if limit < len(items):
+        _asked_of_items(kwargs, items[limit:])  # their turn comes when this is settled
         named["body"] = kwargs["body"]
         yield Hold(path, dict(enumerate(items[limit:], limit)))
     chord = _join_before(control, named)
@@ -191,9 +267,19 @@ def _item(body: Sig, path: str, number: int, chord: Sig, item: Any) -> Iterator[
 
 
 def _delay(control: Send, value: Value) -> Iterator[Move]:
-    wait = timedelta(milliseconds=control.signature["kwargs"]["ms"])
-    for move in after(_past(control), value):
-        yield replace(move, wait=move.wait + wait) if isinstance(move, Go) else move
+    """What follows is sent so much later. Where it is nothing that could be sent, such as the end of the flow, a message to the
+    coordinator process is: it goes on when that comes back."""
+    kwargs = control.signature["kwargs"]
+    wait, past = timedelta(milliseconds=kwargs["ms"]), _past(control)
+    moves = after(past, value)
+    if "flow" not in kwargs or all(
+        isinstance(move, (Go, Hold)) for move in moves
+    ):  # an older release said no flow
+        for move in moves:
+            yield replace(move, wait=move.wait + wait) if isinstance(move, Go) else move
+    else:
+        accepts = next((go.send.accepts for go in moves if isinstance(go, Go)), "")
+        yield onward(kwargs["flow"], past, value, accepts, wait)
 
 
 def _emit(control: Send, value: Value) -> Iterator[Move]:
@@ -209,7 +295,10 @@ def _budget(control: Send, value: Value) -> Iterator[Move]:
     fallback = dict(kwargs["fallback"])
     named = {"join": kwargs["step"], "one": True}
     if "by" in fallback:
-        seen = [kwargs["flow"], kwargs["site"], [_field(value.data, name) for name in fallback.pop("by")]]
+        by = fallback.pop("by")
+        seen = [kwargs["flow"], kwargs["site"], [_field(value.data, name) for name in by]]
+        if "of" in fallback:  # a run that was started by an older release does not say it
+            seen += [by, fallback.pop("of")]
         fallback["key"] = strictjson.digest(seen)
         named |= {"keep": fallback["key"], "keep_ms": fallback["max_age_ms"]}
     chord = _join_before(control, named)
@@ -247,8 +336,11 @@ def _timer(control: Send, accepts: str, fallback: dict[str, Any], chord: Sig, va
 
 
 def _undo(control: Send, _: Value) -> Iterator[Move]:
-    """The last step that is left to be undone, and then the others."""
+    """The step that is undone next: the run knows which. What an older release sent has all that are left in itself."""
     kwargs = control.signature["kwargs"]
+    if isinstance(kwargs["left"], int):
+        yield Undoing(kwargs["left"])
+        return
     *left, last = kwargs["left"]
     named = {"flow": kwargs["flow"], "step": undo_of(last["step"]), "accepts": last["accepts"]}
     named["turn"] = f"{ways.UNDO}@{last['step']}"

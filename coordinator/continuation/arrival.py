@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from handoffs.coordinator.continuation.moves import Arrival, Await, Cursor, Join, Lane, Value
+from handoffs.coordinator.continuation.packed import at_hand
 from handoffs.coordinator.continuation.path import SIGNAL
 from handoffs.coordinator.continuation.signature import CONTROLS, Send, Sig, tasks, with_chord
 from handoffs.coordinator.flow import ways
@@ -34,7 +35,7 @@ def arrival(cursor: Cursor, value: Value) -> Arrival:
         if chain and chord is not None:
             chain[0] = with_chord(chain[0], chord)
             chord = None
-    return Arrival(tuple(joins), value, Cursor(step, chain, chord), tuple(lanes), tuple(keep))
+    return Arrival(tuple(joins), value, Cursor(step, at_hand(chain), chord), tuple(lanes), tuple(keep))
 
 
 def sends_after(arrival: Arrival) -> tuple[Send, ...] | None:
@@ -71,13 +72,15 @@ def budgets_of_wait(wait: Await) -> tuple[str, ...]:
 def budgets_as_read(step: str, chain: Any, chord: Any) -> tuple[str, ...]:
     """The paths of the budgets that a step is in, by the continuation of its message; none where that cannot be read."""
     try:
-        return budgets_of(Cursor(step, chain, chord))
+        found = budgets_of(Cursor(step, chain, chord))
     except (KeyError, TypeError, AttributeError, IndexError, ValueError):
         return ()
+    return found if all(isinstance(path, str) for path in found) else ()
 
 
 def starts(first: Sig, chain: list[Sig]) -> Iterator[Send]:
-    """The tasks that begin ``first``, controls too; ``chain`` is what follows it (the next one last)."""
+    """The tasks that begin ``first``, controls too; ``chain`` is what follows it (the next one last). What follows is at hand: what
+    is wrong with that is known before the step is sent, or begun. Raises :class:`~handoffs.contracts.errors.InvalidData` then."""
     if first["subtask_type"] == "chain":
         start, *rest = tasks(first)
         yield from starts(start, [*chain, *reversed(rest)])
@@ -87,7 +90,7 @@ def starts(first: Sig, chain: list[Sig]) -> Iterator[Send]:
         for branch in tasks(first["kwargs"]["header"]):
             yield from starts(with_chord(branch, body), [])
     else:
-        yield Send(first, chain)
+        yield Send(first, at_hand(chain))
 
 
 def _join(kwargs: dict[str, Any], branch: str) -> Join:

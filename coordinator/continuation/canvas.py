@@ -15,6 +15,7 @@ from typing import Any
 
 from celery.canvas import Signature, chain, chord
 
+from handoffs.coordinator.continuation.packed import packed
 from handoffs.coordinator.continuation.signature import (
     BUDGET,
     CHOICE,
@@ -31,7 +32,7 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.agent_step import AgentStep, agent_step
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant, Fallback
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.flow.places import inside
+from handoffs.coordinator.flow.places import inside, places
 from handoffs.coordinator.flow.signal import WaitFor
 from handoffs.coordinator.flow.step import (
     Choice,
@@ -46,6 +47,9 @@ from handoffs.coordinator.flow.step import (
     positions,
 )
 
+AT_HAND = 12
+"""Of a sequence that is more than twice as long, so many steps are in a message as they are. The others are packed, in parts of so many."""
+
 
 def canvas_of(flow: Flow) -> Signature:
     """The flow as a Celery signature."""
@@ -55,8 +59,17 @@ def canvas_of(flow: Flow) -> Signature:
 @cache
 def composed(flow: Flow) -> Sig:
     """The same as plain JSON values."""
-    plain: Sig = json.loads(json.dumps(canvas_of(flow)))
+    return _plain(canvas_of(flow))
+
+
+def _plain(signature: Signature) -> Sig:
+    plain: Sig = json.loads(json.dumps(signature))
     return plain
+
+
+def _members(signature: Signature) -> list[Signature]:
+    """The members of a chain, as Celery makes one of chains in a chain; what is none is a chain of one."""
+    return list(signature.kwargs["tasks"]) if signature.subtask_type == "chain" else [signature]
 
 
 class _Composer:
@@ -69,7 +82,13 @@ class _Composer:
     def composed(self, step: Step, prefix: str, turning: str) -> Signature:
         """A sequence. ``turning`` is the path up to the last each or repeat around it: agents there run more than once."""
         signatures = [_signature(part, self, path, turning) for path, part in positions(step, prefix)]
-        return signatures[0] if len(signatures) == 1 else chain(*signatures)
+        if len(signatures) == 1:
+            return signatures[0]
+        members = [one for part in signatures for one in _members(part)]
+        if len(members) > 2 * AT_HAND:
+            far = packed([_plain(one) for one in members[AT_HAND:]], AT_HAND)
+            signatures = [*members[:AT_HAND], *map(Signature, far)]
+        return chain(*signatures)
 
     def inner(self, part: Step, path: str, turning: str) -> dict[str, Signature]:
         """The steps inside a step, by the way to them."""
@@ -146,7 +165,7 @@ def _budget(part: Budget, composer: _Composer, path: str, turning: str) -> Signa
     bodies = composer.inner(part, path, turning)
     return _control(
         BUDGET, path, flow=composer.flow.name, site=path, ms=_ms(part.within), body=bodies[ways.WITHIN],
-        fallback=_fallback(part.fallback, bodies.get(ways.FALLBACK)),
+        fallback=_fallback(part.fallback, bodies.get(ways.FALLBACK)) | _cached_of(part),
     )  # fmt: skip
 
 
@@ -166,7 +185,7 @@ def _emit(part: Emit, composer: _Composer, path: str, turning: str) -> Signature
 
 @_signature.register(Delay)
 def _delay(part: Delay, composer: _Composer, path: str, turning: str) -> Signature:  # noqa: ARG001 - one signature for all kinds
-    return _control(DELAY, path, ms=_ms(part.wait))
+    return _control(DELAY, path, flow=composer.flow.name, ms=_ms(part.wait))
 
 
 def _control(task: str, path: str, **kwargs: Any) -> Signature:
@@ -182,6 +201,13 @@ def _fallback(fallback: Fallback, body: Signature | None) -> dict[str, Any]:
         otherwise = _fallback(fallback.otherwise, body)
         return {"by": list(fallback.by), "max_age_ms": _ms(fallback.max_age), "otherwise": otherwise}
     return {"body": body}
+
+
+def _cached_of(part: Budget) -> dict[str, Any]:
+    """What makes the outcomes that are kept: where others stand in its place one day, theirs are others."""
+    if not isinstance(part.fallback, Cached):
+        return {}
+    return {"of": [f"{place.agent.name} {place.agent.emits.ref().uri}" for place in places(part.step)]}
 
 
 def _retry(stands: AgentStep) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Moves: what an output does next, as values. :mod:`handoffs.coordinator.continuation.advance` decides which.
 
 It is one of these, or several of them where branches begin: a message to send (:class:`Go`), a join to arrive at
-(:class:`Arrival`), items to keep until their turn (:class:`Hold`), a signal to wait for (:class:`Await`), the end of the run
-(:class:`End`).
+(:class:`Arrival`), items to keep until their turn (:class:`Hold`), a signal to wait for (:class:`Await`), the step that is undone
+next (:class:`Undoing`), the end of the run (:class:`End`).
 """
 
 from __future__ import annotations
@@ -116,10 +116,17 @@ class Await:
 
 
 @dataclass(frozen=True, slots=True)
+class Undoing:
+    """Undo what is next: the step with the number ``left``, of those that the run remembers to be undone."""
+
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """The run ends with ``value``."""
 
     value: Value
 
 
-Move = Go | Arrival | Hold | Await | End
+Move = Go | Arrival | Hold | Await | Undoing | End

@@ -4,6 +4,7 @@
 ``3.stock.1``       a step at its position in the flow (:mod:`handoffs.coordinator.flow.places`)
 ``3.undo``          what undoes the step at ``3``
 ``3.timer``         the timer of the budget, or of the signal, at ``3``
+``3.onward``        what goes on after ``3`` by a message to the coordinator process: after a delay, or once more
 ``3!``              the event that ``emit()`` at ``3`` emits
 ``3!0``             the first event that the agent at ``3`` emits; ``!0``: the event with which a story begins
 ``agent@hash``      what an agent does with an event: the hash is of the event's path
@@ -35,9 +36,25 @@ STORY = "on:"
 SIGNAL = "s"
 """The way of a signal, in the path of the step that waits for it; a fallback's is that of a budget."""
 _TIMER = ".timer"
+_ONWARD = ".onward"
 _EVENT = "!"
 _DIGITS = 16
+_PART = r"(?:[ir]\*|\w+)"
+_PATH = re.compile(
+    rf"(?:(?:[a-z0-9.-]{{1,120}}@\+?[0-9a-f]{{{_DIGITS}}}|{_PART})(?:\.{_PART})*(?:![0-9]{{0,9}})?|![0-9]{{1,9}})"
+)
 _BUDGET = re.compile(rf"\.[{ways.WITHIN}{ways.FALLBACK}]\.")
+
+
+def is_path(text: str) -> bool:
+    """Whether it is a path by the grammar above: of a step, of a place in a flow, or of an event."""
+    if _PATH.fullmatch(text):
+        return True
+    place, _, number = text.partition("!")  # a branch may be named by what few people name anything by
+    parts = place.split(".")
+    return all(part.isidentifier() or _PATH.fullmatch(part) for part in parts) and (
+        not number or number.isdecimal()
+    )
 
 
 def undo_of(path: str) -> str:
@@ -53,6 +70,16 @@ def timer_of(path: str) -> str:
 def timed(timer: str) -> str:
     """The path of the budget, or of the signal, that a timer is of."""
     return timer.removesuffix(_TIMER)
+
+
+def onward_of(path: str) -> str:
+    """The path of what goes on after ``path`` by itself."""
+    return f"{path}{_ONWARD}"
+
+
+def after_which(onward: str) -> str:
+    """The path after which something goes on by itself."""
+    return onward.removesuffix(_ONWARD)
 
 
 def event_of(path: str, number: int | None = None) -> str:
@@ -94,6 +121,11 @@ def is_undo(path: str) -> bool:
 def is_timer(path: str) -> bool:
     """Whether it is the timer of a budget, or of a signal."""
     return path.endswith(_TIMER)
+
+
+def is_onward(path: str) -> bool:
+    """Whether it is what goes on by itself after a place."""
+    return path.endswith(_ONWARD)
 
 
 def is_set(path: str) -> bool:

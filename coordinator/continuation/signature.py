@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from handoffs.config.topology import TIMERS
 from handoffs.contracts.contract import ContractRef
 
 JOIN = "coordinator.join"
@@ -21,16 +22,23 @@ BUDGET = "coordinator.budget"
 WAIT = "coordinator.wait"
 UNDO = "coordinator.undo"
 EMIT = "coordinator.emit"
+PACKED = "coordinator.packed"
+"""Stands in a chain for steps that are far off (:mod:`handoffs.coordinator.continuation.packed`)."""
 CONTROLS = frozenset({CHOICE, EACH, REPEAT, DELAY, BUDGET, WAIT, UNDO, EMIT})
 """The tasks that decide how to go on."""
-TIMER = "coordinator.timer"
+TIMER = TIMERS
 """The task of a timer: its message comes to the coordinator process when a time is over."""
+ONWARD = "onward"
+"""The argument of a timer that is no budget's: with it, what the message carries goes on from its place. It says what that is:
+``own``, ``item`` or ``joined``."""
 EVENT = "coordinator.event"
 """The task of an event, until the worker of a subscriber takes it."""
 
 Sig = dict[str, Any]
 """A Celery signature as plain JSON values, as it travels in a message."""
 
+MEMBERS = frozenset({"task", "args", "kwargs", "options", "subtask_type", "immutable"})
+"""What a signature has."""
 _PATHS = frozenset({"step", "join", "turn"})
 
 
@@ -92,6 +100,10 @@ def placed(signature: Sig, template: str, path: str) -> Sig:
             return [walk(item) for item in value]
         if not isinstance(value, dict):
             return value
+        if is_packed(value):  # in it they are replaced when it is taken apart
+            kwargs = value["kwargs"]
+            again = [*kwargs.get("placed", ()), [template, path]]
+            return {**value, "kwargs": {**kwargs, "placed": again}, "options": walk(value["options"])}
         return {
             name: inner.replace(template, path, 1)
             if name in _PATHS and isinstance(inner, str)
@@ -101,6 +113,11 @@ def placed(signature: Sig, template: str, path: str) -> Sig:
 
     made: Sig = walk(signature)
     return made
+
+
+def is_packed(value: Any) -> bool:
+    """Whether it is the signature that stands for steps that are far off."""
+    return isinstance(value, dict) and value.get("task") == PACKED and value.keys() == MEMBERS
 
 
 def tasks(signature: Sig | list[Sig]) -> list[Sig]:

@@ -4,7 +4,7 @@ it could not read what others write, others could not read what it writes, or so
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,7 @@ class Gate:
             for contract in dict.fromkeys((agent.accepts, *parts(agent.accepts), agent.emits, *agent.events))
             for reason in _unpublished(contract, registry, live)
         ]
-        waiting = self._outstanding()
+        waiting = self._outstanding(registry, live)
         passing: list[str] = []
         for agent in self._agents:
             decision = judge(self._services.manifest(agent), live, waiting)
@@ -92,13 +92,52 @@ class Gate:
                 )
         return found
 
-    def _outstanding(self) -> list[Outstanding]:
+    def _outstanding(self, registry: Registry, live: Sequence[Deployed]) -> list[Outstanding]:
+        """What was sent to these agents and is not settled. What somebody only claims to need, of a contract that nobody knows, keeps
+        no worker from beginning: it is parked when it comes."""
         names = {agent.name for agent in self._agents}
-        return [
-            Outstanding(agent, reference(ref), count, 0)
-            for (agent, ref), count in sorted(self._services.outstanding.counts().items())
-            if agent in names
-        ]
+        found = []
+        for (agent, ref), count in sorted(self._services.outstanding.counts().items()):
+            if agent in names or not agent:
+                one = self._known(agent, ref, registry, live)
+                if one is not None:
+                    found.append(Outstanding(agent, one, count, 0))
+                else:
+                    _log.warning(
+                        "%d steps are outstanding for %s in what is no contract that it has read, and do not count: %s",
+                        count,
+                        agent or "nobody",
+                        printable(ref, 120) or "it cannot be read",
+                    )
+        return found
+
+    def _known(
+        self, agent: str, ref: str, registry: Registry, live: Sequence[Deployed]
+    ) -> ContractRef | None:
+        """A contract that is outstanding for an agent; None where it is none, none that is published or that a build reads or writes, or
+        one that builds of the agent are known of and none of them has read: whoever can send a message can say that of any."""
+        try:
+            found = reference(ref)
+        except InvalidManifest:
+            return None
+        builds = [*(self._services.manifest(one) for one in self._agents), *(one.manifest for one in live)]
+        seen = self._services.announcements
+        before = [*(one["manifest"] for one in seen.of(agent)), *seen.deployed(agent)]
+        read = [_names(one.get("accepts")) for one in before]
+        if any(
+            found.name in names for names in (*(one.accepts for one in builds if one.agent == agent), *read)
+        ):
+            return found
+        if any(read):
+            return None
+        written = (names for one in builds for names in (one.accepts, one.emits))
+        return (
+            found if registry.versions(found.name) or any(found.name in names for names in written) else None
+        )
+
+
+def _names(value: object) -> Iterable[object]:
+    return value if isinstance(value, dict) else ()
 
 
 def _handled_by_others(problem: Problem, agent: Agent, live: Sequence[Deployed]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -28,11 +28,14 @@ class Announcer:
         manifests: Sequence[dict[str, Any]],
         instance: str,
         life: timedelta,
+        in_hand: Callable[[], Iterable[str]] = tuple,
     ) -> None:
+        """``in_hand`` gives the runs of which this worker has messages, begun or not: it is told of them too."""
         self._announcements = announcements
         self._manifests = list(manifests)
         self._instance = instance
         self._life = life
+        self._in_hand = in_hand
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -67,6 +70,7 @@ class Announcer:
         while not self._stop.wait((self._life / _PER_LIFE).total_seconds()):
             try:
                 self._announce(self._life)
+                self._announcements.in_hand(self._in_hand())
             except ServerError as error:
                 _log.warning("what this worker reads could not be announced; trying again: %s", error)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 from handoffs.config.settings import Settings
 from handoffs.config.user import current_user
+from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.deployment import Build, Decision, Deployed, Outstanding, judge
 from handoffs.contracts.errors import InvalidManifest
 from handoffs.contracts.manifest import Manifest, reference
@@ -19,6 +21,8 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.outstanding import Outstanding as Steps
 from handoffs.coordinator.store.server import connect
+
+_log = logging.getLogger(__name__)
 
 _AGAIN = 3
 _LONGEST_NAME = 200
@@ -72,13 +76,14 @@ class Deployments:
         return Known(tuple(builds), tuple(unreadable))
 
     def outstanding(self, agent: str) -> list[Outstanding]:
-        """What ``agent`` has still to handle, by contract version. Letters that are no envelopes are not in it: what no
-        build can read stops none."""
+        """What ``agent`` has still to handle, by contract version. Letters that are no envelopes are not in it, and what says that it is
+        of something that is no contract neither: what no build can read stops none."""
         counts = {ref: count for (name, ref), count in self._counted.counts().items() if name == agent}
         dead = {ref: count for ref, count in self._journal.letters.count_of(agent).items() if ref}
         return [
-            Outstanding(agent, reference(ref), max(counts.get(ref, 0), dead.get(ref, 0)), dead.get(ref, 0))
+            Outstanding(agent, known, max(counts.get(ref, 0), dead.get(ref, 0)), dead.get(ref, 0))
             for ref in sorted(counts.keys() | dead.keys())
+            if (known := _contract(agent, ref)) is not None
         ]
 
     def judge(self, new: Manifest, outstanding: Sequence[Outstanding]) -> Decision:
@@ -159,13 +164,22 @@ class Deployments:
 @contextmanager
 def open_deployments(settings: Settings) -> Iterator[Deployments]:
     """Deployments on the journal and the Redis of the settings, for a while."""
-    journal = Journal(settings.journal)
-    redis = connect(settings.redis_url or "")
+    journal = Journal.of(settings)
+    redis = connect(settings.redis_url or "", settings.server_timeout)
     try:
         yield Deployments(journal, Announcements(redis, settings), Steps(redis, settings))
     finally:
         redis.close()
         journal.close()
+
+
+def _contract(agent: str, ref: str) -> ContractRef | None:
+    """What is outstanding, as a contract version; None, and a line in the log, where it is none."""
+    try:
+        return reference(ref)
+    except InvalidManifest as error:
+        _log.warning("what is outstanding for %s does not count: %s", printable(agent, 120), error.cause)
+        return None
 
 
 def _live(said: Iterable[dict[str, Any]]) -> tuple[dict[tuple[Build, str], Deployed], list[tuple[str, str]]]:

@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 
+from handoffs.config.forks import after_fork
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.event import Event
 from handoffs.contracts.migration import versioned
-from handoffs.contracts.strictjson import digest
 from handoffs.contracts.topic import matches
 from handoffs.contracts.versions import Versions
+from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.messaging.envelopes import Original, Written
 from handoffs.coordinator.store.announcements import Announcements, Manifest
 from handoffs.coordinator.store.record import Record
@@ -39,6 +40,11 @@ class Negotiator:
         self._seen: dict[str, tuple[float, list[dict[str, frozenset[int]]]]] = {}
         self._heard: tuple[float, dict[str, tuple[str, ...]]] = (-FRESH, {})
         self._lock = threading.Lock()
+        after_fork(self, Negotiator._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self.versions.renew()
 
     def written(self, record: Record, output: Contract | None, agents: Iterable[str]) -> Written:
         """``record`` as the consumers of ``agents`` can read it. ``output`` is what the record says, None where this
@@ -55,7 +61,7 @@ class Negotiator:
         if version == ref.version:
             return Written(record.schema, record.data, value=record.value)
         data = self.versions.write(contract, output.to_data(), version)
-        original = Original(record.schema, digest(record.parsed()))
+        original = Original(record.schema, self.versions.content(ref, record.parsed(), output))
         return Written(versioned(contract, version).uri, strictjson.dumps(data), original, value=data)
 
     def version(self, contract: type[Contract], agents: Iterable[str]) -> int:
@@ -95,6 +101,16 @@ class Negotiator:
         said = (build.get("subscribes") for build in self._announcements.consumers(agent))
         patterns = (pattern for some in said if isinstance(some, list) for pattern in some)
         return any(isinstance(pattern, str) and matches(pattern, name) for pattern in patterns)
+
+    def hears(self, agent: str, name: str) -> bool | None:
+        """Whether ``agent`` hears events of the contract ``name``, as was said in the last day or by a deployment; None where
+        nothing is known of it."""
+        try:
+            if any(matches(pattern, name) for pattern in self._subscriptions().get(agent, ())):
+                return True
+            return False if self._announcements.consumers(agent) else None
+        except ServerError:
+            return None
 
     def chooses(self, output: Contract | None) -> bool:
         """Whether ``output`` can be written in several versions, so that one has to know who reads it."""

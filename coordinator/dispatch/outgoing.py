@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
+from handoffs.coordinator.continuation.moves import Go
 from handoffs.coordinator.continuation.signature import Send
 from handoffs.coordinator.messaging.envelopes import Written
 from handoffs.coordinator.store.asking import RoundTrip
@@ -26,6 +27,13 @@ class Outgoing:
     """Whether it is the output itself, which has a key, and not an item or what a join put together."""
     fallback: str = ""
     """Which fallback it is, if it is one."""
+    key: str = ""
+    """Its idempotency key, where that is no output's."""
+
+    @classmethod
+    def of(cls, go: Go, written: Written, *, own: bool = True, fallback: str = "") -> Self:
+        """What a move sends."""
+        return cls(go.send, written, go.value.parts or None, go.wait, own and go.value.own, fallback)
 
 
 @dataclass(frozen=True, slots=True)

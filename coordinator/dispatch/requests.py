@@ -21,21 +21,27 @@ T = TypeVar("T")
 class Publish:
     """Messages that are to be with the broker, confirmed, before anything else is done. Answered with None.
 
-    They come after ``delay``; not ``exact``, up to half as long again. The queues of the agents in ``declare`` are declared
-    first.
+    They come after ``delay``, or up to a sixth later; not ``exact``, up to half as long again. The queues of the agents in ``declare`` are declared
+    first. One that is not ``new`` has been read before, and is not asked about its size.
     """
 
     messages: tuple[Message, ...]
     delay: timedelta | None = None
     exact: bool = True
     declare: tuple[str, ...] = ()
+    new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Invoke:
-    """A function that may take its time, an agent's above all. Answered with what it returns; what it raises is thrown."""
+    """A function that may take its time, an agent's above all. Answered with what it returns; what it raises is thrown.
+
+    Where ``begin`` is there, it does the same without a thread that waits: it returns at once, and later calls what it is given with
+    the answer, once and from any thread.
+    """
 
     function: Callable[[], Any]
+    begin: Callable[[Callable[[Any], None]], None] | None = None
 
 
 Request: TypeAlias = RoundTrip | Publish | Invoke

@@ -7,17 +7,19 @@ So what has to be sent before it may end, its events, is given out first: see :d
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from handoffs.contracts import strictjson
+from handoffs.contracts.errors import InvalidInput
+from handoffs.contracts.text import printable
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.arrival import budgets_of_wait, sends_after
-from handoffs.coordinator.continuation.moves import Arrival, Await, End, Go, Hold, Move, Value
-from handoffs.coordinator.continuation.path import SIGNAL, undo_of
+from handoffs.coordinator.continuation.moves import Arrival, Await, End, Go, Hold, Move, Undoing, Value
+from handoffs.coordinator.continuation.path import SIGNAL, is_onward
 from handoffs.coordinator.continuation.signature import EVENT, TIMER
+from handoffs.coordinator.dispatch.ahead import Ahead, value_of
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.outgoing import Batch, Batches, Outgoing, hand_over
 from handoffs.coordinator.dispatch.route import (
@@ -27,16 +29,21 @@ from handoffs.coordinator.dispatch.route import (
     kept_of,
     named,
     record_of,
+    room_at,
     schema_of,
+    too_large_for_join,
 )
+from handoffs.coordinator.dispatch.undoing import to_undo
 from handoffs.coordinator.dispatch.writing import Writer
 from handoffs.coordinator.history import Entry, EntryKind, now
-from handoffs.coordinator.messaging.envelopes import Written
+from handoffs.coordinator.messaging.envelopes import Sending, Written
+from handoffs.coordinator.messaging.room import Room
+from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, RoundTrip
-from handoffs.coordinator.store.performing import answered
 from handoffs.coordinator.store.record import Record, StepRef
-from handoffs.coordinator.store.settlement import Advance, Settled
+from handoffs.coordinator.store.settlement import Advance, Settled, SettleVerdict
 from handoffs.coordinator.store.store import Store
+from handoffs.coordinator.store.undo import UndoNext
 
 _Sending: TypeAlias = Generator[RoundTrip | Batch, Any, list[Outgoing]]
 """Gives out events, and returns what may be sent after them, together."""
@@ -45,9 +52,22 @@ _Sending: TypeAlias = Generator[RoundTrip | Batch, Any, list[Outgoing]]
 class Router:
     """Finds what follows an output. Safe for threads."""
 
-    def __init__(self, store: Store, negotiator: Negotiator) -> None:
+    def __init__(self, store: Store, negotiator: Negotiator, room: Room, *, puts_off: bool = False) -> None:
+        """``puts_off`` is for who has no message of its own that could be parked: where it cannot go on after something is settled, a
+        message to the coordinator process is to be sent, which tries again, and is parked in the place of the other."""
         self._store = store
-        self.writer = Writer(negotiator)
+        self.room = room
+        self.writer = Writer(negotiator, room)
+        self._puts_off = puts_off
+
+    def foreseen(self, place: StepRef, moves: Iterable[Move], sending: Sending | None = None) -> Asking[None]:
+        """See what ``moves`` lead to, before anything is settled. Raises :class:`TooLarge` where a message, or a join on the way, has no
+        room, and what :func:`~handoffs.coordinator.continuation.advance.after` raises."""
+        return Ahead(self._store, self.room, sending or Sending(place.run)).look(place, moves)
+
+    def came(self, place: StepRef, route: Route) -> Batches:
+        """Everything that is to be sent now that it is time for ``route``, which nobody has settled."""
+        yield from _all(self._came(place, route))
 
     def outgoing(self, place: StepRef, route: Route, settled: Settled, *, arrived: bool = True) -> Batches:
         """Everything that is to be sent now, after the step was settled as ``settled`` says: with
@@ -55,18 +75,9 @@ class Router:
         if settled.verdict not in {"late", "cancelled", "undo"}:
             yield from _all(self._outgoing(place, route, settled, arrived))
 
-    def undone(self, place: StepRef, undo: list[dict[str, Any]]) -> Batches:
-        """What is to be sent so that steps are undone, the last one first."""
-        of_undo = replace(
-            place, step=undo_of(undo[-1]["step"])
-        )  # nothing else is sent while a run is compensating
-        yield from _all(self._moved(of_undo, advance.undoing(place.flow, undo)))
-
-    def undo_at_once(self, place: StepRef, undo: str, record: Record) -> Batches:
-        """What is to be sent so that a step is undone which was settled while its run is being compensated; ``undo`` is what
-        undoes it, as JSON text, and ``record`` its outcome."""
-        one = {**json.loads(undo), "schema": record.schema, "data": json.loads(record.data)}
-        yield from self.undone(place, [one])
+    def undone(self, place: StepRef, next_one: UndoNext) -> Batches:
+        """What is to be sent so that a step is undone."""
+        yield Batch((to_undo(place, next_one),))
 
     def signalled(self, place: StepRef, follows: dict[str, Any], record: Record) -> Batches:
         """What is to be sent when the signal comes that a step waits for: ``follows`` is what the store has of it."""
@@ -78,19 +89,27 @@ class Router:
         """What is to be sent when a fallback takes its course; ``entry`` is told if it is in time."""
         yield from _all(self._moved(place, moves, fallback=fallback, entry=entry))
 
-    def collected(self, batches: Batches) -> list[Outgoing]:
-        """All that is to be sent, at once: what finding it asks of Redis is performed here.
-
-        Raises :class:`~handoffs.coordinator.errors.ServerError`.
-        """
+    @staticmethod
+    def collected(batches: Batches) -> Asking[list[Outgoing]]:
+        """All that is to be sent, at once: asks what finding it asks."""
         found: list[Outgoing] = []
 
         def take(outgoing: tuple[Outgoing, ...]) -> tuple[RoundTrip, ...]:
             found.extend(outgoing)
             return ()
 
-        answered(self._store.redis, hand_over(batches, take))
+        yield from hand_over(batches, take)
         return found
+
+    def _came(self, place: StepRef, route: Route) -> _Sending:
+        goes = [move for move in route.moves if isinstance(move, Go)]
+        sends = replace(route, moves=tuple(goes)).advance().sends
+        if sends:
+            yield from self._store.handoffs.follow(
+                place, record=Record("", "{}"), onward=Advance(sends=sends, ends=False)
+            )
+        yield from self._tell(place, [go for go in goes if go.send.agent == EVENT], route.heard)
+        return (yield from self._outgoing(place, route, Settled(SettleVerdict.SETTLED), arrived=False))
 
     def _outgoing(self, place: StepRef, route: Route, settled: Settled, arrived: bool) -> _Sending:
         found: list[Outgoing] = []
@@ -112,6 +131,8 @@ class Router:
                 yield from self._store.controls.hold(place, move.path, move.items)
             elif isinstance(move, Await):
                 found += yield from self._await(place, move)
+            elif isinstance(move, Undoing):
+                found += [to_undo(place, settled.undo)] if settled.undo else []
             elif not alone:
                 yield from self._end(place, move)
         return found
@@ -120,7 +141,7 @@ class Router:
         self, place: StepRef, move: Go, written: Written, own: bool = True, fallback: str = ""
     ) -> Asking[Outgoing]:
         yield from self._note_delay(place, move)
-        return Outgoing(move.send, written, _parts(move.value), move.wait, own and move.value.own, fallback)
+        return Outgoing.of(move, written, own=own, fallback=fallback)
 
     def _signalled(self, place: StepRef, follows: dict[str, Any], record: Record) -> _Sending:
         value = Value(record.schema, json.loads(record.data), item=True)
@@ -129,14 +150,35 @@ class Router:
         )
 
     def _await(self, place: StepRef, move: Await) -> _Sending:
-        since = round(time.time() * 1000)
         follows = {
-            "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord, "since": since,
+            "path": move.path, "signal": move.name, "schema": move.schema, "chord": move.chord,
+            "since": clock.now(),
         }  # fmt: skip
         record = yield from self._store.controls.wait(
             place, move.path, move.name, follows, budgets_of_wait(move)
         )
-        return (yield from self._signalled(place, follows, record)) if record else []
+        if record is None:
+            return []
+        value = Value(record.schema, json.loads(record.data), item=True)
+        try:
+            yield from self.foreseen(place, advance.stood_in(move.path, SIGNAL, move.chord, value))
+            found = yield from self._signalled(place, follows, record)
+        except InvalidInput as error:
+            # it came before anybody knew what it leads to: refused after all, and the run waits for another
+            refused = Entry(
+                EntryKind.REFUSED,
+                place.run,
+                place.flow,
+                now(),
+                step=printable(move.name, 80),
+                error=error.cause,
+            ).fields()
+            wait = StepRef(place.run, place.flow, move.path)
+            if not (yield from self._store.controls.take_back(wait, move.name, record, refused)):
+                raise  # a step goes on with it: that waits for a person
+            return []
+        self._store.handoffs.let_wait_go(place, move.path)
+        return found
 
     def _arrived(
         self,
@@ -165,9 +207,19 @@ class Router:
             return found
         if not arrival.then.chain:
             return found  # the run has ended
-        moves = advance.after(arrival.then, _joined(settled.joined))
-        noted = known and sends_after(arrival) is not None
-        return found + (yield from self._moved(place, moves, noted=noted, fallback=settled.mark))
+        value, noted = value_of(settled.joined), known and sends_after(arrival) is not None
+        try:
+            moves = advance.after(arrival.then, value)
+            if self._puts_off:
+                yield from self.foreseen(place, moves)
+            return found + (yield from self._moved(place, moves, noted=noted, fallback=settled.mark))
+        except InvalidInput:
+            if not self._puts_off:
+                raise
+            accepts = next((send.accepts for send in sends_after(arrival) or ()), "")
+            go = advance.onward(place.flow, arrival.then, value, accepts)
+            written = Written(schema_of(go), strictjson.dumps(value.data))
+            return [*found, (yield from self._going(place, go, written, own=False, fallback=settled.mark))]
 
     def _moved(
         self,
@@ -210,7 +262,7 @@ class Router:
                 part = record_of(move.value)
                 settled = yield from self._arrive(place, move, part, entry)
                 found += yield from self._arrived(place, move, settled, part, known=True, good=not fallback)
-            else:
+            elif isinstance(move, End):
                 yield from self._end(place, move)
         return found
 
@@ -226,15 +278,22 @@ class Router:
             )
 
     def _note_delay(self, place: StepRef, go: Go) -> Asking[None]:
-        if go.wait and go.send.agent != TIMER:
+        if go.wait and (go.send.agent != TIMER or is_onward(go.send.step)):
             yield from self._store.steps.delayed(StepRef(place.run, place.flow, go.send.step), go.wait)
 
     def _arrive(
         self, place: StepRef, arrival: Arrival, record: Record, entry: dict[str, Any] | None = None
     ) -> Asking[Settled]:
-        return self._store.handoffs.follow(
-            place, record=record, onward=arriving(arrival, record), entry=entry
+        """Arrive at joins. Raises :class:`TooLarge` where what they put together would be too large for a message."""
+        most = room_at(arrival, self.room)
+        if most.octets:
+            self.room.check_part(record.data, arrival.joins)
+        settled = yield from self._store.handoffs.follow(
+            place, record=record, onward=arriving(arrival, record, most), entry=entry
         )
+        if settled.verdict is SettleVerdict.TOO_LARGE:
+            raise too_large_for_join(settled, most)
+        return settled
 
     def _end(self, place: StepRef, end: End) -> Asking[Settled]:
         return self._store.handoffs.follow(place, record=record_of(end.value), onward=Advance(ends=True))
@@ -251,15 +310,3 @@ def _parted(moves: Iterable[Move]) -> tuple[list[Go], list[Move]]:
     events = [move for move in moves if isinstance(move, Go) and move.send.agent == EVENT]
     others = [move for move in moves if not (isinstance(move, Go) and move.send.agent == EVENT)]
     return events, others
-
-
-def _joined(record: Record) -> Value:
-    """What joins put together; what came first out of a budget is as it was made."""
-    data = json.loads(record.data)
-    if "=" in record.schema or not record.schema:
-        return Value("", data, record.schema, joined=True)
-    return Value(record.schema, data, item=True)
-
-
-def _parts(value: Value) -> str | None:
-    return value.parts or None

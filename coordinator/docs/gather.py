@@ -7,14 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic.errors import PydanticInvalidForJsonSchema
-
 from handoffs.config.settings import Settings
 from handoffs.config.topology import Topology
 from handoffs.contracts.contract import Contract, ContractRef
-from handoffs.contracts.errors import ContractError
-from handoffs.contracts.schema import fingerprint
-from handoffs.contracts.text import printable
+from handoffs.contracts.fields import sensitive_of
+from handoffs.contracts.schema import fingerprint, generated
 from handoffs.contracts.versions import Versions, parts
 from handoffs.coordinator.docs.fields import fields_of
 from handoffs.coordinator.docs.model import (
@@ -159,12 +156,14 @@ def _version(
 ) -> Version:
     """A version from its class, which says more, or else from the registry."""
     if contract is not None:
-        schema, mark = _schema(contract), fingerprint(contract)
+        schema, mark = generated(contract), fingerprint(contract)
         text = paragraphs(contract.__doc__ if "__doc__" in vars(contract) else "")
     else:
         assert entry is not None
         schema, mark, text = entry.reads, entry.fingerprint, paragraphs(entry.description)
-    schema = marked(schema, entry.sensitive if entry else ())
+    schema = marked(
+        schema, (*(entry.sensitive if entry else ()), *(sensitive_of(contract) if contract else ()))
+    )
     state = UNPUBLISHED if entry is None else PUBLISHED if entry.fingerprint == mark else CHANGED
     fields = fields_of(
         schema,
@@ -173,17 +172,6 @@ def _version(
     )
     touching = [step for step in steps.values() if max(step.source, step.target) == ref.version]
     return Version(ref, state, mark, text, fields, schema, tuple(touching))
-
-
-def _schema(contract: type[Contract]) -> dict[str, Any]:
-    try:
-        return contract.model_json_schema(mode="validation")
-    except PydanticInvalidForJsonSchema as error:
-        raise ContractError(
-            f"{contract.ref()} has no JSON Schema: {printable(error.message.splitlines()[0], 200)}",
-            "nothing was written",
-            "give the field a type that has one, or annotate it with pydantic's WithJsonSchema",
-        ) from None
 
 
 def _parties(name: str, agents: Iterable[Agent], reach: Versions, *, emitted: bool) -> tuple[Party, ...]:

@@ -2,68 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-import logging
 import sys
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from types import UnionType
+from datetime import timedelta
 from typing import Any
 
 from handoffs.config.intake import Intake
 from handoffs.contracts.contract import Contract, valid_name
 from handoffs.contracts.event import Nothing
+from handoffs.contracts.text import named
 from handoffs.coordinator.errors import AgentError
+from handoffs.coordinator.flow.context import Context
+from handoffs.coordinator.flow.duration import is_duration
+from handoffs.coordinator.flow.function import contract, declared
 from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.flow.step import Step
 from handoffs.coordinator.flow.subscription import Subscription
 
-if typing.TYPE_CHECKING:
-    from handoffs.config.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What an agent may know besides its input.
-
-    idempotency_key
-        Hand this to outside systems: it is the same in every attempt and every replay of the same work.
-    attempt
-        From 1.
-    deadline
-        When the work is no longer wanted; None: always wanted.
-    fallback
-        Which fallback the input is, ``cache age=1.2s``, or by branch which parts of it are one, ``eta: constant``; empty:
-        none of it.
-    given_up
-        Whether the budget of this step is spent by now, and a fallback has taken its place: what it makes counts for
-        nothing. Ask it after an effect that would have to be undone then. Raises
-        :class:`~handoffs.coordinator.errors.ServerError`.
-    event
-        The message id of the event that it was called by; empty in a flow.
-    emit
-        Emit an event besides what is returned: one that the agent declares. It is sent once the step has its outcome, so
-        an attempt that fails emits nothing. Raises :class:`AgentError` for any other.
-    """
-
-    run_id: str
-    flow: str
-    step: str
-    agent: str
-    idempotency_key: str
-    attempt: int
-    deadline: datetime | None
-    settings: Settings
-    logger: logging.LoggerAdapter[logging.Logger]
-    fallback: str = ""
-    given_up: Callable[[], bool] = lambda: False
-    event: str = ""
-    emit: Callable[[Contract], None] = lambda event: None  # noqa: ARG005 - a test of the function alone hears nothing
-
-
+_RESERVED = frozenset({"celery", "coordinator", "handoff"})
 Function = Callable[..., Any]
 KeyFunction = Callable[[Any], Any]
 
@@ -80,9 +38,13 @@ class Agent(Step):
     time_limit: timedelta | None = None
     key: KeyFunction | None = None
     takes_context: bool = True
+    context_as: str = ""
+    """The name of the parameter that the context is given by; empty: it is the second."""
     events: tuple[type[Contract], ...] = ()
     """What it may emit as events, besides what it returns in a flow."""
     subscriptions: tuple[Subscription, ...] = ()
+    idle: timedelta | None = None
+    """How long an attempt may go without a sign of life; None: as long as it likes."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.function(*args, **kwargs)
@@ -94,12 +56,22 @@ class Agent(Step):
         return self.name
 
     def run(self, payload: Contract, context: Context) -> Any:
-        """Call the function with ``payload``, and with ``context`` where it takes one; await it where it is async."""
+        """Call the function with ``payload``, and with ``context`` where it takes one; where it is async, that gives what is to be
+        awaited."""
+        if self.takes_context and self.context_as:
+            return self.function(payload, **{self.context_as: context})
         arguments = (payload, context) if self.takes_context else (payload,)
-        result = self.function(*arguments)
-        if inspect.iscoroutine(result):
-            return asyncio.run(result)
-        return result
+        return self.function(*arguments)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether calling the function only gives what is to be awaited, at once."""
+        return inspect.iscoroutinefunction(self.function)
+
+    def declared_as(self, other: Agent) -> bool:
+        """Whether both come from one place in the code: a module that was loaded again declares its agents anew."""
+        place = _place(self.function)
+        return self.name == other.name and place is not None and place == _place(other.function)
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -125,9 +97,8 @@ class Agent(Step):
         """
         key: Any = self.key(payload) if self.key else payload.key()
         if key is not None and (not isinstance(key, str) or not key):
-            raise AgentError(
-                f"the key function of {self.name} gave {type(key).__name__}", remedy="give a text"
-            )
+            gave = "an empty text" if key == "" else type(key).__name__
+            raise AgentError(f"the key function of {self.name} gave {gave}", remedy="give a text, or None")
         return given if key is None else str(key)
 
 
@@ -138,6 +109,7 @@ def agent(
     time_limit: timedelta | None = None,
     key: KeyFunction | None = None,
     events: tuple[type[Contract], ...] = (),
+    idle: timedelta | None = None,
 ) -> Callable[[Function], Agent]:
     """Declare an agent.
 
@@ -146,78 +118,118 @@ def agent(
         @agent("shop.price", retry=Retry(attempts=5, backoff=timedelta(seconds=1)))
         def price(order: OrderPlaced, context: Context) -> OrderPriced: ...
 
-    The annotations say what it accepts and emits. ``name`` is also the name of its queue. ``retry`` is by default
+    The annotations say what it accepts and emits. The contract is the first parameter; the context is the second, or any other
+    that is annotated so, keyword-only ones too; what else there is has a default, and keeps it. ``name`` is also the name of its queue. ``retry`` is by default
     three attempts. ``time_limit`` kills the attempt's process (prefork pool only) and parks the step. ``key`` derives
-    the idempotency key from the input, where the contract's key fields are not it. ``async def`` works too.
+    the idempotency key from the input, where the contract's key fields are not it. ``async def`` works too. ``idle`` is how long
+    an attempt may go without a sign of life (``context.progress``, ``once``, ``usage``): then it is stalled, is told as that, and fails
+    with :class:`~handoffs.coordinator.errors.Stalled`; an async agent at once, any other when it next asks something of its context.
 
     An agent that is called by events (:func:`~handoffs.coordinator.flow.subscribe.on`) may also return nothing (``-> None``), several
     events (``-> list[A]``, ``list[A | B]``) or one of them or none (``A | B``, ``A | None``). ``events`` are those that it
     emits by ``context.emit`` besides.
 
-    Raises :class:`AgentError` for a malformed name, or a signature that does not take one contract and return one.
+    Raises :class:`AgentError` for a malformed name, or a function that cannot be called with one contract, or does not return
+    one: a generator, a class, one of two contracts.
     """
     if not valid_name(name):
         raise AgentError(
-            f"an agent is called {name!r}",
-            remedy="a name is lower case words joined by dots and dashes, such as shop.price",
+            f"an agent is called {named(name)}",
+            remedy=_bare(name) or "a name is lower case words joined by dots and dashes, such as shop.price",
         )
-    if time_limit is not None and time_limit < timedelta(seconds=1):
+    if name.split(".", maxsplit=1)[0] in _RESERVED:
         raise AgentError(
-            f"{name} has a time limit of {time_limit}", remedy="a time limit is at least one second"
+            f"an agent is called {name}",
+            "there are queues and tasks of that name already",
+            f"begin it with another word than {', '.join(sorted(_RESERVED))}",
         )
+    _check(name, retry, time_limit, key, events)
+    _check_idle(name, idle)
     names = sys._getframe(1).f_locals  # annotations may name contracts that a function declares
 
     def declare(function: Function) -> Agent:
-        accepts, emits, returned, takes_context = _signature(name, function, names)
+        if isinstance(function, Agent):
+            raise AgentError(
+                f"{name} is declared of {function.name}, which is an agent already",
+                remedy=f"make another one of its function: agent({name!r})({function.name.split('.')[-1]}.function)",
+            )
+        found = declared(name, function, names)
         for event in events:
-            _contract(name, "one of events", event)
-        every = tuple(dict.fromkeys((*returned, *events)))
-        return Agent(name, function, accepts, emits, retry or Retry(), time_limit, key, takes_context, every)
+            contract(name, "one of events", event)
+        return Agent(
+            name,
+            function,
+            found.accepts,
+            found.emits,
+            retry or Retry(),
+            time_limit,
+            key,
+            takes_context=bool(found.context),
+            context_as="" if found.second else found.context,
+            events=tuple(dict.fromkeys((*found.events, *events))),
+            idle=idle,
+        )
 
     return declare
 
 
-def _signature(
-    name: str, function: Function, names: dict[str, Any]
-) -> tuple[type[Contract], type[Contract], tuple[type[Contract], ...], bool]:
-    try:
-        hints = typing.get_type_hints(function, localns=dict(names))
-    except (NameError, TypeError, AttributeError, SyntaxError) as error:
-        raise AgentError(f"the annotations of {name} cannot be read: {error}") from None
-    parameters = list(inspect.signature(function).parameters.values())
-    if not 1 <= len(parameters) <= 2:
-        raise _wrong(name, f"it takes {len(parameters)} parameters")
-    accepts = _contract(name, f"parameter {parameters[0].name!r}", hints.get(parameters[0].name))
-    returned = hints.get("return")
-    events = _events(name, returned)
-    emits = Nothing if events is not None else _contract(name, "the return value", returned)
-    return accepts, emits, events or (), len(parameters) == 2
+def _bare(name: object) -> str:
+    """What to write where a decorator that has to be given a name was given the function; empty where it was not."""
+    if not callable(name) or isinstance(name, type):
+        return ""
+    called = getattr(name, "__name__", "price").lower().replace("_", "-").strip("-<>")
+    suggested = f"shop.{called}"
+    return f'name it in parentheses: @agent("{suggested if valid_name(suggested) else "shop.price"}")'
 
 
-def _events(name: str, hint: Any) -> tuple[type[Contract], ...] | None:
-    """The events in a return annotation; none for ``None``, and None where it is one contract, or something else."""
-    if hint is type(None):
-        return ()
-    if typing.get_origin(hint) is list:
-        [hint] = typing.get_args(hint)
-    elif typing.get_origin(hint) not in {typing.Union, UnionType}:
+def _place(function: Any) -> tuple[str, str, int] | None:
+    """Where a function of a module is declared; None for what is made in another way, as often as one likes."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None or "<" in code.co_qualname:
         return None
-    union = typing.get_origin(hint) in {typing.Union, UnionType}
-    members = typing.get_args(hint) if union else (hint,)
-    return tuple(_contract(name, "the return value", one) for one in members if one is not type(None))
+    return function.__module__, code.co_qualname, code.co_firstlineno
 
 
-def _contract(name: str, place: str, hint: Any) -> type[Contract]:
-    if not (isinstance(hint, type) and issubclass(hint, Contract)):
-        raise _wrong(name, f"{place} is annotated as {getattr(hint, '__name__', hint)}, which is no contract")
-    hint.ref()
-    return hint
+def _check(name: str, retry: object, time_limit: object, key: object, events: object) -> None:
+    """Raises :class:`AgentError` for what no agent can be declared with."""
+    if retry is not None and not isinstance(retry, Retry):
+        raise AgentError(
+            f"{name} has {type(retry).__name__} as its retry policy", remedy="write retry=Retry(attempts=5)"
+        )
+    if time_limit is not None and not (
+        isinstance(time_limit, timedelta) and time_limit >= timedelta(seconds=1)
+    ):
+        raise AgentError(
+            f"{name} has a time limit of {named(time_limit)}",
+            remedy="a time limit is at least one second: timedelta(seconds=30)",
+        )
+    if not isinstance(events, (tuple, list)):
+        raise AgentError(
+            f"{name} has events={named(events)}", remedy="give a tuple of contracts: events=(Extra,)"
+        )
+    if key is not None and not _is_key(key):
+        raise AgentError(
+            f"{name} has {named(key)} as its key function",
+            remedy="give a function of the input that returns a text: key=lambda order: order.number",
+        )
 
 
-def _wrong(name: str, why: str) -> AgentError:
-    return AgentError(
-        f"agent {name} has the wrong signature: {why}",
-        "it cannot be part of a flow",
-        "an agent takes one contract, and a context if it likes, and returns one contract: "
-        "def price(order: OrderPlaced, context: Context) -> OrderPriced",
-    )
+def _check_idle(name: str, idle: object) -> None:
+    """Raises :class:`AgentError` for what is no idle limit."""
+    if idle is not None and not is_duration(idle, shortest=timedelta(seconds=1)):
+        raise AgentError(
+            f"{name} has an idle limit of {named(idle)}",
+            remedy="an idle limit is at least one second, and longer than its slowest call: idle=timedelta(minutes=2)",
+        )
+
+
+def _is_key(key: object) -> bool:
+    if not callable(key) or inspect.iscoroutinefunction(key) or inspect.isgeneratorfunction(key):
+        return False
+    try:
+        inspect.signature(key).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # it does not say what it takes
+        pass
+    return True

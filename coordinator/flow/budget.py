@@ -6,9 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
+from handoffs.config.delays import LONGEST_WAIT
+from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
+from handoffs.contracts.errors import TooLarge
+from handoffs.contracts.text import named
 from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow import ways
+from handoffs.coordinator.flow.duration import is_duration
+from handoffs.coordinator.flow.names import is_path
 from handoffs.coordinator.flow.step import Step, as_step
 
 
@@ -22,11 +28,12 @@ class Constant:
 @dataclass(frozen=True)
 class Cached:
     """The last good outcome for an input that has the same values in the fields ``by``, at most ``max_age`` old; where
-    there is none, ``otherwise``."""
+    there is none, ``otherwise``. ``shared``: also one that says of another input's fields what they are."""
 
     by: tuple[str, ...]
     max_age: timedelta
     otherwise: Constant | Step
+    shared: bool = False
 
 
 Fallback = Constant | Cached | Step
@@ -55,7 +62,10 @@ class Budget(Step):
 
 
 _SHORTEST = timedelta(milliseconds=1)
-_LONGEST = timedelta(hours=1)
+
+
+_READABLE = strictjson.Limits(octets=134_217_728, depth=60, nodes=134_217_728)
+"""What is read of data whatever the settings are; some depth is left for the envelope and for joins."""
 
 
 def constant(payload: Contract) -> Constant:
@@ -67,26 +77,40 @@ def constant(payload: Contract) -> Constant:
             remedy="give it a contract: constant(Eta(seconds=600))",
         )
     payload.ref()
+    try:
+        strictjson.loads(strictjson.dumps(payload.to_data()), _READABLE)
+    except TooLarge as error:
+        raise FlowError(
+            f"constant() has a {payload.ref()} that no agent could read: {error.cause}",
+            remedy="give it a smaller one, and send what is large by reference",
+        ) from None
     return Constant(payload)
 
 
-def cached(*by: str, max_age: timedelta, otherwise: Constant | Step) -> Cached:
+def cached(*by: str, max_age: timedelta, otherwise: Constant | Step, shared: bool = False) -> Cached:
     """Fall back to the last good outcome for the same values of the input's fields ``by``::
 
         cached("pickup_zone", "dropoff_zone", max_age=timedelta(minutes=10), otherwise=straight_line)
 
+    The outcome was made for another input. So the fields ``by`` have to say what is in it: a flow is refused where they
+    leave out a key field of the outcome, or, where that has none, a field that it has in common with the input: it would
+    say whose that one was. With ``shared`` you say that this is meant.
+
     Raises :class:`FlowError` without a field, without an age, or without something for when nothing is cached.
     """
-    if not by or not all(name.isidentifier() for path in by for name in path.split(".")):
+    if not by or not all(map(is_path, by)):
         raise FlowError(
-            f"cached() is told to go by {by!r}",
+            f"cached() is told to go by {named(by)}",
             remedy="name at least one field of the step's input: cached('zone', ...)",
         )
-    if max_age < _SHORTEST:
-        raise FlowError(f"cached() has max_age={max_age!r}", remedy="say how old an outcome may be")
+    if not is_duration(max_age, shortest=_SHORTEST):
+        raise FlowError(
+            f"cached() has max_age={named(max_age)}",
+            remedy="say how old an outcome may be: max_age=timedelta(minutes=10)",
+        )
     if not isinstance(otherwise, Constant):
         as_step(otherwise)
-    return Cached(by, max_age, otherwise)
+    return Cached(by, max_age, otherwise, shared)
 
 
 def budget(step: Step, *, within: timedelta, fallback: Fallback) -> Budget:
@@ -96,11 +120,12 @@ def budget(step: Step, *, within: timedelta, fallback: Fallback) -> Budget:
 
     When it is spent, the flow goes on with the fallback: an outcome of before, a constant, or another agent's. What the
     step makes later is recorded as late, and counts for nothing. Raises :class:`FlowError` for a budget outside of 1 ms to
-    1 hour, or without a fallback.
+    a hundred years, or without a fallback.
     """
-    if not _SHORTEST <= within <= _LONGEST:
+    if not is_duration(within, shortest=_SHORTEST):
         raise FlowError(
-            f"budget() has within={within!r}", remedy=f"a budget is from {_SHORTEST} to {_LONGEST}"
+            f"budget() has within={named(within)}",
+            remedy=f"a budget is from {_SHORTEST} to {LONGEST_WAIT.days} days: within=timedelta(seconds=5)",
         )
     if not isinstance(fallback, (Constant, Cached, Step)):
         raise FlowError(

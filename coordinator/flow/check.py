@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import singledispatch
 
@@ -14,7 +14,9 @@ from handoffs.coordinator.flow.agent_step import agent_step
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant
 from handoffs.coordinator.flow.condition import Condition
 from handoffs.coordinator.flow.condition import field as field_of
+from handoffs.coordinator.flow.echo import said_back
 from handoffs.coordinator.flow.fit import Many, Offer, Shape, check_accepts, item_of, shown
+from handoffs.coordinator.flow.nulls import unanswered
 from handoffs.coordinator.flow.places import AgentPlace, accepted, inside
 from handoffs.coordinator.flow.signal import WaitFor
 from handoffs.coordinator.flow.step import (
@@ -27,6 +29,7 @@ from handoffs.coordinator.flow.step import (
     Repeat,
     Retrying,
     Step,
+    firsts,
     positions,
 )
 
@@ -65,7 +68,7 @@ def check_agents(flow: str, places: Iterable[AgentPlace]) -> None:
                 "make another agent of the same function",
             )
         other = seen.setdefault(place.agent.name, place.agent)
-        if other is not place.agent:
+        if other is not place.agent and not other.declared_as(place.agent):
             raise FlowError(
                 f"flow {flow}: two agents are called {place.agent.name}", remedy="rename one of them"
             )
@@ -74,7 +77,15 @@ def check_agents(flow: str, places: Iterable[AgentPlace]) -> None:
 def _through(step: Step, checked: Checked, offer: Offer) -> Shape:
     """What ``step`` emits; the path of the offer is what the paths of its steps begin with."""
     prefix, last = offer.path, None
+    delayed = False
     for path, part in positions(step, prefix):
+        if delayed and any(isinstance(first, WaitFor) for first in firsts(part)):
+            raise FlowError(
+                f"flow {checked.flow}: step {path} waits for a signal after a delay",
+                "the signal would be taken at once, whenever it comes",
+                "put the delay behind the wait, or an agent between them",
+            )
+        delayed = isinstance(part, Delay) or (delayed and isinstance(part, Emit))
         emitted = _emitted(part, checked, replace(offer, path=path))
         offer, last = Offer(path, emitted, f"step {path} ({part.title()})"), part
     if isinstance(last, Delay):
@@ -153,17 +164,31 @@ def _of_budget(part: Budget, checked: Checked, offer: Offer) -> Shape:
         emitted["constant"] = type(part.last_resort.payload)
     first = emitted[ways.WITHIN]
     for name, shape in emitted.items():
-        if not isinstance(shape, type) or shape is not first:
+        if not isinstance(first, type) or shape is not first:
             raise FlowError(
                 f"flow {checked.flow}: the budget at step {offer.path} is for {shown(first)}, and {name} gives {shown(shape)}",
                 "what follows could not know what it gets",
                 "let both end with one agent that emits the same contract",
             )
-    if isinstance(part.fallback, Cached):
+    if isinstance(part.fallback, Cached) and isinstance(first, type):
         inputs = offer.shape if isinstance(offer.shape, type) else accepted(checked.flow, part.step)
         for path in part.fallback.by:
             _ask(field_of(path).exists(), inputs, checked, offer.path)
+        _check_shared(part.fallback, inputs, first, f"flow {checked.flow}: the budget at step {offer.path}")
     return first
+
+
+def _check_shared(cached: Cached, inputs: type[Contract], outcome: type[Contract], where: str) -> None:
+    """Raises :class:`FlowError` where an outcome that is kept would say of another input's fields what they are."""
+    left_out = [] if cached.shared else said_back(inputs, outcome, cached.by)
+    if left_out:
+        raise FlowError(
+            f"{where} falls back to what is cached by {', '.join(cached.by)}, and {outcome.ref()} says {', '.join(left_out)}, "
+            "which these do not determine",
+            "the outcome of one input would be given out as that of another",
+            f"cache it by {', '.join(left_out)} too, leave that out of what the step emits, or say that this is meant: "
+            "cached(..., shared=True)",
+        )
 
 
 @_emitted.register(Choice)
@@ -171,6 +196,9 @@ def _of_choice(part: Choice, checked: Checked, offer: Offer) -> Shape:
     offered = _one(part, checked, offer)
     for number, (condition, _) in enumerate(part.cases, 1):
         _ask(condition, offered, checked, f"{offer.path}.{ways.case(number)}")
+    _check_nulls(
+        [condition for condition, _ in part.cases], offered, f"flow {checked.flow}: step {offer.path}"
+    )
     emitted = _inside(part, checked, offer)
     if part.otherwise is None:
         emitted[ways.OTHERWISE] = offered
@@ -194,6 +222,7 @@ def _of_repeat(part: Repeat, checked: Checked, offer: Offer) -> Shape:
     [again] = _inside(part, checked, before).values()
     contract = _one(part, checked, replace(offer, shape=again))
     _ask(part.until, contract, checked, offer.path)
+    _check_nulls([part.until], contract, f"flow {checked.flow}: step {offer.path}")
     return contract
 
 
@@ -231,10 +260,25 @@ def _one(part: Step, checked: Checked, offer: Offer) -> type[Contract]:
     )
 
 
+def _check_nulls(conditions: Sequence[Condition], contract: type[Contract], where: str) -> None:
+    """Raises :class:`FlowError` where one of the conditions is not answered for a field that may be null."""
+    found = unanswered(conditions, contract)
+    if found is not None:
+        condition, null = found
+        name = null[0]
+        raise FlowError(
+            f"{where} asks {condition}, and {', '.join(null)} of {contract.__name__} may be null",
+            "it could not be answered then",
+            f'ask that before: field("{name}").exists() & (...), or make a case of it: when(~field("{name}").exists(), ...)',
+        )
+
+
 def _ask(condition: Condition, contract: type[Contract], checked: Checked, path: str) -> None:
     try:
         condition.check(contract)
     except FlowError as error:
         raise FlowError(
-            f"flow {checked.flow}: step {path} asks {condition}: {error.cause}", remedy=error.remedy
+            f"flow {checked.flow}: step {path} asks {condition}: {error.cause}",
+            error.consequence,
+            error.remedy,
         ) from None

@@ -85,7 +85,12 @@ class Crontab:
     def __post_init__(self) -> None:
         try:
             object.__setattr__(self, "_zone", ZoneInfo(self.zone))
-        except (ValueError, OSError, KeyError):  # not found is a KeyError; a folder of zones is an OSError
+        except (
+            ValueError,
+            OSError,
+            KeyError,
+            TypeError,
+        ):  # not found is a KeyError; a folder of zones is an OSError
             raise ScheduleError(
                 f"{printable(self.zone, 80)!r} is no time zone",
                 remedy="name one such as Europe/Berlin or UTC",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -56,8 +57,12 @@ class Definitions:
                 )
             for agent in agents_of(value).values():
                 self.add(agent)
-        elif self.agents.setdefault(value.name, value) is not value:
-            raise LoadError(f"two agents are called {value.name}", "neither was loaded", "rename one of them")
+        else:
+            known = self.agents.setdefault(value.name, value)
+            if known is not value and not known.declared_as(value):
+                raise LoadError(
+                    f"two agents are called {value.name}", "neither was loaded", "rename one of them"
+                )
 
 
 def load_modules(names: Iterable[str]) -> Definitions:
@@ -66,28 +71,36 @@ def load_modules(names: Iterable[str]) -> Definitions:
     The working directory is importable, as with ``celery -A``. Raises :class:`LoadError` where a module is missing,
     fails on import, or declares nothing.
     """
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    with suppress(OSError):  # it was deleted, or is not ours to see
+        here = str(Path.cwd())
+        if here not in sys.path:
+            sys.path.insert(0, here)
     definitions = Definitions()
     for name in names:
-        found = [
-            value for value in vars(imported(name)).values() if isinstance(value, (Agent, Flow, Schedule))
-        ]
+        found = list(_declared(imported(name)))
         if not found:
             raise LoadError(
-                f"module {name} declares no agent and no flow", remedy="import them in that module"
+                f"module {printable(name, 120)} declares no agent and no flow",
+                "nothing was started",
+                "import them in that module",
             )
         for value in found:
             definitions.add(value)
     return definitions
 
 
+def _declared(module: object) -> Iterator[Agent | Flow | Schedule]:
+    """Its agents, flows and schedules. Its other values are asked nothing: a proxy for something that is not there yet fails."""
+    for value in list(getattr(module, "__dict__", {}).values()):
+        if issubclass(type(value), (Agent, Flow, Schedule)):
+            yield value
+
+
 def imported(name: str) -> ModuleType:
-    """The module of that name. Raises :class:`LoadError` where it is missing or fails on import."""
+    """The module of that name. Raises :class:`LoadError` where it is missing, fails on import, or would end the program."""
     try:
         return importlib.import_module(name)
-    except CoordinationError:
+    except (CoordinationError, KeyboardInterrupt):
         raise
     except ModuleNotFoundError as error:
         if error.name and not f"{name}.".startswith(f"{error.name}."):
@@ -97,13 +110,28 @@ def imported(name: str) -> ModuleType:
                 f"pip install 'handoffs[{name.split('.')[2]}]'" if name.startswith(_OURS) else "install it",
             ) from error
         raise LoadError(
-            f"module {printable(name, 120)!r} of COORDINATOR_AGENTS cannot be found: {error}",
+            f"module {printable(name, 120)!r} of COORDINATOR_AGENTS cannot be found: {printable(error, 200)}",
             "nothing was started",
             "check the name, and that it is importable from here",
         ) from error
-    except Exception as error:
+    except SystemExit as error:
+        raise LoadError(
+            f"module {printable(name, 120)!r} of COORDINATOR_AGENTS ended the program on import, with status {printable(error, 80)}",
+            "nothing was started",
+            "put what it does as a program under: if __name__ == '__main__'",
+        ) from error
+    except BaseException as error:  # such as that of a test that skips itself
         raise LoadError(
             f"module {printable(name, 120)!r} of COORDINATOR_AGENTS failed on import: "
-            f"{type(error).__name__}: {printable(error, 200)}",
+            f"{type(error).__name__}: {printable(_said(error), 200)}",
             "nothing was started",
+            "mend it, or name another module",
         ) from error
+
+
+def _said(error: BaseException) -> str:
+    """What an error of somebody else says, even where it fails at that."""
+    try:
+        return str(error)
+    except Exception as another:  # noqa: BLE001 - it may be anything
+        return f"(it cannot say what: {type(another).__name__})"

@@ -10,6 +10,7 @@ from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.agent_step import agent_step
+from handoffs.coordinator.flow.signal import WaitFor
 from handoffs.coordinator.flow.step import Step, positions
 
 
@@ -40,6 +41,15 @@ def places(step: Step, prefix: str = "") -> Iterator[AgentPlace]:
                 yield AgentPlace(f"{path}.{ways.UNDO}", stands.undo.agent)
         for way, inner in part.inner():
             yield from places(inner, inside(path, way))
+
+
+def waits(step: Step, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Where a step waits for signals: the paths, and their names."""
+    for path, part in positions(step, prefix):
+        if isinstance(part, WaitFor):
+            yield path, part.name
+        for way, inner in part.inner():
+            yield from waits(inner, inside(path, way))
 
 
 def inside(path: str, way: str) -> str:

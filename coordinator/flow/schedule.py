@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from handoffs.contracts.contract import Contract, valid_name
 from handoffs.contracts.errors import CoordinationError
+from handoffs.contracts.text import named
 from handoffs.coordinator.errors import ScheduleError
 from handoffs.coordinator.flow.cron import Crontab, Every, When
 from handoffs.coordinator.flow.flow import Flow
@@ -83,11 +84,17 @@ def schedule(
     """
     if not valid_name(name) or len(name) > _LONGEST:
         raise ScheduleError(
-            f"a schedule is called {name!r}",
+            f"a schedule is called {named(name)}",
             remedy=f"a name is lower case words joined by dots and dashes, at most {_LONGEST} characters",
         )
     if not isinstance(flow, Flow):
         raise ScheduleError(f"schedule {name} starts {type(flow).__name__}", remedy="give it a Flow")
+    if isinstance(payload, type):
+        raise ScheduleError(
+            f"schedule {name} has {named(payload)} as its payload",
+            "each time that is due would be refused",
+            "give a contract of it, or a function that makes one: lambda due: BooksOfDay(day=due.date())",
+        )
     if not callable(payload) and _fitting(name, flow, payload).key() is not None:
         raise ScheduleError(
             f"schedule {name} always has the same {payload.ref()}, which has a key",

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from handoffs.config.delays import LONGEST_DELAY
-from handoffs.contracts.contract import Contract
+from handoffs.config.delays import LONGEST_WAIT
+from handoffs.contracts.contract import Contract, is_contract
+from handoffs.contracts.text import named
 from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow.budget import Constant
+from handoffs.coordinator.flow.duration import is_duration
+from handoffs.coordinator.flow.names import is_name
 from handoffs.coordinator.flow.step import Step
-
-_LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +41,14 @@ def wait_for(
 
     ``run.signal("approval", Approval(...))`` sends it; it may come before the run waits. What follows gets the signal's
     payload; with ``keep`` it gets one contract with two fields: ``keep`` has what arrived here, and the field called like
-    the signal its payload. Without a timeout the run waits as long as it lives (``COORDINATOR_RUN_TTL``).
+    the signal its payload. Without a timeout the run waits until it comes, or the run is cancelled.
 
-    Raises :class:`FlowError` for a name that is none, a timeout of more than 19 hours, and a timeout without
+    Raises :class:`FlowError` for a name that is none, a timeout of more than a hundred years, and a timeout without
     ``otherwise``.
     """
     for word, given in (("name", name), ("keep", keep)):
-        if given is not None and (not given.isidentifier() or len(given) > _LONGEST_NAME):
-            raise FlowError(f"wait_for() has {word}={given!r}", remedy="name it like a Python variable")
+        if not (given is None and word == "keep") and not is_name(given):
+            raise FlowError(f"wait_for() has {word}={named(given)}", remedy="name it like a Python variable")
     if keep == name:
         raise FlowError(
             f"wait_for() keeps what arrived in {keep!r}, like the signal", remedy="use another name"
@@ -59,8 +60,21 @@ def wait_for(
             else "wait_for() has otherwise and no timeout",
             remedy="give both: timeout=timedelta(...), otherwise=constant(...)",
         )
-    if timeout is not None and not timedelta() < timeout <= LONGEST_DELAY:
-        raise FlowError(f"wait_for() has timeout={timeout!r}", remedy=f"a timeout is at most {LONGEST_DELAY}")
+    if not is_contract(contract):
+        raise FlowError(
+            f"wait_for() waits for {named(contract)}",
+            remedy='name a contract: wait_for("approval", Approval)',
+        )
+    if otherwise is not None and not _is_constant(otherwise):
+        raise FlowError(
+            f"wait_for() has a {type(otherwise).__name__} as otherwise",
+            remedy="write otherwise=constant(Approval(...))",
+        )
+    if timeout is not None and not is_duration(timeout):
+        raise FlowError(
+            f"wait_for() has timeout={named(timeout)}",
+            remedy=f"a timeout is at most {LONGEST_WAIT.days} days: timeout=timedelta(hours=8)",
+        )
     if otherwise is not None and type(otherwise.payload) is not contract:
         raise FlowError(
             f"wait_for() waits for {contract.ref()}, and otherwise gives {otherwise.payload.ref()}",
@@ -68,3 +82,7 @@ def wait_for(
         )
     contract.ref()
     return WaitFor(name, contract, keep, timeout, otherwise)
+
+
+def _is_constant(value: object) -> bool:
+    return isinstance(value, Constant)

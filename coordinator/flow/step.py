@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NoReturn
 
-from handoffs.config.delays import LONGEST_DELAY
+from handoffs.config.delays import LONGEST_WAIT
 from handoffs.contracts.contract import Contract
+from handoffs.contracts.text import named
 from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.condition import Condition
+from handoffs.coordinator.flow.duration import is_duration
+from handoffs.coordinator.flow.names import LONGEST_NAME, is_name
 from handoffs.coordinator.flow.retry import Retry
 
-_LONGEST_BRANCH = 64
 _MOST_ROUNDS = 1_000
 _MOST_AT_A_TIME = 10_000
 
@@ -26,6 +29,15 @@ class Step:
 
     def __rshift__(self, following: Step) -> Sequence:
         return Sequence((*parts(self), *parts(as_step(following))))
+
+    def __rrshift__(self, before: object) -> Sequence:
+        raise not_a_step(before)
+
+    def __gt__(self, following: object) -> NoReturn:
+        raise _no_arrow(">")
+
+    def __or__(self, following: object) -> NoReturn:
+        raise _no_arrow("|")
 
     def inner(self) -> Iterator[tuple[str, Step]]:
         """The steps inside it, each with the way to it in its path (:mod:`handoffs.coordinator.flow.ways`): a branch's name,
@@ -172,7 +184,7 @@ def when(condition: Condition, step: Step) -> tuple[Condition, Step]:
     """A case of a :func:`choice`. Raises :class:`FlowError` for what is no condition, or no step."""
     if not _is_condition(condition):
         raise FlowError(
-            f"{condition!r} is no condition",
+            f"{named(condition)} is no condition",
             remedy='write when(field("amount") > 5000, step): data, not a function',
         )
     return condition, as_step(step)
@@ -190,7 +202,9 @@ def choice(*cases: tuple[Condition, Step], otherwise: Step | _GoOn | None = None
         raise FlowError("choice() has no case", remedy="give at least one: when(condition, step)")
     for case in cases:
         if not _is_case(case):
-            raise FlowError(f"{case!r} is no case of a choice", remedy="write it as when(condition, step)")
+            raise FlowError(
+                f"{named(case)} is no case of a choice", remedy="write it as when(condition, step)"
+            )
     if otherwise is None:
         raise FlowError(
             "choice() does not say what happens where no case holds",
@@ -207,10 +221,10 @@ def each(field: str, step: Step, *, into: str, limit: int | None = None) -> Each
     is none, and a limit below 1.
     """
     for word, name in (("field", field), ("into", into)):
-        if not name.isidentifier() or len(name) > _LONGEST_BRANCH:
-            raise FlowError(f"each() has {word}={name!r}", remedy="name a field, like a Python variable")
-    if limit is not None and not 1 <= limit <= _MOST_AT_A_TIME:
-        raise FlowError(f"each() has limit={limit!r}", remedy=f"a limit is from 1 to {_MOST_AT_A_TIME}")
+        if not is_name(name):
+            raise FlowError(f"each() has {word}={named(name)}", remedy="name a field, like a Python variable")
+    if limit is not None and not _is_count(limit, _MOST_AT_A_TIME):
+        raise FlowError(f"each() has limit={named(limit)}", remedy=f"a limit is from 1 to {_MOST_AT_A_TIME}")
     return Each(field, as_step(step), into, limit)
 
 
@@ -223,28 +237,36 @@ def repeat(step: Step, *, until: Condition, at_most: int) -> Repeat:
     :class:`FlowError` without a condition or a bound.
     """
     if not _is_condition(until):
-        raise FlowError(f"repeat() has until={until!r}", remedy='write until=field("approved") == True')
-    if not 1 <= at_most <= _MOST_ROUNDS:
+        raise FlowError(f"repeat() has until={named(until)}", remedy='write until=field("approved") == True')
+    if not _is_count(at_most, _MOST_ROUNDS):
         raise FlowError(
-            f"repeat() has at_most={at_most!r}",
+            f"repeat() has at_most={named(at_most)}",
             remedy=f"a repetition has a bound, from 1 to {_MOST_ROUNDS} rounds",
         )
     return Repeat(as_step(step), until, at_most)
 
 
 def delay(wait: timedelta) -> Delay:
-    """Wait before the next step is sent: ``charge >> delay(timedelta(minutes=5)) >> remind``. Up to 19 hours.
+    """Wait before the next step is sent: ``charge >> delay(timedelta(minutes=5)) >> remind``. Seconds, days or years: up to a
+    hundred of those. A long wait needs the coordinator process, and outlives restarts of everything.
 
     Raises :class:`FlowError` for any other duration.
     """
-    if not timedelta() < wait <= LONGEST_DELAY:
-        raise FlowError(f"delay() has {wait!r}", remedy=f"give a timedelta of up to {LONGEST_DELAY}")
+    if not is_duration(wait):
+        raise FlowError(
+            f"delay() has {named(wait)}",
+            remedy=f"give a timedelta of up to {LONGEST_WAIT.days} days: delay(timedelta(minutes=5))",
+        )
     return Delay(wait)
 
 
 def emit() -> Emit:
     """Emit the payload as an event to all who subscribe to it, and go on with it: ``assemble >> emit() >> package``."""
     return Emit()
+
+
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
 
 
 def _is_condition(value: object) -> bool:
@@ -292,15 +314,21 @@ def parallel(**branches: Step) -> Parallel:
     """Run branches at the same time: ``parallel(stock=reserve, fraud=score) >> ship``.
 
     The input contract of what follows has one field for each branch, of the contract that the branch emits. Raises
-    :class:`FlowError` where there is no branch or a branch is no step.
+    :class:`FlowError` where there is no branch, a branch is no step, or one is called ``one`` beside a ``b`` or ``f``: those are the
+    names by which a run knows a budget.
     """
     if not branches:
         raise FlowError("parallel() has no branch", remedy="name at least one: parallel(stock=reserve)")
+    if "one" in branches and {ways.WITHIN, ways.FALLBACK} & branches.keys():
+        raise FlowError(
+            "a branch is called 'one' beside one called 'b' or 'f', as the parts of a budget are",
+            remedy="give one of them another name",
+        )
     for name, step in branches.items():
-        if not name.isidentifier() or len(name) > _LONGEST_BRANCH:
+        if not is_name(name):
             raise FlowError(
                 f"a branch is called {name[:80]!r}",
-                remedy=f"a branch is named like a Python variable, in up to {_LONGEST_BRANCH} characters",
+                remedy=f"a branch is named like a Python variable, in up to {LONGEST_NAME} characters",
             )
         as_step(step)
     return Parallel(tuple(branches.items()))
@@ -311,10 +339,27 @@ def parts(step: Step) -> tuple[Step, ...]:
     return step.steps if isinstance(step, Sequence) else (step,)
 
 
+def firsts(step: Step) -> Iterator[Step]:
+    """The steps to which what arrives may come first, however deep they are."""
+    first = parts(step)[0]
+    inner = [] if isinstance(first, Each) else [inside for _, inside in first.inner()]
+    yield first
+    for inside in inner:
+        yield from firsts(inside)
+
+
 def positions(step: Step, prefix: str = "") -> Iterator[tuple[str, Step]]:
     """The steps of a sequence with their paths: ``prefix`` and the number from 1."""
     for number, part in enumerate(parts(step), 1):
         yield f"{prefix}{number}", part
+
+
+def _no_arrow(written: str) -> FlowError:
+    return FlowError(
+        f"two steps of a flow are joined by {written}",
+        "nothing was joined",
+        "one after the other is written a >> b, at the same time parallel(x=a, y=b)",
+    )
 
 
 def not_a_step(value: object) -> FlowError:

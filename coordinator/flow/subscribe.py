@@ -8,13 +8,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import get_args, get_origin
 
-from handoffs.config.delays import LONGEST_DELAY
-from handoffs.contracts.contract import Contract
+from handoffs.config.delays import LONGEST_WAIT
+from handoffs.contracts.contract import Contract, is_contract
 from handoffs.contracts.event import Event
+from handoffs.contracts.text import named
 from handoffs.contracts.versions import meet
 from handoffs.coordinator.errors import AgentError, FlowError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.condition import Condition
+from handoffs.coordinator.flow.duration import is_duration
+from handoffs.coordinator.flow.names import is_name
 from handoffs.coordinator.flow.subscription import Complete, Gather, Subscription
 
 _PATTERN = re.compile(r"(?:\*|#|[a-z0-9][a-z0-9-]*)(?:\.(?:\*|#|[a-z0-9][a-z0-9-]*))*\Z")
@@ -44,6 +47,20 @@ def on(
     Raises :class:`AgentError` where the agent does not accept such an event.
     """
 
+    if _is_function(event):
+        raise AgentError(
+            f"on() is given {named(event)}, which is no contract",
+            remedy='write @on(TheContract) or @on("shop.*") above @agent(...)',
+        )
+    if gather is not None and not _is_gather(gather):
+        raise AgentError(
+            f"on() has gather={named(gather)}",
+            remedy='write gather=gather("parts", by="order", until="count", within=...)',
+        )
+
+    if not _is_bool(ordered):
+        raise AgentError(f"on() has ordered={named(ordered)}", remedy="write ordered=True, or leave it out")
+
     def subscribe(agent: Agent) -> Agent:
         if not isinstance(agent, Agent):
             raise AgentError(
@@ -51,6 +68,10 @@ def on(
             )
         made = _subscription(agent, event, where, gather)
         made = replace(made, ordered=ordered)
+        if made in agent.subscriptions:
+            raise AgentError(
+                f"{agent.name} subscribes twice to {made.pattern}", remedy="leave one of the two @on(...) out"
+            )
         if any(other.ordered is not ordered for other in agent.subscriptions):
             raise AgentError(
                 f"{agent.name} hears some events in order and others not",
@@ -78,26 +99,35 @@ def gather(
     Events with the same value in the fields ``by`` are a set. It is the agent's own, kept in Redis, and outlives crashes; an
     event that comes twice is one. ``until`` says when it is complete: the name of an integer field of the event that
     holds how many there are, or a function of the list of them. Then the agent is called once, with a contract whose
-    list ``into`` has them, in the order of their idempotency keys. What is not complete ``within`` that time (up to 19
-    hours) is parked; with ``partial`` the agent is called with what has come.
+    list ``into`` has them, in the order of their idempotency keys. What is not complete ``within`` that time (up to a
+    hundred years) is parked; with ``partial`` the agent is called with what has come.
 
     Raises :class:`AgentError` for what makes no such set.
     """
-    fields = (by,) if isinstance(by, str) else tuple(by)
-    if not into.isidentifier() or not fields or not all(name.isidentifier() for name in fields):
+    fields = by if isinstance(by, tuple) else (by,)
+    if not fields or not all(is_name(name, None) for name in (into, *fields)):
         raise AgentError(
-            f"gather() has into={into!r} and by={by!r}", remedy="name fields, like Python variables"
+            f"gather() has into={named(into)} and by={named(by)}", remedy="name fields, like Python variables"
         )
-    if not timedelta() < within <= LONGEST_DELAY:
+    if not is_duration(within):
         raise AgentError(
-            f"gather() has within={within!r}", remedy=f"give a timedelta of up to {LONGEST_DELAY}"
+            f"gather() has within={named(within)}",
+            remedy=f"give a timedelta of up to {LONGEST_WAIT.days} days: within=timedelta(hours=2)",
         )
     if not isinstance(until, str) and not callable(until):
         raise AgentError(
-            f"gather() has until={until!r}",
+            f"gather() has until={named(until)}",
             remedy="name the field that holds how many there are, or give a function",
         )
     return Gather(into, fields, until, within, partial)
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not isinstance(value, type)
+
+
+def _is_gather(value: object) -> bool:
+    return isinstance(value, Gather)
 
 
 def _subscription(
@@ -105,9 +135,9 @@ def _subscription(
 ) -> Subscription:
     if isinstance(event, str):
         return _of_pattern(agent, event, where, gather)
-    if not _is_contract(event):
+    if not is_contract(event):
         raise AgentError(
-            f"{agent.name} subscribes to {event!r}, which is no contract",
+            f"{agent.name} subscribes to {named(event)}, which is no contract",
             remedy="name a contract, or a pattern",
         )
     name = event.ref().name
@@ -124,10 +154,6 @@ def _subscription(
             )
     _asked(agent, where, read)
     return Subscription(name, read, where, gather)
-
-
-def _is_contract(value: object) -> bool:
-    return isinstance(value, type) and issubclass(value, Contract)
 
 
 def _of_pattern(agent: Agent, pattern: str, where: Condition | None, gather: Gather | None) -> Subscription:
@@ -150,12 +176,16 @@ def _asked(agent: Agent, where: Condition | None, read: type[Contract] | None) -
     if where is None:
         return
     if not isinstance(where, Condition):
-        raise AgentError(f"{agent.name} has where={where!r}", remedy='write where=field("height") >= 1080')
+        raise AgentError(
+            f"{agent.name} has where={named(where)}", remedy='write where=field("height") >= 1080'
+        )
     try:
         if read is not None:
             where.check(read)
     except FlowError as error:
-        raise AgentError(f"{agent.name} asks {where}: {error.cause}", remedy=error.remedy) from None
+        raise AgentError(
+            f"{agent.name} asks {where}: {error.cause}", error.consequence, error.remedy
+        ) from None
 
 
 def _gathered(agent: Agent, event: type[Contract], gather: Gather) -> type[Contract]:
@@ -182,3 +212,7 @@ def _gathered(agent: Agent, event: type[Contract], gather: Gather) -> type[Contr
             remedy="name its fields; that of until is an int",
         )
     return part
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)

@@ -9,7 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from handoffs.contracts.contract import Contract
+from handoffs.contracts.event import Event
 from handoffs.contracts.topic import matches
+from handoffs.coordinator.flow.answer import Unclear
 from handoffs.coordinator.flow.condition import Condition
 
 MOST_PARTS = 10_000
@@ -55,5 +57,14 @@ class Subscription:
         return matches(self.pattern, name)
 
     def wants(self, data: dict[str, Any]) -> bool:
-        """Whether it wants an event with this data, as it is read."""
-        return self.where is None or self.where.holds(data)
+        """Whether it wants an event with this data, as it is read. To a pattern come contracts that have no such field: those it
+        does not want.
+
+        Raises :class:`~handoffs.coordinator.errors.Unanswerable` where the event has the field and that cannot be said.
+        """
+        if self.where is None:
+            return True
+        answer = self.where.answer(data)
+        if isinstance(answer, Unclear) and answer.absent and self.contract is Event:
+            return False
+        return self.where.decided(answer)

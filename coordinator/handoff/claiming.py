@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
 from typing import Any
 
 from handoffs.contracts.errors import CoordinationError, InvalidInput
-from handoffs.coordinator.continuation.arrival import budgets_of
 from handoffs.coordinator.dispatch.requests import Asking
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.handoff.failure import FailureKind
+from handoffs.coordinator.handoff.failure import Failure, FailureKind
+from handoffs.coordinator.handoff.metering import may_not_begin
 from handoffs.coordinator.handoff.open import Opened, look_again
-from handoffs.coordinator.handoff.outcome import Done, Leave, Reason, refuse
+from handoffs.coordinator.handoff.outcome import Done, Leave, Park, Reason, refuse
 from handoffs.coordinator.history import now
 from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.store import Store
@@ -34,11 +36,13 @@ class Claimer:
             agent=self._agent.name,
             key=opened.key,
             content=opened.content,
+            older=opened.older,
             owner=opened.delivery.owner,
             replays=opened.delivery.replays,
-            budgets=budgets_of(opened.cursor),
+            budgets=opened.budgets,
             edit=opened.edit,
             supersedes=opened.supersedes,
+            looks=opened.delivery.looks,
         )
         match claim.verdict:
             case ClaimVerdict.CONFLICT:
@@ -55,21 +59,35 @@ class Claimer:
                     f"the step lost its worker {self._crash_limit} times", "it was not run again"
                 )
                 raise refuse(FailureKind.POISON, lost)
+            case ClaimVerdict.LOST:
+                raise refuse(FailureKind.LOST, CoordinationError(claim.lost, "it was not run again"))
             case ClaimVerdict.GRANTED:
-                if opened.envelope.expired():  # an outcome that is known is passed on all the same
-                    yield from self._store.handoffs.release(self._agent.name, opened.key, fence=claim.fence)
-                    passed = InvalidInput(f"the deadline {opened.envelope.expiry_time} has passed")
-                    raise refuse(FailureKind.EXPIRED, passed)
+                yield from self._may_begin(opened, claim)
             case ClaimVerdict.BUSY:
                 raise Leave(look_again(opened.delivery, opened.came, claim.wait, Reason.BUSY))
             case ClaimVerdict.PAUSED:
                 yield from self._store.steps.stopped(opened.place, self._held(opened))
                 raise Leave(look_again(opened.delivery, opened.came, claim.wait, Reason.PAUSED))
+            case ClaimVerdict.PARKED:
+                raise Leave(Park(Failure.read(json.loads(claim.parked))))
             case ClaimVerdict.EDITED:
                 pass
             case _ if claim.record is None:
                 raise Leave(Done(f"{claim.verdict} run={opened.place.run} step={opened.place.step}"))
         return claim
+
+    def _may_begin(self, opened: Opened, claim: Claim) -> Asking[None]:
+        """Whether a step that has its lease may begin: an outcome that is known is passed on all the same. Raises :class:`Leave` where its
+        deadline has passed, or its run has used up more than it may."""
+        over = may_not_begin(opened, claim.spent)
+        passed = opened.envelope.expired(datetime.fromtimestamp(claim.at / 1000, UTC))
+        if passed or over:
+            yield from self._store.handoffs.release(self._agent.name, opened.key, fence=claim.fence)
+        if passed:
+            late = InvalidInput(f"the deadline {opened.envelope.expiry_time} has passed")
+            raise refuse(FailureKind.EXPIRED, late)
+        if over:
+            raise refuse(FailureKind.OVER_BUDGET, over)
 
     def _held(self, opened: Opened) -> dict[str, Any]:
         """What there is to say of a message that is held: what an edit of its input has to know, and what people see."""
@@ -82,7 +100,7 @@ class Claimer:
             "contract": str(opened.envelope.contract),
             "event": opened.event,
             "payload": opened.payload.redacted(),
-            "budgets": list(budgets_of(opened.cursor)),
+            "budgets": list(opened.budgets),
             "attempt": opened.delivery.attempt,
             "at": now(),
         }

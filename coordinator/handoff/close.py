@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.errors import InvalidData, InvalidInput
 from handoffs.contracts.event import Nothing
-from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Move, Value
 from handoffs.coordinator.continuation.path import event_of
@@ -19,11 +18,17 @@ from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.requests import Asking, Invoke
 from handoffs.coordinator.dispatch.route import Route
 from handoffs.coordinator.dispatch.routing import Router
-from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.dispatch.sender import prepared
+from handoffs.coordinator.errors import ServerError, passes
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.handoff.failure import FailureKind
+from handoffs.coordinator.handoff.failure import FailureKind, kind_of
+from handoffs.coordinator.handoff.interruption import UsersCode
 from handoffs.coordinator.handoff.open import Opened
 from handoffs.coordinator.handoff.outcome import refuse
+from handoffs.coordinator.handoff.secrets import secrets_of
+from handoffs.coordinator.handoff.subresults import StepSubresults
+from handoffs.coordinator.handoff.undo import check_undo, outcome_ref
+from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.store import Store
@@ -33,10 +38,12 @@ _MOST_EVENTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """What the agent's function gave back, what it emitted meanwhile, and how long it took, in milliseconds."""
+    """What the agent's function gave back, what it emitted meanwhile, what its calls have given, and how long it took, in
+    milliseconds."""
 
     value: Any
     emitted: tuple[Contract, ...]
+    subresults: StepSubresults
     took_ms: float
 
 
@@ -47,25 +54,22 @@ class Closed:
 
     record: Record
     route: Route
-    key: str | None
+    sending: Sending
+    """What all messages say that it is passed on with, and those that are sent at once: each can be read where it goes."""
     shown: Any
     took_ms: float | None
-    keys: Mapping[str, str | None] = field(default_factory=dict)
-    """The idempotency keys of the events, by the step that they are sent as."""
 
 
 class Closer:
     """Closes the handoffs of one agent. Safe for threads."""
 
-    def __init__(
-        self, agent: Agent, store: Store, router: Router, negotiator: Negotiator, limits: Limits
-    ) -> None:
+    def __init__(self, agent: Agent, store: Store, router: Router, negotiator: Negotiator) -> None:
         self._agent = agent
         self._store = store
         self._router = router
         self._negotiator = negotiator
         self._versions = negotiator.versions
-        self._limits = limits
+        self._room = router.room
 
     def close(self, opened: Opened, claim: Claim, returned: Returned) -> Asking[Closed]:
         """Validate the output: exactly the contract that the agent declares, checked once more as it will be read.
@@ -73,21 +77,27 @@ class Closer:
         Raises :class:`~handoffs.coordinator.handoff.outcome.Leave` where it is something else: the lease is given back.
         """
         try:
-            output, events = self._checked(opened, returned)
-            data = output.to_data()
-            self._agent.emits.from_data(data)
-            text = strictjson.dumps([(one.ref().uri, one.to_data()) for one in events]) if events else ""
+            with UsersCode():
+                output, events = self._checked(opened, returned)
+                data = output.to_data()
+                self._agent.emits.from_data(data)
+                text = strictjson.dumps([(one.ref().uri, one.to_data()) for one in events]) if events else ""
             written = strictjson.dumps(data)
-            value = strictjson.loads(written, self._limits)  # as it will be read
+            value = self._room.read(written, "the output")
             record = Record(self._agent.emits.ref().uri, written, text, value)
+            outcome = outcome_ref(self._agent.name, opened.key, claim.fence)
+            check_undo(opened.place, opened.delivery.kwargs, record, self._room, outcome)
             route = yield from self._route(opened, record, output, events)
+            with UsersCode():
+                key, shown, keys = output.key(), output.redacted(), _keys(opened.place, events)
+            route, sending = self._prepared(opened, route, key, keys)
+            return Closed(record, route, sending, shown, round(returned.took_ms, 3))
         except ServerError:
             raise
         except Exception as error:
             yield from self._store.handoffs.release(self._agent.name, opened.key, fence=claim.fence)
-            raise refuse(FailureKind.INVALID_OUTPUT, error) from error
-        keys = _keys(opened.place, events)
-        return Closed(record, route, output.key(), output.redacted(), round(returned.took_ms, 3), keys)
+            kind = kind_of(error, FailureKind.INVALID_OUTPUT)
+            raise refuse(kind, error, secrets_of(returned.value, *returned.emitted)) from error
 
     def known(self, opened: Opened, claim: Claim) -> Asking[Closed]:
         """An outcome that was recorded before: by this step, or by another under the same key.
@@ -104,11 +114,27 @@ class Closer:
         output, events = self._read(record)
         try:
             route = yield from self._route(opened, record, output, events)
-        except InvalidInput as error:
-            raise refuse(FailureKind.INVALID_OUTPUT, error) from error
-        if output is None:
-            return Closed(record, route, None, None, None)
-        return Closed(record, route, output.key(), output.redacted(), None, _keys(opened.place, events))
+            key, shown, keys = None, None, {}
+            if output is not None:
+                key, shown, keys = output.key(), output.redacted(), _keys(opened.place, events)
+            route, sending = self._prepared(opened, route, key, keys)
+            return Closed(record, route, sending, shown, None)
+        except Exception as error:
+            if passes(error):
+                raise
+            kind = FailureKind.NOT_PASSED_ON
+            if claim.verdict is ClaimVerdict.DONE:
+                kind = kind_of(error, FailureKind.INVALID_OUTPUT)
+            raise refuse(kind, error) from error
+
+    def _prepared(
+        self, opened: Opened, route: Route, key: str | None, keys: Mapping[str, str | None]
+    ) -> tuple[Route, Sending]:
+        """With the messages of the next steps; ``keys`` are the idempotency keys of the events, by the step that they are sent as.
+        Raises :class:`~handoffs.contracts.errors.TooLarge`."""
+        source = f"/agents/{self._agent.name}"
+        sending = Sending(opened.place.run, source, opened.envelope, key=key, keys=keys)
+        return prepared(route, sending, self._room)
 
     def _checked(self, opened: Opened, returned: Returned) -> tuple[Any, list[Any]]:
         """The output, and the events that are emitted with it: those that the agent declares."""
@@ -156,7 +182,8 @@ class Closer:
         agents, heard = self._router.writer.readers(moves, output, typed)
         if not self._negotiator.fresh(agents, heard):
             yield Invoke(lambda: self._negotiator.look(agents, heard))
-        return self._router.writer.route(moves, record, output, typed)
+        with UsersCode():  # migrations to what older readers read
+            return self._router.writer.route(moves, record, output, typed)
 
 
 def _after(opened: Opened, record: Record) -> list[Move]:

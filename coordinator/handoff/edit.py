@@ -10,11 +10,10 @@ from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.strictjson import digest
+from handoffs.coordinator.continuation.schema import MOST_EDITS, MOST_SUPERSEDED
 from handoffs.coordinator.messaging.message import summary
 
 _MARK = "edit"
-_MOST = 1_000_000
-_LONGEST = 1_000
 _SOURCE = "/operators"
 
 
@@ -25,8 +24,8 @@ class Edit:
     number
         From 1; each edit of the step has the next one. A message says which it has (:func:`number_of`); the newest runs.
     schema, data
-        What the input is written in, a URI, and the input. ``original_schema`` and ``original_digest`` are those of the
-        envelope: where it was written in another version for its readers.
+        What the input is written in, a URI, and the input. ``original_schema`` is that of the envelope, where it was written in
+        another version for its readers. ``original_digest`` names its content.
     key
         The idempotency key of the input, empty where it has none of its own.
     supersedes
@@ -62,8 +61,7 @@ class Edit:
             fields = json.loads(text)
             edit = cls(**{**fields, "supersedes": tuple(fields["supersedes"])})
             ContractRef.from_uri(edit.schema)
-            number: Any = edit.number
-            if isinstance(number, int) and isinstance(edit.data, dict):
+            if _is_number(edit.number) and isinstance(edit.data, dict):
                 return edit
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
@@ -75,7 +73,7 @@ class Edit:
             return envelope, kwargs
         before = [*superseded(kwargs), envelope.original_digest or digest(envelope.data)]
         contents = [one for one in dict.fromkeys([*self.supersedes, *before]) if one != self.content][
-            -_LONGEST:
+            -MOST_SUPERSEDED:
         ]
         edited = envelope.model_copy(
             update={
@@ -114,11 +112,15 @@ def _mark(kwargs: dict[str, Any]) -> tuple[int, tuple[str, ...]]:
     match kwargs.get(_MARK):
         case None:
             return 0, ()
-        case {"number": int(number), "supersedes": list(digests)} if (
-            0 < number <= _MOST and len(digests) <= _LONGEST and all(map(_is_digest, digests))
+        case {"number": number, "supersedes": list(digests)} if (
+            _is_number(number) and len(digests) <= MOST_SUPERSEDED and all(map(_is_digest, digests))
         ):
             return number, tuple(digests)
     raise InvalidData("the edit in the message is malformed")
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and 0 < value <= MOST_EDITS
 
 
 def _is_digest(value: Any) -> bool:

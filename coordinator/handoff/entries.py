@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from datetime import timedelta
 from typing import Any
 
 from handoffs.contracts.contract import ContractRef
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.close import Closed
 from handoffs.coordinator.handoff.open import Opened
+from handoffs.coordinator.handoff.outcome import TryAgain
+from handoffs.coordinator.handoff.trace import Account
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.settlement import Settled
@@ -32,13 +32,16 @@ class HandoffEntries:
             emitted=route.emissions(opened.place.run),
             output=closed.shown,
             took_ms=closed.took_ms,
+            digest=_whole(closed),
         )
         return entry.fields()
 
-    def retried(self, opened: Opened, error: str, wait: timedelta) -> dict[str, Any]:
-        """A failed attempt, of which there is another after ``wait``."""
-        entry = self._of(EntryKind.RETRIED, opened, error=error, wait_ms=round(wait.total_seconds() * 1000))
-        return entry.fields()
+    def again(self, opened: Opened, told: Account, ending: TryAgain) -> dict[str, Any]:
+        """A failed attempt, after which there is another: one more of the policy's (``retried``), or the same, where its error has said
+        when (``waits``)."""
+        kind = EntryKind.RETRIED if ending.counts else EntryKind.WAITS
+        error, pause = f"{told.name}: {told.text}", round(ending.wait.total_seconds() * 1000)
+        return self._of(kind, opened, error=error, trace=told.trace, wait_ms=pause).fields()
 
     def _of(self, kind: EntryKind, opened: Opened, **more: Any) -> Entry:
         original = opened.envelope.original_schema
@@ -62,10 +65,11 @@ class HandoffEntries:
         )
 
 
-def undo_of(opened: Opened) -> str:
-    """What undoes the step, as JSON text; empty where nothing does."""
-    undo = opened.delivery.kwargs.get("undo")
-    return json.dumps({"step": opened.place.step, **undo}) if isinstance(undo, dict) else ""
+def _whole(closed: Closed) -> str:
+    """The digest of an outcome of which the history has everything; empty where something is masked, or events went with it: a
+    digest of what is secret could be guessed at."""
+    record = closed.record
+    return record.digest() if not record.events and closed.shown == record.parsed() else ""
 
 
 def summary(opened: Opened, claim: Claim, closed: Closed, settled: Settled) -> str:

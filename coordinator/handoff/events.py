@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from handoffs.contracts import strictjson
@@ -16,20 +16,30 @@ from handoffs.contracts.event import Event, Nothing
 from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import printable
 from handoffs.contracts.versions import Versions
-from handoffs.coordinator.continuation.path import set_of
+from handoffs.coordinator.continuation.path import is_story, set_of
 from handoffs.coordinator.dispatch.requests import Asking, Publish
+from handoffs.coordinator.dispatch.sender import publish
 from handoffs.coordinator.errors import Incomplete
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.subscription import MOST_PARTS, Gather, Subscription
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.delivery import Delivery
-from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.messaging.message import Message, summary
 from handoffs.coordinator.store.event_sets import AskEventSets, Gathered
 from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.settlement import Advance, Settled
 from handoffs.coordinator.store.store import Store
 
 _log = logging.getLogger("coordinator.agents")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A set of events as the agent gets it, its key, and what names its contents: a set with other events is other work."""
+
+    payload: Contract
+    key: str
+    content: str
 
 
 class Events:
@@ -87,7 +97,9 @@ class Events:
         """
         ref = envelope.contract
         data = self._versions.checked(ref, envelope.data)
-        return Event(contract=ref.name, version=ref.version, data=data)
+        known = self._versions.get(ref)
+        event = Event(contract=ref.name, version=ref.version, data=data)
+        return event.marked(known.sensitive if known is not None else None)
 
     def unwanted(self, name: str, payload: Contract, place: StepRef) -> Asking[str]:
         """Why the agent does not want an event, in a line; empty where it does. Then it counts as heard."""
@@ -114,7 +126,6 @@ class Events:
         if gather is None or "gathered" in delivery.kwargs:
             return ""
         key = _key(gather, part)
-        step = set_of(self._agent.name, key)
         number = envelope.idempotency_key
         record = Record(envelope.data_schema, strictjson.dumps(envelope.data))
         added = yield from self._sets.add(
@@ -123,7 +134,9 @@ class Events:
             number,
             record,
             place,
-            content=envelope.original_digest or digest(envelope.data),
+            content=envelope.original_digest
+            or self._versions.content(envelope.contract, envelope.data, part),
+            older="" if envelope.original_digest else digest(envelope.data),
             within=gather.within,
             most=MOST_PARTS,
         )
@@ -131,6 +144,7 @@ class Events:
             raise InvalidData("an event of the same key and another content is in the set already")
         if added.verdict == "full":
             raise InvalidData(f"the set has {added.count} events already")
+        step = set_of(self._agent.name, f"{key}\n{added.born}" if added.born else key)
         entry = self._gathered(delivery, part, envelope, place, "" if added.verdict == "late" else step)
         if added.finished:  # the set is waited for no more, in this story as in the others
             late = "it came late: the set was worked on before, without it" if added.verdict == "late" else ""
@@ -144,16 +158,14 @@ class Events:
         name = self._sets.name(self._agent.name, key)
         if added.first:
             message = _whole(delivery, step, name, "timeout")
-            yield Publish((message,), gather.within)
+            yield from publish([(message, gather.within)])
         if complete:
             yield Publish((_whole(delivery, step, name, "complete"),))
         return f"gathered {added.count} run={place.run} step={place.step}"
 
-    def whole(
-        self, delivery: Delivery, part: Contract, place: StepRef
-    ) -> Asking[tuple[Contract, str] | None]:
-        """The set that a message stands for, as what the agent accepts, and its key. None where its time is over and it
-        was complete before.
+    def whole(self, delivery: Delivery, part: Contract, place: StepRef) -> Asking[Whole | None]:
+        """The set that a message stands for; from now on it takes no more events. None where its time is over and it was complete
+        before.
 
         Raises :class:`Incomplete` where it is not complete and the agent does not take parts of it.
         """
@@ -174,7 +186,25 @@ class Events:
                 "the agent was not called",
                 "replay it when the rest has come, or skip it with an outcome",
             )
-        return self._agent.accepts.model_validate({gather.into: parts}), key
+        taken = yield from self._sets.take(self._agent.name, key)
+        parts = self._read(taken, type(part))
+        return Whole(self._agent.accepts.model_validate({gather.into: parts}), key, taken.content)
+
+    def handed_on(
+        self, delivery: Delivery, part: Contract, envelope: Envelope, place: StepRef
+    ) -> Asking[str]:
+        """Send a set on in another story that it is of, where its own was cancelled: it belongs to none of them. Gives a line on that;
+        empty where its own goes on, or none does."""
+        gather = self._gather
+        if gather is None or not is_story(place.flow) or not (yield from self._store.controls.closed(place)):
+            return ""
+        found = yield from self._sets.get(self._agent.name, _key(gather, part))
+        for run, flow in () if found.finished else found.stories:
+            other = StepRef(run, flow, place.step)
+            if run != place.run and not (is_story(flow) and (yield from self._store.controls.closed(other))):
+                yield Publish((_carried_by(delivery, envelope, other),))
+                return f"handed on to run={run} run={place.run} step={place.step}"
+        return ""
 
     def finish(self, delivery: Delivery, key: str, place: StepRef) -> Asking[None]:
         """The set has its outcome, in the story of ``place``. In the other stories that it is of, the step that stands for it
@@ -240,9 +270,9 @@ class Events:
 
 
 def _key(gather: Gather, part: Contract) -> str:
-    data: dict[str, Any] = part.to_data()
+    data: dict[str, Any] = part.to_comparable()
     values = [data[name] for name in gather.by]
-    return str(values[0]) if len(values) == 1 else strictjson.canonical(values)
+    return strictjson.told(values[0]) if len(values) == 1 else strictjson.canonical(values)
 
 
 def _whole(delivery: Delivery, step: str, name: str, why: str) -> Message:
@@ -262,3 +292,21 @@ def _whole(delivery: Delivery, step: str, name: str, why: str) -> Message:
     return Message(
         number, delivery.agent, headers, strictjson.dumps([[delivery.envelope], kwargs, continuation])
     )
+
+
+def _carried_by(delivery: Delivery, envelope: Envelope, story: StepRef) -> Message:
+    """The message with which a set comes to its agent, as one of another story."""
+    number = message_id(story.run, story.step)
+    headers = {
+        **delivery.again(attempt=1).headers,
+        "id": number,
+        "root_id": story.run,
+        "argsrepr": summary(story.run, story.flow, story.step, envelope.contract),
+        "handoff_run": story.run,
+        "handoff_flow": story.flow,
+        "handoff_replays": 0,
+    }
+    text = envelope.model_copy(update={"correlation_id": story.run}).encode()
+    continuation = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    body = strictjson.dumps([[text], {**delivery.kwargs, "flow": story.flow}, continuation])
+    return Message(number, delivery.agent, headers, body)

@@ -7,34 +7,41 @@ redelivers the message; the claim, and message ids that are derived, make that h
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import NoReturn
 
 from handoffs.config.settings import Settings
 from handoffs.contracts.contract import Contract
-from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation.moves import Go
 from handoffs.coordinator.continuation.signature import EVENT
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.requests import Asking, Invoke
+from handoffs.coordinator.dispatch.route import too_large_for_join
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.dispatch.sender import send
+from handoffs.coordinator.errors import OverBudget, passes
 from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.retry import Verdict
+from handoffs.coordinator.handoff.attempt import attempt, begin
 from handoffs.coordinator.handoff.claiming import Claimer
 from handoffs.coordinator.handoff.close import Closed, Closer, Returned
-from handoffs.coordinator.handoff.context import context_of
-from handoffs.coordinator.handoff.entries import HandoffEntries, summary, undo_of
+from handoffs.coordinator.handoff.context import Voices, context_of
+from handoffs.coordinator.handoff.entries import HandoffEntries, summary
 from handoffs.coordinator.handoff.events import Events
-from handoffs.coordinator.handoff.failure import FailureKind, describe
-from handoffs.coordinator.handoff.lease import LeaseKeeper
+from handoffs.coordinator.handoff.failure import FailureKind
+from handoffs.coordinator.handoff.lease import Kept, LeaseKeeper
+from handoffs.coordinator.handoff.metering import StepMeter
 from handoffs.coordinator.handoff.open import Opened, Opener, again
 from handoffs.coordinator.handoff.outcome import (
     Done,
     Leave,
     Outcome,
+    Park,
     Postpone,
     Reason,
     Refusal,
@@ -42,13 +49,19 @@ from handoffs.coordinator.handoff.outcome import (
     refuse,
 )
 from handoffs.coordinator.handoff.parking import Parking
+from handoffs.coordinator.handoff.signs import AtWork, StepSigns, ended_by
+from handoffs.coordinator.handoff.subresults import StepSubresults
+from handoffs.coordinator.handoff.told import Stopping, Told
+from handoffs.coordinator.handoff.undo import outcome_ref, with_undo
 from handoffs.coordinator.history import EntryKind
 from handoffs.coordinator.messaging.delivery import Delivery
-from handoffs.coordinator.messaging.envelopes import Sending
+from handoffs.coordinator.messaging.room import Room
+from handoffs.coordinator.messaging.trace_context import traced
 from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.event_sets import AskEventSets
-from handoffs.coordinator.store.settlement import Settled, SettleVerdict
+from handoffs.coordinator.store.settlement import Advance, Settled, SettleVerdict
 from handoffs.coordinator.store.store import Store
+from handoffs.coordinator.store.subresults import Work
 
 _SOON = timedelta(milliseconds=50)
 
@@ -61,18 +74,26 @@ class Handoff:
     """
 
     def __init__(
-        self, agent: Agent, settings: Settings, store: Store, leases: LeaseKeeper, negotiator: Negotiator
+        self,
+        agent: Agent,
+        settings: Settings,
+        store: Store,
+        leases: LeaseKeeper,
+        negotiator: Negotiator,
+        stopping: Stopping | None = None,
     ) -> None:
+        """``stopping`` is whether this process is to end; without it, it is not."""
         self.agent = agent
         self._settings = settings
         self._store = store
         self._leases = leases
-        self._router = Router(store, negotiator)
-        limits = Limits(octets=settings.max_message_bytes)
+        self.stopping = stopping or Stopping(settings.stop_grace)
+        self._router = Router(store, negotiator, Room.of(settings))
+        limits = settings.envelope_limits
         events = Events(agent, store, negotiator.versions, AskEventSets(settings))
         self._opener = Opener(agent, store, events, negotiator, limits)
         self._claimer = Claimer(agent, store, settings.crash_limit)
-        self._closer = Closer(agent, store, self._router, negotiator, limits)
+        self._closer = Closer(agent, store, self._router, negotiator)
         self._entries = HandoffEntries(agent)
         self.parking = Parking(agent, store, self._opener)
 
@@ -89,10 +110,10 @@ class Handoff:
                 opened = self._opener.edited(delivery, claim.edit)
                 claim = yield from self._claimer.claim(opened)
             if claim.verdict is ClaimVerdict.GRANTED:
-                with self._leased(opened, claim):
-                    returned = yield from self._run(opened, claim)  # 3. run
+                with self._leased(opened, claim) as kept:
+                    returned = yield from self._run(opened, claim, kept)  # 3. run
                     closed = yield from self._closer.close(opened, claim, returned)  # 4. close
-                    settled = yield from self._settle(opened, claim, closed)  # 5. settle
+                    settled = yield from self._settle(opened, claim, closed, returned)  # 5. settle
             else:
                 closed = yield from self._closer.known(opened, claim)
                 settled = yield from self._settle_known(opened, claim, closed)
@@ -106,33 +127,61 @@ class Handoff:
 
     # 3. Run
 
-    def _leased(self, opened: Opened, claim: Claim) -> AbstractContextManager[None]:
-        return self._leases.keep(self.agent.name, opened.key, claim.fence)
+    def _leased(self, opened: Opened, claim: Claim) -> AbstractContextManager[Kept]:
+        return self._leases.keep(self.agent.name, opened.key, claim.fence, opened.place, opened.budgets)
 
-    def _run(self, opened: Opened, claim: Claim) -> Asking[Returned]:
+    def _run(self, opened: Opened, claim: Claim, kept: Kept) -> Asking[Returned]:
         """Call the agent's function. What it raises is retried or parked by the step's policy."""
         emitted: list[Contract] = []
-        context = context_of(self.agent, opened, self._settings, self._store, emitted)
+        signs = kept.signs = StepSigns(AtWork(opened.place, self.agent.name, self.agent.idle))
+        told = Told(kept, self.stopping)
+        opened = replace(opened, generation=claim.generation)
+        work = Work(self.agent.name, opened.key, opened.content, opened.generation)
+        subresults = StepSubresults(self._store, work, self._settings.envelope_limits, told)
+        meter = StepMeter(self._store, opened, signs, subresults.patiently)
+        voices = Voices(subresults, signs, meter)
+        context = context_of(self.agent, opened, self._settings, self._store, emitted, told, voices)
         began = time.perf_counter()
-        try:
-            value = yield Invoke(lambda: self.agent.run(opened.payload, context))
-        except (Exception, SystemExit) as error:  # whatever an agent raises is its failure, not ours
-            if isinstance(error, SystemExit) and _ended_by_signal(error):
-                raise  # the pool ends this process: its parent says what becomes of the step
+        call = traced(opened.envelope, lambda: self.agent.run(opened.payload, context))
+        waits = partial(begin, call, told) if self.agent.is_async else None
+        attempted = yield Invoke(partial(attempt, call, told), waits)
+        if uncounted := meter.uncounted:
+            yield from self._store.usage.use(opened.place.run, opened.place.flow, uncounted)
+        if attempted.error is not None or told.puts_back:
             yield from self._store.handoffs.release(self.agent.name, opened.key, fence=claim.fence)
-            self._failed(opened, error)
-        return Returned(value, tuple(emitted), (time.perf_counter() - began) * 1000)
+            yield from self._told(opened, told)
+        if attempted.error is not None:  # whatever an agent raises is its failure, not ours
+            self._failed(opened, ended_by(attempted.error, signs))
+        took_ms = (time.perf_counter() - began) * 1000
+        return Returned(attempted.value, tuple(emitted), subresults, took_ms)
+
+    def _told(self, opened: Opened, told: Told) -> Asking[None]:
+        """An agent that was told to end, and did, has not failed. Raises :class:`Leave` with what becomes of its step: nothing,
+        where its run has ended, as for every message of it; or another worker's turn."""
+        if told.ended:
+            claim = yield from self._claimer.claim(opened)
+            if claim.verdict is ClaimVerdict.GRANTED:  # it is wanted after all
+                yield from self._store.handoffs.release(self.agent.name, opened.key, fence=claim.fence)
+        if told.ended or told.puts_back:
+            raise Leave(again(opened.came, _SOON, Reason.STOPPING, attempt=opened.delivery.attempt))
 
     def _failed(self, opened: Opened, error: BaseException) -> NoReturn:
-        wait = opened.retry.wait(opened.delivery.attempt, error) if isinstance(error, Exception) else None
-        raise refuse(FailureKind.ERROR, error) if wait is None else Leave(TryAgain(wait, error))
+        waited = timedelta(milliseconds=opened.delivery.waited)
+        verdict = opened.retry.verdict(opened.delivery.attempt, error, waited)
+        if verdict.wait is None:
+            raise refuse(_kind_of(error, verdict), error)
+        raise Leave(TryAgain(verdict.wait, error, verdict.counts, verdict.waited))
 
     # 5. Settle
 
-    def _settle(self, opened: Opened, claim: Claim, closed: Closed) -> Asking[Settled]:
+    def _settle(self, opened: Opened, claim: Claim, closed: Closed, returned: Returned) -> Asking[Settled]:
         """Record the outcome, the history and the run's advance, if the lease still holds: one round trip."""
         entry = self._entries.settled(EntryKind.SETTLED, opened, closed)
-        quiet = {name: value for name, value in entry.items() if name != "emitted"}
+        quiet = (
+            {name: value for name, value in entry.items() if name != "emitted"}
+            if "emitted" in entry
+            else None
+        )
         settled = yield from self._store.handoffs.settle(
             opened.place,
             agent=self.agent.name,
@@ -141,18 +190,23 @@ class Handoff:
             fence=claim.fence,
             record=closed.record,
             entry=entry,
-            late={**quiet, "kind": EntryKind.LATE},
-            onward=replace(closed.route.advance(), undo=undo_of(opened)),
+            onward=self._onward(opened, claim, closed),
             edit=opened.edit,
-            quiet=quiet if "emitted" in entry else None,
+            quiet=quiet,
             emits=bool(opened.event and closed.record.events),
         )
-        return self._stands(opened, settled)
+        if (
+            settled.verdict is SettleVerdict.TOO_LARGE
+        ):  # the run has recorded nothing, and the key is not to know of it either
+            yield from self._store.handoffs.withdraw(self.agent.name, opened.key, claim.fence)
+        elif settled.kept:
+            returned.subresults.let_go()
+        return self._stands(opened, closed, settled)
 
     def _settle_known(self, opened: Opened, claim: Claim, closed: Closed) -> Asking[Settled]:
         """The same with an outcome that was there: of this step, or of its key. Of a run that has ended since, only the events
         of a step are left, for which the broker may have had no room."""
-        advance = closed.route.advance()
+        onward = self._onward(opened, claim, closed)
         if claim.verdict is ClaimVerdict.COMPLETED:
             moves = tuple(
                 move for move in closed.route.moves if isinstance(move, Go) and move.send.agent == EVENT
@@ -163,7 +217,7 @@ class Handoff:
             raise Leave(Done(f"completed run={opened.place.run} step={opened.place.step}"))
         if claim.verdict is ClaimVerdict.SETTLED:
             settled = yield from self._store.handoffs.follow(
-                opened.place, record=closed.record, onward=replace(advance, undo=undo_of(opened))
+                opened.place, record=closed.record, onward=onward
             )
         else:
             settled = yield from self._store.handoffs.settle_known(
@@ -171,13 +225,21 @@ class Handoff:
                 fence=claim.fence,
                 record=closed.record,
                 entry=self._entries.settled(EntryKind.DEDUPLICATED, opened, closed),
-                onward=advance,
+                onward=onward,
                 edit=opened.edit,
+                by_key=True,
             )
-        return self._stands(opened, settled)
+        return self._stands(opened, closed, settled)
 
-    def _stands(self, opened: Opened, settled: Settled) -> Settled:
-        """Where another run took the key over, its outcome will be this step's as well, once it stands."""
+    def _onward(self, opened: Opened, claim: Claim, closed: Closed) -> Advance:
+        outcome = outcome_ref(self.agent.name, opened.key, claim.fence)
+        return with_undo(closed.route.advance(), opened.place.step, opened.delivery.kwargs, outcome)
+
+    def _stands(self, opened: Opened, closed: Closed, settled: Settled) -> Settled:
+        """Where another run took the key over, its outcome will be this step's as well, once it stands. What makes its join too
+        large for a message is parked."""
+        if settled.verdict is SettleVerdict.TOO_LARGE:
+            raise refuse(FailureKind.TOO_LARGE, too_large_for_join(settled, closed.route.most))
         if settled.fenced:
             raise Leave(again(opened.came, _SOON, Reason.LATE, attempt=opened.delivery.attempt))
         return settled
@@ -186,42 +248,61 @@ class Handoff:
 
     def _pass_on(self, opened: Opened, closed: Closed, settled: Settled) -> Asking[None]:
         """Publish what comes next, confirmed. Doing it again gives the same messages, and they count once."""
-        if settled.verdict is SettleVerdict.UNDO:
-            batches = self._router.undo_at_once(opened.place, undo_of(opened), closed.record)
+        cause = opened.envelope
+        if settled.verdict is SettleVerdict.UNDO and settled.undo:
+            batches = self._router.undone(opened.place, settled.undo)
+            cause = cause.model_copy(update={"expiry_time": None})  # what was done is undone whenever that is
         else:
             batches = self._router.outgoing(opened.place, closed.route, settled)
-        source = f"/agents/{self.agent.name}"
-        yield from send(
-            batches,
-            Sending(opened.place.run, source, opened.envelope, key=closed.key, keys=closed.keys),
-        )
+        try:
+            yield from send(batches, replace(closed.sending, cause=cause))
+        except Leave:
+            raise
+        except Exception as error:  # what a join has put together, above all, leads to what cannot be sent
+            if passes(error):
+                raise
+            raise refuse(FailureKind.NOT_PASSED_ON, error) from error
 
     def _let_go(self, opened: Opened, claim: Claim, closed: Closed, settled: Settled) -> None:
         """An outcome that its key has, and that nothing undoes, needs no copy in the run any more."""
         kept = settled.kept or claim.verdict is ClaimVerdict.DONE
-        if settled.verdict in {SettleVerdict.SETTLED, SettleVerdict.AGAIN} and kept and not undo_of(opened):
+        stands = settled.verdict in {SettleVerdict.SETTLED, SettleVerdict.AGAIN}
+        if stands and kept and not opened.delivery.kwargs.get("undo"):
             self._store.let_go(opened.place, claim.fence, closed.record)
 
     # What leaves the straight path
 
     def _ended(
-        self, delivery: Delivery, opened: Opened | None, ending: Done | Postpone | Refusal | TryAgain
+        self, delivery: Delivery, opened: Opened | None, ending: Done | Postpone | Park | Refusal | TryAgain
     ) -> Asking[Outcome]:
         match ending:
-            case Done() | Postpone():
+            case Done() | Postpone() | Park():
                 return ending
             case Refusal():
                 return (yield from self.parking.refuse(delivery, opened, ending))
-            case TryAgain(wait, error):
-                name, text = describe(error)
-                if opened is not None:
-                    entry = self._entries.retried(opened, f"{name}: {text}", wait)
-                    yield from self._store.steps.note(opened.place.run, entry)
-                next_one = again(delivery, wait, Reason.FAILED, attempt=delivery.attempt + 1)
-                line = f"attempt {delivery.attempt} failed: {name}: {text}"
-                return replace(next_one, summary=line, error=error)
+            case TryAgain():
+                return (yield from self._again(delivery, opened, ending))
+
+    def _again(self, delivery: Delivery, opened: Opened | None, ending: TryAgain) -> Asking[Outcome]:
+        """Another attempt after a wait; one that asked for it itself has not counted."""
+        told = self.parking.told(ending.error, opened)
+        if opened is not None:
+            entry = self._entries.again(opened, told, ending)
+            yield from self._store.steps.note(opened.place.run, entry)
+        next_one = again(
+            delivery,
+            ending.wait,
+            Reason.FAILED,
+            attempt=delivery.attempt + ending.counts,
+            waited=math.ceil(ending.waited / timedelta(milliseconds=1)),
+        )
+        what = "failed" if ending.counts else f"waits {ending.wait.total_seconds():g} s, as it asked"
+        line = f"attempt {delivery.attempt} {what}: {told.name}: {told.text}"
+        return replace(next_one, summary=line, error=ending.error, trace=told.trace)
 
 
-def _ended_by_signal(error: SystemExit) -> bool:
-    """Whether the prefork pool's signal handler raised it, and not the agent: its code is ``-(256 - signal)``."""
-    return isinstance(error.code, int) and -256 < error.code < 0
+def _kind_of(error: BaseException, verdict: Verdict) -> FailureKind:
+    """Why a step is parked whose attempt has failed for good."""
+    if isinstance(error, OverBudget):
+        return FailureKind.OVER_BUDGET
+    return FailureKind.ALLOWANCE if verdict.spent else FailureKind.ERROR

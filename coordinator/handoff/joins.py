@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.versions import Versions
+from handoffs.coordinator.continuation.parts import numbers_of, parts_of
 
 
 def upcast_parts(
@@ -19,11 +20,8 @@ def upcast_parts(
     Raises :class:`InvalidData` where a part is missing, and what :meth:`handoffs.contracts.versions.Versions.read` raises.
     """
     result = data
-    for word in schemas.split():
-        path, sign, uri = word.partition("=")
-        if not sign:
-            raise InvalidData(f"joinschemas has {word[:80]!r}, which is no branch=dataschema")
-        result = _upcast_part(accepts, path.split("."), ContractRef.from_uri(uri), result, versions)
+    for path, schema in parts_of(schemas):
+        result = _upcast_part(accepts, path, ContractRef.from_uri(schema), result, versions)
     return result
 
 
@@ -32,7 +30,7 @@ def _upcast_part(
 ) -> dict[str, Any]:
     name, *deeper = path
     if isinstance(data.get(name), list) and deeper:
-        return {**data, name: _upcast_item(model, name, deeper, ref, data[name], versions)}
+        return {**data, name: _upcast_items(model, name, deeper, ref, data[name], versions)}
     hint = _hint(model, name)
     part = data.get(name)
     if not (isinstance(hint, type) and issubclass(hint, BaseModel)):
@@ -46,18 +44,29 @@ def _upcast_part(
     return {**data, name: versions.read(hint, ref, part).to_data()}
 
 
-def _upcast_item(
+def _upcast_items(
     model: type[BaseModel], name: str, path: list[str], ref: ContractRef, items: list[Any], versions: Versions
 ) -> list[Any]:
-    """The list ``items`` of field ``name``, with the item at the head of ``path`` upcast."""
+    """The list ``items`` of field ``name``, with the items at the head of ``path`` upcast."""
     hint = _hint(model, name)
     [item] = get_args(hint) if get_origin(hint) is list else [None]
-    number = int(path[0]) if path[0].isdecimal() else len(items)
-    if number >= len(items) or not isinstance(items[number], dict):
-        raise InvalidData(f"the join has no item {path[0][:20]!r} in {name!r}")
-    if not (isinstance(item, type) and issubclass(item, Contract)) or item.ref() == ref:
+    numbers, *deeper = path
+
+    def upcast(one: Any) -> Any:
+        if not isinstance(one, dict):
+            raise InvalidData(f"the join has no such item in {name!r}")
+        if not isinstance(item, type) or not issubclass(item, BaseModel):
+            return one
+        if deeper:
+            return _upcast_part(item, deeper, ref, one, versions)
+        if not issubclass(item, Contract) or item.ref() == ref:
+            return one
+        return versions.read(item, ref, one).to_data()
+
+    read = {number: upcast(items[number]) for number in numbers_of(numbers, len(items))}
+    if all(one is items[number] for number, one in read.items()):
         return items
-    return [*items[:number], versions.read(item, ref, items[number]).to_data(), *items[number + 1 :]]
+    return [read.get(number, one) for number, one in enumerate(items)]
 
 
 def _hint(model: type[BaseModel], name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from handoffs.contracts.event import Event
 from handoffs.contracts.strictjson import Limits, digest
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation import advance
+from handoffs.coordinator.continuation.arrival import budgets_of
 from handoffs.coordinator.continuation.moves import Cursor
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.requests import Asking, Invoke
@@ -22,14 +24,18 @@ from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
 from handoffs.coordinator.handoff.events import Events
 from handoffs.coordinator.handoff.failure import FailureKind
+from handoffs.coordinator.handoff.interruption import Escaped, UsersCode
 from handoffs.coordinator.handoff.joins import upcast_parts
 from handoffs.coordinator.handoff.outcome import Done, Leave, Postpone, Reason, Refusal, refuse
+from handoffs.coordinator.messaging.content import is_number
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.store import Store
 
 _FIRST_LOOK = timedelta(milliseconds=50)
 _LONGEST_LOOK = timedelta(seconds=5)
+_MOST_LOOKS = 1_000
+_LIKE_A_TURN = re.compile(r"#[0-9]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +45,19 @@ class Opened:
     came
         The delivery as it came, where a person has edited the step's input since.
     content
-        The digest that names the input, whichever version it came in.
+        Names what the input says, whichever version it came in, and however that is spelt.
+    budgets
+        The paths of the budgets that the step is in, innermost first.
     edit, supersedes
         The number of the edit that the input is, from 1, and the digests of the inputs whose place it has taken.
     event
         The contract's name where it was called by an event, and not by the step before it in a flow.
     set_of
         The key of the set of events that it is.
+    generation
+        How many outcomes of its key were undone before, as its claim says.
+    older
+        What the release before called the content: the digest of the data as it came. Empty where that is the same.
     """
 
     delivery: Delivery
@@ -57,11 +69,19 @@ class Opened:
     key: str
     content: str
     cursor: Cursor
+    budgets: tuple[str, ...]
     retry: Retry
     edit: int
     supersedes: tuple[str, ...]
     event: str = ""
     set_of: str = ""
+    generation: int = 0
+    older: str = ""
+
+    @property
+    def shown_key(self) -> str:
+        """The key that its agent knows it by. That of a set does not say which events are in it."""
+        return self.key.rpartition("@")[0] if self.set_of else self.key
 
 
 class Opener:
@@ -122,15 +142,17 @@ class Opener:
             done = yield from self._events.unwanted(opened.event, payload, place)
             done = done or (yield from self._events.takes_part(delivery, payload, opened.envelope, place))
             if not done and "gathered" in delivery.kwargs:
+                done = yield from self._events.handed_on(delivery, payload, opened.envelope, place)
+            if not done and "gathered" in delivery.kwargs:
                 whole = yield from self._events.whole(delivery, payload, place)
                 if whole is not None:
-                    payload, key = whole
+                    key = self._agent.idempotency_key(whole.payload, whole.key)
                     return replace(
                         opened,
-                        payload=payload,
-                        set_of=key,
-                        key=self._agent.idempotency_key(payload, key),
-                        content=digest(key),
+                        payload=whole.payload,
+                        set_of=whole.key,
+                        key=f"{key}@{whole.content[:16]}",
+                        content=whole.content,
                     )
                 done = f"complete before run={place.run} step={place.step}"
         except (ServerError, Leave):
@@ -173,22 +195,29 @@ class Opener:
     def _opened(self, delivery: Delivery, came: Delivery | None = None) -> Opened:
         """Validate the envelope, validate and upcast its data, and derive the idempotency key. Invalid input parks."""
         try:
-            envelope = Envelope.decode(delivery.envelope, self._limits)
-            if not delivery.flow or not delivery.step:
-                raise InvalidData("the message does not say to which step of which flow it belongs")
-            event = self._events.name_of(delivery)
-            if event and envelope.contract.name != event:
-                raise InvalidData("the message says that it is another event than its envelope has")
-            payload, migrated = self._read(envelope, event)
-            key = self._key(payload, envelope, delivery)
-            cursor = advance.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
-            retry = self._policy(delivery)
-            edit, before = number_of(delivery.kwargs), superseded(delivery.kwargs)
+            with UsersCode():
+                return self._understood(delivery, came)
         except InvalidInput as error:
             raise refuse(FailureKind.INVALID_INPUT, error) from error
+        except Escaped as error:
+            raise refuse(FailureKind.ERROR, error) from error
         except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
             fault = InvalidData("the continuation of the message is malformed")
             raise refuse(FailureKind.INVALID_INPUT, fault) from error
+
+    def _understood(self, delivery: Delivery, came: Delivery | None) -> Opened:
+        envelope = Envelope.decode(delivery.envelope, self._limits)
+        if not delivery.flow or not delivery.step:
+            raise InvalidData("the message does not say to which step of which flow it belongs")
+        event = self._events.name_of(delivery)
+        _refuse_disagreement(envelope, delivery)
+        if event and envelope.contract.name != event:
+            raise InvalidData("the message says that it is another event than its envelope has")
+        payload, migrated = self._read(envelope, event)
+        key = self._key(payload, envelope, delivery)
+        cursor = advance.checked(Cursor(delivery.step, delivery.chain, delivery.chord))
+        retry = self._policy(delivery)
+        edit, before = number_of(delivery.kwargs), superseded(delivery.kwargs)
         return Opened(
             delivery,
             came or delivery,
@@ -197,8 +226,11 @@ class Opener:
             migrated,
             place=StepRef(envelope.correlation_id, delivery.flow, delivery.step),
             key=key,
-            content=envelope.original_digest or digest(envelope.data),
+            content=envelope.original_digest
+            or self._versions.content(envelope.contract, envelope.data, payload),
+            older="" if envelope.original_digest else digest(envelope.data),
             cursor=cursor,
+            budgets=budgets_of(cursor),
             retry=retry,
             edit=edit,
             supersedes=before,
@@ -225,20 +257,43 @@ class Opener:
         return self._versions.read(accepts, ref, data), [str(step) for step in way or ()]
 
     def _key(self, payload: Contract, envelope: Envelope, delivery: Delivery) -> str:
-        """The agent's key for this input; where it stands in the flow a second time, that is other work."""
+        """The agent's key for this input; where it stands in the flow a second time, that is other work, and so are events of
+        different contracts that have one key."""
         if type(payload) is not self._agent.accepts:  # a part of a set, which has a key of its own
             return envelope.idempotency_key
         try:
             key = self._agent.idempotency_key(payload, envelope.idempotency_key)
         except Exception as error:
             raise refuse(FailureKind.ERROR, error) from error
+        if isinstance(payload, Event):
+            key = of_contract(payload, key)
         return turned(key, delivery.kwargs)
 
 
+def _refuse_disagreement(envelope: Envelope, delivery: Delivery) -> None:
+    """Raise where the headers of a message name another message, run or step than it carries."""
+    same = envelope.correlation_id == delivery.run and (
+        envelope.id == delivery.id or "event" in delivery.kwargs
+    )
+    if not same or not is_number(delivery.id, delivery.run, delivery.step):
+        raise InvalidData("the headers of the message name another message, run or step than its envelope")
+
+
+def of_contract(event: Event, key: str) -> str:
+    """The key of an agent that hears events of several contracts: the contract's name, a colon, and the event's key."""
+    return f"{event.contract}:{key}"
+
+
 def turned(key: str, kwargs: dict[str, Any]) -> str:
-    """The key of an agent at a place in a flow: where it stands there a second time, that is other work."""
+    """The key of an agent at a place in a flow: where it stands there a second time, that is other work.
+
+    No two pairs of key and turn give the same: what already ends like a turn (a customer's ``17#2``) gets the number of its
+    own, also at the first place (``17#2#1``), which no other key has.
+    """
     turn = kwargs.get("turn")
-    return f"{key}#{turn}" if turn else key
+    if not turn and not _LIKE_A_TURN.search(key):
+        return key
+    return f"{key}#{turn or 1}"
 
 
 def look_again(delivery: Delivery, came: Delivery, longest: timedelta, reason: Reason) -> Postpone:
@@ -247,7 +302,17 @@ def look_again(delivery: Delivery, came: Delivery, longest: timedelta, reason: R
     return again(came, wait, reason, attempt=delivery.attempt, looks=delivery.looks + 1)
 
 
-def again(came: Delivery, wait: timedelta, reason: Reason, *, attempt: int, looks: int = 0) -> Postpone:
-    """The message as it ``came``, after ``wait``."""
-    message = came.again(attempt=attempt, looks=looks)
-    return Postpone(wait, message, reason, str(reason), attempt=attempt, looks=looks)
+def again(
+    came: Delivery,
+    wait: timedelta,
+    reason: Reason,
+    *,
+    attempt: int,
+    looks: int = 0,
+    waited: int | None = None,
+) -> Postpone:
+    """The message as it ``came``, after ``wait``; ``waited`` is what it has used up of its allowance by then, where that is more."""
+    looks = min(looks, _MOST_LOOKS)  # it says how long to wait, and waiting has no end
+    waited = came.waited if waited is None else waited
+    message = came.again(attempt=attempt, looks=looks, waited=waited)
+    return Postpone(wait, message, reason, str(reason), attempt=attempt, looks=looks, waited=waited)

@@ -23,6 +23,8 @@ class Reason(StrEnum):
     """Another run took the idempotency key over: its outcome will be this step's too."""
     SERVER = "put off"
     """A server cannot be reached."""
+    STOPPING = "left to another worker"
+    """Its worker is to end, and the agent has heard that."""
     FAILED = "failed"
     """The attempt failed, and the policy wants another."""
 
@@ -36,8 +38,8 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Postpone:
-    """Publish ``message`` again after ``wait``, then acknowledge. ``error`` is what the attempt failed with, if it did;
-    ``attempt`` and ``looks`` are those of the message that comes."""
+    """Publish ``message`` again after ``wait``, then acknowledge. ``error`` is what the attempt failed with, if it did, and
+    ``trace`` where, as text; ``attempt``, ``looks`` and ``waited`` are those of the message that comes."""
 
     wait: timedelta
     message: Message
@@ -45,14 +47,17 @@ class Postpone:
     summary: str
     attempt: int
     looks: int = 0
+    waited: int = 0
     error: BaseException | None = None
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """Reject the message to the dead-letter queue."""
+    """Reject the message to the dead-letter queue. ``error`` is what was raised, where that is known here."""
 
     failure: Failure
+    error: BaseException | None = None
 
 
 Outcome = Done | Postpone | Park
@@ -60,28 +65,33 @@ Outcome = Done | Postpone | Park
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The step cannot go on: it is to be parked, for ``kind`` and because of ``error``."""
+    """The step cannot go on: it is to be parked, for ``kind`` and because of ``error``. ``secrets`` are values that must not be
+    shown, beside those of its input."""
 
     kind: FailureKind
     error: BaseException
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """The attempt failed with ``error``; the policy wants another after ``wait``."""
+    """The attempt failed with ``error``; the policy wants another after ``wait``. It ``counts`` unless the error has said itself when to
+    come back; such waits have used up ``waited`` of the policy's allowance by then."""
 
     wait: timedelta
     error: BaseException
+    counts: bool = True
+    waited: timedelta = timedelta()
 
 
 class Leave(Exception):
     """Leaves the handoff, from any depth, with its ending."""
 
-    def __init__(self, ending: Done | Postpone | Refusal | TryAgain) -> None:
+    def __init__(self, ending: Done | Postpone | Park | Refusal | TryAgain) -> None:
         super().__init__(ending)
         self.ending = ending
 
 
-def refuse(kind: FailureKind, error: BaseException) -> Leave:
+def refuse(kind: FailureKind, error: BaseException, secrets: tuple[str, ...] = ()) -> Leave:
     """What to raise where the step is to be parked."""
-    return Leave(Refusal(kind, error))
+    return Leave(Refusal(kind, error, secrets))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from handoffs.coordinator.continuation.arrival import budgets_as_read
 from handoffs.coordinator.dispatch.requests import Asking
 from handoffs.coordinator.flow.agent import Agent
-from handoffs.coordinator.handoff.failure import Failure, FailureKind, describe, parked_entry
+from handoffs.coordinator.handoff.failure import Failure, FailureKind, parked_entry
 from handoffs.coordinator.handoff.open import Opened, Opener
 from handoffs.coordinator.handoff.outcome import Done, Leave, Outcome, Park, Refusal
+from handoffs.coordinator.handoff.secrets import secrets_of
+from handoffs.coordinator.handoff.trace import Account, account_of
 from handoffs.coordinator.history import now
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.store.record import StepRef
@@ -24,8 +28,17 @@ class Parking:
 
     def refuse(self, delivery: Delivery, opened: Opened | None, refusal: Refusal) -> Asking[Outcome]:
         """Park a step for what its handoff found; ``opened`` where it got so far."""
-        failure = self.failure(delivery, refusal.kind, *describe(refusal.error), opened=opened)
-        return (yield from self.park(delivery, failure))
+        told = self.told(refusal.error, opened, refusal.secrets)
+        failure = self.failure(delivery, refusal.kind, told.name, told.text, opened=opened)
+        outcome = yield from self.park(delivery, replace(failure, trace=told.trace))
+        return replace(outcome, error=refusal.error) if isinstance(outcome, Park) else outcome
+
+    def told(
+        self, error: BaseException, opened: Opened | None = None, secrets: tuple[str, ...] = ()
+    ) -> Account:
+        """What was raised, as people are told of it: without the sensitive values of the input and other ``secrets``."""
+        known = (*secrets, *secrets_of(opened.payload)) if opened else secrets
+        return account_of(error, own=self._agent.function.__module__, secrets=known)
 
     def failure(
         self, delivery: Delivery, kind: FailureKind, error: str, text: str, *, opened: Opened | None = None
@@ -41,17 +54,24 @@ class Parking:
             at=now(),
             contract=str(opened.envelope.contract) if opened else "",
             worker=delivery.worker,
+            replays=delivery.replays,
+            content=delivery.content,
             payload=opened.payload.redacted() if opened else None,
-            budgets=" ".join(budgets_as_read(delivery.step, delivery.chain, delivery.chord)),
+            budgets=""  # nothing takes the place of what has its outcome
+            if kind is FailureKind.NOT_PASSED_ON
+            else " ".join(budgets_as_read(delivery.step, delivery.chain, delivery.chord)),
         )
 
     def park(self, delivery: Delivery, failure: Failure) -> Asking[Outcome]:
-        """Record that the step is parked. Where it is settled or the run has ended by now, there is nothing to park."""
-        if delivery.run and delivery.step:
+        """Record that the step is parked. Where it is settled or the run has ended by now, there is nothing to park. Of a message
+        that carries something else than its headers say, no run hears: it is a letter of its own."""
+        if delivery.agrees:
             place = StepRef(delivery.run, delivery.flow, delivery.step)
             event = str(delivery.headers.get("parent_id") or "") if "event" in delivery.kwargs else ""
             entry = parked_entry(place, failure, event)
-            status = yield from self._store.steps.park(place, failure.fields(), entry)
+            status = yield from self._store.steps.park(
+                place, failure.fields(), entry, settled=failure.settled
+            )
             if status != "parked":
                 return Done(f"{status} run={delivery.run} step={delivery.step}")
         return Park(failure)

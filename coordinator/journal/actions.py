@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
-from handoffs.coordinator.history import now
+from handoffs.contracts.text import printable
+from handoffs.coordinator.history import ENGINE, EntryKind, now
+from handoffs.coordinator.journal.columns import fitted
 from handoffs.coordinator.journal.database import Database
+from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.tables import actions
+
+_OF_ENTRIES = {
+    EntryKind.CANCELLED: "cancel",
+    EntryKind.GIVEN_UP: "give-up",
+    EntryKind.PAUSED: "pause",
+    EntryKind.RESUMED: "resume",
+    EntryKind.SIGNALLED: "signal",
+    EntryKind.ALLOWED: "allow",
+}
+"""What people do to runs in Redis, by the kind of the entry that the history has of it. All else is recorded where it is done."""
+
+KINDS = frozenset(map(str, _OF_ENTRIES))
+"""The kinds of entries that tell of what people do to runs."""
+
+_LONGEST_NAME = 200
+_LONGEST_NOTE = 2_000
 
 LARGEST_PAGE = 1_000
 """How many actions a page has at most."""
@@ -36,25 +56,52 @@ class ActionPage:
     older: int | None
 
 
+_COLUMNS = [actions.c[name] for name in ActionRow.__slots__]
+
+
+def action_of(entry: Mapping[str, Any]) -> ActionRow | None:
+    """What a person did to a run, where that is what an entry of its history tells of; its ``id`` is 0."""
+    action, who = _OF_ENTRIES.get(entry.get("kind", "")), entry.get("by", "")
+    if action is None or not who or who == ENGINE:
+        return None
+    words = [entry.get("step", "") if action == "signal" else "", entry.get("why", "")]
+    note = ": ".join(word for word in words if word)
+    return ActionRow(0, str(entry.get("at", "")), str(who), action, str(entry.get("run", "")), "", note)
+
+
 class ActionTable:
     """What operators did.
 
     Every method raises :class:`~handoffs.coordinator.errors.ServerError` where the database cannot be used.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, namespace: Namespace) -> None:
         self._database = database
+        self._namespace = namespace
+        self._query = select(*_COLUMNS).where(actions.c.namespace == namespace.name)
 
     def record(self, action: str, *, who: str, run: str = "", letter: str = "", note: str = "") -> None:
         """Record what an operator did."""
         with self._database.begin() as connection:
-            record(connection, action, who=who, run=run, letter=letter, note=note)
+            record(connection, self._namespace, action, who=who, run=run, letter=letter, note=note)
 
     def of(self, run: str) -> list[ActionRow]:
         """What operators did to a run, oldest first; of the empty one what they did to none."""
-        query = select(actions).where(actions.c.run == run).order_by(actions.c.id)
+        query = self._query.where(actions.c.run == run).order_by(actions.c.id)
         with self._database.begin() as connection:
             return [ActionRow(**found) for found in connection.execute(query).mappings()]
+
+    def each(self, *, run: str = "", by: str = "", since: str = "") -> Iterator[ActionRow]:
+        """All that :meth:`page` would give, oldest first; no more than a page of them is held."""
+        last = 0
+        chosen = _chosen(self._query, run, by, since).order_by(actions.c.id).limit(LARGEST_PAGE)
+        while True:
+            with self._database.begin() as connection:
+                found = connection.execute(chosen.where(actions.c.id > last)).mappings().all()
+            yield from (ActionRow(**row) for row in found)
+            if len(found) < LARGEST_PAGE:
+                return
+            last = found[-1]["id"]
 
     def page(
         self, *, run: str = "", by: str = "", since: str = "", before: int | None = None, limit: int = 50
@@ -66,13 +113,7 @@ class ActionTable:
         """
         if not 1 <= limit <= LARGEST_PAGE:
             raise ValueError(f"a page has 1 to {LARGEST_PAGE} actions, not {limit}")
-        query = select(actions).order_by(actions.c.id.desc()).limit(limit + 1)
-        if run:
-            query = query.where(actions.c.run == run)
-        if by:
-            query = query.where(actions.c.who == by)
-        if since:
-            query = query.where(actions.c.at >= since)
+        query = _chosen(self._query, run, by, since).order_by(actions.c.id.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(actions.c.id < before)
         with self._database.begin() as connection:
@@ -80,9 +121,40 @@ class ActionTable:
         return ActionPage(tuple(rows[:limit]), rows[limit - 1].id if len(rows) > limit else None)
 
 
+def _chosen(query: Select[Any], run: str, by: str, since: str) -> Select[Any]:
+    if run:
+        query = query.where(actions.c.run == run)
+    if by:
+        query = query.where(actions.c.who == by)
+    return query.where(actions.c.at >= since) if since else query
+
+
+def tell(connection: Connection, namespace: Namespace, row: ActionRow) -> None:
+    """Record what an entry of the history tells of, at the moment when it happened."""
+    values = {name: getattr(row, name) for name in ActionRow.__slots__ if name != "id"}
+    values |= {"who": printable(row.who, _LONGEST_NAME), "note": printable(row.note, _LONGEST_NOTE)}
+    connection.execute(insert(actions).values(fitted(actions, {**values, "namespace": namespace.name})))
+
+
 def record(
-    connection: Connection, action: str, *, who: str, run: str = "", letter: str = "", note: str = ""
+    connection: Connection,
+    namespace: Namespace,
+    action: str,
+    *,
+    who: str,
+    run: str = "",
+    letter: str = "",
+    note: str = "",
 ) -> None:
-    """Record an action together with what else the transaction of ``connection`` writes."""
-    values: dict[str, Any] = {"who": who, "action": action, "run": run, "letter": letter, "note": note}
+    """Record an action together with what else the transaction of ``connection`` writes.
+
+    Many parameters because each is a column.
+    """
+    values: dict[str, Any] = {
+        "who": printable(who, _LONGEST_NAME),
+        "action": action,
+        "run": run,
+        "letter": letter,
+    }
+    values |= {"note": printable(note, _LONGEST_NOTE), "namespace": namespace.name}
     connection.execute(insert(actions).values(at=now(), **values))

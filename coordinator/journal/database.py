@@ -6,17 +6,20 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from handoffs.coordinator.errors import ServerError
+from handoffs.config.forks import after_fork, leave
+from handoffs.contracts.text import printable
+from handoffs.coordinator.errors import Refused, ServerError
+from handoffs.coordinator.journal.patience import Patience
 from handoffs.coordinator.journal.schema import prepare
 
-_BUSY = 10.0  # seconds, for which another process is waited for
 _PAUSE = 0.01  # seconds
 
 
@@ -28,8 +31,14 @@ class Database:
     be used.
     """
 
-    def __init__(self, url: str, *, upgrades: bool = False) -> None:
-        options: dict[str, Any] = {"pool_pre_ping": True} if not url.startswith("sqlite") else {}
+    def __init__(
+        self, url: str, *, upgrades: bool = False, timeout: timedelta = timedelta(seconds=10)
+    ) -> None:
+        self._seconds = timeout.total_seconds()
+        self._patience = Patience(self._seconds)
+        options: dict[str, Any] = {}
+        if not url.startswith("sqlite"):
+            options = {"pool_pre_ping": True, "pool_timeout": self._seconds}
         if url.startswith("postgresql://"):
             url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         try:
@@ -43,32 +52,72 @@ class Database:
         except (SQLAlchemyError, ValueError) as error:
             raise _unusable(error) from error
         if url.startswith("sqlite"):
-            event.listen(self._engine, "connect", _configure_sqlite)
+            event.listen(self._engine, "connect", self._configure_sqlite)
+        else:
+            # Only here: what it builds on is an extra, and not installed everywhere.
+            from handoffs.coordinator.journal.postgres import connecting  # noqa: PLC0415
+
+            event.listen(self._engine, "do_connect", connecting(self._patience))
         self._upgrades = upgrades
         self._prepared = False
+        self._preparing = threading.Lock()
+        after_fork(self, Database._renew)
+
+    def _renew(self) -> None:
+        """A parent's connections stay with the parent."""
+        leave(self._engine.pool)
+        self._engine.dispose(close=False)
         self._preparing = threading.Lock()
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """A connection in a transaction, which is committed at the end of the block, or rolled back by an exception.
 
-        Raises :class:`~handoffs.coordinator.errors.ServerError` where the database cannot be used, and
+        Raises :class:`~handoffs.coordinator.errors.ServerError` where the database cannot be used,
+        :class:`~handoffs.coordinator.errors.Refused` where a value is none that it takes, and
         :class:`~handoffs.coordinator.errors.SchemaRefused` where its tables are of another release.
         """
         try:
             if not self._prepared:
-                with self._preparing:
-                    if not self._prepared:
-                        prepare(self._engine, upgrades=self._upgrades)
-                        self._prepared = True
-            with self._engine.begin() as connection:
+                self._prepare()
+            with self._patience.once():
+                connection = self._engine.connect()
+            with connection, connection.begin():
                 yield connection
-        except SQLAlchemyError as error:
+        except (DataError, IntegrityError, UnicodeEncodeError, OverflowError) as error:
+            raise _refused(error) from error
+        except (SQLAlchemyError, TimeoutError) as error:
             raise _unusable(error) from error
+
+    def _prepare(self) -> None:
+        with self._patience.once():
+            if not self._preparing.acquire(timeout=self._seconds):
+                raise TimeoutError("another thread waits for it")
+            try:
+                if not self._prepared:
+                    self._engine.connect().close()
+            except BaseException:
+                self._preparing.release()
+                raise
+        try:
+            if not self._prepared:
+                # An upgrade takes its time, and waits for another process that does the same.
+                with self._patience.lifted() if self._upgrades else nullcontext():
+                    prepare(self._engine, upgrades=self._upgrades)
+                self._prepared = True
+        finally:
+            self._preparing.release()
 
     def insert(self, table: Table) -> Any:
         """An ``INSERT`` of the database's own dialect, which has ``ON CONFLICT``."""
         return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+    def begins(self, column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+        """That the text in ``column`` begins with ``prefix``, as an index of the column can find it."""
+        if self._engine.dialect.name == "postgresql":  # whose order is that of a language
+            return column.startswith(prefix, autoescape=True)
+        last = "\U0010ffff"  # SQLite compares octets, and its LIKE does not tell capitals apart
+        return (column >= prefix) & (column < prefix + last)
 
     def version(self) -> str:
         """Name and version of the database. Raises :class:`~handoffs.coordinator.errors.ServerError` where there is none."""
@@ -81,17 +130,16 @@ class Database:
         """Give connections back."""
         self._engine.dispose()
 
+    def _configure_sqlite(self, connection: Any, _record: Any) -> None:
+        connection.execute(f"PRAGMA busy_timeout={round(self._seconds * 1000)}")
+        _write_ahead(connection, self._seconds)
+        connection.execute("PRAGMA synchronous=FULL")
 
-def _configure_sqlite(connection: Any, _record: Any) -> None:
-    connection.execute(f"PRAGMA busy_timeout={round(_BUSY * 1000)}")
-    _write_ahead(connection)
-    connection.execute("PRAGMA synchronous=FULL")
 
-
-def _write_ahead(connection: Any) -> None:
+def _write_ahead(connection: Any, seconds: float) -> None:
     """Have the file use a write-ahead log, which it goes on using. SQLite does not wait for others there, but refuses at once
     where another connection is just doing the same."""
-    until = time.monotonic() + _BUSY
+    until = time.monotonic() + seconds
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -102,10 +150,22 @@ def _write_ahead(connection: Any) -> None:
             time.sleep(_PAUSE)
 
 
+def _refused(error: Exception) -> Refused:
+    return Refused(
+        f"the journal refuses a value: {type(error).__name__}: {_first_line(error)}",
+        "nothing of it was written",
+        "find out who sent it: it has a character or a number that no column takes",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return printable(lines[0], 200) if lines else ""
+
+
 def _unusable(error: Exception) -> ServerError:
-    cause = str(getattr(error, "orig", None) or error).strip().splitlines()
     return ServerError(
-        f"the journal cannot be used: {type(error).__name__}: {cause[0][:200] if cause else ''}",
+        f"the journal cannot be used: {type(error).__name__}: {_first_line(error)}",
         "nothing was lost: history waits in Redis and dead letters in the broker",
         "check COORDINATOR_JOURNAL_URL, and that the database is up",
     )

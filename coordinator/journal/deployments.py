@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.errors import InvalidManifest
@@ -17,6 +17,7 @@ from handoffs.coordinator.errors import Conflict, UnknownDeployment
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal import actions
 from handoffs.coordinator.journal.database import Database
+from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.tables import deployments
 
 
@@ -41,8 +42,10 @@ class DeploymentTable:
     Every method raises :class:`~handoffs.coordinator.errors.ServerError` where the database cannot be used.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, namespace: Namespace) -> None:
         self._database = database
+        self._namespace = namespace
+        self._own = deployments.c.namespace == namespace.name
 
     def record(self, manifest: Manifest, by: str) -> bool:
         """Record that a build is deployed, and by whom. The same build again is no second one (False); one that was
@@ -53,7 +56,7 @@ class DeploymentTable:
         with self._database.begin() as connection:
             new = self._record(connection, manifest, by)
             if new:
-                actions.record(connection, "record-deployment", who=by, note=str(manifest))
+                actions.record(connection, self._namespace, "record-deployment", who=by, note=str(manifest))
         return new
 
     def withdraw(self, agent: str, build: str, by: str) -> None:
@@ -61,11 +64,7 @@ class DeploymentTable:
 
         Raises :class:`~handoffs.coordinator.errors.UnknownDeployment` where it is not recorded as deployed.
         """
-        same = (
-            (deployments.c.agent == agent)
-            & (deployments.c.build == build)
-            & (deployments.c.withdrawn_at == "")
-        )
+        same = self._is(agent, build) & (deployments.c.withdrawn_at == "")
         gone = update(deployments).where(same).values(withdrawn_at=now(), withdrawn_by=by)
         with self._database.begin() as connection:
             if connection.scalar(gone.returning(deployments.c.build)) is None:
@@ -74,7 +73,9 @@ class DeploymentTable:
                     "nothing was withdrawn",
                     "list them: coordinator contracts deployments",
                 )
-            actions.record(connection, "withdraw-deployment", who=by, note=f"{agent} build {build}")
+            actions.record(
+                connection, self._namespace, "withdraw-deployment", who=by, note=f"{agent} build {build}"
+            )
 
     def find(self, agent: str = "", *, withdrawn: bool = True) -> list[DeploymentRow]:
         """The builds of ``agent``, or of all where it is empty: by agent, what was recorded first at the beginning.
@@ -83,10 +84,11 @@ class DeploymentTable:
         read. Raises :class:`~handoffs.contracts.errors.InvalidManifest` where a row that is read has none.
         """
         table = deployments.c
-        query = select(table.agent, table.build, table.recorded_at, table.withdrawn_at)
+        query = select(table.agent, table.build, table.recorded_at, table.withdrawn_at).where(self._own)
+        wanted = table.agent == self._namespace.key(agent)
         with self._database.begin() as connection:
             found: Sequence[Any] = (
-                connection.execute(query.where(table.agent == agent) if agent else query).mappings().all()
+                connection.execute(query.where(wanted) if agent else query).mappings().all()
             )
             last: dict[str, tuple[str, str, str]] = {}
             for row in found:
@@ -105,12 +107,16 @@ class DeploymentTable:
         """The build of an agent that was withdrawn last."""
         return next((row for row in self.find(agent, withdrawn=False) if row.state == "previous"), None)
 
+    def _is(self, agent: str, build: str) -> ColumnElement[bool]:
+        key = self._namespace.key(agent)
+        return self._own & (deployments.c.agent == key) & (deployments.c.build == build)
+
     def _record(self, connection: Connection, manifest: Manifest, by: str) -> bool:
         values = {
-            "agent": manifest.agent, "build": manifest.build, "manifest": strictjson.canonical(manifest.to_json()),
+            "agent": self._namespace.key(manifest.agent), "namespace": self._namespace.name, "build": manifest.build, "manifest": strictjson.canonical(manifest.to_json()),
             "recorded_at": now(), "recorded_by": by, "withdrawn_at": "", "withdrawn_by": "",
         }  # fmt: skip
-        same = (deployments.c.agent == manifest.agent) & (deployments.c.build == manifest.build)
+        same = self._is(manifest.agent, manifest.build)
         insert = self._database.insert(deployments).values(**values)
         added = insert.on_conflict_do_nothing().returning(deployments.c.build)
         if connection.scalar(added) is not None:

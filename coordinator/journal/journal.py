@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Self
+
+from handoffs.config.settings import Settings
 from handoffs.coordinator.journal.actions import ActionTable
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.deployments import DeploymentTable
 from handoffs.coordinator.journal.edits import EditTable
 from handoffs.coordinator.journal.history import HistoryTable
 from handoffs.coordinator.journal.letters import LetterTable
+from handoffs.coordinator.journal.namespace import Namespace
+from handoffs.coordinator.journal.runs import RunTable
+from handoffs.coordinator.journal.seal import Seal
+from handoffs.coordinator.journal.sealing import Sealing
 
 
 class Journal:
-    """The journal at ``url`` (SQLAlchemy), on SQLite or PostgreSQL. Safe for threads.
+    """The journal of one installation at ``url`` (SQLAlchemy), on SQLite or PostgreSQL. Safe for threads.
+
+    Installations may share a database: each has its own ``namespace``, and sees and moves nothing of another. With ``keys``
+    (32 bytes in base64) the messages of letters are sealed with the first, and read with each.
 
     Where there are no tables yet, the first use makes them. Those of an older release are brought up to date with
     ``upgrades``, as the coordinator process has it. Raises :class:`~handoffs.coordinator.errors.ServerError` where ``url``
@@ -19,17 +31,49 @@ class Journal:
     :class:`~handoffs.coordinator.errors.SchemaRefused` where the tables are of another release.
     """
 
-    def __init__(self, url: str, *, upgrades: bool = False) -> None:
-        self._database = Database(url, upgrades=upgrades)
-        self.history = HistoryTable(self._database)
-        self.letters = LetterTable(self._database)
-        self.edits = EditTable(self._database)
-        self.actions = ActionTable(self._database)
-        self.deployments = DeploymentTable(self._database)
+    def __init__(
+        self,
+        url: str,
+        *,
+        upgrades: bool = False,
+        namespace: str = "",
+        keys: Sequence[str] = (),
+        timeout: timedelta = timedelta(seconds=10),
+    ) -> None:
+        """No answer of the database is waited for longer than ``timeout``."""
+        self._database = Database(url, upgrades=upgrades, timeout=timeout)
+        own = Namespace(namespace)
+        seal = Seal(keys)
+        self.sealed_with = seal.writes
+        """The name of the key with which messages are sealed; empty where they are kept in clear."""
+        self.history = HistoryTable(self._database, own)
+        self.letters = LetterTable(self._database, own, seal)
+        self.edits = EditTable(self._database, own, seal)
+        self.actions = ActionTable(self._database, own)
+        self.deployments = DeploymentTable(self._database, own)
+        self.runs = RunTable(self._database, own)
+        self.sealing = Sealing(self._database, own, seal)
+
+    @classmethod
+    def of(cls, settings: Settings, *, upgrades: bool = False) -> Self:
+        """The journal of an installation with these settings."""
+        return cls(
+            settings.journal,
+            upgrades=upgrades,
+            namespace=settings.namespace,
+            keys=settings.journal_keys,
+            timeout=settings.server_timeout,
+        )
 
     def ping(self) -> str:
         """Name and version of the database. Raises :class:`~handoffs.coordinator.errors.ServerError` where there is none."""
         return self._database.version()
+
+    def sealed(self) -> str:
+        """How messages are kept, in a line."""
+        if self.sealed_with:
+            return f"sealed with the key {self.sealed_with}"
+        return "kept in clear, sensitive values too: set COORDINATOR_JOURNAL_KEYS to have them sealed"
 
     def close(self) -> None:
         """Give connections back."""

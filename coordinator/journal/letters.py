@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -13,39 +11,24 @@ from sqlalchemy import ColumnElement, Select, delete, func, select, true, tuple_
 from handoffs.coordinator.continuation.path import SET, STORY, SUBSCRIBER, UNDO
 from handoffs.coordinator.journal import actions
 from handoffs.coordinator.journal.database import Database
+from handoffs.coordinator.journal.letter_row import (
+    SUMMARY,
+    LetterDetails,
+    LetterRow,
+    LetterSummary,
+    details_of,
+    letter_of,
+    summary_of,
+    values_of,
+)
+from handoffs.coordinator.journal.namespace import Namespace
+from handoffs.coordinator.journal.seal import Seal
 from handoffs.coordinator.journal.tables import dead_letters
 
 PAGE = 1_000
-"""How many rows are read at once."""
+"""How many rows are read at once. None of them has its input or its message."""
 
-
-@dataclass(frozen=True, slots=True)
-class LetterRow:
-    """A dead letter as it is kept.
-
-    ``state`` is ``waiting``, ``replayed``, ``settled`` (the step has its outcome by another way), ``cancelled`` or ``unheard``.
-    ``payload`` is the input with sensitive values masked; ``message`` is the message itself, for replaying.
-    ``times`` counts how often it was parked.
-    """
-
-    id: str
-    state: str
-    run: str
-    flow: str
-    step: str
-    agent: str
-    kind: str
-    error: str
-    text: str
-    contract: str
-    attempt: int
-    worker: str
-    payload: Any
-    first_failed_at: str
-    last_failed_at: str
-    times: int
-    replays: int
-    message: dict[str, Any]
+_LISTED = [dead_letters.c[name] for name in SUMMARY]
 
 
 class LetterFilter(TypedDict, total=False):
@@ -61,13 +44,18 @@ class LetterFilter(TypedDict, total=False):
 
 
 class LetterTable:
-    """The dead letters. What reads many of them reads them in pages: there is no number of letters that is too large.
+    """The dead letters of one installation. What reads many of them reads them in pages and without their messages: there is no
+    number of letters that is too large.
 
-    Every method raises :class:`~handoffs.coordinator.errors.ServerError` where the database cannot be used.
+    Every method raises :class:`~handoffs.coordinator.errors.ServerError` where the database cannot be used; :meth:`get` raises
+    :class:`~handoffs.coordinator.errors.SealBroken` where a message is sealed with a key that is not there.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, namespace: Namespace, seal: Seal) -> None:
         self._database = database
+        self._namespace = namespace
+        self._seal = seal
+        self._own = dead_letters.c.namespace == namespace.name
 
     # Writing
 
@@ -81,34 +69,34 @@ class LetterTable:
             return
         letter, statement = dead_letters.c, self._database.insert(dead_letters)
         kept = {"id", "first_failed_at", "times", "replays"}
-        renewed = {name: statement.excluded[name] for name in LetterRow.__slots__ if name not in kept}
+        columns = [*SUMMARY, "payload", "message", "trace"]
+        renewed = {name: statement.excluded[name] for name in columns if name not in kept}
         statement = statement.on_conflict_do_update(
             index_elements=["id"], set_={**renewed, "times": letter.times + 1}
         )
-        ids = [row.id for row in rows]
+        given = [values_of(row, self._namespace, self._seal) for row in rows]
+        ids = [one["id"] for one in given]
         with self._database.begin() as connection:
             found = connection.execute(select(letter.id, letter.last_failed_at).where(letter.id.in_(ids)))
             same = {(known.id, known.last_failed_at) for known in found}
-            values = [_values(row) for row in rows if (row.id, row.last_failed_at) not in same]
+            values = [one for one in given if (one["id"], one["last_failed_at"]) not in same]
             if values:  # in one order, so that processes that write the same ones do not wait for each other
                 connection.execute(statement, sorted(values, key=lambda one: str(one["id"])))
 
     def mark(self, letter: str, state: str) -> None:
         """Put a letter into another state."""
         with self._database.begin() as connection:
-            connection.execute(update(dead_letters).where(dead_letters.c.id == letter).values(state=state))
+            connection.execute(update(dead_letters).where(self._is(letter)).values(state=state))
 
-    def mark_replayed(self, letter: LetterRow) -> None:
+    def mark_replayed(self, letter: LetterSummary) -> None:
         """The letter was published again; if it has been parked once more meanwhile, it goes on waiting."""
-        same = (dead_letters.c.id == letter.id) & (dead_letters.c.last_failed_at == letter.last_failed_at)
+        same = self._is(letter.id) & (dead_letters.c.last_failed_at == letter.last_failed_at)
         with self._database.begin() as connection:
             connection.execute(update(dead_letters).where(same).values(state="replayed"))
 
     def count_replay(self, letter: str) -> int:
         """Count one more replay of a letter, and give the count."""
-        counted = (
-            update(dead_letters).where(dead_letters.c.id == letter).values(replays=dead_letters.c.replays + 1)
-        )
+        counted = update(dead_letters).where(self._is(letter)).values(replays=dead_letters.c.replays + 1)
         with self._database.begin() as connection:
             return int(connection.scalar(counted.returning(dead_letters.c.replays)) or 1)
 
@@ -117,49 +105,76 @@ class LetterTable:
         a flow: both go on."""
         step, flow = dead_letters.c.step, dead_letters.c.flow
         goes_on = step.like(f"%{UNDO}") | (step.like(f"%{SUBSCRIBER}%") & ~flow.like(f"{STORY}%"))
-        ended = (dead_letters.c.run == run) & (dead_letters.c.state == "waiting") & ~goes_on
+        ended = self._own & (dead_letters.c.run == run) & (dead_letters.c.state == "waiting") & ~goes_on
         with self._database.begin() as connection:
             connection.execute(update(dead_letters).where(ended).values(state="cancelled"))
 
     def forget_unheard(self, contract: str = "", before: str = "", *, by: str) -> int:
         """Drop the events that :meth:`count_unheard` counts, and record who did. Gives how many there were."""
         with self._database.begin() as connection:
-            dropped = connection.execute(delete(dead_letters).where(_unheard(contract, before))).rowcount
+            unheard = self._own & _unheard(contract, before)
+            dropped = connection.execute(delete(dead_letters).where(unheard)).rowcount
             if dropped:
                 note = f"{dropped} unheard events of {contract or 'every contract'}"
                 note = f"{note} before {before}" if before else note
-                actions.record(connection, "forget-events", who=by, note=note)
+                actions.record(connection, self._namespace, "forget-events", who=by, note=note)
         return dropped
 
     # Reading
 
     def get(self, letter: str) -> LetterRow | None:
-        """The letter of that id."""
+        """The letter of that id, whole."""
         with self._database.begin() as connection:
-            query = select(dead_letters).where(dead_letters.c.id == letter)
-            found = connection.execute(query).mappings().first()
-            return _letter(found) if found else None
+            found = connection.execute(select(dead_letters).where(self._is(letter))).mappings().first()
+        return letter_of(found, self._namespace, self._seal) if found else None
 
-    def find(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> list[LetterRow]:
+    def summary(self, letter: str) -> LetterSummary | None:
+        """The letter of that id, without its message."""
+        with self._database.begin() as connection:
+            found = connection.execute(select(*_LISTED).where(self._is(letter))).mappings().first()
+        return summary_of(found, self._namespace) if found else None
+
+    def details(self, letters: Iterable[str]) -> dict[str, LetterDetails]:
+        """Input and traceback of these letters, by id, as far as they are known; without their messages."""
+        keys, column = {self._namespace.key(letter): letter for letter in letters}, dead_letters.c
+        query = select(column.id, column.payload, column.trace).where(self._own & column.id.in_(keys))
+        with self._database.begin() as connection:
+            return {keys[row["id"]]: details_of(row) for row in connection.execute(query).mappings()}
+
+    def beginning_with(self, prefix: str, limit: int) -> list[str]:
+        """The ids of letters, in whatever state, that begin with ``prefix``, sorted, at most ``limit``."""
+        begins = self._database.begins(dead_letters.c.id, self._namespace.key(prefix))
+        query = select(dead_letters.c.id).where(self._own & begins).order_by(dead_letters.c.id).limit(limit)
+        with self._database.begin() as connection:
+            return [self._namespace.plain(str(found)) for found in connection.scalars(query)]
+
+    def find(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> list[LetterSummary]:
         """Letters, the oldest first: all of them, or the first ``limit``."""
-        rows = self._rows(select(dead_letters), _chosen(chosen), most=limit)
-        return [_letter(found) for found in islice(rows, limit)]
+        return list(self.each(limit=limit, **chosen))
 
-    def ids(self, **chosen: Unpack[LetterFilter]) -> Iterator[str]:
-        """The ids of letters, the oldest first; no message is read. What comes meanwhile may be among them or not."""
+    def each(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> Iterator[LetterSummary]:
+        """The same, one after the other: however many there are, no more than a page of them is held."""
+        rows = self._rows(select(*_LISTED), _chosen(chosen), most=limit)
+        return (summary_of(found, self._namespace) for found in islice(rows, limit))
+
+    def ids(self, *, until: str = "", **chosen: Unpack[LetterFilter]) -> Iterator[str]:
+        """The ids of letters, the oldest first; no message is read. What comes meanwhile may be among them or not, but what
+        failed first after ``until``, a time as the history has it, is not."""
         query = select(dead_letters.c.id, dead_letters.c.first_failed_at)
-        return (str(found["id"]) for found in self._rows(query, _chosen(chosen)))
+        condition = _chosen(chosen)
+        if until:
+            condition &= dead_letters.c.first_failed_at <= until
+        return (self._namespace.plain(str(found["id"])) for found in self._rows(query, condition))
 
-    def waiting(self, runs: Iterable[str]) -> list[LetterRow]:
+    def waiting(self, runs: Iterable[str]) -> list[LetterSummary]:
         """The letters of these runs that wait, the oldest first."""
-        rows: list[LetterRow] = []
+        rows: list[LetterSummary] = []
         ids = iter(sorted(set(runs)))
+        waits = self._own & (dead_letters.c.state == "waiting")
         while some := list(islice(ids, PAGE)):
-            query = select(dead_letters).where(
-                dead_letters.c.state == "waiting", dead_letters.c.run.in_(some)
-            )
+            query = select(*_LISTED).where(waits, dead_letters.c.run.in_(some))
             with self._database.begin() as connection:
-                rows += [_letter(found) for found in connection.execute(query).mappings()]
+                rows += [summary_of(found, self._namespace) for found in connection.execute(query).mappings()]
         return sorted(rows, key=lambda row: (row.first_failed_at, row.id))
 
     def waiting_runs(self) -> Iterator[set[str]]:
@@ -168,22 +183,35 @@ class LetterTable:
         for page in self._pages(query, _chosen({})):
             yield {str(found["run"]) for found in page if found["run"]}
 
-    def waiting_sets(self) -> Iterator[LetterRow]:
+    def waiting_sets(self) -> Iterator[LetterSummary]:
         """The letters that wait of steps that work on a set of events."""
         of_a_set = dead_letters.c.step.contains(SET, autoescape=True)
-        return map(_letter, self._rows(select(dead_letters), of_a_set & (dead_letters.c.state == "waiting")))
+        rows = self._rows(select(*_LISTED), of_a_set & (dead_letters.c.state == "waiting"))
+        return (summary_of(found, self._namespace) for found in rows)
 
-    def messages(self, letters: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The messages of these letters, by id, as far as they are known."""
-        query = select(dead_letters.c.id, dead_letters.c.message).where(dead_letters.c.id.in_(list(letters)))
-        with self._database.begin() as connection:
-            return {letter: json.loads(text) for letter, text in connection.execute(query)}
+    def failures(self, letters: Iterable[str]) -> dict[str, str]:
+        """When these letters were parked the last time, by id, as far as they are known."""
+        found: dict[str, str] = {}
+        ids = iter(letters)
+        while some := {self._namespace.key(letter): letter for letter in islice(ids, PAGE)}:
+            query = select(dead_letters.c.id, dead_letters.c.last_failed_at).where(
+                self._own & dead_letters.c.id.in_(some)
+            )
+            with self._database.begin() as connection:
+                found |= {some[row.id]: str(row.last_failed_at) for row in connection.execute(query)}
+        return found
 
     # Counting
 
     def count(self, state: str, *, by: Literal["agent", "contract"]) -> dict[str, int]:
         """How many letters are in that state, by their agent or their ``contract/version``."""
         return self._counted(dead_letters.c[by], dead_letters.c.state == state)
+
+    def total(self, **chosen: Unpack[LetterFilter]) -> int:
+        """How many letters there are that :meth:`find` would give."""
+        query = select(func.count()).select_from(dead_letters).where(self._own & _chosen(chosen))
+        with self._database.begin() as connection:
+            return int(connection.scalar(query) or 0)
 
     def count_of(self, agent: str) -> dict[str, int]:
         """How many letters of ``agent`` wait, by ``contract/version``; under the empty one those that are no envelopes."""
@@ -196,9 +224,12 @@ class LetterTable:
         return self._counted(dead_letters.c.contract, _unheard(contract, before))
 
     def _counted(self, column: ColumnElement[str], condition: ColumnElement[bool]) -> dict[str, int]:
-        query = select(column, func.count()).where(condition).group_by(column).order_by(column)
+        query = select(column, func.count()).where(self._own & condition).group_by(column).order_by(column)
         with self._database.begin() as connection:
             return {str(name): int(count) for name, count in connection.execute(query)}
+
+    def _is(self, letter: str) -> ColumnElement[bool]:
+        return self._own & (dead_letters.c.id == self._namespace.key(letter))
 
     def _rows(
         self, query: Select[Any], condition: ColumnElement[bool], *, most: int | None = None
@@ -212,7 +243,7 @@ class LetterTable:
         ``most`` where that is less, is a transaction of its own and begins after the last row of the one before."""
         size = PAGE if most is None else min(PAGE, most)
         place = tuple_(dead_letters.c.first_failed_at, dead_letters.c.id)
-        query = query.where(condition).order_by(*place.clauses).limit(size)
+        query = query.where(self._own & condition).order_by(*place.clauses).limit(size)
         after: ColumnElement[bool] = true()
         while True:
             with self._database.begin() as connection:
@@ -239,17 +270,3 @@ def _unheard(contract: str, before: str) -> ColumnElement[bool]:
 def _is_of(contract: str) -> ColumnElement[bool]:
     """Exactly: LIKE does not tell capitals apart everywhere."""
     return func.substr(dead_letters.c.contract, 1, len(contract) + 1) == f"{contract}/"
-
-
-def _values(row: LetterRow) -> dict[str, Any]:
-    return {
-        **{name: getattr(row, name) for name in LetterRow.__slots__},
-        "payload": json.dumps(row.payload, ensure_ascii=False),
-        "message": json.dumps(row.message, ensure_ascii=False),
-    }
-
-
-def _letter(found: Any) -> LetterRow:
-    return LetterRow(
-        **{**found, "payload": json.loads(found["payload"]), "message": json.loads(found["message"])}
-    )

@@ -1,5 +1,8 @@
 """The tables of the journal, as this release has them. Times are ISO 8601 in UTC; JSON is text.
 
+Several installations may share a database. ``namespace`` says whose a row is, and what names a row among those of all begins with
+it (:mod:`.namespace`).
+
 A change here needs a migration that makes the same of the tables of the last release: see :mod:`.migrations`.
 """
 
@@ -19,6 +22,12 @@ from sqlalchemy import (
 
 metadata = MetaData()
 
+
+def _namespace() -> Column[str]:
+    """Whose row it is. The server's default is for processes of an older release."""
+    return Column("namespace", String(40), nullable=False, server_default="")
+
+
 history = Table(
     "handoff_history",
     metadata,
@@ -29,8 +38,11 @@ history = Table(
     Column("kind", String(20), nullable=False),
     Column("at", String(40), nullable=False),
     Column("entry", Text, nullable=False),
+    _namespace(),
     Index("handoff_history_run", "run", "id"),
     Index("handoff_history_kind", "kind", "id"),
+    Index("handoff_history_own", "namespace", "id"),
+    Index("handoff_history_own_kind", "namespace", "kind", "id"),
 )
 
 dead_letters = Table(
@@ -54,9 +66,19 @@ dead_letters = Table(
     Column("times", Integer, nullable=False),
     Column("replays", Integer, nullable=False),
     Column("message", Text, nullable=False),
+    _namespace(),
+    Column("trace", Text, nullable=False, server_default=""),
     Index("handoff_dead_letters_state", "state", "flow"),
     Index("handoff_dead_letters_run", "run"),
     Index("handoff_dead_letters_oldest", "state", "first_failed_at", "id"),
+    Index("handoff_dead_letters_own", "namespace", "first_failed_at", "id"),
+    Index("handoff_dead_letters_own_state", "namespace", "state", "first_failed_at", "id"),
+    Index("handoff_dead_letters_own_flow", "namespace", "state", "flow", "first_failed_at", "id"),
+    Index("handoff_dead_letters_own_agent", "namespace", "state", "agent", "first_failed_at", "id"),
+    Index("handoff_dead_letters_own_contract", "namespace", "state", "contract"),
+    Index("handoff_dead_letters_own_run", "namespace", "run", "state"),
+    Index("handoff_dead_letters_own_kind", "namespace", "state", "kind", "first_failed_at", "id"),
+    Index("handoff_dead_letters_own_id", "namespace", "id", postgresql_ops={"id": "varchar_pattern_ops"}),
 )
 
 actions = Table(
@@ -69,8 +91,10 @@ actions = Table(
     Column("run", String(200), nullable=False),
     Column("letter", String(200), nullable=False),
     Column("note", Text, nullable=False),
+    _namespace(),
     Index("handoff_operator_actions_run", "run", "id"),
     Index("handoff_operator_actions_who", "who", "id"),
+    Index("handoff_operator_actions_own", "namespace", "id"),
 )
 
 edits = Table(
@@ -83,6 +107,7 @@ edits = Table(
     Column("who", String(200), nullable=False),
     Column("why", Text, nullable=False),
     Column("message", Text, nullable=False),
+    _namespace(),
     UniqueConstraint("letter", "number"),
 )
 
@@ -96,6 +121,27 @@ deployments = Table(
     Column("recorded_by", String(200), nullable=False),
     Column("withdrawn_at", String(40), nullable=False),
     Column("withdrawn_by", String(200), nullable=False),
+    _namespace(),
+)
+
+runs = Table(
+    "handoff_runs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run", String(200), nullable=False),
+    Column("flow", String(120), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("at", String(40), nullable=False),
+    _namespace(),
+    Column("started", String(40), nullable=False, server_default=""),
+    Column("key", String(200), nullable=False, server_default=""),
+    UniqueConstraint("namespace", "run"),
+    Index("handoff_runs_own_state", "namespace", "state", "id"),
+    Index("handoff_runs_own_at", "namespace", "at", "id"),
+    Index("handoff_runs_own_started", "namespace", "started", "id"),
+    Index("handoff_runs_own_flow", "namespace", "flow", "started", "id"),
+    Index("handoff_runs_own_key", "namespace", "key", "started", "id"),
+    Index("handoff_runs_own_run", "namespace", "run", postgresql_ops={"run": "varchar_pattern_ops"}),
 )
 
 revision = Table(

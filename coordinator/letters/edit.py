@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData, InvalidInput
-from handoffs.contracts.strictjson import Limits
 from handoffs.contracts.text import MASK, printable
 from handoffs.coordinator.continuation.arrival import budgets_as_read
 from handoffs.coordinator.errors import Conflict, EditRefused
@@ -20,9 +20,11 @@ from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
 from handoffs.coordinator.handoff.open import turned
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.letters import LetterRow
+from handoffs.coordinator.journal.letter_row import LetterRow
 from handoffs.coordinator.letters.desk import Desk
-from handoffs.coordinator.letters.replay import read_letter
+from handoffs.coordinator.letters.ended import ended_as
+from handoffs.coordinator.letters.replay import read_letter, revived
+from handoffs.coordinator.messaging.message import Message, rewritten
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.run_state import RunRecord
@@ -66,12 +68,16 @@ class Editing:
         """Let the step of a dead letter run with ``given``: recorded at its run, and then replayed. Sensitive values that are
         left masked stay as they are.
 
-        Raises :class:`InvalidData` where it is not what the agent accepts; :class:`EditRefused` where the letter cannot be read, or its step does not wait any more;
+        Raises :class:`InvalidData` where it is not what the agent accepts;
+        :class:`~handoffs.contracts.errors.TooLarge` where no message has room for it; :class:`EditRefused` where the letter cannot be read, or its step does not wait any more;
         :class:`Conflict` where its idempotency key stands for something else; what
         :meth:`~handoffs.coordinator.letters.desk.Letter.replay` raises.
         """
         try:
+            row = revived(row, self._services.settings.message_limits)
             envelope, kwargs, continuation = read_letter(row, self._services.settings.message_limits)
+            if not row.run:
+                raise InvalidInput("it does not carry what its headers say")
             number = number_of(kwargs)
             _refuse_event(row.run, row.step, kwargs)
         except InvalidInput as error:
@@ -85,14 +91,15 @@ class Editing:
         if current is not None:
             number = max(number, current.number)
             envelope, kwargs = current.applied(envelope, kwargs)
-        payload = _payload(agent, given, envelope.data)
+        payload = _payload(agent, given, self._known(agent, envelope.contract, envelope.data))
         self._refuse_ended(place)
-        before = (*superseded(kwargs), envelope.original_digest or strictjson.digest(envelope.data))
+        before = (*superseded(kwargs), *_contents(self._services, agent, envelope))
         edit = self._made(agent, payload, number + 1, before)
         key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
         old = _old_key(self._services, agent, envelope, kwargs)
         self._refuse_taken(place, agent, old, key, edit)
         budgets = budgets_as_read(row.step, continuation.get("chain") or [], continuation.get("chord"))
+        self._refuse_too_large(row, edit, envelope, kwargs, continuation)
         shown = self._shown(agent, current) if current else row.payload
         waiting = _Waiting(place, current, shown, row.contract, "parked", budgets, row.id)
         self._record(waiting, agent, payload, edit)
@@ -103,7 +110,10 @@ class Editing:
         known, place = run.held[step], StepRef(run.id, run.flow, step)
         _refuse_event(run.id, step, known)
         current = self._current(place)
-        payload = _payload(agent, given, current.data if current else None)
+        schema = ContractRef.from_uri(current.schema) if current else None
+        payload = _payload(
+            agent, given, self._known(agent, schema, current.data) if current and schema else None
+        )
         before = (*current.supersedes, current.content) if current else (known["content"],)
         edit = self._made(agent, payload, current.number + 1 if current else 1, before)
         key = turned(_key(agent, payload, edit.key or known["given"]), {"turn": known["turn"]})
@@ -114,20 +124,28 @@ class Editing:
 
     def _refuse_ended(self, place: StepRef) -> None:
         """Raise where the step, or its run, has ended: people are to hear of that first."""
+        if status := ended_as(self._services, place):
+            raise _refused(place, status)
         if self._services.store.settled(place):
             raise _refused(place, "settled")
-        run = self._services.runs.state(place.run)
-        if run is not None and run.status in {"completed", "cancelled"}:
-            raise _refused(place, run.status)
+
+    def _refuse_too_large(
+        self, row: LetterRow, edit: Edit, envelope: Envelope, kwargs: dict[str, Any], rest: dict[str, Any]
+    ) -> None:
+        """Raise where the message of the step would be one that nobody can read."""
+        message = Message.restored(revived(row, self._services.settings.message_limits).message)
+        edited, kwargs = edit.applied(envelope, kwargs)
+        self._services.room.check(rewritten(message, edited.encode(), kwargs, rest))
 
     def _current(self, place: StepRef) -> Edit | None:
         return Edit.parse(self._services.store.edit_of(place))
 
     def _made(self, agent: Agent, payload: Contract, number: int, before: Sequence[str]) -> Edit:
         """The edit, written for whoever works for the agent."""
-        record = Record(payload.ref().uri, strictjson.dumps(payload.to_data()))
-        strictjson.loads(record.data, Limits(octets=self._services.settings.max_message_bytes))
-        written = self._services.negotiator.written(record, payload, [agent.name])
+        services, ref = self._services, payload.ref()
+        data = services.room.check_payload(payload)
+        record = Record(ref.uri, strictjson.dumps(data))
+        written = services.negotiator.written(record, payload, [agent.name])
         original = written.original
         return Edit(
             number,
@@ -138,7 +156,7 @@ class Editing:
             now(),
             key=payload.key() or "",
             original_schema=original.schema if original else "",
-            original_digest=original.digest if original else "",
+            original_digest=original.digest if original else services.versions.content(ref, data, payload),
             supersedes=tuple(dict.fromkeys(before)),
         )
 
@@ -148,9 +166,7 @@ class Editing:
         It is asked so that people are told at once. What happens right after it is found out by the claim, and by
         whoever settles.
         """
-        now_there = self._services.store.lease_of(agent.name, old) if old else None
-        here = f"{place.run}|{place.step}"
-        if now_there and now_there.held and (old == key or here in now_there.holders):
+        if self._is_at_work(place, agent, old, key):
             raise _refused(place, "running")
         known = self._services.store.lease_of(agent.name, key)
         if known is None or known.content == edit.content:
@@ -162,6 +178,18 @@ class Editing:
                 f"step {place.step} of run {place.run} was not edited",
                 "edit the fields of its key too, or give the step an outcome by hand (skip)",
             )
+
+    def _is_at_work(self, place: StepRef, agent: Agent, old: str, key: str) -> bool:
+        now_there = self._services.store.lease_of(agent.name, old) if old else None
+        here = f"{place.run}|{place.step}"
+        return bool(now_there and now_there.held and (old == key or here in now_there.holders))
+
+    def _known(self, agent: Agent, ref: ContractRef, data: Any) -> Any:
+        """An input as the agent reads it, its defaults too, in clear; as it came where it cannot be read."""
+        try:
+            return self._services.versions.read(agent.accepts, ref, data).to_data()
+        except InvalidInput:
+            return data
 
     def _shown(self, agent: Agent, edit: Edit) -> Any:
         """The input of an edit as people may see it."""
@@ -252,6 +280,17 @@ def _key(agent: Agent, payload: Contract, given: str) -> str:
             f"the key function of {agent.name} fails on this input: {type(error).__name__}",
             "nothing was edited",
         ) from error
+
+
+def _contents(services: Services, agent: Agent, envelope: Envelope) -> tuple[str, ...]:
+    """What names the content of an input: here, and where a worker of the release before claimed its key."""
+    if envelope.original_digest:
+        return (envelope.original_digest,)
+    payload, versions = None, services.versions
+    with contextlib.suppress(InvalidInput):
+        payload = versions.read(agent.accepts, envelope.contract, envelope.data)
+    own = versions.content(envelope.contract, envelope.data, payload)
+    return tuple(dict.fromkeys((strictjson.digest(envelope.data), own)))
 
 
 def _old_key(services: Services, agent: Agent, envelope: Envelope, kwargs: dict[str, Any]) -> str:

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Self
+from typing import Any, Protocol, Self
 
-from handoffs.coordinator.handoff.failure import REMEDIES
+from handoffs.coordinator.handoff.failure import remedy_of
 from handoffs.coordinator.journal.edits import EditRow
-from handoffs.coordinator.journal.letters import LetterRow
+from handoffs.coordinator.journal.letter_row import LetterDetails, LetterRow, LetterSummary
+
+_SUMMARY = fields(LetterSummary)
+
+
+class LetterAccess(Protocol):
+    """What a letter asks, by its id, for what it does not have in hand."""
+
+    def row(self, letter_id: str) -> LetterRow:
+        """The whole letter."""
+
+    def details(self, letter_id: str) -> LetterDetails:
+        """Its input and traceback."""
+
+    def edits(self, letter_id: str) -> list[EditRow]:
+        """Its edits, oldest first."""
+
+    def refusal(self, letter_id: str) -> str:
+        """Why a replay would be refused."""
+
+    def replay(self, letter_id: str, by: str = "", why: str = "") -> None:
+        """Send its step on its way again."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Letter(LetterRow):
-    """A dead letter. What can be done with it is given to it: ``replaying`` and ``editing``, by its id."""
+class Letter(LetterSummary):
+    """A dead letter. What may be large of it is read where it is asked for, once: :attr:`payload`, :attr:`trace`, :attr:`message`."""
 
-    replaying: Callable[[str, str], None] = field(compare=False)
-    editing: Callable[[str], list[EditRow]] = field(compare=False)
+    access: LetterAccess = field(compare=False)
+    read: dict[str, Any] = field(compare=False, default_factory=dict)
 
     @classmethod
-    def of(
-        cls, row: LetterRow, replaying: Callable[[str, str], None], editing: Callable[[str], list[EditRow]]
-    ) -> Self:
+    def of(cls, row: LetterSummary, access: LetterAccess) -> Self:
         """The letter of a row of the journal."""
-        values = {one.name: getattr(row, one.name) for one in fields(LetterRow)}
-        return cls(**values, replaying=replaying, editing=editing)
+        values = {one.name: getattr(row, one.name) for one in _SUMMARY}
+        return cls(**values, access=access)
 
     def __hash__(self) -> int:
         return hash((self.id, self.times, self.replays))
@@ -36,24 +54,54 @@ class Letter(LetterRow):
         return f"<Letter {self.id} {self.state}: {self.flow} step {self.step} ({self.agent}): {self.kind}: {self.text}>"
 
     @property
+    def payload(self) -> Any:
+        """The input with sensitive values masked; None where it could not be read."""
+        return self._details.payload
+
+    @property
+    def trace(self) -> str:
+        """Where it failed, in the agent's own code first, as text; empty where no agent's code was reached."""
+        return self._details.trace
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """The message itself. Raises :class:`~handoffs.coordinator.errors.SealBroken` where its key is not there."""
+        return self.row.message
+
+    @property
     def row(self) -> LetterRow:
-        """The letter as the journal has it."""
-        return LetterRow(**{one.name: getattr(self, one.name) for one in fields(LetterRow)})
+        """The letter as the journal has it, whole. Raises what :attr:`message` raises."""
+        if "row" not in self.read:
+            self.read["row"] = self.access.row(self.id)
+        row: LetterRow = self.read["row"]
+        return row
 
     @property
     def remedy(self) -> str:
         """What to do about a letter of this kind."""
-        return REMEDIES.get(self.kind, "")
+        return remedy_of(self.kind, self.id)
 
     @property
     def edits(self) -> list[EditRow]:
         """The edits of its input, oldest first, each with the message that was there before."""
-        return self.editing(self.id)
+        return self.access.edits(self.id)
 
-    def replay(self, by: str = "") -> None:
-        """Send the step on its way again, from where the run stands. Doing it twice has one effect.
+    def refusal(self) -> str:
+        """Why :meth:`replay` would be refused, in words; empty where nothing speaks against it. Nothing is changed."""
+        return self.access.refusal(self.id)
+
+    def replay(self, by: str = "", why: str = "") -> None:
+        """Send the step on its way again, from where the run stands. Doing it twice has one effect. Who did it (``by``, by default who
+        is logged in) and ``why`` are kept.
 
         Raises :class:`~handoffs.coordinator.errors.RunCancelled` where the run was cancelled,
         :class:`~handoffs.contracts.errors.CoordinationError` where the message is none of ours.
         """
-        self.replaying(self.id, by)
+        self.access.replay(self.id, by, why)
+
+    @property
+    def _details(self) -> LetterDetails:
+        if "details" not in self.read:
+            self.read["details"] = self.access.details(self.id)
+        details: LetterDetails = self.read["details"]
+        return details

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any
 
 from handoffs.config.user import current_user
 from handoffs.contracts.envelope import Envelope
-from handoffs.contracts.errors import CoordinationError, InvalidInput
+from handoffs.contracts.errors import CoordinationError, InvalidInput, TooLarge
 from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation.path import follows_event, is_undo
-from handoffs.coordinator.errors import RunCancelled, ServerError
+from handoffs.coordinator.errors import RunCancelled
 from handoffs.coordinator.handoff.edit import Edit, number_of, shown_as
-from handoffs.coordinator.handoff.failure import REMEDIES, Failure
+from handoffs.coordinator.handoff.failure import REMEDIES, Failure, FailureKind, remedy_of
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.letters import LetterRow
+from handoffs.coordinator.journal.letter_row import LetterRow
+from handoffs.coordinator.messaging.content import agrees
 from handoffs.coordinator.messaging.message import Message, rewritten
-from handoffs.coordinator.messaging.wire import read_body
+from handoffs.coordinator.messaging.wire import read_body, read_message
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import StepRef
 
@@ -30,19 +32,33 @@ class Replays:
         self._services = services
         self._journal = journal
 
-    def replay(self, row: LetterRow, by: str = "") -> None:
-        """Send the step of a letter on its way again. Doing it twice has one effect.
+    def refusal(self, row: LetterRow) -> str:
+        """Why a replay of a letter would be refused, in words; empty where nothing speaks against it. Nothing is changed."""
+        row = revived(row, self._services.settings.message_limits)
+        if "body" not in row.message:
+            return f"it cannot be replayed: {row.text}"
+        record = self._services.runs.state(row.run) if row.run else None
+        if record and (
+            record.status == "cancelled" or (record.status == "compensating" and not is_undo(row.step))
+        ):
+            return f"its run is {record.status}"
+        return ""
+
+    def replay(self, row: LetterRow, by: str = "", why: str = "") -> None:
+        """Send the step of a letter on its way again. Doing it twice has one effect. ``by`` and ``why`` are kept.
 
         Raises :class:`~handoffs.coordinator.errors.RunCancelled` where its run was cancelled, :class:`CoordinationError` where the
-        letter has no message of ours, and :class:`~handoffs.coordinator.errors.ServerError`: then it waits as before.
+        letter has no message of ours, :class:`~handoffs.contracts.errors.TooLarge` where it is one that nobody could read, and :class:`~handoffs.coordinator.errors.ServerError`: then it waits as before.
         """
-        row = self.edited(row)
+        row = self.edited(revived(row, self._services.settings.message_limits))
         if "body" not in row.message:
             raise CoordinationError(
                 f"dead letter {row.id} cannot be replayed: {row.text}",
                 "it stays where it is",
-                REMEDIES[row.kind],
+                remedy_of(row.kind, row.id),
             )
+        if row.kind in {FailureKind.TOO_LARGE, FailureKind.UNDECODABLE}:
+            self._refuse_too_large(Message.restored(row.message))
         who = by or current_user()
         place = StepRef(row.run, row.flow, row.step)
         entry = Entry(
@@ -54,8 +70,9 @@ class Replays:
             agent=row.agent,
             message=row.id,
             by=who,
+            why=why,
         )
-        status = self._services.runs.unpark(place, entry.fields())
+        status = self._services.runs.unpark(place, entry.fields()) if row.run else ""
         if status == "cancelled" or (status == "compensating" and not is_undo(row.step)):
             self._journal.letters.cancel_run(row.run)
             raise RunCancelled(
@@ -67,34 +84,76 @@ class Replays:
                 [] if follows_event(row.step) or message.event else [message.agent], again=True
             )
             self._services.publisher.publish([message])
-        except ServerError:
-            self._services.store.park(place, _failure(row).fields(), None)  # it waits as before
+        except Exception:  # a server that fails, or a message that it does not take
+            failure = _failure(row)
+            if row.run:
+                self._services.store.park(
+                    place, failure.fields(), None, settled=failure.settled
+                )  # it waits as before
             raise
         self._journal.letters.mark_replayed(row)
-        self._journal.actions.record("replay", who=who, run=row.run, letter=row.id)
+        self._journal.actions.record("replay", who=who, run=row.run, letter=row.id, note=why)
+
+    def _refuse_too_large(self, message: Message) -> None:
+        """Raise :class:`~handoffs.contracts.errors.TooLarge` where the message would come back unread."""
+        room = self._services.room
+        room.check(message)
+        try:
+            Envelope.decode(read_body(message.body, "application/json", room.message).envelope, room.envelope)
+        except TooLarge as error:
+            raise TooLarge(error.cause, "it stays where it is", REMEDIES[FailureKind.TOO_LARGE]) from None
+        except InvalidInput:  # its agent says why
+            return
 
     def edited(self, row: LetterRow) -> LetterRow:
         """The letter with the input that a person gave to its step, if the run has one that is newer than the message's."""
+        edited, edit = self.applied(row)
+        if edit is not None:
+            before = EditRow(row.id, edit.number, edit.at, edit.by, edit.why, row.message)
+            self._journal.edits.keep(before, edited.message)
+        return edited
+
+    def applied(self, row: LetterRow) -> tuple[LetterRow, Edit | None]:
+        """The same, and that edit; nothing is written down."""
+        if not row.run or not row.step:
+            return row, None
         try:
             edit = Edit.parse(self._services.store.edit_of(StepRef(row.run, row.flow, row.step)))
             if edit is None:
-                return row
+                return row, None
             envelope, kwargs, continuation = read_letter(row, self._services.settings.message_limits)
             if number_of(kwargs) >= edit.number:
-                return row
+                return row, None
             envelope, kwargs = edit.applied(envelope, kwargs)
         except InvalidInput:
-            return row  # a replay says why
+            return row, None  # a replay says why
         message = rewritten(Message.restored(row.message), envelope.encode(), kwargs, continuation)
         stored = replace(message, headers=shown_as(message.headers, envelope)).stored()
-        before = EditRow(row.id, edit.number, edit.at, edit.by, edit.why, row.message)
-        self._journal.edits.keep(before, stored)
-        return replace(row, message=stored)
+        return replace(row, message=stored), edit
+
+
+def revived(row: LetterRow, limits: Limits) -> LetterRow:
+    """A letter that was kept as bytes because nobody could read it, as the message that it is where that can be read by now: a limit
+    was raised, or it is read by a newer release. Otherwise the letter as it is."""
+    if "body" in row.message or "fault" in row.message or not isinstance(row.message.get("body_base64"), str):
+        return row
+    headers = row.message.get("headers") or {}
+    try:
+        body = base64.b64decode(row.message["body_base64"])
+        read = read_message(headers, body, "application/json", "utf-8", limits)
+        message = Message(headers["id"], headers["task"], headers, body.decode())
+    except (InvalidInput, ValueError):
+        return row
+    run, flow, step = (headers[f"handoff_{name}"] for name in ("run", "flow", "step"))
+    if row.run or not agrees(message.id, run, step, read.envelope, read.kwargs):
+        return replace(row, message=message.stored())
+    return replace(row, message=message.stored(), run=run, flow=flow, step=step)
 
 
 def read_letter(row: LetterRow, limits: Limits) -> tuple[Envelope, dict[str, Any], dict[str, Any]]:
     """The envelope, the arguments and the continuation of a letter's message. Raises :class:`InvalidInput` where it has
     none of them."""
+    row = revived(row, limits)
     if "body" not in row.message:
         raise InvalidInput(f"dead letter {row.id} is no message of this system")
     text, kwargs, continuation = read_body(row.message["body"], "application/json", limits)
@@ -115,4 +174,6 @@ def _failure(row: LetterRow) -> Failure:
         contract=row.contract,
         worker=row.worker,
         payload=row.payload,
+        trace=row.trace,
+        replays=row.replays,
     )

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from handoffs.config import clock
 from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope, message_id, trace_parent
+from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.messaging.trace_context import TraceContext, carried, current, goes_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,8 @@ class Sending:
         When steps are not begun any more, where nothing led to them.
     key
         The idempotency key of what a step has put out itself; ``keys`` those of events, by the step that they are sent as.
+    made
+        The messages that have been made already, by step.
     """
 
     run_id: str
@@ -53,6 +58,15 @@ class Sending:
     deadline: datetime | None = None
     key: str | None = None
     keys: Mapping[str, str | None] = field(default_factory=dict)
+    trace: TraceContext = field(default_factory=current)
+    """What is current where it is made."""
+    made: Mapping[str, Message] = field(default_factory=dict)
+
+    @property
+    def baggage(self) -> int:
+        """How many octets the baggage takes in each envelope."""
+        carried = self.trace.baggage or (self.cause.baggage if self.cause else None) or ""
+        return len(json.dumps({"baggage": carried})) if carried else 0
 
 
 def envelope_for(
@@ -69,19 +83,21 @@ def envelope_for(
     ``join_schemas`` says of joined data what each branch made; ``fallback`` which fallback it is, if it is one.
     """
     message, cause, original = message_id(sending.run_id, step), sending.cause, written.original
+    trace = goes_on(sending.trace, carried(cause)) if cause else sending.trace
     return Envelope(
         id=message,
         source=sending.source,
         type=ContractRef.from_uri(written.schema).name,
         data_schema=written.schema,
         subject=key,
-        time=datetime.now(UTC),
+        time=clock.now(),
         correlation_id=sending.run_id,
         causation_id=cause.id if cause else None,
         idempotency_key=key or message,
         expiry_time=cause.expiry_time if cause else sending.deadline,
-        trace_parent=trace_parent(sending.run_id, cause.id if cause else message),
-        trace_state=cause.trace_state if cause else None,
+        trace_parent=trace.parent or trace_parent(sending.run_id, cause.id if cause else message),
+        trace_state=trace.state or None,
+        baggage=trace.baggage or None,
         join_schemas=join_schemas,
         fallback=fallback or None,
         original_schema=original.schema if original else None,

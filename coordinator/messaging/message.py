@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import ContractRef
-from handoffs.contracts.envelope import Envelope, message_id
-from handoffs.coordinator.continuation.path import hearing
+from handoffs.contracts.envelope import Envelope
+from handoffs.contracts.errors import InvalidData
 from handoffs.coordinator.continuation.signature import EVENT, Send
+from handoffs.coordinator.messaging.trace_context import carried
 
 BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-delay", "expires")
 
@@ -38,12 +39,27 @@ class Message:
 
     @classmethod
     def restored(cls, stored: dict[str, Any]) -> Message:
-        return cls(stored["id"], stored["agent"], stored["headers"], stored["body"])
+        """The message that was :meth:`stored`. Raises :class:`~handoffs.contracts.errors.InvalidData` for anything else."""
+        match stored:
+            case {"id": str(number), "agent": str(agent), "headers": dict(headers), "body": str(body)}:
+                return cls(number, agent, headers, body)
+        raise InvalidData("what is kept of a message is none of ours", "it was not sent")
+
+    @classmethod
+    def received(cls, agent: str, headers: Mapping[str, Any], body: str) -> Message:
+        """A message that came, to be sent to ``agent`` once more: without the broker's traces of its way here."""
+        return cls(str(headers.get("id", "")), agent, dict(headers), body).returned()
 
     def replayed(self, replays: int) -> Message:
-        """The same message for another try: attempts begin anew, and the broker's traces of the last one are gone."""
+        """The same message for another try: attempts and waits begin anew, and the broker's traces of the last one are gone."""
+        again = self.returned()
+        kept = {name: value for name, value in again.headers.items() if name != "handoff_waited"}
+        return replace(again, headers={**kept, "retries": 0, "handoff_replays": replays})
+
+    def returned(self) -> Message:
+        """The same message without the broker's traces."""
         kept = {name: value for name, value in self.headers.items() if not name.startswith(BROKER_HEADERS)}
-        return replace(self, headers={**kept, "retries": 0, "handoff_replays": replays})
+        return replace(self, headers=kept)
 
 
 def rewritten(
@@ -56,7 +72,8 @@ def rewritten(
 def message(send: Send, envelope: Envelope) -> Message:
     """Make the message that starts a step.
 
-    Its Celery task id is the envelope's id, its root the run; arguments are shown as a short summary without payload.
+    Its Celery task id is the envelope's id, its root the run; arguments are shown as a short summary without payload. Of Celery's
+    headers it has those that somebody reads: each is written and read by every hop, and what is left out is unset.
     """
     kwargs = send.signature["kwargs"]
     continuation = {"callbacks": None, "errbacks": None, "chain": send.chain or None, "chord": send.chord}
@@ -65,51 +82,20 @@ def message(send: Send, envelope: Envelope) -> Message:
         "lang": "py",
         "task": send.agent,
         "id": envelope.id,
-        "shadow": None,
-        "eta": None,
-        "expires": None,
-        "group": None,
-        "group_index": None,
         "retries": 0,
-        "timelimit": [None, None],
         "root_id": envelope.correlation_id,
-        "parent_id": envelope.causation_id,
         "argsrepr": summary(envelope.correlation_id, kwargs["flow"], send.step, envelope.contract),
-        "kwargsrepr": "",
         "origin": origin(),
-        "ignore_result": True,
-        "replaced_task_nesting": 0,
-        "stamped_headers": None,
-        "stamps": {},
         "handoff_run": envelope.correlation_id,
         "handoff_flow": kwargs["flow"],
         "handoff_step": send.step,
-        "handoff_replays": 0,
-        "handoff_looks": 0,
     }
+    if envelope.causation_id is not None:
+        headers["parent_id"] = envelope.causation_id
+    headers.update(carried(envelope).headers())  # for instrumentations of Celery
     if "event" in kwargs:
         headers["handoff_event"] = kwargs["event"]
     return Message(envelope.id, send.agent, headers, body)
-
-
-def addressed(headers: dict[str, Any], body: bytes | str, agent: str) -> tuple[dict[str, Any], str]:
-    """Headers and body of an event, as the message that starts what ``agent`` does when it hears it.
-
-    Each subscriber has a step and a message id of its own; the envelope stays as it is. Raises :class:`ValueError`,
-    :class:`TypeError`, :class:`AttributeError` or :class:`KeyError` for what :func:`message` does not make.
-    """
-    [envelope], kwargs, continuation = json.loads(body)
-    step = hearing(agent, kwargs["step"])
-    number = message_id(str(headers["handoff_run"]), step)
-    shown = str(headers.get("argsrepr") or "").replace(f"step={kwargs['step']} ", f"step={step} ")
-    return {
-        **headers,
-        "task": agent,
-        "id": number,
-        "parent_id": headers.get("id"),
-        "argsrepr": shown,
-        "handoff_step": step,
-    }, json.dumps([[envelope], {**kwargs, "step": step}, continuation], ensure_ascii=False)
 
 
 def summary(run: str, flow: str, step: str, contract: ContractRef) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from typing import Any
 
+from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import is_plain
+from handoffs.coordinator.history import EntryKind
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.services import Services
+from handoffs.coordinator.store.history_stream import read
 
 _MOST_PENDING = 100_000
 """The most entries of one shard that are looked at on their way to the journal."""
@@ -30,9 +33,11 @@ class Histories:
         services = self._services
         shard = services.store.keys.shard(run_id)
         prefix = f"{services.settings.prefix}{shard}/"
-        pending = {
-            prefix + entry_id: json.loads(text)
-            for entry_id, text in services.entries.oldest(shard, count=_MOST_PENDING)
-        }
-        found = {source: entry for source, entry in pending.items() if entry.get("run") == run_id}
-        return list((self._journal.history.of(run_id) | found).values())
+        found: dict[str, dict[str, Any]] = {}
+        for entry_id, text in services.entries.oldest(shard, count=_MOST_PENDING):
+            with contextlib.suppress(InvalidData):  # it becomes a letter
+                entry = read(entry_id, text)
+                if entry.get("run") == run_id:
+                    found[prefix + entry_id] = entry
+        told = (self._journal.history.of(run_id) | found).values()
+        return [entry if entry.get("kind") else {**entry, "kind": EntryKind.UNREADABLE} for entry in told]

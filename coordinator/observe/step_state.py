@@ -86,7 +86,7 @@ def _notes(kinds: Sequence[str], entries: Sequence[Entry]) -> tuple[str, ...]:
     if len(entries) == 1 and kinds[0] in _LAST and not entries[0].get("migrated") and kinds[0] != "skipped":
         return ()
     counts = Counter(kinds)
-    notes = [_counted(counts[kind], kind) for kind in ("retried", "late") if counts[kind]]
+    notes = [_counted(counts[kind], kind) for kind in ("retried", "waits", "late") if counts[kind]]
     if counts["deduplicated"] and counts["settled"]:
         notes.append(_counted(counts["deduplicated"], "deduplicated"))
     for kind in ("replayed", "skipped"):

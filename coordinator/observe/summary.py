@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from handoffs.contracts.text import printable
@@ -22,8 +23,10 @@ def _words(entry: Mapping[str, Any]) -> str:
     attempt = entry.get("attempt") or 1
     if entry["kind"] in {"parked", "retried"}:
         return f"attempt {attempt}: {entry.get('error', '')}"
+    if entry["kind"] == "waits":
+        return f"attempt {attempt} waits{_until(entry)}: {entry.get('error', '')}"
     if entry["kind"] in {"replayed", "cancelled", "given-up", "paused", "resumed"}:
-        return f"by {entry['by']}" if entry.get("by") else ""
+        return ": ".join(filter(None, (f"by {entry['by']}" if entry.get("by") else "", entry.get("why", ""))))
     if entry["kind"] == "waiting":
         return f"for signal {entry['signal']} of {entry['wrote']}"
     if entry["kind"] == "refused":
@@ -55,7 +58,7 @@ def _notes(entry: Mapping[str, Any], attempt: int) -> Iterator[str]:
     if entry.get("fallback") and entry["kind"] != "fallback":
         yield f"from a fallback: {entry['fallback']}"
     if entry.get("by") and entry["kind"] not in _BY_A_PERSON:
-        yield f"by {entry['by']}"
+        yield f"by {entry['by']}" + (f": {entry['why']}" if entry.get("why") else "")
     if attempt > 1:
         yield f"attempt {attempt}"
 
@@ -69,3 +72,13 @@ def _versions(entry: Mapping[str, Any]) -> str:
     sent = "".join(f", sent as {ref}" for ref in dict.fromkeys((entry.get("sent") or {}).values()))
     read = f", read from {entry['read']}" if entry.get("original") or entry.get("migrated") else ""
     return f"{entry.get('wrote', '')}{sent}{read}".removeprefix(", ")
+
+
+def _until(entry: Mapping[str, Any]) -> str:
+    """When a step is tried again that has said so; nothing where that cannot be told."""
+    wait = entry.get("wait_ms")
+    try:
+        ends = datetime.fromisoformat(entry["at"]) + timedelta(milliseconds=wait or 0)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return ""
+    return f" until {ends.isoformat(timespec='seconds')}"

@@ -14,7 +14,7 @@ from handoffs.coordinator.observe.summary import summary
 
 _MOST = 12
 _NOUNS = {"each": "item", "repeat": "round"}
-_TROUBLE = frozenset({"parked", "retried", "late", "fallback", "replayed"})
+_TROUBLE = frozenset({"parked", "retried", "waits", "late", "fallback", "replayed"})
 
 
 @dataclass(frozen=True, slots=True)

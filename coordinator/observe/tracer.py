@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from handoffs.contracts.text import printable
@@ -10,6 +10,7 @@ from handoffs.coordinator.errors import UnknownRun
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.observe.chronicle import Chronicle, chronicle
+from handoffs.coordinator.observe.standing import status_in_redis
 from handoffs.coordinator.observe.step_state import kind_of, text_of
 from handoffs.coordinator.observe.trace import Trace
 from handoffs.coordinator.observe.tracing import TraceFacts, traced
@@ -67,11 +68,12 @@ class Tracer:
             triggered = (one for some in found.triggered.values() for one in some)
             todo |= {one: None for one in triggered if one not in runs}
         statuses = zip(runs, self._runs.states(list(runs)), strict=True)
+        told = self._journal.runs.states(runs)
         letters = (letter for run in runs for letter in self._journal.letters.ids(state="unheard", run=run))
         return traced(
             run_id, root, runs,
             TraceFacts(
-                statuses={run: _status(record, runs[run]) for run, record in statuses},
+                statuses={run: _status(record, runs[run], told.get(run, "")) for run, record in statuses},
                 unheard=frozenset(printable(letter, 200) for letter in letters),
                 fresh=fresh,
                 expects=self._expects,
@@ -112,9 +114,8 @@ class Tracer:
         return run_id, entries
 
 
-def _status(record: RunState | None, found: Chronicle) -> str:
-    """As far as it is known: Redis forgets what has ended."""
+def _status(record: RunState | None, found: Chronicle, told: str) -> str:
+    """As far as it is known: Redis forgets what has ended, and ``told`` is what the journal says of it."""
     if record is None:
-        return "cancelled" if found.cancelled else "ended"
-    paused: Mapping[bool, str] = {True: "paused", False: record.status}
-    return paused[record.paused and record.status == "running"]
+        return "cancelled" if found.cancelled else "completed" if told == "completed" else "unknown"
+    return status_in_redis(record)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from handoffs.config import clock
 from handoffs.coordinator.observe.current import Current
 from handoffs.coordinator.observe.outline import Outline
 from handoffs.coordinator.observe.timeline import timeline
@@ -42,7 +43,7 @@ def awaited(history: Sequence[dict[str, Any]], doing: Sequence[Current]) -> Iter
 
 def now_table(doing: Sequence[Current]) -> RenderableType:
     """What a run does now, as a table."""
-    now = datetime.now(UTC)
+    now = clock.now()
     rows = [(one.step, one.agent, one.words(now), _ago(one.since, now)) for one in doing]
     return table("now", ("step", "agent", "state", "for"), rows)
 

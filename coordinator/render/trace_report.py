@@ -14,4 +14,4 @@ def print_trace(found: Trace, *, everything: bool = False) -> None:
         if out.options.ascii_only:
             line.plain = as_ascii(line.plain)
         out.print(line, soft_wrap=True)
-    out.print(trace_summary(found), soft_wrap=True, markup=False)
+    out.print(trace_summary(found), soft_wrap=True)

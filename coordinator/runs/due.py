@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
+from handoffs.config import clock
 from handoffs.config.duration import Duration
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import printable
@@ -18,7 +19,8 @@ _NOTHING = "nothing was started"
 
 
 def checked(at: datetime | timedelta) -> datetime | timedelta:
-    """``at`` itself: a moment with a time zone, or how long from now. What is past means at once.
+    """``at`` itself: a moment with a time zone, or how long from now. What is past means at once; longer ago than
+    :data:`LATEST` is as long ago as that.
 
     Raises :class:`~handoffs.contracts.errors.InvalidData` for a moment without a time zone, for what is neither, and for more than
     :data:`LATEST` ahead.
@@ -34,24 +36,26 @@ def checked(at: datetime | timedelta) -> datetime | timedelta:
         raise InvalidData(
             f"the time to start at is {type(at).__name__}", _NOTHING, "give a datetime or a timedelta"
         )
+    if isinstance(at, timedelta) and at < -LATEST:
+        at = -LATEST  # it is past, and a date can say when
     if ahead(at) > LATEST:
         raise InvalidData(
             f"the time to start at is more than {LATEST.days} days ahead",
             _NOTHING,
-            "start it nearer to the time, or declare a schedule",
+            f"start it at most {LATEST.days} days before, or declare a schedule",
         )
     return at
 
 
 def ahead(at: datetime | timedelta) -> timedelta:
     """How long it is until then; negative where it is past."""
-    return at - datetime.now(UTC) if isinstance(at, datetime) else at
+    return at - clock.now() if isinstance(at, datetime) else at
 
 
-def moment(at: datetime | timedelta) -> datetime:
-    """Then, in UTC."""
+def moment(at: datetime | timedelta, now: datetime | None = None) -> datetime:
+    """Then, in UTC; ``now`` is what time it is, where another clock says that than this host's."""
     try:
-        return at.astimezone(UTC) if isinstance(at, datetime) else datetime.now(UTC) + at
+        return at.astimezone(UTC) if isinstance(at, datetime) else (now or clock.now()) + at
     except OverflowError:  # so long ago that UTC has no date for it
         return datetime.min.replace(tzinfo=UTC)
 
@@ -69,5 +73,5 @@ def read(text: str) -> datetime | timedelta:
         raise InvalidData(
             f"{printable(text, 80)!r} is no time to start at",
             _NOTHING,
-            "write 2026-12-01T09:00:00+01:00, or +90m for so long from now",
+            f"write 2026-12-01T09:00:00+01:00, or +90m for so long from now, at most {LATEST.days} days",
         ) from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
@@ -13,13 +14,16 @@ from handoffs.contracts.envelope import run_id as derived_run_id
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.path import story_of
 from handoffs.coordinator.dispatch.outgoing import Outgoing
+from handoffs.coordinator.dispatch.requests import Asking, Publish
 from handoffs.coordinator.dispatch.route import Route
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.dispatch.sender import written
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.runs.start import Accepted, Marks, checked_key, content_of
+from handoffs.coordinator.runs.acceptance import accepting, publishing, recording
+from handoffs.coordinator.runs.lives import alive
+from handoffs.coordinator.runs.start import Accepted, Marks, checked_key, content_of, older_content_of
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Record, StepRef
 
@@ -66,7 +70,7 @@ class Emitter:
         record = Record(event.ref().uri, strictjson.dumps(event.to_data()))
         [go] = advance.emitted("", story_of(event.ref().name), [(record.schema, json.loads(record.data))])
         route = self._router.writer.route([go], record, event, {go.send.step: event})
-        outgoing = Outgoing(go.send, route.sent[go.send.step], None, go.wait, own=True)
+        outgoing = Outgoing.of(go, route.sent[go.send.step])
         [(message, _)] = written([outgoing], Sending(run_id, deadline=expiry, key=event.key()))
         return Emission(message, route)
 
@@ -84,24 +88,63 @@ class Emits:
     ) -> Accepted:
         """Accept the story that ``event`` begins, and hand the event to the broker.
 
-        Raises :class:`~handoffs.contracts.errors.InvalidInput` where it cannot be written for those who hear it,
-        :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another event, and
+        Raises :class:`~handoffs.contracts.errors.InvalidInput` where it cannot be written for those who hear it
+        (:class:`TooLarge` where its message would be more than they can read),
+        :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another event,
+        :class:`~handoffs.coordinator.errors.Unpublished` where it was accepted and goes out later,
+        :class:`~handoffs.coordinator.errors.Unanswered` where that is not known, and another
         :class:`~handoffs.coordinator.errors.ServerError` where it was not accepted.
         """
+        self._services.versions.know(type(event))  # who hears a pattern here reads it by that
         story = story_of(event.ref().name)
         key = checked_key(idempotency_key if idempotency_key is not None else event.key())
         run_id = derived_run_id(story, key) if key else str(uuid.uuid4())
-        expiry = datetime.now(UTC) + deadline if deadline else None
-        emission = self._emitter.emission(event, run_id, expiry)
-        found = self._services.runs.start(
-            StepRef(run_id, story, ""),
-            key=key or "",
-            content=content_of(event),
-            first=emission.stored(),
-            entry=emission.entry(event, run_id).fields(),
-            sends=emission.sends(),
-        )
+        data = self._services.room.check_payload(event)
+        return self._services.perform(self._asking(event, key, data, deadline, run_id))
+
+    def _asking(
+        self, event: Contract, key: str | None, data: dict[str, Any], deadline: timedelta | None, run_id: str
+    ) -> Asking[Accepted]:
+        acceptance, expiry = self._services.runs.acceptance, None
+        if deadline:
+            with accepting():
+                expiry = (yield from acceptance.now(run_id)) + deadline
+
+        def accept(run_id: str, life: int) -> Asking[Accepted | None]:
+            return self._accept(event, key, data, expiry, run_id, life)
+
+        return (yield from alive(acceptance, run_id, accept))
+
+    def _accept(
+        self,
+        event: Contract,
+        key: str | None,
+        data: dict[str, Any],
+        expiry: datetime | None,
+        run_id: str,
+        life: int,
+    ) -> Asking[Accepted | None]:
+        """Accept a life of a story; None where that is over."""
+        story = story_of(event.ref().name)
+        with accepting():
+            emission = self._emitter.emission(event, run_id, expiry)
+            self._services.room.check(emission.message)
+            self._services.publisher.declare(())
+        with recording(run_id):
+            found = yield from self._services.runs.acceptance.start(
+                StepRef(run_id, story, ""),
+                key=key or "",
+                content=content_of(event),
+                older=older_content_of(event, data),
+                first=emission.stored(),
+                entry=emission.entry(event, run_id).fields(),
+                sends=emission.sends(),
+                life=life,
+            )
+        if found == "over":
+            return None
         if found == "created" or (found == "unpublished" and run_id not in self._marks):
-            self._services.publisher.publish([emission.message])
-            self._marks.add(run_id)
+            with publishing(run_id):
+                yield Publish((emission.message,), new=False)
+                self._marks.add(run_id)
         return Accepted(run_id, created=found == "created")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from handoffs.config.forks import after_fork
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.store.runs import Runs
 
@@ -20,15 +21,21 @@ class PublishedRuns:
 
     def __init__(self, live: Runs) -> None:
         self._live = live
-        self._runs: list[str] = []
+        self._runs: dict[str, None] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        after_fork(self, PublishedRuns._renew)
+
+    def _renew(self) -> None:
+        """What the parent has still to tell, it tells."""
+        self._runs, self._lock, self._thread = {}, threading.Lock(), None
         self._closing = threading.Event()
 
     def add(self, run: str) -> None:
         """The first messages of ``run`` are in the broker's hands."""
         with self._lock:
-            self._runs.append(run)
+            self._runs[run] = None
             if self._thread is None and not self._closing.is_set():
                 self._thread = threading.Thread(target=self._tell_later, name="published", daemon=True)
                 self._thread.start()
@@ -57,7 +64,7 @@ class PublishedRuns:
 
     def _tell(self) -> None:
         with self._lock:
-            runs, self._runs = self._runs, []
+            runs, self._runs = self._runs, {}
         if not runs:
             return
         try:

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from handoffs.config import clock
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.envelope import run_id as derived_run_id
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import is_plain
-from handoffs.coordinator.continuation.signature import TIMER
+from handoffs.coordinator.dispatch.requests import Asking
 from handoffs.coordinator.dispatch.sender import publish
+from handoffs.coordinator.errors import Unpublished
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.trigger import agents_of
+from handoffs.coordinator.handoff.secrets import hidden_in, masked
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.runs import due
-from handoffs.coordinator.runs.first_messages import First, Starter
+from handoffs.coordinator.runs.acceptance import accepting, publishing, recording
+from handoffs.coordinator.runs.first_messages import First, Starter, delays
+from handoffs.coordinator.runs.lives import alive
 from handoffs.coordinator.runs.outbox import first_events
 from handoffs.coordinator.services import Services
+from handoffs.coordinator.store.acceptance import Verdict
 from handoffs.coordinator.store.record import StepRef
+
+_log = logging.getLogger(__name__)
 
 
 class Marks(Protocol):
@@ -68,7 +77,10 @@ class Starts:
     """Accepts runs of flows. Safe for threads.
 
     Every method raises :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another input,
-    :class:`~handoffs.contracts.errors.InvalidInput` where the payload cannot be written for its consumers, and
+    :class:`~handoffs.contracts.errors.InvalidInput` where the payload cannot be written for its consumers
+    (:class:`TooLarge` where its messages would be more than anybody can read),
+    :class:`~handoffs.coordinator.errors.Unpublished` where the run was accepted and is published later,
+    :class:`~handoffs.coordinator.errors.Unanswered` where it is not known whether it was accepted, and another
     :class:`~handoffs.coordinator.errors.ServerError` where nothing was accepted.
     """
 
@@ -92,55 +104,97 @@ class Starts:
         run is to begin. Raises :class:`~handoffs.contracts.errors.InvalidData` where the payload does not fit the flow, or
         ``at`` is no such time.
         """
+        asking = self.asking(flow, payload, idempotency_key=idempotency_key, deadline=deadline, at=at)
+        return self._services.perform(asking)
+
+    def asking(
+        self,
+        flow: Flow,
+        payload: Contract | Mapping[str, Any],
+        *,
+        idempotency_key: str | None = None,
+        deadline: timedelta | None = None,
+        at: datetime | timedelta | None = None,
+        now: datetime | None = None,
+    ) -> Asking[Accepted]:
+        """The same, asked for. ``now`` is what time it is by the clock of Redis, where that is known."""
         begins = due.checked(at) if at is not None else None
         typed = payload_of(flow, payload)
         key = checked_key(idempotency_key if idempotency_key is not None else typed.key())
-        expiry = max(datetime.now(UTC), due.moment(at or timedelta())) + deadline if deadline else None
         run_id = derived_run_id(flow.name, key) if key else str(uuid.uuid4())
-        return self._accept(_Start(flow, typed, run_id, key, expiry, begins))
+        expiry = None
+        if deadline:
+            if now is None:
+                with accepting():
+                    now = yield from self._services.runs.acceptance.now(run_id)
+            expiry = max(now, due.moment(at or timedelta(), now)) + deadline
+        return (yield from self._alive(_Start(flow, typed, run_id, key, expiry, begins)))
 
     def start_on_event(
         self, flow: Flow, payload: Contract, key: str, *, story: str, event: str, deadline: datetime | None
     ) -> Accepted:
-        """Accept the run that an event starts: of the ``story``, with the message id ``event``."""
-        run_id = derived_run_id(flow.name, key)
-        return self._accept(_Start(flow, payload, run_id, key, deadline, story=story, event=event))
+        """Accept the run that an event starts: of the ``story``, with the message id ``event``. Where the broker does not take
+        its messages now, the coordinator process publishes them."""
+        start = _Start(flow, payload, derived_run_id(flow.name, key), key, deadline, story=story, event=event)
+        try:
+            return self._services.perform(self._alive(start))
+        except Unpublished as error:
+            _log.warning("%s", error)
+            return Accepted(error.run_id, created=True)
 
-    def _accept(self, start: _Start) -> Accepted:
+    def _alive(self, start: _Start) -> Asking[Accepted]:
+        def accept(run_id: str, life: int) -> Asking[Accepted | None]:
+            return self._accept(replace(start, run_id=run_id) if life else start, life)
+
+        return alive(self._services.runs.acceptance, start.run_id, accept)
+
+    def _accept(self, start: _Start, life: int) -> Asking[Accepted | None]:
+        """Accept a life of a run; None where that is over."""
         services = self._services
-        first = self._starter.first(start.flow, start.payload, start.run_id, start.deadline)
-        services.publisher.declare(agents_of(start.flow))  # all queues, so that no later step is without one
-        later = None if services.settings.eager else start.at
-        found = services.runs.start(
-            start.place,
-            key=start.key or "",
-            content=start.content,
-            first=first.stored(),
-            entry=_entry(start, first, told_later=later is not None).fields(),
-            sends=first.named(),
-            due=later,
-        )
+        data = services.room.check_payload(start.payload)
+        with accepting():
+            first = self._starter.first(start.flow, start.payload, start.run_id, start.deadline, data)
+            first.check(start.run_id, services.room)
+            services.publisher.declare(
+                agents_of(start.flow)
+            )  # all queues, so that no later step is without one
+        later = None if services.settings.eager and not clock.is_held() else start.at
+        with recording(start.run_id):
+            found = yield from services.runs.acceptance.start(
+                start.place,
+                key=start.key or "",
+                content=start.content,
+                older=older_content_of(start.payload, data),
+                first=first.stored(),
+                entry=_entry(start, first, data, told_later=later is not None).fields(),
+                sends=first.named(),
+                due=later,
+                life=life,
+                limits=start.flow.spending.amounts() if start.flow.spending else {},
+            )
+        if found == "over":
+            return None
         if found in {"scheduled", "waiting"}:
             return Accepted(start.run_id, created=found == "scheduled")
-        if later is not None and found == "created":  # its time is past
-            events = first_events(start.run_id, start.flow.name, first.messages, services.negotiator)
-            if events is not None:
-                services.store.note(start.run_id, events.fields())
-        self._publish(start.place, first, found)
+        with publishing(start.run_id):
+            if later is not None and found == "created":  # its time is past
+                events = first_events(start.run_id, start.flow.name, first.messages, services.negotiator)
+                if events is not None:
+                    yield from services.store.steps.note(start.run_id, events.fields())
+            yield from self._publish(start.place, first, found)
         return Accepted(start.run_id, created=found == "created")
 
-    def _publish(self, place: StepRef, first: First, found: str) -> None:
+    def _publish(self, place: StepRef, first: First, found: Verdict) -> Asking[None]:
         services, sent = self._services, list(first.sent)
-        if not first.whole and services.runs.state(place.run) is not None:
-            sent += self._starter.rest(first, place)
+        if not first.whole and (yield from services.runs.acceptance.is_there(place.run)):
+            sent += yield from self._starter.rest(first, place)
         unpublished = found == "created" or (found == "unpublished" and place.run not in self._marks)
         if first.whole and not unpublished:
             return
-        for message, wait in sent:
-            if wait and message.agent != TIMER:
-                step = StepRef(place.run, place.flow, str(message.headers["handoff_step"]))
-                services.store.delayed(step, wait)
-        services.perform(publish(sorted(sent, key=lambda one: one[1])))  # what is sooner is sent sooner
+        for step, wait in delays(sent):
+            yield from services.store.steps.delayed(step, wait)
+        # what is sooner is sent sooner
+        yield from publish(sorted(sent, key=lambda one: one[1]), new=not first.whole)
         self._marks.add(place.run)
 
 
@@ -164,7 +218,17 @@ def payload_of(flow: Flow, payload: Contract | Mapping[str, Any]) -> Contract:
         return payload
     if isinstance(payload, Contract):
         raise InvalidData(
-            f"flow {flow.name} starts with {accepts.ref()}, not {payload.ref()}", "nothing was started"
+            f"flow {flow.name} starts with {accepts.ref()}, not {payload.ref()}",
+            "nothing was started",
+            "give it what the flow starts with, or start the flow of that payload",
+        )
+    given: object = payload
+    if not isinstance(given, Mapping):
+        shown = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
+        raise InvalidData(
+            f"flow {flow.name} starts with {accepts.ref()}, and is given {shown}",
+            "nothing was started",
+            f"give it a contract, {accepts.__name__}(...), or its fields as a mapping",
         )
     return accepts.from_data(payload)
 
@@ -181,11 +245,24 @@ def checked_key(key: Any) -> str | None:
 
 
 def content_of(payload: Contract) -> str:
-    """Names what a payload says: the SHA-256 of its version and its data, 64 hexadecimal digits."""
-    return digest([payload.ref().uri, payload.to_data()])
+    """Names what a payload says: the SHA-256 of its version and its content, 64 hexadecimal digits. The same for equal values, in
+    every process."""
+    return digest([payload.ref().uri, payload.to_comparable()])
 
 
-def _entry(start: _Start, first: First, *, told_later: bool) -> Entry:
+def older_content_of(payload: Contract, data: dict[str, Any]) -> str:
+    """What the release before called that; ``data`` is what the payload was written as."""
+    return digest([payload.ref().uri, data])
+
+
+def shown_key(key: str | None, data: Any, redacted: Any) -> str:
+    """The idempotency key of a run as people may see it: a caller may have made it of what its payload keeps secret. ``data`` is the
+    payload as it travels, ``redacted`` the same for people."""
+    return masked(key, hidden_in(data, redacted)) if key else ""
+
+
+def _entry(start: _Start, first: First, data: dict[str, Any], *, told_later: bool) -> Entry:
+    redacted = start.payload.redacted()
     return Entry(
         EntryKind.STARTED,
         start.run_id,
@@ -194,7 +271,8 @@ def _entry(start: _Start, first: First, *, told_later: bool) -> Entry:
         wrote=str(start.payload.ref()),
         sent=first.route.sent_otherwise(),
         emitted=None if told_later else first.route.emissions(start.run_id),
-        input=start.payload.redacted(),
+        input=redacted,
+        key=shown_key(start.key, data, redacted),
         due=due.moment(start.at).isoformat(timespec="milliseconds") if start.at is not None else "",
         story=start.story,
         event=start.event,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handoffs.contracts.contract import Contract
-from handoffs.coordinator.flow.agent import Context
+from handoffs.coordinator.flow.context import Context
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.runs.start import Starts
@@ -25,7 +25,7 @@ class StartOnEvent:
         accepted = self.starts.start_on_event(
             self.flow,
             payload,
-            context.idempotency_key,
+            context.key,
             story=context.run_id,
             event=context.event,
             deadline=context.deadline,

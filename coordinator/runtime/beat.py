@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from handoffs.config.health import HealthFile
 from handoffs.contracts.errors import CoordinationError
-from handoffs.coordinator.errors import Conflict, ServerError
+from handoffs.coordinator.errors import Conflict, ServerError, Unpublished
 from handoffs.coordinator.flow.schedule import Schedule
+from handoffs.coordinator.handoff.interruption import interruption_of
 from handoffs.coordinator.runs.start import Starts
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
@@ -79,7 +80,11 @@ class Beat:
         except CoordinationError as error:
             self._faults[schedule.name] = str(error)
             self._log_fault(schedule.name, str(error))
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the others, and must be seen
+        except (
+            BaseException
+        ) as error:  # a payload's function raises anything; that must not end the others, and must be seen
+            if interruption_of(error) is not None:
+                raise
             self._faults[schedule.name] = f"schedule {schedule.name}: {type(error).__name__}"
             _log.exception("beat had a fault at schedule %s; trying again", schedule.name)
         else:
@@ -115,6 +120,10 @@ class Beat:
     def _start(self, schedule: Schedule, due: datetime) -> None:
         try:
             run = self._starts.start(schedule.flow, schedule.made(due), idempotency_key=schedule.key(due))
+        except Unpublished as error:  # it is accepted, and the coordinator process publishes it
+            _log.warning("schedule=%s due=%s: %s", schedule.name, due.isoformat(), error)
+            self._progress.done(schedule.name, due, error.run_id)
+            return
         except Conflict:  # another beat has started it, and its payload was made otherwise
             _log.warning("schedule=%s due=%s has a run with another input", schedule.name, due.isoformat())
             self._progress.done(schedule.name, due)

@@ -15,6 +15,7 @@ from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.messaging.publisher import BrokerPublisher, Publisher
+from handoffs.coordinator.messaging.room import Room
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.history_stream import HistoryStream
@@ -29,13 +30,14 @@ def services_of(
 ) -> Services:
     """The parts of a process with ``settings``; ``redis`` and ``publisher`` are given where they are none of the settings'."""
     topology = Topology.of(settings)
-    redis = redis if redis is not None else connect(settings.redis_url or "")
-    publisher = publisher or BrokerPublisher(app, topology)
+    redis = redis if redis is not None else connect(settings.redis_url or "", settings.server_timeout)
+    room = Room.of(settings)
     store = Store(redis, settings)
     announcements = Announcements(redis, settings)
     registry = open_registry(Path(settings.contracts_folder))
     versions = Versions(lookup=registry.known)
     negotiator = Negotiator(announcements, versions)
+    publisher = publisher or BrokerPublisher(app, topology, settings.server_timeout, negotiator.hears)
     return Services(
         settings=settings,
         topology=topology,
@@ -50,6 +52,6 @@ def services_of(
         registry=registry,
         versions=versions,
         negotiator=negotiator,
-        router=Router(store, negotiator),
-        driver=Driver(redis, publisher),
+        router=Router(store, negotiator, room, puts_off=True),
+        driver=Driver(redis, publisher, room),
     )

@@ -7,17 +7,22 @@ from dataclasses import replace
 
 from amqp.exceptions import AMQPError
 from celery import Celery
+from kombu import pools
 from kombu.exceptions import OperationalError
 from redis import Redis
 
 from handoffs.config.app import create_app
+from handoffs.config.forks import after_fork, leave
 from handoffs.config.settings import Settings
 from handoffs.contracts.manifest import Manifest
 from handoffs.coordinator.errors import LoadError, ServerError
-from handoffs.coordinator.flow.agent import Agent
+from handoffs.coordinator.flow.agent import Agent, Function
 from handoffs.coordinator.flow.trigger import Trigger
 from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.lease import LeaseKeeper
+from handoffs.coordinator.handoff.told import Stopping
+from handoffs.coordinator.messaging.frames import BrokerConnection
+from handoffs.coordinator.messaging.lines import opened
 from handoffs.coordinator.messaging.publisher import Publisher
 from handoffs.coordinator.runs.budgets import Timers
 from handoffs.coordinator.runs.start import Starts
@@ -25,6 +30,8 @@ from handoffs.coordinator.runs.trigger import StartOnEvent
 from handoffs.coordinator.runtime.composition import services_of
 from handoffs.coordinator.runtime.consumer import agent_consumer
 from handoffs.coordinator.runtime.task import task_class
+
+_REACHED_WITHIN = 5.0  # seconds
 
 
 class Engine:
@@ -43,7 +50,8 @@ class Engine:
         app = app or create_app(settings, {agent.name: agent.intake for agent in agents})
         self.services = services = services_of(settings, app, redis, publisher)
         app.conf.worker_consumer = "handoffs.coordinator.runtime.consumer:Consumer"
-        app.amqp.Consumer = agent_consumer(services.topology)
+        app.amqp.Connection = BrokerConnection
+        app.amqp.Consumer = agent_consumer(services.topology, settings.message_limits)
         self.settings = settings
         self.topology = services.topology
         self.app = app
@@ -58,9 +66,19 @@ class Engine:
         self.versions = services.versions
         self.negotiator = services.negotiator
         self.leases = LeaseKeeper(services.store, settings.lease)
+        self.stopping = Stopping(settings.stop_grace)
         self._starts = Starts(services)
+        self._driver = services.impatient().driver  # a full queue must not hold up what goes elsewhere
         self.agents: dict[str, Agent] = {}
         self.register(agents)
+        after_fork(self, _forked)
+
+    def forked(self) -> None:
+        """In a child that was forked: Celery's connections stay with the parent."""
+        leave(*pools.connections.values(), *pools.producers.values())
+        pools.connections.clear()
+        pools.producers.clear()
+        self.app._after_fork()
 
     def register(self, agents: Iterable[Agent]) -> list[Agent]:
         """Make tasks of agents; gives those that are new.
@@ -71,6 +89,8 @@ class Engine:
         for agent in agents:
             known = self.agents.get(agent.name)
             if known is agent or _triggers_the_same(known, agent):
+                continue
+            if known is not None and known.declared_as(agent):  # what works here goes on
                 continue
             if known is not None:
                 raise LoadError(
@@ -83,14 +103,27 @@ class Engine:
             self.versions.know(agent.emits)
             for event in agent.events:
                 self.versions.know(event)
-            handoff = Handoff(agent, self.settings, self.store, self.leases, self.negotiator)
-            self.app.register_task(task_class(handoff, self.services.driver, self.settings.message_limits)())
+            handoff = self._handoff(agent)
+            self.publisher.know(agent.name, agent.intake.patterns)
+            self.app.register_task(task_class(handoff, self._driver, self.settings.message_limits)())
             new.append(agent)
         return new
 
+    def replace_function(self, agent: str, function: Function | None) -> None:
+        """Have the steps of a registered agent call another function from now on, of the input and the context; None: its own
+        again."""
+        own = self.agents[agent]
+        used = own if function is None else replace(own, function=function, takes_context=True, context_as="")
+        type(self.app.tasks[agent]).handoff = self._handoff(used)
+
+    def _handoff(self, agent: Agent) -> Handoff:
+        return Handoff(agent, self.settings, self.store, self.leases, self.negotiator, self.stopping)
+
     def timers(self) -> Timers:
         """What happens when budgets are spent."""
-        return Timers(self.store, self.services.router, self.services.driver, self.settings.message_limits)
+        services = self.services.impatient()
+        limits = self.settings.message_limits
+        return Timers(self.store, services.router, services.driver, services.versions, limits)
 
     def manifest(self, agent: Agent) -> Manifest:
         """What the code of ``agent`` reads and writes, as it is now."""
@@ -99,8 +132,9 @@ class Engine:
     def broker_version(self) -> str:
         """Name and version of the broker. Raises :class:`ServerError` where it cannot be reached within 5 seconds."""
         try:
-            with self.app.connection_for_write() as connection:
-                connection.ensure_connection(max_retries=1, interval_start=0.2, timeout=5)
+            with opened(
+                self.app, min(_REACHED_WITHIN, self.settings.server_timeout.total_seconds())
+            ) as connection:
                 properties = getattr(connection.connection, "server_properties", None) or {}
                 return f"{properties.get('product', 'broker')} {properties.get('version', '')}".strip()
         except (OperationalError, OSError, AMQPError) as error:
@@ -110,11 +144,24 @@ class Engine:
                 "check COORDINATOR_BROKER_URL, and that the server is up",
             ) from error
 
+    def next_due(self) -> float | None:
+        """When the next message goes on that waits here, on the process' monotonic clock: None, where a broker of its own says that."""
+        return None
+
+    def is_idle(self) -> bool:
+        """Whether nothing is at work here, as far as that is known."""
+        return True
+
     def close(self) -> None:
         """Give connections back."""
         self.leases.close()
+        self.publisher.close()
         self.app.close()
         self.store.redis.close()
+
+
+def _forked(engine: Engine) -> None:
+    engine.forked()
 
 
 def _triggers_the_same(known: Agent | None, agent: Agent) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class Job:
     """Work that is done again ``pause`` seconds after it was done, or failed."""
 
     name: str
-    work: Callable[[], None]
+    work: Callable[[], object]
     pause: float
 
 
@@ -43,14 +44,22 @@ class Jobs:
             self._threads.append(thread)
 
     def stop(self, timeout: float) -> None:
-        """Have all end, and wait for each up to ``timeout`` seconds."""
+        """Have all end, and wait for them up to ``timeout`` seconds."""
         self.stopping.set()
+        until = time.monotonic() + timeout
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(until - time.monotonic(), 0))
 
     def works(self, name: str) -> None:
         """Note that a job does its work: of one that does not end, this is known before it ends."""
         self._faults.pop(name, None)
+
+    def fails(self, name: str, error: Exception) -> None:
+        """Note what keeps a job from its work: of one that goes on waiting, this is known before it ends. The log says it once, and
+        again when it is something else."""
+        known, self._faults[name] = self._faults.get(name), " ".join(str(error).split())
+        level = logging.DEBUG if known == self._faults[name] else logging.WARNING
+        _log.log(level, "%s; trying again", error)
 
     def fault(self) -> str:
         """What keeps a job from its work now, in a line; empty where all do theirs."""
@@ -63,9 +72,8 @@ class Jobs:
                 job.work()
                 self.works(job.name)
             except (CoordinationError, OperationalError, OSError) as error:
-                self._faults[job.name] = " ".join(str(error).split())
-                _log.warning("%s; trying again", error)
-            except Exception as error:  # noqa: BLE001 - a fault of ours must not end its other work, and must be seen
+                self.fails(job.name, error)
+            except BaseException as error:  # noqa: BLE001 - a fault of ours must not end its other work, and must be seen
                 self._faults[job.name] = f"{job.name}: {type(error).__name__}"
                 _log.exception("the %s process had a fault; trying again", self._process)
             self.stopping.wait(job.pause)

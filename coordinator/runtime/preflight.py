@@ -17,17 +17,23 @@ OLDEST = {"RabbitMQ": (3, 10), "Redis": (7, 0), "PostgreSQL": (14, 0), "SQLite":
 tests run on. PostgreSQL: the oldest that its makers maintain. SQLite: RETURNING came with 3.35."""
 
 
+PROBE_WITHIN = 5.0
+"""Seconds in which a broker shows whether it takes messages."""
+
+
 def examine(engine: Engine, journal: Journal | None = None) -> list[tuple[str, str]]:
     """Look at every server that ``engine`` and ``journal`` use, and declare the queues of the engine's agents.
 
     Gives pairs of what was looked at and what it is. Raises :class:`~handoffs.coordinator.errors.ServerError`, in one line with
-    cause and remedy, for the first that cannot be reached, is too old, evicts data, or has a queue with other arguments.
+    cause and remedy, for the first that cannot be reached, is too old, evicts data, takes no messages (under an
+    alarm), or has a queue with other arguments.
     """
     redis = engine.server.version()
     _refuse_old(redis, "COORDINATOR_REDIS_URL")
     _refuse_eviction(engine)
     broker = engine.broker_version()
     _refuse_old(broker, "COORDINATOR_BROKER_URL")
+    engine.publisher.probe(PROBE_WITHIN)
     intakes = {agent.name: agent.intake for agent in engine.agents.values()}
     engine.publisher.declare((name for name, intake in intakes.items() if not intake.patterns), again=True)
     for name, intake in intakes.items():
@@ -37,7 +43,7 @@ def examine(engine: Engine, journal: Journal | None = None) -> list[tuple[str, s
     if journal is not None:
         database = journal.ping()
         _refuse_old(database, "COORDINATOR_JOURNAL_URL")
-        found.append(("journal", database))
+        found += [("journal", database), ("dead letters", journal.sealed())]
     return found
 
 

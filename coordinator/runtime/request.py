@@ -19,6 +19,7 @@ from celery.worker.state import task_ready
 from kombu.asynchronous import get_event_loop
 
 from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.errors import ServerError, passes
 from handoffs.coordinator.handoff.failure import FailureKind, describe
 from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.outcome import Done
@@ -44,7 +45,7 @@ class Request(CeleryRequest):
         if isinstance(error, ExceptionWithTraceback):
             error = error.exc
         if isinstance(error, Parked):
-            self._rejected(str(error.reason))
+            self._rejected(str(error.reason), told=error.told)
         elif isinstance(error, Reject) and error.requeue:
             task_ready(self)
             self.reject(requeue=True)
@@ -87,29 +88,41 @@ class Request(CeleryRequest):
             return
         handoff: Handoff = self.task.handoff
         try:
-            delivery = delivery_of(self.request_dict, *_arguments(self))
+            delivery = delivery_of({**self.request_dict, **_rest(self)}, *_arguments(self))
             failure = handoff.parking.failure(delivery, kind, error, text)
             outcome = self.task.driver.perform(handoff.parking.park(delivery, failure))
             self.task.driver.perform(handoff.parking.release(delivery))
+        except ServerError as trouble:
+            if kind is FailureKind.TIME_LIMIT and passes(
+                trouble
+            ):  # perhaps it waited for that server as well, and waiting is no failure
+                self._given_back(str(trouble))
+            else:
+                self._unmarked(kind, error, text, trouble)
         except Exception as trouble:  # noqa: BLE001 - the letter itself must get away, its mark can be made from it
-            _log.warning("task %s is parked without its mark: %s", self.id, describe(trouble))
-            self._rejected(f"{kind}: {error}: {text}")
+            self._unmarked(kind, error, text, trouble)
         else:
             if isinstance(outcome, Done):
                 self._given_back(outcome.summary)
             else:
                 self._rejected(f"{kind}: {error}: {text}")
 
+    def _unmarked(self, kind: FailureKind, error: str, text: str, trouble: Exception) -> None:
+        _log.warning("task %s is parked without its mark: %s", self.id, describe(trouble))
+        self._rejected(f"{kind}: {error}: {text}")
+
     def _given_back(self, why: str) -> None:
-        """The step is settled: its process may have died before it passed the outcome on. The next delivery does that."""
+        """The next delivery goes on: the step is settled, and its process may have died before it passed the outcome on; or a
+        server is away."""
         revoked_tasks.discard(self.id)
         task_ready(self)
         _log.info("%s[%s] goes back to its queue: %s", self.name, self.id, why)
         self.reject(requeue=True)
 
-    def _rejected(self, reason: str) -> None:
+    def _rejected(self, reason: str, *, told: bool = False) -> None:
         task_ready(self)
-        _log.warning("%s[%s] parked: %s", self.name, self.id, reason)
+        if not told:
+            _log.warning("%s[%s] parked: %s", self.name, self.id, reason)
         self.reject(requeue=False)
         self.send_event("task-failed", exception=f"Parked({saferepr(reason)})", traceback="")
 
@@ -130,3 +143,10 @@ def _overran(limit: float) -> tuple[FailureKind, str, str]:
 def _arguments(request: CeleryRequest) -> tuple[str, dict[str, Any]]:
     (envelope,) = request.args
     return envelope, request.kwargs
+
+
+def _rest(request: CeleryRequest) -> dict[str, Any]:
+    """What is to come after its step: a child process gets it among the headers, the parent has it apart."""
+    payload: Any = getattr(request, "_payload", None)
+    rest: dict[str, Any] = (payload[2] if payload else None) or {}
+    return {name: rest.get(name) for name in ("chain", "chord")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -12,7 +12,9 @@ from redis import Redis
 
 from handoffs.config.settings import Settings
 from handoffs.contracts.text import printable
+from handoffs.coordinator.errors import Refused
 from handoffs.coordinator.store import clock, scripts
+from handoffs.coordinator.store.asking import Call, Command
 from handoffs.coordinator.store.keys import Keys
 
 _log = logging.getLogger(__name__)
@@ -37,7 +39,8 @@ class Announcements:
     def announce(self, manifest: Manifest, instance: str, ttl: timedelta) -> None:
         """Say that a worker is alive and what it reads and writes, for ``ttl``; none ends that. It is remembered for a
         day."""
-        agent, until = str(manifest["agent"]), clock.now() + clock.ms(ttl)
+        agent = str(manifest["agent"])
+        until = scripts.time(self._redis, self._keys.announced()) + clock.ms(ttl)
         light = {name: manifest[name] for name in _ANNOUNCED if name in manifest}
         announced = json.dumps({"instance": instance, "until": until, "manifest": light})
         whole = self._keys.build(agent, str(manifest.get("build", "")))
@@ -50,33 +53,42 @@ class Announcements:
             pipeline.pexpire(self._keys.announced(), _REMEMBERED)
             pipeline.execute()
 
+    def in_hand(self, runs: Iterable[str]) -> None:
+        """Say that a worker has messages of these runs in hand: they do not stand still."""
+        calls = [Call("alive", {"run": self._keys.run(run)}, {"ttl": self._run_ttl}) for run in runs]
+        if calls:
+            scripts.run(self._redis, *calls)
+
     def of(self, agent: str) -> list[dict[str, Any]]:
         """The workers of an agent that were alive in the last day, as ``{"instance", "until" (ms), "manifest", "live"}``.
 
         The manifest has no schemas; :meth:`live` gives it whole.
         """
-        with scripts.redis_errors():
-            found: Any = self._redis.hgetall(self._keys.consumers(agent))
-            workers = {instance: _announced(instance, text) for instance, text in found.items()}
-            gone = [instance for instance, one in workers.items() if one["until"] < clock.now() - _REMEMBERED]
-            if gone:
-                self._redis.hdel(self._keys.consumers(agent), *gone)
+        key = self._keys.consumers(agent)
+        try:
+            time, found = scripts.run(self._redis, clock.asked(key), Command("HGETALL", key))
+        except Refused as error:
+            _log.warning("who works for %s cannot be read: %s", printable(agent, 120), error)
+            return []
+        now = int(time)
+        workers = {instance: _announced(instance, text) for instance, text in found.items()}
+        gone = [instance for instance, one in workers.items() if one["until"] < now - _REMEMBERED]
+        if gone:
+            with scripts.redis_errors():
+                self._redis.hdel(key, *gone)
         return [
-            {**one, "live": one["until"] > clock.now()}
-            for instance, one in workers.items()
-            if instance not in gone
+            {**one, "live": one["until"] > now} for instance, one in workers.items() if instance not in gone
         ]
 
     def live(self) -> list[dict[str, Any]]:
         """The workers of all agents that are alive, as :meth:`of` gives them, with their whole manifests."""
         found = []
+        now = scripts.time(self._redis, self._keys.announced())
         with scripts.redis_errors():
-            agents: Any = self._redis.zrangebyscore(self._keys.announced(), clock.now(), "+inf")
+            agents: Any = self._redis.zrangebyscore(self._keys.announced(), now, "+inf")
             for one in (one for agent in agents for one in self.of(agent) if one["live"]):
                 light = one["manifest"]
-                whole: Any = self._redis.get(
-                    self._keys.build(str(light.get("agent")), str(light.get("build", "")))
-                )
+                whole = self._text(self._keys.build(str(light.get("agent")), str(light.get("build", ""))))
                 found.append({**one, "manifest": (_parsed(whole) if whole else None) or light})
         return found
 
@@ -101,10 +113,12 @@ class Announcements:
             for agent in agents:
                 pipeline.hvals(self._keys.consumers(agent))
                 pipeline.get(self._keys.deployed(agent))
-            replies: list[Any] = pipeline.execute()
+            replies: list[Any] = pipeline.execute(raise_on_error=False)
         found = {}
-        for agent, announced, deployed in zip(agents, replies[::2], replies[1::2], strict=True):
-            builds = [_announced("", text)["manifest"] for text in announced]
+        for agent, announced, deployed in zip(
+            agents, map(_sound, replies[::2]), map(_sound, replies[1::2]), strict=True
+        ):
+            builds = [_announced("", text)["manifest"] for text in announced or ()]
             listed = _parsed(deployed) if deployed else None
             builds += (
                 [build for build in listed if isinstance(build, dict)] if isinstance(listed, list) else []
@@ -127,14 +141,33 @@ class Announcements:
 
     def deployed(self, agent: str) -> list[Manifest]:
         """The builds of an agent that are recorded as deployed."""
-        with scripts.redis_errors():
-            text: Any = self._redis.get(self._keys.deployed(agent))
+        text = self._text(self._keys.deployed(agent))
         builds = _parsed(text) if text else None
         return [build for build in builds if isinstance(build, dict)] if isinstance(builds, list) else []
+
+    def _text(self, key: str) -> str | None:
+        """What is kept under a key; None where that is nothing, or something else."""
+        try:
+            with scripts.redis_errors():
+                found: Any = self._redis.get(key)
+        except Refused as error:
+            _log.warning("%s cannot be read: %s", printable(key, 200), error)
+            return None
+        return found  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Give the connection back."""
         self._redis.close()
+
+
+def _sound(reply: Any) -> Any:
+    """What a command has given; None where the key has something else."""
+    if not isinstance(reply, Exception):
+        return reply
+    error = scripts.redis_error(reply)
+    if not isinstance(error, Refused):
+        raise error from reply
+    return None
 
 
 def _announced(instance: str, text: str) -> dict[str, Any]:

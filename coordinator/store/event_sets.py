@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from redis import Redis
 
 from handoffs.config.settings import Settings
+from handoffs.contracts import strictjson
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Arguments, Asking, Call, Command, RoundTrip
 from handoffs.coordinator.store.fields import SetKind
@@ -27,6 +28,9 @@ class Added:
     count: int
     first: bool
     finished: bool
+    born: str = ""
+    """When the set began, which names it beside its key: one that comes again under that is another set. Empty for one of an older
+    release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Gathered:
     stories: tuple[tuple[str, str], ...]
     """As (run, flow)."""
     finished: bool
+    content: str = ""
+    """Names what is in it: the names and the contents of its parts."""
 
 
 class AskEventSets:
@@ -56,32 +62,32 @@ class AskEventSets:
         ref: StepRef,
         *,
         content: str,
+        older: str = "",
         within: timedelta,
         most: int,
     ) -> Asking[Added]:
         """Add a part to the set ``key`` of an agent, at most ``most`` of them; ``content`` names what it says, in whichever
-        version; ``ref`` is where it came from.
+        version, and ``older`` what the release before called that; ``ref`` is where it came from.
 
         Many parameters because the script is asked for all of them at once, each by its name.
         """
         ttl = max(self._run_ttl, clock.ms(2 * within))
         text = f"{content} {ref.run} {ref.flow}\n{record.part()}"
-        arguments: Arguments = {"part": part, "text": text, "most": most, "ttl": ttl}
+        arguments: Arguments = {"part": part, "text": text, "most": most, "ttl": ttl, "older": older}
         call = Call("gather", {"set": self._keys.gathered(agent, key)}, arguments)
-        [[verdict, count, first, finished]] = yield RoundTrip.of(call)
-        return Added(str(verdict), int(count), first == "1", finished == "1")
+        [[verdict, count, first, finished, born]] = yield RoundTrip.of(call)
+        return Added(str(verdict), int(count), first == "1", finished == "1", str(born))
 
     def get(self, agent: str, key: str) -> Asking[Gathered]:
         """A set; an empty one where there is none."""
         [fields] = yield RoundTrip.of(Command("HGETALL", self._keys.gathered(agent, key)))
-        texts = [
-            text.partition("\n") for name, text in sorted(fields.items()) if name.startswith(SetKind.PART)
-        ]
-        return Gathered(
-            tuple(Record.parse(text) for _, _, text in texts),
-            tuple(dict.fromkeys(_story(head) for head, _, _ in texts)),
-            "finished" in fields,
-        )
+        return _gathered(fields)
+
+    def take(self, agent: str, key: str) -> Asking[Gathered]:
+        """The same, to be worked on: from now on it takes no further parts. Whoever takes it again gets the same ones."""
+        call = Call("take_set", {"set": self._keys.gathered(agent, key)}, {"ttl": self._run_ttl})
+        [reply] = yield RoundTrip.of(call)
+        return _gathered(dict(zip(reply[::2], reply[1::2], strict=True)))
 
     def finish(self, agent: str, key: str, within: timedelta) -> Asking[None]:
         """A set was worked on: it takes no more parts, and is kept for a while, for messages that come again: that of its time
@@ -110,8 +116,24 @@ class EventSets:
 
     add = Performed(AskEventSets.add, "asks")
     get = Performed(AskEventSets.get, "asks")
+    take = Performed(AskEventSets.take, "asks")
     finish = Performed(AskEventSets.finish, "asks")
     touch = Performed(AskEventSets.touch, "asks")
+
+
+def _gathered(fields: Mapping[str, str]) -> Gathered:
+    """A set by the fields of its hash."""
+    parts = [
+        (name, *text.partition("\n")[::2])
+        for name, text in sorted(fields.items())
+        if name.startswith(SetKind.PART)
+    ]
+    return Gathered(
+        tuple(Record.parse(text) for _, _, text in parts),
+        tuple(dict.fromkeys(_story(head) for _, head, _ in parts)),
+        "finished" in fields,
+        strictjson.digest([[name, head.partition(" ")[0]] for name, head, _ in parts]),
+    )
 
 
 def _story(head: str) -> tuple[str, str]:

@@ -21,6 +21,8 @@ class Field(StrEnum):
     run, by the first message of it that comes."""
     KEY = "key"
     """Its idempotency key."""
+    LIFE = "life"
+    """Of a run that was started anew when it had ended and was forgotten: the id of its first life, and the number of this one."""
     CONTENT = "content"
     """The hash of its input: a start under the same key with another content is a conflict."""
     STATUS = "status"
@@ -33,12 +35,17 @@ class Field(StrEnum):
     """Its first messages, until they are in the broker's hands; then the sweep has nothing to do for it."""
     PAUSED = "paused"
     """``1`` while nothing further of it begins."""
+    ALIVE = "alive"
+    """When somebody had a message of it in hand the last time: at work on it, where that took long enough for a lease to be renewed,
+    or in a worker that has not begun it."""
     OPEN = "open"
     """How many of its steps were sent and are not settled."""
     PARKED = "parked"
     """How many ``p:`` there are."""
     UNDOABLE = "undoable"
     """How many ``c:`` were written: the number of the newest."""
+    UNDO_AT = "undo_at"
+    """The number of the ``c:`` that is being undone; there from the moment when it was cancelled to be undone."""
     UNDOING = "undoing"
     """How many chains of undoing steps have not ended; there from the moment when it was cancelled to be undone."""
     RESULT = "result"
@@ -65,12 +72,14 @@ class Kind(StrEnum):
     HELD = "h:"
     """By step: what is known of its message, as JSON, while it does not begin because the run is paused."""
     DELAYED = "d:"
-    """By step: until when it is held back by a delay (ms). For people; no script goes by it."""
+    """By step: until when it is held back by a delay (ms). For people, and for whoever asks whether the run stands still; no script goes
+    by it."""
     UNDO = "c:"
-    """By number, in the order in which steps were settled: what undoes the step, as JSON. Cancelling gives them back."""
+    """By number, in the order in which steps were settled: what undoes the step, as JSON (``undo.py``). Cancelling and whoever
+    settles what undoes a step get the one that is next."""
     UNDONE = "x:"
-    """``1``; by step that was settled after its run was cancelled: it is to be undone too. By step that undoes: the last one of its
-    chain is settled. Each is counted once in ``undoing``."""
+    """By step that was settled after its run was cancelled, and is to be undone too: the number of its ``c:``. By step that undoes,
+    ``1``: the last one of its chain is settled. Each is counted once in ``undoing``."""
     ARRIVED = "j:"
     """By path of a join and branch, ``j:<path>.<branch>``: the part that has arrived there, as its schemas, a line break and its
     data. ``j:<path>.one`` is what has come back from a budget or a wait: then it is spent. ``j:<path>.#`` counts the items of an
@@ -89,6 +98,11 @@ class Kind(StrEnum):
     """By name of a signal: the newest that came, a record."""
     SIGNAL_OF = "o:"
     """By name of a signal: the path of the wait that took it."""
+    LOST = "q:"
+    """By step: why nobody does it but a person who says so: the journal has an outcome of it, which Redis has lost."""
+    ORIGIN = "a:"
+    """By ``first``: the run's first messages once they are published, unless they are large. From these it is taken up again where
+    Redis has lost what came after."""
     EMITTER = "k:"
     """By agent and hash of an idempotency key: the step that sends the events of that key's outcome."""
 
@@ -103,6 +117,7 @@ class Kind(StrEnum):
 
 FORGOTTEN_AT_END = (
     Kind.ARRIVED, Kind.FENCE, Kind.ITEM, Kind.MARK, Kind.EDIT, Kind.BEGUN, Kind.HELD, Kind.DELAYED, Kind.FOLLOWED,
+    Kind.LOST, Kind.ORIGIN,
 )  # fmt: skip
 """The kinds that a run needs no more when it completes."""
 
@@ -118,7 +133,7 @@ def first_of(path: str) -> str:
 
 class SetKind(StrEnum):
     """The fields that the hash of a set of events has for each part. Beside them it has ``count``, ``first`` (the part that began
-    it) and ``finished``."""
+    it), ``born`` (when, in ms), ``taken`` (it is worked on, and takes no more parts) and ``finished``."""
 
     PART = "p:"
     """By part: a line with the hash of its content, the run and the flow that it came from, then its record."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import zlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-Shared = Literal["history", "starting", "scheduled", "later", "outstanding"]
+Shared = Literal["history", "mark", "starting", "scheduled", "later", "outstanding"]
 """What the runs of a shard share."""
 
 
@@ -22,20 +22,52 @@ class Keys:
 
     def shard(self, run_id: str) -> int:
         """The number of the shard that a run is in."""
-        return zlib.crc32(run_id.encode()) % self.shards
+        return zlib.crc32(run_id.encode("utf-8", "surrogatepass")) % self.shards
 
     def run(self, run_id: str) -> str:
         """The hash of a run; its fields are in ``fields.py``."""
-        return f"{self.prefix}run:{{{self.shard(run_id)}}}:{run_id}"
+        return f"{self.runs(self.shard(run_id))}{run_id}"
 
-    def around(self, run_id: str, *shared: Shared) -> dict[str, str]:
-        """The hash of a run and what it shares with others, by the names that scripts have for them."""
-        shard = self.shard(run_id)
-        return {"run": self.run(run_id), **{name: self._shared(name, shard) for name in shared}}
+    def runs(self, shard: int) -> str:
+        """What the hashes of the runs of a shard are called, before the run's id."""
+        return f"{self.prefix}run:{{{shard}}}:"
+
+    def ended(self, run_id: str) -> str:
+        """What is left of a run that has ended, longer than its hash: its status, and ``undone`` where it was compensated."""
+        return f"{self.prefix}ended:{{{self.shard(run_id)}}}:{run_id}"
+
+    def progress(self, run_id: str) -> str:
+        """The hash of how far the steps of a run are that are at work: by step, what is seen of it (JSON)."""
+        return f"{self.prefix}progress:{{{self.shard(run_id)}}}:{run_id}"
+
+    def usage(self, run_id: str) -> str:
+        """The hash of what a run has used up (``sum:``), what each of its attempts had (``of:``), and what it may use up
+        (``limit:``), by the names of what is counted."""
+        return f"{self.prefix}usage:{{{self.shard(run_id)}}}:{run_id}"
+
+    def usage_of(self, flow: str, shard: int) -> str:
+        """The hash of what the runs of a flow have used up, those of one shard: by day (since 1970) and what is counted."""
+        return f"{self.prefix}used:{{{shard}}}:{flow}"
+
+    def around(self, run_id: str, *shared: Shared | Literal["ended"]) -> dict[str, str]:
+        """The hash of a run, what is left of it when that is forgotten (``ended``), and what it shares with others, by the names
+        that scripts have for them."""
+        shard, run = self.shard(run_id), {"run": self.run(run_id)}
+        for name in shared:
+            run[name] = self.ended(run_id) if name == "ended" else self._shared(name, shard)
+        return run
+
+    def shared_by(self, shard: int) -> tuple[str, ...]:
+        """All that the runs of a shard share."""
+        return tuple(self._shared(name, shard) for name in get_args(Shared))
 
     def history(self, shard: int) -> str:
         """The stream of history entries that are not in the journal yet."""
         return self._shared("history", shard)
+
+    def mark(self, shard: int) -> str:
+        """The hash of up to which entry the history of a shard is in the journal."""
+        return self._shared("mark", shard)
 
     def starting(self, shard: int) -> str:
         """The runs whose first messages are not published yet, in a sorted set by when they began (ms)."""
@@ -58,7 +90,15 @@ class Keys:
 
     def outcome(self, agent: str, key: str) -> str:
         """The hash of an idempotency key: its lease, and its outcome."""
-        return f"{self.prefix}outcome:{{{agent}/{_digest(key)}}}"
+        return self.outcome_of(agent, digest_of(key))
+
+    def outcome_of(self, agent: str, digest: str) -> str:
+        """The same, by the digest of the key."""
+        return f"{self.prefix}outcome:{{{agent}/{digest}}}"
+
+    def subresults(self, agent: str, key: str) -> str:
+        """The hash of what calls within a step have given that works under an idempotency key."""
+        return f"{self.prefix}subresults:{{{agent}/{digest_of(key)}}}"
 
     def kept(self, key: str) -> str:
         """The last good outcome that a ``cached()`` may fall back to."""
@@ -76,7 +116,7 @@ class Keys:
 
     def set_name(self, agent: str, key: str) -> str:
         """What stands for a set where its key must not be shown."""
-        return f"{agent}/{_digest(key)}"
+        return f"{agent}/{digest_of(key)}"
 
     # Schedules, and who is alive
 
@@ -104,5 +144,6 @@ class Keys:
         return f"{self.prefix}{name}:{{{shard}}}"
 
 
-def _digest(key: str) -> str:
+def digest_of(key: str) -> str:
+    """Names an idempotency key where it must not be shown: 40 digits."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:40]

@@ -12,6 +12,7 @@ from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call
 from handoffs.coordinator.store.fields import Kind
 from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.read import milliseconds
 
 
 class Outstanding:
@@ -24,13 +25,13 @@ class Outstanding:
 
     def counts(self) -> dict[tuple[str, str], int]:
         """How many steps were sent and are not settled, by agent and ``contract/version``: they are queued, delayed,
-        running or dead-lettered, or will be sent when their run begins."""
-        oldest = clock.now() - self._run_ttl
+        running or dead-lettered, or will be sent when their run begins. What is noted there in no such way is counted under two empty
+        names."""
         calls = (
             Call(
                 "outstanding",
                 {"outstanding": self._keys.outstanding(shard), "later": self._keys.later(shard)},
-                {"oldest": oldest},
+                {"ttl": self._run_ttl, "runs": self._keys.runs(shard)},
             )
             for shard in range(self._keys.shards)
         )
@@ -47,8 +48,8 @@ class Outstanding:
         with scripts.redis_errors():
             for step, text in self._of(run_id):
                 if not step.startswith(Kind.ARRIVED):  # which is a part that waits for others
-                    at, agent, refs = text.split(" ", 2)
-                    found[step] = (float(at) / 1000, agent, refs.partition(",")[0])
+                    at, agent, refs = (*text.split(" ", 2), "", "")[:3]
+                    found[step] = (milliseconds(at) / 1000, agent, refs.partition(",")[0])
         return found
 
     def agents_of(self, run_id: str) -> dict[str, str] | None:

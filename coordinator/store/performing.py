@@ -46,7 +46,8 @@ def answered(redis: Redis, asking: Asking[T]) -> T:
 class HasRedis(Protocol):
     """What performs: it has a client of Redis, and beside it the object that asks."""
 
-    redis: Redis
+    @property
+    def redis(self) -> Redis: ...
 
 
 class Performed(Generic[P, T]):

@@ -14,8 +14,8 @@ Entry = dict[str, Any]
 
 
 def entry_text(entry: Entry | None) -> str:
-    """A history entry as it is kept; empty where there is none."""
-    return strictjson.dumps(entry) if entry else ""
+    """A history entry as it is kept, its kind first, where scripts find it; empty where there is none."""
+    return strictjson.dumps({"kind": entry["kind"], **entry}) if entry else ""
 
 
 @dataclass(frozen=True, slots=True)

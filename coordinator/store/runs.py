@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any, Literal, cast
 
 from redis import Redis
 
 from handoffs.config.settings import Settings
 from handoffs.contracts import strictjson
-from handoffs.coordinator.errors import Conflict
+from handoffs.contracts.text import printable
+from handoffs.coordinator.errors import Refused
 from handoffs.coordinator.store import clock, scripts
-from handoffs.coordinator.store.asking import Arguments, Call
+from handoffs.coordinator.store.acceptance import Acceptance
+from handoffs.coordinator.store.asking import Arguments, Call, Command
 from handoffs.coordinator.store.fields import Field, Kind, first_of
 from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.performing import Performed, answered
+from handoffs.coordinator.store.read import count, members
 from handoffs.coordinator.store.record import Entry, Record, StepRef, entry_text
-from handoffs.coordinator.store.run_state import RunRecord, RunState
-from handoffs.coordinator.store.settlement import lines_of
+from handoffs.coordinator.store.run_state import UNCLEAR, RunRecord, RunState
+from handoffs.coordinator.store.undo import OutcomeRef, Undo, UndoNext
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 500
 
 _STANDING = (
-    Field.FLOW, Field.KEY, Field.STATUS, Field.STARTED, Field.PAUSED, Field.DUE, Field.OPEN, Field.PARKED,
+    Field.FLOW, Field.KEY, Field.STATUS, Field.STARTED, Field.PAUSED, Field.DUE, Field.OPEN, Field.PARKED, Field.LIFE,
 )  # fmt: skip
 
 
@@ -34,51 +42,19 @@ class Runs:
         self._keys = Keys(settings.prefix, settings.shards)
         self._run_ttl = clock.ms(settings.run_ttl)
         self._result_ttl = clock.ms(settings.result_ttl)
+        self.acceptance = Acceptance(self._keys, settings)
 
-    def start(
-        self,
-        ref: StepRef,
-        *,
-        key: str,
-        content: str,
-        first: str,
-        entry: Entry | None = None,
-        sends: Iterable[tuple[str, str, str]] = (),
-        due: datetime | timedelta | None = None,
-    ) -> Literal["created", "scheduled", "unpublished", "existing", "waiting"]:
-        """Accept a run, with its ``first`` messages until they are published, and the history entry of that.
+    @property
+    def redis(self) -> Redis:
+        """By which what is asked is performed."""
+        return self._redis
 
-        ``sends`` names those messages as (step, agent, ``contract/version``). With ``due``, a moment or how long from
-        now, that is to come by Redis' clock, the run is ``scheduled``, and ``waiting`` when it is asked for again: nothing
-        of it is to be published before :class:`~handoffs.coordinator.store.scheduled.ScheduledRuns` begins it.
+    start = Performed(Acceptance.start, "acceptance")
+    newest_life = Performed(Acceptance.newest_life, "acceptance")
 
-        Raises :class:`Conflict` where the run exists with another content.
-
-        Many parameters because the script is asked for all of them at once, each by its name.
-        """
-        keys = self._keys.around(ref.run, "starting", "history", "outstanding", "scheduled", "later")
-        arguments: Arguments = {
-            "content": content,
-            "flow": ref.flow,
-            "key": key,
-            "first": first,
-            "run_id": ref.run,
-            "entry": entry_text(entry),
-            "due": _due(due),
-            "sends": lines_of(sends),
-            "now": clock.now(),
-            "ttl": self._run_ttl,
-        }
-        verdict, unpublished = self._do(Call("start", keys, arguments))
-        if verdict == "conflict":
-            raise Conflict(
-                f"a run of {ref.flow} was started under the key {key!r} with another input",
-                "that run stands and this input was not taken",
-                "use another idempotency key for other work",
-            )
-        if verdict in {"created", "scheduled", "waiting"}:
-            return cast('Literal["created", "scheduled", "waiting"]', verdict)
-        return "unpublished" if unpublished == "1" else "existing"
+    def keep_lives(self, lives: Iterable[tuple[str, int]]) -> None:
+        """Have runs be known that go on in another life, by the ids of their first, as long as they may; asked again it is kept on."""
+        answered(self._redis, self.acceptance.keep_lives(lives))
 
     def published(self, *runs: str) -> None:
         """The first messages of ``runs`` are in the broker's hands."""
@@ -87,20 +63,38 @@ class Runs:
         )
         scripts.run(self._redis, *calls)
 
-    def unpublished(self, *, older_than: timedelta, limit: int = 100) -> Iterator[tuple[str, str]]:
-        """Runs that were accepted but whose first messages were not published, as (run, first messages)."""
-        latest = clock.now() - clock.ms(older_than)
+    def unpublished(self, *, older_than: timedelta) -> Iterator[tuple[str, str]]:
+        """Runs that were accepted but whose first messages were not published, as (run, first messages): all of them, for those
+        that cannot be published must not hide the others."""
+        for run_id, first, _ in self._starting(older_than):
+            if first:
+                yield run_id, first
+
+    def not_begun_to_undo(self, older_than: timedelta) -> Iterator[str]:
+        """Runs that were cancelled to be undone so long ago, and of which nothing was sent for that."""
+        for run_id, _, status in self._starting(older_than):
+            if status == "compensating":
+                yield run_id
+
+    def _starting(self, older_than: timedelta) -> Iterator[tuple[str, str, str]]:
+        """The runs of which something was to be published so long ago, and was not, as (run, first messages, status)."""
         for shard in range(self._keys.shards):
+            latest = scripts.time(self._redis, self._keys.starting(shard)) - clock.ms(older_than)
             with scripts.redis_errors():
-                runs: Any = self._redis.zrangebyscore(
-                    self._keys.starting(shard), 0, latest, start=0, num=limit
-                )
-                for run_id in runs:
-                    first = self._redis.hget(self._keys.run(run_id), Field.FIRST)
-                    if first:
-                        yield run_id, str(first)
-                    else:
+                runs: Any = self._redis.zrangebyscore(self._keys.starting(shard), 0, latest)
+            for run_id in runs:
+                try:
+                    with scripts.redis_errors():
+                        known: Any = self._redis.hmget(self._keys.run(run_id), [Field.FIRST, Field.STATUS])
+                except Refused as error:
+                    _log.warning("run=%s is not published: %s", printable(run_id, 200), error)
+                    known = ("", "")
+                first, status = known
+                if not first and status != "compensating":
+                    with scripts.redis_errors():
                         self._redis.zrem(self._keys.starting(shard), run_id)
+                    continue
+                yield run_id, str(first or ""), str(status or "")
 
     def state(self, run_id: str) -> RunState | None:
         """How a run stands, or None where Redis knows none of that id."""
@@ -110,23 +104,28 @@ class Runs:
         """How several runs stand, in one round trip; two where something is parked. Little is read, whatever the runs have
         made so far: it may be asked often."""
         with scripts.redis_errors():
-            pipeline = self._redis.pipeline(transaction=False)
+            pipeline: Any = self._redis.pipeline(transaction=False)
             for run_id in runs:
                 pipeline.hmget(self._keys.run(run_id), _STANDING)
-            read = [dict(zip(_STANDING, values, strict=True)) for values in pipeline.execute()]
-        found = {run_id: _present(values) for run_id, values in zip(runs, read, strict=True)}
+            replies = pipeline.execute(raise_on_error=False)
+        found = {run_id: _standing(reply) for run_id, reply in zip(runs, replies, strict=True)}
         unclear = [
             run_id
             for run_id, fields in found.items()
-            if Field.STATUS not in fields or int(fields.get(Field.PARKED, 0)) > 0
+            if fields.get(Field.STATUS) != UNCLEAR
+            and (Field.STATUS not in fields or count(fields.get(Field.PARKED, "0"), 1) > 0)
         ]
         found |= zip(unclear, self._look(unclear), strict=True)
         return [RunState.read(run_id, found[run_id]) if found[run_id] else None for run_id in runs]
 
     def get(self, run_id: str) -> RunRecord | None:
         """What a run does, or None where Redis knows none of that id."""
-        [fields] = self._look([run_id], "1")
-        return RunRecord.read(run_id, fields) if fields else None
+        return self.records([run_id])[0]
+
+    def records(self, runs: Sequence[str]) -> list[RunRecord | None]:
+        """What several runs do, in one round trip; None where Redis knows none of that id, or holds something else in its place."""
+        found = zip(runs, self._look(runs, "1"), strict=True)
+        return [RunRecord.read(run_id, fields) if fields else None for run_id, fields in found]
 
     def result(self, run_id: str) -> Record | None:
         """The outcome of a run that is completed; None where it is not, or is forgotten."""
@@ -138,7 +137,14 @@ class Runs:
         """Why a step is parked; None where it is not."""
         with scripts.redis_errors():
             text: Any = self._redis.hget(self._keys.run(ref.run), Kind.PARKED.of(ref.step))
-        return dict(json.loads(text)) if text else None
+        return (members(text) or {}) if text else None
+
+    def is_at_work(self, ref: StepRef) -> bool:
+        """Whether a step was begun and has no outcome: an agent is at work on it, or died at it."""
+        names = [Kind.BEGUN.of(ref.step), Kind.SETTLED.of(ref.step)]
+        with scripts.redis_errors():
+            begun, settled = cast("list[Any]", self._redis.hmget(self._keys.run(ref.run), names))
+        return begun is not None and settled is None
 
     def taken(self, run_id: str, budget: str) -> bool:
         """Whether something has come out of a budget of a run: within it, or its fallback."""
@@ -146,46 +152,65 @@ class Runs:
             known: Any = self._redis.hmget(self._keys.run(run_id), [Field.STATUS, first_of(budget)])
         return bool(known[0] == "completed" or known[1])
 
-    def touch(self, runs: Iterable[str]) -> None:
-        """Keep live runs from expiring: those that wait for a person."""
+    def is_to_be_published(self, run_id: str) -> bool:
+        """Whether the sweep will publish the first messages of a run."""
         with scripts.redis_errors():
-            pipeline = self._redis.pipeline(transaction=False)
-            for run_id in runs:
-                pipeline.pexpire(self._keys.run(run_id), self._run_ttl)
-            pipeline.execute()
+            found: Any = self._redis.zscore(self._keys.starting(self._keys.shard(run_id)), run_id)
+        return found is not None
+
+    def touch(self, runs: Iterable[str]) -> None:
+        """Keep runs from expiring, with what they have used up and may; one that is kept longer already, as it begins later, stays so."""
+        self._stay(key for run_id in runs for key in (self._keys.run(run_id), self._keys.usage(run_id)))
+
+    def touch_shared(self) -> None:
+        """Keep what the runs of each shard share from expiring."""
+        self._stay(key for shard in range(self._keys.shards) for key in self._keys.shared_by(shard))
+
+    def _stay(self, keys: Iterable[str]) -> None:
+        calls = [Call("stay", {"kept": key}, {"ttl": self._run_ttl}) for key in keys]
+        if calls:
+            scripts.run(self._redis, *calls)
 
     def signal(
-        self, run_id: str, name: str, record: Record, entry: Entry
+        self, run_id: str, name: str, record: Record, entry: Entry, waits: Iterable[Sequence[str]] = ()
     ) -> tuple[str, dict[str, Any] | None]:
-        """A signal for a run. Gives what became of it (``accepted``, ``again``, ``conflict``, the status of a run that has
-        ended, or nothing where Redis knows no such run), and what follows the step that waits for it, if one does."""
+        """A signal for a run. Gives what became of it (``accepted``, ``again``, ``conflict``, ``over``, the status of a run that has
+        ended, or nothing where Redis knows no such run), and what follows the step that waits for it, if one does.
+
+        ``waits`` are all places where the run may ever wait for it, where that is known: the path of each, and of the budgets that it
+        is in. Where all of them are over, so is the signal.
+        """
         arguments: Arguments = {
             "name": name,
             "record": record.text(),
+            "waits": "\n".join(map(" ".join, waits)),
             "entry": entry_text(entry),
             "ttl": self._run_ttl,
         }
-        call = Call("signal", self._keys.around(run_id, "history"), arguments)
+        call = Call("signal", self._keys.around(run_id, "ended", "history"), arguments)
         verdict, follows = self._do(call)
         return str(verdict), json.loads(follows) if follows else None
+
+    def let_wait_go(self, run_id: str, path: str) -> None:
+        """What follows the wait at ``path`` is on its way: the same signal once more sends it no more."""
+        scripts.run(self._redis, Command("HDEL", self._keys.run(run_id), Kind.FOLLOWED.of(path)))
 
     def pause(self, run_id: str, entry: Entry, *, resume: bool = False) -> str:
         """Hold a run, or let it go on. Gives its status, empty where Redis knows no such run."""
         hold = "0" if resume else "1"
         arguments: Arguments = {"hold": hold, "entry": entry_text(entry), "ttl": self._run_ttl}
-        call = Call("pause", self._keys.around(run_id, "history"), arguments)
+        call = Call("pause", self._keys.around(run_id, "ended", "history"), arguments)
         return str(self._do(call))
 
     def cancel(
-        self, run_id: str, entry: Entry, *, compensate: bool = False
-    ) -> tuple[str, list[dict[str, Any]]]:
+        self, run_id: str, entry: Entry | None, *, compensate: bool = False
+    ) -> tuple[str, UndoNext | None]:
         """Cancel a run that has not ended. Gives its status after that, empty where Redis knows no such run.
 
-        With ``compensate`` also what undoes its steps, in the order in which they were settled: for each ``step``,
-        ``agent``, ``accepts``, and the outcome's ``schema`` and ``data``. There is nothing where the status is not
-        ``compensating``.
+        With ``compensate`` also the step that is to be undone first, where there is one: then the status is ``compensating``.
+        Asked again, it gives the one at which undoing is.
         """
-        keys = self._keys.around(run_id, "history", "starting", "outstanding", "scheduled", "later")
+        keys = self._keys.around(run_id, "ended", "history", "starting", "outstanding", "scheduled", "later")
         arguments: Arguments = {
             "run_id": run_id,
             "entry": entry_text(entry),
@@ -193,23 +218,29 @@ class Runs:
             "ttl": self._run_ttl,
             "result_ttl": self._result_ttl,
         }
-        status, *texts = self._do(Call("cancel", keys, arguments))
-        undo = [json.loads(text) for text in texts]
-        for one in undo:
+        status, *reply = self._do(Call("cancel", keys, arguments))
+        return str(status), UndoNext.read(reply) if reply else None
+
+    def to_undo(self, run_id: str) -> Iterator[list[OutcomeRef]]:
+        """The outcomes that are to be undone with a run, the last ones first, some at a time."""
+        with scripts.redis_errors():
+            count = int(cast("str | None", self._redis.hget(self._keys.run(run_id), Field.UNDOABLE)) or 0)
+        for last in range(count, 0, -_AT_ONCE):
+            names = [Kind.UNDO.of(f"{number:09d}") for number in range(last, max(last - _AT_ONCE, 0), -1)]
             with scripts.redis_errors():
-                outcome: Any = self._redis.hget(self._keys.run(run_id), Kind.SETTLED.of(one["step"]))
-            record = Record.parse(outcome)
-            one |= {"schema": record.schema, "data": json.loads(record.data)}
-        return str(status), undo
+                texts: Any = self._redis.hmget(self._keys.run(run_id), names)
+            outcomes = (Undo.parse(text).outcome for text in texts if text)
+            yield [outcome for outcome in outcomes if outcome is not None]
 
     def unpark(self, ref: StepRef, entry: Entry) -> str:
         """A parked step is on its way again. Gives the run's status, empty where Redis knows no such run."""
         arguments: Arguments = {
             "step": ref.step,
+            "flow": ref.flow,
             "entry": entry_text(entry),
             "ttl": self._run_ttl,
         }
-        return str(self._do(Call("unpark", self._keys.around(ref.run, "history"), arguments)))
+        return str(self._do(Call("unpark", self._keys.around(ref.run, "ended", "history"), arguments)))
 
     def edit(
         self,
@@ -229,7 +260,7 @@ class Runs:
 
         Many parameters because the script is asked for all of them at once, each by its name.
         """
-        keys = self._keys.around(ref.run, "history", "outstanding")
+        keys = self._keys.around(ref.run, "ended", "history", "outstanding")
         arguments: Arguments = {
             "step": ref.step,
             "flow": ref.flow,
@@ -240,7 +271,6 @@ class Runs:
             "what": sent,
             "where": where,
             "budgets": " ".join(budgets),
-            "now": clock.now(),
             "ttl": self._run_ttl,
         }
         return str(self._do(Call("edit", keys, arguments)))
@@ -254,11 +284,11 @@ class Runs:
         return scripts.run(self._redis, call)[0]
 
 
-def _present(values: Mapping[str, str | None]) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _due(due: datetime | timedelta | None) -> str:
-    if isinstance(due, timedelta):
-        return f"+{max(clock.ms(due), 0)}"
-    return str(math.ceil(due.timestamp() * 1000)) if due else ""  # never before
+def _standing(reply: Any) -> dict[str, str]:
+    """What every run has, as far as it is there; of what is no run, that."""
+    if isinstance(reply, Exception):
+        error = scripts.redis_error(reply)
+        if not isinstance(error, Refused):
+            raise error from reply
+        return {Field.STATUS: UNCLEAR}
+    return {name: value for name, value in zip(_STANDING, reply, strict=True) if value is not None}

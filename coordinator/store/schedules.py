@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,14 @@ from typing import Any
 from redis import Redis
 
 from handoffs.config.settings import Settings
+from handoffs.contracts.text import printable
+from handoffs.coordinator.errors import Refused
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.asking import Arguments, Call
 from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.read import milliseconds
+
+_log = logging.getLogger(__name__)
 
 _MILLISECOND = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,12 +48,24 @@ class ScheduleProgress:
             for name in names:
                 pipeline.hgetall(self._keys.schedule(name))
                 pipeline.pexpire(self._keys.schedule(name), _ms(_KEPT))
-            found = pipeline.execute()[::2] if names else []
-            seconds, micros = self._redis.time()
-        now = _EPOCH + timedelta(seconds=int(seconds), microseconds=int(micros))
-        return now, [
-            Progress(_time(one.get("until")), _time(one.get("last")), one.get("run", "")) for one in found
+            found = pipeline.execute(raise_on_error=False)[::2] if names else []
+        now = scripts.time(self._redis, self._keys.schedule(names[0] if names else ""))
+        return _EPOCH + now * _MILLISECOND, [
+            self._progress(name, one) for name, one in zip(names, found, strict=True)
         ]
+
+    def _progress(self, name: str, known: Any) -> Progress:
+        """How far a schedule has come. It begins anew, with its next time, where that cannot be read."""
+        if isinstance(known, Exception):
+            error = scripts.redis_error(known)
+            if not isinstance(error, Refused):
+                raise error from known
+            with scripts.redis_errors():
+                self._redis.delete(self._keys.schedule(name))
+            known = {"until": "?"}
+        if known.get("until") and not milliseconds(known["until"]):
+            _log.warning("schedule=%s begins anew: how far it had come cannot be read", printable(name, 120))
+        return Progress(_time(known.get("until")), _time(known.get("last")), known.get("run", ""))
 
     def meet(self, name: str, now: datetime) -> None:
         """A schedule is there from now on, if nothing is known of it: it does not run for its earlier times."""
@@ -68,4 +86,5 @@ def _ms(duration: timedelta) -> int:
 
 
 def _time(text: str | None) -> datetime | None:
-    return _EPOCH + int(text) * _MILLISECOND if text else None
+    since = milliseconds(text)
+    return _EPOCH + round(since) * _MILLISECOND if since else None

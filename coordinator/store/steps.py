@@ -24,14 +24,11 @@ class Steps:
 
     def lease_of(self, agent: str, key: str) -> Asking[Lease | None]:
         """What is known of an idempotency key."""
-        outcome = self.keys.outcome(agent, key)
-        [[state, content, until, holders]] = yield RoundTrip.of(
-            Command("HMGET", outcome, "state", "content", "until", "holders")
-        )
-        if state is None:
+        [known] = yield RoundTrip.of(Call("lease", {"outcome": self.keys.outcome(agent, key)}, {}))
+        if not known:
             return None
-        held = state == "leased" and float(until or 0) > clock.now()
-        return Lease(state, content or "", held, tuple((holders or "").split("\n")))
+        state, content, held, holders = known
+        return Lease(state, content, held == "1", tuple(holders.split("\n")))
 
     def settled(self, ref: StepRef) -> Asking[bool]:
         """Whether a step has its outcome."""
@@ -39,14 +36,20 @@ class Steps:
         return bool(known)
 
     def park(
-        self, ref: StepRef, reason: dict[str, Any], entry: Entry | None, *, marked: bool = False
+        self,
+        ref: StepRef,
+        reason: dict[str, Any],
+        entry: Entry | None,
+        *,
+        marked: bool = False,
+        settled: bool = False,
     ) -> Asking[str]:
-        """Mark a step as parked. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``; where it was
+        """Mark a step as parked; with ``settled`` also one that has its outcome, because what follows it cannot be sent. Gives ``parked``, or what it is instead: ``settled``, ``completed``, ``cancelled``; where it was
         ``marked`` with that reason before, and is not any more, ``gone``: it is on its way again."""
         [status] = yield RoundTrip.of(
             Call(
                 "park",
-                self.keys.around(ref.run, "history", "outstanding"),
+                self.keys.around(ref.run, "ended", "history", "outstanding"),
                 {
                     "step": ref.step,
                     "flow": ref.flow,
@@ -54,8 +57,8 @@ class Steps:
                     "reason": strictjson.dumps(reason),
                     "entry": entry_text(entry),
                     "marked": "1" if marked else "",
+                    "settled": "1" if settled else "",
                     "budgets": reason.get("budgets", ""),
-                    "now": clock.now(),
                     "ttl": self._run_ttl,
                 },
             )
@@ -79,11 +82,8 @@ class Steps:
 
     def delayed(self, ref: StepRef, wait: timedelta) -> Asking[None]:
         """A step is sent after ``wait``: so that people can see it."""
-        key = self.keys.run(ref.run)
-        yield RoundTrip.of(
-            Command("HSETNX", key, Kind.DELAYED.of(ref.step), clock.now() + clock.ms(wait)),
-            Command("PEXPIRE", key, self._run_ttl),
-        )
+        arguments: Arguments = {"step": ref.step, "wait": clock.ms(wait), "ttl": self._run_ttl}
+        yield RoundTrip.of(Call("delay", self.keys.around(ref.run), arguments))
 
     def note(self, run_id: str, entry: Entry) -> Asking[None]:
         """Append to the history."""

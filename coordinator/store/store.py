@@ -15,7 +15,10 @@ from handoffs.coordinator.store.controls import Controls
 from handoffs.coordinator.store.handoffs import Handoffs
 from handoffs.coordinator.store.keys import Keys
 from handoffs.coordinator.store.performing import Performed
+from handoffs.coordinator.store.progress import ProgressOfRuns
 from handoffs.coordinator.store.steps import Steps
+from handoffs.coordinator.store.subresults import Subresults, Work
+from handoffs.coordinator.store.usage import UsageOfRuns
 
 
 class Store:
@@ -28,13 +31,18 @@ class Store:
         self.handoffs = Handoffs(self.keys, settings)
         self.steps = Steps(self.keys, settings)
         self.controls = Controls(self.keys, settings)
+        self.subresults = Subresults(self.keys, settings)
+        self.progress = ProgressOfRuns(self.keys, settings)
+        self.usage = UsageOfRuns(self.keys, settings)
         self.let_go = self.handoffs.let_go  # asks nothing yet
+        self.lapse = self.handoffs.lapse  # nor does this
         self._settings = settings
 
     claim = Performed(Handoffs.claim, "handoffs")
     renew = Performed(Handoffs.renew, "handoffs")
     release = Performed(Handoffs.release, "handoffs")
     settle = Performed(Handoffs.settle, "handoffs")
+    withdraw = Performed(Handoffs.withdraw, "handoffs")
     settle_known = Performed(Handoffs.settle_known, "handoffs")
     follow = Performed(Handoffs.follow, "handoffs")
     emits_once = Performed(Handoffs.emits_once, "handoffs")
@@ -53,5 +61,21 @@ class Store:
     hold = Performed(Controls.hold, "controls")
     held = Performed(Controls.held, "controls")
     wait = Performed(Controls.wait, "controls")
+    take_back = Performed(Controls.take_back, "controls")
     keep = Performed(Controls.keep, "controls")
     kept = Performed(Controls.kept, "controls")
+
+    subresult = Performed(Subresults.find, "subresults")
+    record_subresult = Performed(Subresults.record, "subresults")
+
+    tell_progress = Performed(ProgressOfRuns.tell, "progress")
+    progress_of = Performed(ProgressOfRuns.of, "progress")
+
+    use = Performed(UsageOfRuns.use, "usage")
+    usage_of = Performed(UsageOfRuns.of, "usage")
+    usage_of_flow = Performed(UsageOfRuns.of_flow, "usage")
+    limit_usage = Performed(UsageOfRuns.limit, "usage")
+
+    def let_subresults_go(self, work: Work) -> None:
+        """The work has its outcome: what its calls have given is forgotten with the next claim."""
+        self.handoffs.gone.append(self.subresults.forgetting(work))

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from handoffs.coordinator.client.coordinator import Coordinator
     from handoffs.coordinator.client.run import Run
     from handoffs.coordinator.errors import Permanent, Transient
-    from handoffs.coordinator.flow.agent import Agent, Context, agent
+    from handoffs.coordinator.flow.agent import Agent, agent
     from handoffs.coordinator.flow.budget import budget, cached, constant
     from handoffs.coordinator.flow.condition import field
+    from handoffs.coordinator.flow.context import Context
     from handoffs.coordinator.flow.flow import Flow
+    from handoffs.coordinator.flow.lifespan import lifespan
     from handoffs.coordinator.flow.retry import Retry
     from handoffs.coordinator.flow.schedule import Schedule, schedule
     from handoffs.coordinator.flow.signal import wait_for
@@ -35,10 +37,11 @@ if TYPE_CHECKING:
         when,
     )
     from handoffs.coordinator.flow.subscribe import gather, on
+    from handoffs.coordinator.flow.usage import Spending, Usage
 
 _WHERE = {
     "Agent": "handoffs.coordinator.flow.agent",
-    "Context": "handoffs.coordinator.flow.agent",
+    "Context": "handoffs.coordinator.flow.context",
     "Contract": "handoffs.contracts.contract",
     "ContractRef": "handoffs.contracts.contract",
     "CoordinationError": "handoffs.contracts.errors",
@@ -53,8 +56,10 @@ _WHERE = {
     "Retry": "handoffs.coordinator.flow.retry",
     "Run": "handoffs.coordinator.client.run",
     "Schedule": "handoffs.coordinator.flow.schedule",
+    "Spending": "handoffs.coordinator.flow.usage",
     "Sensitive": "handoffs.contracts.text",
     "Transient": "handoffs.coordinator.errors",
+    "Usage": "handoffs.coordinator.flow.usage",
     "UntrustedText": "handoffs.contracts.text",
     "agent": "handoffs.coordinator.flow.agent",
     "budget": "handoffs.coordinator.flow.budget",
@@ -69,6 +74,7 @@ _WHERE = {
     "field": "handoffs.coordinator.flow.condition",
     "gather": "handoffs.coordinator.flow.subscribe",
     "go_on": "handoffs.coordinator.flow.step",
+    "lifespan": "handoffs.coordinator.flow.lifespan",
     "on": "handoffs.coordinator.flow.subscribe",
     "parallel": "handoffs.coordinator.flow.step",
     "render_for_prompt": "handoffs.contracts.prompt",
@@ -100,8 +106,10 @@ __all__ = [
     "Run",
     "Schedule",
     "Sensitive",
+    "Spending",
     "Transient",
     "UntrustedText",
+    "Usage",
     "agent",
     "budget",
     "cached",
@@ -115,6 +123,7 @@ __all__ = [
     "field",
     "gather",
     "go_on",
+    "lifespan",
     "on",
     "parallel",
     "render_for_prompt",

@@ -13,7 +13,7 @@ from handoffs.config.reference import MediaSettings
 from handoffs.config.settings import Settings
 from handoffs.contracts import CoordinationError
 from handoffs.coordinator import Coordinator
-from handoffs.coordinator.render.console import out, print_json, table
+from handoffs.coordinator.render.console import out, print_json, say, table
 from handoffs.tasks.live import shown
 from handoffs.tasks.media.counts import FileCounts, JournalCounts
 from handoffs.tasks.media.film import Film, read_film
@@ -68,7 +68,7 @@ def run(
     if as_json:
         print_json(figures)
     elif keep:
-        out.print(f"the files are in {keep}", markup=False, soft_wrap=True)
+        say(f"the files are in {keep}")
 
 
 def _on_running_fleets(coordinator: Coordinator, film: Film, titles: int, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 import secrets
@@ -28,7 +29,7 @@ def read_master_key(path: Path) -> bytes:
     """The 32 octets in a file of 64 hexadecimal digits. Raises :class:`InvalidMasterKey`, :class:`MasterKeyUnavailable`."""
     try:
         with path.open("rb") as file:
-            text = file.read(_MOST_READ)
+            text = file.read(_MOST_READ).removeprefix(codecs.BOM_UTF8)  # some editors put it there
     except FileNotFoundError:
         raise _invalid("is not there") from None
     except OSError as error:

@@ -29,6 +29,10 @@ from handoffs.tasks.payments.systems import gateway, ledger
 _OUTAGE_FROM = 0.25
 _OUTAGE_PARKS = 40
 _LONGEST = 300.0
+_LOOK_EVERY = 0.25  # seconds
+_LOOK_SHARE = 0.05
+"""Of a processor's time, at most, for looking takes it from the work that is looked at."""
+_LOOK_SELDOM = 2.0  # seconds
 
 
 @dataclass(slots=True)
@@ -61,24 +65,41 @@ class _Scene:
     phase: str = "starting payments"
     ledger_up: bool = True
     most_parked: int = 0
+    done: set[str] = field(default_factory=set)
+    seen: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """How many lines were read, accepted, repeated and refused when it was looked last: what is shown adds up."""
     began: float = field(default_factory=time.monotonic)
+    pause: float = _LOOK_EVERY
+    looked: float = 0.0
 
     def look(self) -> None:
-        """Ask for the statuses of all runs."""
-        runs = list(self.batch.runs.values())
-        self.statuses = Counter(self.coordinator.statuses(runs)) if runs else Counter()
+        """Ask for the statuses of the runs that are not known to be completed: that they stay."""
+        began = time.thread_time()
+        batch = self.batch
+        started = list(batch.runs.values())
+        seen = (len(started), batch.repeated, len(batch.refused))
+        runs = [run for run in started if run.id not in self.done]
+        found = self.coordinator.statuses(runs) if runs else []
+        self.done.update(run.id for run, status in zip(runs, found, strict=True) if status == "completed")
+        self.statuses = Counter(status for status in found if status != "completed")
+        self.statuses["completed"] = len(self.done)
+        self.seen = (sum(seen), *seen)
         self.most_parked = max(self.most_parked, self.statuses["parked"])
+        self.pause = min(max(_LOOK_EVERY, (time.thread_time() - began) / _LOOK_SHARE), _LOOK_SELDOM)
+        self.looked = time.monotonic()
 
     def draw(self) -> RenderableType:
         ended, elapsed = self.statuses["completed"], time.monotonic() - self.began
+        read, accepted, repeated, refused = self.seen
         grid = Table.grid(padding=(0, 2))
         for name, count, style in (
-            ("lines read", self.batch.lines, ""),
-            ("payments accepted", len(self.batch.runs), ""),
+            ("lines read", read, ""),
+            ("payments accepted", accepted, ""),
             ("running", self.statuses["running"], "cyan"),
             ("completed", ended, "green"),
             ("parked", self.statuses["parked"], "red"),
-            ("refused lines", len(self.batch.refused), "yellow"),
+            ("repeated lines", repeated, ""),
+            ("refused lines", refused, "yellow"),
         ):
             width = int(40 * count / max(self.lines, 1))
             grid.add_row(name, Text(str(count), style=style, justify="right"), Text("█" * width, style=style))
@@ -158,7 +179,7 @@ def _outage(scene: _Scene, begin: threading.Event) -> None:
     with ledger(scene.coordinator.settings).outage():
         scene.ledger_up = False
         while scene.statuses["parked"] < _OUTAGE_PARKS and time.monotonic() < deadline:
-            time.sleep(0.05)
+            time.sleep(scene.pause)
             scene.look()
     scene.ledger_up = True
 
@@ -173,7 +194,7 @@ def _until_ended(scene: _Scene) -> None:
                 "they go on",
                 "are workers of all four agents running?",
             )
-        time.sleep(0.1)
+        time.sleep(scene.pause)
         scene.look()
 
 
@@ -214,11 +235,12 @@ def _shown(scene: _Scene, as_json: bool) -> Iterator[None]:
         yield
         return
     stop = threading.Event()
-    with Live(scene.draw(), console=err, refresh_per_second=8) as live:
+    with Live(scene.draw(), console=err, refresh_per_second=4) as live:
 
         def redraw() -> None:
-            while not stop.wait(0.15):
-                if scene.phase == "starting payments" and scene.ledger_up:
+            while not stop.wait(_LOOK_EVERY):
+                due = time.monotonic() >= scene.looked + scene.pause
+                if due and scene.phase == "starting payments" and scene.ledger_up:
                     scene.look()
                 live.update(scene.draw())
 

@@ -30,6 +30,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    bindparam,
     select,
     update,
 )
@@ -75,6 +76,9 @@ _STATE: Final = Table(  # one row, number 1
     Column("salt", String(64), nullable=False),
     Column("down", Boolean, nullable=False),
 )
+
+_CHARGE: Final = select(_CHARGES).where(_CHARGES.c.idempotency_key == bindparam("key"))
+_THE_STATE: Final = select(_STATE).with_for_update(read=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +154,7 @@ class CardGateway:
                 decline_code=decline_code(card_number),
             )
             made = insert_once(connection, _CHARGES, request.row())
-            stored = connection.execute(
-                select(_CHARGES).where(_CHARGES.c.idempotency_key == idempotency_key)
-            ).one()
+            stored = connection.execute(_CHARGE, {"key": idempotency_key}).one()
         if made and card_number == CARD_TIMEOUT:
             raise GatewayTimeout(idempotency_key)
         differs = request.differences(stored)
@@ -225,11 +227,10 @@ def _check(idempotency_key: str, card_number: str) -> None:
 
 def _state(connection: Connection) -> Row[Any]:
     """The gateway's row, made on the first call; locked against ``down()`` until the commit."""
-    wanted = select(_STATE).with_for_update(read=True)
-    row = connection.execute(wanted).one_or_none()
+    row = connection.execute(_THE_STATE).one_or_none()
     if row is None:
         insert_once(connection, _STATE, {"id": 1, "salt": secrets.token_hex(32), "down": False})
-        row = connection.execute(wanted).one()
+        row = connection.execute(_THE_STATE).one()
     return row
 
 

@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, bindparam, func, select
 
 from handoffs.tasks.payments.arguments import wrong_id
 from handoffs.tasks.payments.audit import Audit, audited
@@ -38,6 +38,9 @@ from handoffs.tasks.payments.sqlstore import (
 
 OUTAGE_WAIT: Final = timedelta(seconds=30)
 """How long ``outage()`` waits for the calls under way before it gives up."""
+
+_TRANSFER: Final = select(TRANSFERS).where(TRANSFERS.c.payment_id == bindparam("payment"))
+_ENTRY: Final = ENTRIES.insert()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Ledger:
         order = _checked(payment_id, debit, credit, amount, currency)
         with self._transaction("book", "write") as connection:
             made = _insert(connection, order)
-            stored = connection.execute(select(TRANSFERS).where(TRANSFERS.c.payment_id == payment_id)).one()
+            stored = connection.execute(_TRANSFER, {"payment": payment_id}).one()
         first = _Order(stored.payment_id, stored.debit, stored.credit, stored.amount, stored.currency)
         if first != order:
             raise LedgerConflict(payment_id, str(first), str(order))
@@ -178,7 +181,7 @@ def _insert(connection: Connection, order: _Order) -> bool:
         return False
     both = ((order.debit, -order.amount), (order.credit, order.amount))
     connection.execute(
-        ENTRIES.insert(),
+        _ENTRY,
         [
             {"transfer": order.payment_id, "account": account, "amount": amount, "currency": order.currency}
             for account, amount in both

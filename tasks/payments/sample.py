@@ -219,7 +219,7 @@ MALFORMED: Final[dict[str, Callable[[Payment], bytes]]] = {
     "wrong_type": lambda payment: _bare(payment, "amount", "12.5"),
     "unknown_currency": lambda payment: _replaced(payment, "currency", "XQZ"),
     "duplicate_key": lambda payment: _json(payment)[:-1] + b', "amount": "9999.00"}',
-    "blank_line": lambda _: b"",
+    "text_behind": lambda payment: _json(payment) + b" # checked by hand",
     "invalid_utf8": lambda payment: _json(payment).replace(b"customer-", b"customer-\xff\xfe", 1),
     "wrong_check_digit": lambda payment: _replaced(payment, "card_number", CARD_WITH_WRONG_CHECK_DIGIT),
     "nan_literal": lambda payment: _bare(payment, "amount", "NaN"),

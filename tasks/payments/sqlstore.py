@@ -13,12 +13,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
     Connection,
     DateTime,
     Engine,
+    Executable,
     MetaData,
     NullPool,
     Pool,
@@ -79,9 +81,16 @@ def insert_once(connection: Connection, table: Table, values: dict[str, Any]) ->
 
     A concurrent inserter of the same key is waited for, so after False the row can be read.
     """
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    once = insert(table).values(values).on_conflict_do_nothing().returning(*table.primary_key)
-    return connection.execute(once).one_or_none() is not None  # a row count is not to be had everywhere
+    once = _insert_once(connection.dialect.name, table)
+    return (
+        connection.execute(once, values).one_or_none() is not None
+    )  # a row count is not to be had everywhere
+
+
+@cache  # to make a statement takes longer than to run it
+def _insert_once(dialect: str, table: Table) -> Executable:
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing().returning(*table.primary_key)
 
 
 class _ProcessEngine:

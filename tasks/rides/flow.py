@@ -26,7 +26,9 @@ def dispatching(
     Whoever is late is stood in for: a match by no driver, a price by a flat fare, an ETA by that of the last trip between the
     same two zones, or else by one as the crow flies.
     """
-    kept = cached("pickup_zone", "dropoff_zone", max_age=LONGEST_KEPT, otherwise=straight_line)
+    kept = cached(
+        "pickup_zone", "dropoff_zone", max_age=LONGEST_KEPT, otherwise=straight_line, shared=True
+    )  # it says the pickup and the dropoff of that other trip, which nobody goes by
     return Flow(
         "rides.dispatch",
         parallel(

@@ -61,6 +61,8 @@ def read_requests(path: Path) -> Requests:
     """
     found = Requests()
     for number, line in enumerate(read_lines(path), 1):
+        if not line:
+            continue
         try:
             found.rides.append(read_request(line, number))
         except InvalidRequest as error:

@@ -13,6 +13,8 @@ AGENTS: Final = {"match": "matching", "price": "pricing", "eta": "eta"}
 """What the branches of a dispatch are called in tables."""
 
 _JOINED = "2"
+_OUTCOME: Final = frozenset({"settled", "deduplicated"})
+"""What says that a step has its outcome: of its own, or that of a copy of its message that was a little faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,11 @@ def timing(entries: Iterable[Mapping[str, Any]]) -> Timing | None:
         kind, step, at = entry["kind"], entry.get("step", ""), _unix(entry["at"])
         if kind == "started":
             started = at
-        elif kind == "settled" and step == _JOINED:
+        elif kind in _OUTCOME and step == _JOINED:
             ended = at
         elif kind == "fallback":
             branches[step.split(".")[1]] = Branch(at, "cached")
-        elif kind == "settled" and step not in late:
+        elif kind in _OUTCOME and step not in late:
             _, name, _, side, *_ = step.split(".")
             branches[name] = Branch(at, _STANDS_IN[name] if side == "f" else "")
     if started is None or ended is None or branches.keys() != AGENTS.keys():
@@ -95,7 +97,7 @@ class Timings:
                     continue
                 known = self._open.setdefault(run, [])
                 known.append(entry)
-                if entry["kind"] == "settled" and entry.get("step") == _JOINED:
+                if entry["kind"] in _OUTCOME and entry.get("step") == _JOINED:
                     found = timing(known)
                     if found is not None:
                         self._done[run] = found

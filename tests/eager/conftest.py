@@ -6,13 +6,14 @@ from collections.abc import Iterator
 import pytest
 
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.runtime.failure_log import FAILURES
 from tests.eager.command import Command
 
 
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """What a command does to the log ends with the test."""
-    loggers = [logging.getLogger(), logging.getLogger("celery.app.trace")]
+    loggers = [logging.getLogger(name) for name in ("", "celery.app.trace", FAILURES)]
     before = [(logger.level, list(logger.handlers)) for logger in loggers]
     yield
     for logger, (level, handlers) in zip(loggers, before, strict=True):

@@ -107,7 +107,7 @@ class Newsroom:
         @self._agent("press")
         def press(parts: Parts, context: Context) -> Printed:
             story = parts.parts[0].story
-            self.did("press", story, (context.idempotency_key, len(parts.parts)))
+            self.did("press", story, (context.key, len(parts.parts)))
             return Printed(story=story, text="; ".join(part.text for part in parts.parts))
 
         return press

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.installing import build_wheel
 from tests.stack import ROOT
 
 PROJECT = {
@@ -61,12 +62,7 @@ def test_a_flow(coordinator) -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from this checkout."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    [built] = folder.glob("*.whl")
-    return built
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +111,15 @@ def test_the_wheel_adds_one_name(wheel: Path) -> None:
         names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"handoffs"}
-    for kind in (".lua", ".jsonl", ".j2", "py.typed", "contracts/published/payments.fraud-scored/1.json"):
+    for kind in (
+        ".lua",
+        ".jsonl",
+        ".j2",
+        "py.typed",
+        "contracts/published/payments.fraud-scored/1.json",
+        "project/templates/dot-github/workflows/tests.yml.j2",
+        "tasks/payments/about.txt",
+    ):
         assert any(name.endswith(kind) for name in names), kind
 
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from functools import cache, reduce
 from operator import rshift
 from typing import Any
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from handoffs import Flow, Retry, Transient, choice, delay, each, emit, go_on, parallel, repeat, when
 from handoffs import field as of
+from handoffs.coordinator.continuation.canvas import AT_HAND
+from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.budget import Budget, Constant, budget, cached, constant
 from handoffs.coordinator.flow.condition import Condition
 from handoffs.coordinator.flow.signal import WaitFor, wait_for
-from handoffs.coordinator.flow.step import Compensate, Retrying, Step, compensate, positions, retrying
+from handoffs.coordinator.flow.step import Compensate, Retrying, Step, compensate, firsts, positions, retrying
+from tests.flows.forgetting import Going
 from tests.flows.interpreter import SHORT
 from tests.flows.memory import hearing, is_fact
 from tests.flows.scenario import MOST_ROUNDS, Operation, Scenario, nested
@@ -48,6 +53,7 @@ _policies = st.builds(
     factor=st.sampled_from([1.0, 2.0]),
     longest=_ms(8, 3),
     jitter=st.just(0.0),
+    allowance=_ms(3, 4, 9),
     never=st.sampled_from([(), (), ("Busy",), (Jammed,), ("Jammed", "ValueError")]),
     only=st.sampled_from([(Exception,), (Exception,), (Transient,), ("Busy", "ValueError")]),
 )
@@ -98,7 +104,7 @@ def _budgets(
     ]
     short = SHORT not in lengths and draw(st.booleans())
     kept = bool(by) and (warm or draw(st.sampled_from([False, False, True])))
-    fallback = cached(*by, max_age=timedelta(hours=1), otherwise=instead) if kept else instead
+    fallback = cached(*by, max_age=timedelta(hours=1), otherwise=instead, shared=True) if kept else instead
     return budget(step, within=SHORT if short else _longer(depth), fallback=fallback)
 
 
@@ -112,15 +118,29 @@ def _waits(draw: st.DrawFn, depth: int) -> Step:
     return waits >> draw(_joins) if keep else waits
 
 
+_times = st.builds(
+    lambda day, hours: datetime(2026, 1, day, 12, tzinfo=timezone(timedelta(hours=hours))),
+    st.integers(1, 4),
+    st.sampled_from([0, 14, -11]),
+)
+
+
 @cache
 def _conditions() -> st.SearchStrategy[Condition]:
-    n, amount = of("n"), of("amount")
+    n, amount, at, size = of("n"), of("amount"), of("at"), of("part.size")
     asked: st.SearchStrategy[Condition] = st.one_of(
         st.integers(0, 9).map(lambda number: n >= number),
         st.integers(0, 9).map(lambda number: n != number),
         st.sets(st.integers(0, 9), min_size=1).map(lambda numbers: n.is_in(*numbers)),
         st.integers(0, 999).map(lambda number: amount < Decimal(number)),
         st.just(of("note").exists()),
+        _times.map(lambda time: at.exists() & (at < time)),
+        _times.map(lambda time: (at >= time) | ~at.exists()),
+        _times.map(lambda time: at != time),
+        st.integers(0, 6).map(lambda number: (size >= number) & of("part").exists()),
+        st.integers(0, 6).map(lambda number: ~of("part").exists() | size.is_in(number, number + 1)),
+        st.integers(0, 6).map(lambda number: of("other.size") >= number),
+        st.integers(0, 6).map(lambda number: of("anything") >= number),
     )
     return st.recursive(
         asked,
@@ -148,11 +168,29 @@ def works(depth: int) -> st.SearchStrategy[Step]:
         _choices(depth),
         st.builds(repeat, inner, until=_conditions(), at_most=st.integers(1, MOST_ROUNDS)),
         inner.map(lambda step: Flow("flows.inner", step, input=Work)),
-        st.tuples(_delays, inner).map(_chained),
+        st.tuples(_delays, inner.filter(_waits_for_none)).map(_chained),
+        st.tuples(_delays, _sends_nothing(depth)).map(_chained),
         _budgets(depth, inner, inner, _nothing),
         _budgets(depth, inner, _agents, _nothing),
         _waits(depth),
     )
+
+
+@cache
+def _sends_nothing(depth: int) -> st.SearchStrategy[Step]:
+    """What may go on without sending anything: a choice, an each over nothing, and that again behind another delay."""
+    idle = _choices(depth).filter(_waits_for_none)
+    return st.one_of(
+        idle,
+        st.tuples(_lists(depth), _gathered(depth)).map(_chained),
+        st.tuples(_emits, idle).map(_chained),
+        st.tuples(_delays, idle).map(_chained),
+    )
+
+
+def _waits_for_none(step: Step) -> bool:
+    """A signal would be taken at once: nothing holds it back."""
+    return not any(isinstance(first, WaitFor) for first in firsts(step))
 
 
 @cache
@@ -241,7 +279,7 @@ _halves = st.sampled_from([None, None, 0, 1])
 _faults = st.sampled_from(sorted(FAULTS))
 _flaky = st.builds(Behaviour, st.just("flaky"), st.integers(1, 2), _halves, _faults)
 _good = st.one_of(st.just(Behaviour()), st.just(Behaviour("slow")), _flaky)
-_bad = st.builds(Behaviour, st.sampled_from(["broken", "exhausted"]), st.just(0), _halves, _faults)
+_bad = st.builds(Behaviour, st.sampled_from(["broken", "exhausted", "huge"]), st.just(0), _halves, _faults)
 _held = st.builds(Behaviour, st.just("held"), st.just(0), _halves)
 _given_items = st.lists(
     st.fixed_dictionaries({"id": st.sampled_from("abc"), "n": st.integers(0, 9)}), max_size=4
@@ -249,7 +287,9 @@ _given_items = st.lists(
 _given = st.fixed_dictionaries(
     {"n": st.integers(0, 9), "note": st.sampled_from([None, "", "noted"]), "items": _given_items}
 )
-_simple = st.sampled_from(["skip", "edit", "edit-key", "signal", "release", "pause", "resume"]).map(Operation)
+_simple = st.sampled_from(
+    ["skip", "edit", "edit-key", "signal", "signal-again", "release", "pause", "resume"]
+).map(Operation)
 _edits = st.sampled_from(["edit", "edit-key"]).map(Operation)
 _mending = st.sampled_from(["skip", "edit", "edit-key"]).map(Operation)
 _ending = st.sampled_from(["cancel", "compensate", "compensate", "give-up"]).map(Operation)
@@ -309,7 +349,12 @@ def scenarios(draw: st.DrawFn, depth: int = 3) -> Scenario:
         led = [draw(_budgets(depth, works(1), _agents, _nothing, warm=True)), *led]
     asked = [wait_for("w", Work)] if draw(st.sampled_from([False, False, True])) else []
     step = _chained([*led, draw(endings(depth)), *asked])
-    flow = Flow("flows.drawn", step, input=Work)
+    try:
+        flow = Flow("flows.drawn", step, input=Work)
+    except FlowError as refused:
+        if "waits for a signal after a delay" not in refused.cause:
+            raise
+        reject()
     places = [place.path for place in flow.places()]
     places += [
         hearing(path, ear.name) for path, event in flow.events.items() for ear in EARS if ear.accepts is event
@@ -329,4 +374,17 @@ def scenarios(draw: st.DrawFn, depth: int = 3) -> Scenario:
         behaviours[amid[0]] = Behaviour()
     failing = sorted(place for place, found in behaviours.items() if found.fails)
     operations = draw(_operations(failing, editing=bool(editing)))
-    return Scenario(step, draw(_given), behaviours, operations, amid, warm, later)
+    again = draw(st.sampled_from(["", "", "", "same", "other"]))
+    at_hand = draw(st.sampled_from([AT_HAND, 1, 2]))
+    return Scenario(step, draw(_given), behaviours, operations, amid, warm, later, again, at_hand)
+
+
+@st.composite
+def forgetful(draw: st.DrawFn) -> tuple[Scenario, Going]:
+    """Flows, and how Redis goes back meanwhile."""
+    scenario = replace(draw(scenarios()), warm=False, later=None, amid=None, again="")
+    places = sorted(
+        place for place, found in scenario.behaviours.items() if not found.fails and not is_fact(place)
+    )
+    to = draw(st.one_of(st.just(""), st.sampled_from(places), st.sampled_from(places))) if places else ""
+    return scenario, Going(to, told=draw(st.booleans()), as_another=draw(st.booleans()))

@@ -6,6 +6,11 @@ an item of an :func:`~handoffs.coordinator.flow.step.each` with a limit begins w
 
 Events. What is emitted is heard, whatever becomes of the run, and the run does not wait for those who hear it.
 
+Questions. What is asked at once of an outcome is asked before that stands: where it cannot be answered, the step is parked.
+
+Keys. A run finds the answers of the one before that had the same keys: the same content has the same outcome, and another is a
+conflict.
+
 Time. Budgets and timeouts of at most ``SHORT`` are spent while somebody waits, longer ones never are. Without a clock each
 is spent when nothing else can be done, the shorter one first: so while a short one has not been, none within it is.
 """
@@ -13,11 +18,14 @@ is spent when nothing else can be done, the shorter one first: so while a short 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from asyncio import CancelledError
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NoReturn, Protocol
 
+from handoffs.coordinator.errors import Unanswerable
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant, Fallback
 from handoffs.coordinator.flow.flow import Flow
@@ -33,9 +41,10 @@ from handoffs.coordinator.flow.step import (
     Repeat,
     Retrying,
     Step,
+    parts,
     positions,
 )
-from tests.flows.memory import Done, Json, Memory, hearing, is_fact, plain, static
+from tests.flows.memory import Answers, Done, Json, Memory, hearing, is_fact, plain, static
 
 Work = Callable[[Agent, str, Json, int], Json]
 """What an agent makes of an input at the step of that path, at the attempt of that number (from 1). Raises what the agent
@@ -47,12 +56,32 @@ class AtWork(Exception):
     """The agent has begun, and does not come back before somebody lets it."""
 
 
+class Panic(BaseException):
+    """As an extension's: no ``Exception``."""
+
+
+class TooMuch(Exception):
+    """The agent has made more than any message has room for: that is parked at once, whatever the policy."""
+
+
 class _Failed(Exception):
     """The agent has failed at this step, and is not tried again."""
 
 
+_RAISED = (Exception, CancelledError, SystemExit, GeneratorExit, Panic, BaseExceptionGroup)
+"""What agents raise here: anything but what ends the test itself."""
+
+
 class _Stuck(Exception):
     """Nothing comes out of here before something else happens."""
+
+
+Asked = Callable[[Json], None]
+"""Asks what is asked at once of a value, and raises :class:`Unanswerable` where that has no answer."""
+
+
+def _nothing_more(_: Json) -> None:
+    """Nothing is asked before somebody has worked on it."""
 
 
 class Seen(Protocol):
@@ -70,8 +99,9 @@ class Seen(Protocol):
 
 class Interpreter:
     """One run of ``flow``, started with ``given``, where its agents do ``work``. ``kept`` are the outcomes that earlier runs
-    of it have left for those who fall back to them, ``ears`` the agents that hear events. ``later``: its
-    time has not come."""
+    of it have left for those who fall back to them, ``certain`` that these are there,
+    ``answers`` what they have left under keys, ``ears`` the agents that hear
+    events. ``later``: its time has not come."""
 
     def __init__(
         self,
@@ -84,13 +114,17 @@ class Interpreter:
         kept: set[tuple[str, str]],
         ears: Sequence[Agent] = (),
         later: bool = False,
+        answers: Answers | None = None,
+        certain: bool = True,
     ) -> None:
         self.flow, self.given, self.work, self.seen, self.clock = flow, given, work, seen, clock
         self.ears = ears
         self.memory = Memory(kept=set(kept), scheduled=later)
         self.undo: dict[str, Step] = {}
         self.policies: dict[str, Retry] = {}
-        self._certain = dict(kept)
+        self._certain = dict(kept) if certain else {}
+        self._answers = answers or {}
+        self._asked: Asked = _nothing_more  # of what comes out of here
         self._dead = False  # nothing further begins here: what has begun comes too late
         self._frozen = False  # a shorter budget around this is not spent yet
         self._last = ""  # whose outcome it is that goes on here,
@@ -132,6 +166,7 @@ class Interpreter:
         """``order`` is the one in which steps were settled: those side by side may have been in any."""
         memory = self.memory
         memory.cancelled, memory.compensated, memory.paused = True, compensate, False
+        memory.told_to_end |= memory.hand
         self._dead = True
         memory.parked = {path: one for path, one in memory.parked.items() if is_fact(path)}
         memory.waits.clear()
@@ -164,6 +199,7 @@ class Interpreter:
         try:
             for path in chain:
                 self.part(self.undo[path], f"{path}.undo", self.memory.settled[path].made)
+                self.memory.forget(path)
         except _Stuck:
             pass
 
@@ -178,9 +214,21 @@ class Interpreter:
     # Steps
 
     def sequence(self, step: Step, prefix: str, value: Json) -> Json:
-        for path, part in positions(step, prefix):
-            value = self.part(part, path, value)
+        after = self._asked
+        found = list(positions(step, prefix))
+        for number, (path, part) in enumerate(found, 1):
+            with self._before(partial(_ask, [one for _, one in found[number:]], after)):
+                value = self.part(part, path, value)
         return value
+
+    @contextmanager
+    def _before(self, asked: Asked) -> Iterator[None]:
+        """What comes out of here meanwhile is asked that."""
+        outer, self._asked = self._asked, asked
+        try:
+            yield
+        finally:
+            self._asked = outer
 
     def part(self, part: Step, path: str, value: Json) -> Json:
         match part:
@@ -211,42 +259,80 @@ class Interpreter:
             memory.held.add(path)
             raise _Stuck
         read = agent.accepts.from_data(memory.edits.get(path, [value])[-1])
+        known, key = plain(read.to_data()), agent.idempotency_key(read, "")
         try:
-            made, attempt = self._attempts(agent, path, read.to_data())
+            made, attempt = self._known(path, key, known) or self._attempts(agent, path, read.to_data())
         except AtWork:
             memory.hand.add(path)
+            memory.claims[path, key] = (known, None)
             raise _Stuck from None
         except _Failed:
-            memory.failed.add(path)
-            memory.parked[path] = (agent.name, str(agent.accepts.ref()))
-            raise _Stuck from None
+            memory.claims.setdefault((path, key), (known, None))
+            self._parked(agent, path)
         memory.hand.discard(path)
-        memory.effects[path] = (agent.name, agent.idempotency_key(read, ""))
+        memory.claims[path, key] = (known, made)
+        if not self._answered(path, key):
+            memory.effects[path] = (agent.name, key)
+        try:
+            self._asked(made)
+        except Unanswerable:
+            memory.claims[path, key] = self._answers.get((path, key), (known, None))
+            if path in memory.effects:
+                memory.undecided[path] = memory.effects.pop(path)
+            if self._dead:  # its run was cancelled meanwhile: nothing of it is parked
+                raise _Stuck from None
+            memory.attempts.setdefault(path, []).append(f"{attempt}: parked")
+            memory.hopeless.add(path)
+            self._parked(agent, path)
         if memory.result is not None and not is_fact(path):  # the run has ended meanwhile
             memory.late.add(path)
             raise _Stuck
         memory.attempts.setdefault(path, []).append(f"{attempt}: settled")
-        memory.settled[path] = Done(agent.name, plain(read.to_data()), made)
+        memory.settled[path] = Done(agent.name, known, made)
         if memory.compensated and path in self.undo:  # it was still at work
             memory.undoing.append([path])
         self._last, self._good = path, True
         return made
 
+    def _parked(self, agent: Agent, path: str) -> NoReturn:
+        self.memory.failed.add(path)
+        self.memory.parked[path] = (agent.name, str(agent.accepts.ref()))
+        raise _Stuck from None
+
+    def _known(self, path: str, key: str, content: str) -> tuple[Json, int] | None:
+        """What its key has from a run before, and at the first attempt."""
+        if not key or (path, key) not in self._answers:
+            return None
+        had, made = self.memory.claims[path, key] = self._answers[path, key]
+        if had != content:
+            self.memory.attempts.setdefault(path, []).append("1: parked")
+            self.memory.hopeless.add(path)
+            raise _Failed
+        return None if made is None else (made, 1)
+
+    def _answered(self, path: str, key: str) -> bool:
+        return bool(key) and self._answers.get((path, key), ("", None))[1] is not None
+
     def _attempts(self, agent: Agent, path: str, data: Json) -> tuple[Json, int]:
         """Try until something comes of it: what, and at which attempt."""
-        policy, attempt = self.policies.get(path, agent.retry), 0
+        policy, attempt, waited = self.policies.get(path, agent.retry), 1, timedelta()
         while True:
-            attempt += 1
             try:
                 return self.work(agent, path, data, attempt), attempt
             except AtWork:
                 raise
-            except Exception as fault:  # noqa: BLE001 - whatever an agent raises
-                wait = _wait(policy, attempt, fault)
+            except _RAISED as fault:  # whatever an agent raises
+                wait, asked = None, False
+                if not isinstance(fault, TooMuch):
+                    wait, asked = _wait(policy, attempt, fault)
+                if wait and asked:
+                    waited += wait
+                    wait = wait if waited <= policy.allowance else None
                 came = "parked" if wait is None else f"again in {round(wait.total_seconds() * 1000)} ms"
                 self.memory.attempts.setdefault(path, []).append(f"{attempt}: {came}")
                 if wait is None:
                     raise _Failed from None
+                attempt += not asked
 
     def emit(self, _: Emit, path: str, value: Json) -> Json:
         """It goes out once, also out of a budget that is spent by now, and not from a run that was cancelled before."""
@@ -257,10 +343,11 @@ class Interpreter:
         return value
 
     def parallel(self, parallel: Parallel, path: str, value: Json) -> Json:
-        made = {
-            name: self._tried(branch, f"{path}.{name}.", value, self._frozen)
-            for name, branch in parallel.branches
-        }
+        with self._before(_nothing_more):
+            made = {
+                name: self._tried(branch, f"{path}.{name}.", value, self._frozen)
+                for name, branch in parallel.branches
+            }
         return _all(made)
 
     def choice(self, choice: Choice, path: str, value: Json) -> Json:
@@ -275,13 +362,16 @@ class Interpreter:
         for number, item in enumerate(items):
             before = number - (each.limit or len(items))
             waits = before >= 0 and made[before] is None  # its turn does not come before that one is done
-            made[number] = None if waits else self._tried(each.step, f"{path}.i{number}.", item, self._frozen)
+            with self._before(_nothing_more):
+                tried = None if waits else self._tried(each.step, f"{path}.i{number}.", item, self._frozen)
+            made[number] = tried
         return {each.into: list(_all(made).values())}
 
     def repeat(self, repeat: Repeat, path: str, value: Json) -> Json:
         for number in range(1, repeat.at_most + 1):
-            value = self.sequence(repeat.step, f"{path}.r{number}.", value)
-            if repeat.until.holds(value):
+            with self._before(partial(_ask_to_repeat, repeat, number, self._asked)):
+                value = self.sequence(repeat.step, f"{path}.r{number}.", value)
+            if number == repeat.at_most or repeat.until.holds(value):
                 break
         return value
 
@@ -309,6 +399,9 @@ class Interpreter:
             return self._overdue(budget, path, value)
         made = self._tried(budget.step, f"{path}.b.", value, self._frozen or short)
         hurried = self.clock and short and self.seen.spent(path)
+        if made is not None and hurried and self._beats(budget.fallback):
+            memory.spent.add(path)
+            return self._overdue(budget, path, value)
         if made is not None and not hurried:
             if self._good and not self._dead:
                 memory.kept.add((self._key(budget.fallback, path, value), plain(made)))
@@ -316,12 +409,17 @@ class Interpreter:
         elif self._fires(budget.within) or (hurried and not self._dead):
             if self.clock:
                 memory.loose.add(f"{path}.b.")
+                memory.told_to_end |= {one for one in memory.hand if one.startswith(f"{path}.b.")}
             memory.spent.add(path)
             self._take(path, self._stands_in(budget.fallback, path, value))
             self._good = False
         else:
             raise _Stuck
         return memory.taken[path]
+
+    def _beats(self, fallback: Fallback) -> bool:
+        """Whether what was last done came before the agent that was sent in its place."""
+        return isinstance(_otherwise(fallback), Step) and self.seen.in_time(self._last)
 
     def _overdue(self, budget: Budget, path: str, value: Json) -> Json:
         """It is spent, and nothing could take its place then: now it is whoever comes first."""
@@ -396,17 +494,71 @@ class Interpreter:
             self._frozen = before
 
 
-def _wait(policy: Retry, attempt: int, fault: Exception) -> timedelta | None:
-    """How long it is until the next attempt; None where there is none."""
+def _ask(steps: Sequence[Step], after: Asked, value: Json) -> None:
+    """Ask what is asked of ``value`` where these steps come next, and then what is asked of it ``after`` them, up to the first that
+    works on it."""
+    for number, part in enumerate(steps, 1):
+        then = partial(_ask, steps[number:], after)
+        match part:
+            case Delay() | Emit():
+                continue
+            case Choice(cases=cases, otherwise=otherwise):
+                way = next((step for condition, step in cases if condition.holds(value)), otherwise)
+                if way is None:
+                    continue
+                return _ask(parts(way), then, value)
+            case Flow(step=inner) | Budget(step=inner):
+                return _ask(parts(inner), then, value)
+            case Repeat(step=inner):
+                return _ask(parts(inner), partial(_ask_to_repeat, part, 1, then), value)
+            case Parallel(branches=branches):
+                for _, branch in branches:
+                    _ask(parts(branch), _nothing_more, value)
+            case Each(field=name, step=inner):
+                for item in value[name]:
+                    _ask(parts(inner), _nothing_more, item)
+        return None
+    return after(value)
+
+
+def _ask_to_repeat(repeat: Repeat, number: int, after: Asked, value: Json) -> None:
+    """Ask what is asked at the end of a round."""
+    if number == repeat.at_most or repeat.until.holds(value):
+        return after(value)
+    return _ask(parts(repeat.step), partial(_ask_to_repeat, repeat, number + 1, after), value)
+
+
+def _wait(policy: Retry, attempt: int, fault: BaseException) -> tuple[timedelta | None, bool]:
+    """How long it is until the next attempt; None where there is none. And whether it is all of the fault that asks for it: then the
+    attempt has not counted."""
     never, only = (
         {one if isinstance(one, str) else one.__name__ for one in errors}
         for errors in (policy.never, policy.only)
     )
+    asked = [getattr(one, "retry_after", None) for one in _within(fault)]
+    if not _may_pass(fault, {"Permanent", *never}, only) or (attempt == policy.attempts and not all(asked)):
+        return None, False
+    backoff = min(policy.backoff * policy.factor ** (attempt - 1), policy.longest)
+    return max(filter(None, asked), default=backoff), all(asked)
+
+
+def _may_pass(
+    fault: BaseException, never: set[str], only: set[str], around: frozenset[str] = frozenset()
+) -> bool:
+    """Whether it is worth another attempt; of a group, whether each in it is."""
     names = {kind.__name__ for kind in type(fault).__mro__}
-    if attempt == policy.attempts or names & {"Permanent", *never} or not names & only:
-        return None
-    asked: timedelta | None = getattr(fault, "retry_after", None)
-    return asked or min(policy.backoff * policy.factor ** (attempt - 1), policy.longest)
+    names |= {"Exception"} if isinstance(fault, CancelledError) else set()
+    if names & never:
+        return False
+    if isinstance(fault, BaseExceptionGroup):
+        return all(_may_pass(one, never, only, around | names) for one in fault.exceptions)
+    return bool((names | around) & only)
+
+
+def _within(fault: BaseException) -> list[BaseException]:
+    if isinstance(fault, BaseExceptionGroup):
+        return [found for one in fault.exceptions for found in _within(one)]
+    return [fault]
 
 
 def _otherwise(fallback: Fallback) -> Constant | Step:

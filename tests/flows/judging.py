@@ -18,10 +18,10 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.letters.letter import Letter
 from tests.flows.differing import differences
 from tests.flows.interpreter import Interpreter
-from tests.flows.memory import Json, Memory, is_fact, static
+from tests.flows.memory import Answers, Json, Memory, is_fact, static
 from tests.flows.observed import Observed, observed
 from tests.flows.scenario import Operation, Scenario
-from tests.flows.universe import EARS, STORIES, WARM, Story, Work
+from tests.flows.universe import EARS, STORIES, WARM, Story, Work, unmasked
 
 _ENDED = {"completed", "cancelled"}
 _ENDING = {"cancel", "compensate", "give-up"}
@@ -37,11 +37,12 @@ def judge(
     timeout: float = 0.0,
     idle: Callable[[], int] = lambda: 0,
     once: bool = True,
+    afterwards: Callable[[Coordinator, str], None] = lambda coordinator, run: None,
 ) -> None:
     """Run ``scenario`` to its end, operation by operation, and assert after each that it stands where it must.
 
     ``timeout`` is how many seconds it may take to get there each time, none where nothing is waited for: there is no clock
-    then. ``idle`` says how many steps the workers have in hand, ``once`` that each message comes once.
+    then; ``afterwards`` is called with the run once it has ended. ``idle`` says how many steps the workers have in hand, ``once`` that each message comes once.
     """
     flow, kept = scenario.begun(), set[tuple[str, str]]()
     name = flow.name.rpartition(".")[2]
@@ -57,6 +58,26 @@ def judge(
         for operation in scenario.operations:
             trial.operate(operation)
         trial.finish()
+        effects = trial.story.effects.copy()
+        afterwards(coordinator, trial.run.id)
+        assert trial.story.effects == effects, "it goes on though it has ended"
+    had = trial.meaning.memory
+    if scenario.again and _is_known(had, scenario.again):
+        _, story = scenario.told(name, clock=timeout > 0)
+        given = scenario.once_more(given)
+        with _Trial(coordinator, flow, given, story, kept | had.kept, *how, answers=had.claims) as trial:
+            trial.finish()
+
+
+def _is_known(had: Memory, again: str) -> bool:
+    """Whether it is known what a run has done with its keys. A message that comes says what its key stands for, whether its agent is
+    begun or not: where a step was held, edited or cancelled, that cannot be told; nor what the same input meets where a step was
+    edited, and did not get to its outcome, or was told to end, and may have an outcome all the same."""
+    edited = had.edits.keys() - had.settled.keys()
+    unsure = (
+        edited or had.told_to_end or (again == "other" and (had.cancelled or had.held - had.settled.keys()))
+    )
+    return not had.loose and not unsure
 
 
 def in_hand() -> int:
@@ -80,6 +101,7 @@ class _Trial:
         signals: Iterable[str] = (),
         amid: tuple[str, Operation] | None = None,
         later: Operation | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.coordinator, self.story, self.flow, self.given = coordinator, story, flow, given
         self.timeout, self.idle, self.once = timeout, idle, once
@@ -95,9 +117,12 @@ class _Trial:
             kept=kept,
             ears=EARS,
             later=self.later is not None,
+            answers=answers,
+            certain=once,  # who comes again finds the run ended, and keeps nothing
         )
         self.operated: Counter[str] = Counter()
         self.faults: list[str] = []
+        self.sent: dict[str, Work] = {}
         self._run: Run | None = None
 
     def __enter__(self) -> _Trial:
@@ -129,6 +154,12 @@ class _Trial:
     def run(self) -> Run:
         assert self._run is not None
         return self._run
+
+    @property
+    def passing(self) -> tuple[type[Exception], ...]:
+        """What may become of a signal that is sent again: its run may have ended, or have got another of that name amid a step."""
+        amid = self.amid is not None and self.amid[1].kind == "signals"
+        return (UnknownRun, SignalRefused) if amid else (UnknownRun,)
 
     # What the interpreter asks
 
@@ -201,13 +232,16 @@ class _Trial:
     def send(self, run: Run) -> None:
         """Each signal twice, which is once; and another, which is refused as long as that was not taken."""
         for name in self.signals:
+            payload = Work.from_data(self.payload(name))
+            is_known = self.sent.get(name) == payload  # it came before the run began
+            self.sent[name] = payload
             for _ in range(2):
-                run.signal(name, Work.from_data(self.payload(name)))
+                run.signal(name, self.sent[name])
             try:
                 run.signal(name, Work(id="another", n=0))
                 self.faults.append("another signal was taken before the first was used")
             except SignalRefused:
-                self.operated.update(("signalled", "refused"))
+                self.operated.update(("refused",) if is_known else ("signalled", "refused"))
 
     def payload(self, name: str) -> Json:
         return Work(id=f"{self.story.name}.{name}", n=len(name) % 10).to_data()
@@ -247,6 +281,8 @@ class _Trial:
             case "signal":
                 for name in sorted({*memory.waits.values()}):
                     self.signal(name)
+            case "signal-again":
+                self.signal_again()
             case "release" if memory.hand:
                 self.release()
             case "pause" | "resume" if memory.paused == (operation.kind == "resume"):
@@ -296,8 +332,8 @@ class _Trial:
         if letter:
             self.coordinator.edit(letter, wanted, by="judge")
         else:
-            self.run.edit(path, wanted, by="judge")
-        self.meaning.edit(path, wanted)
+            self.run.edit(path, unmasked(wanted), by="judge")  # what it has is known masked
+        self.meaning.edit(path, unmasked(wanted))
 
     def letter(self, path: str) -> Letter:
         """The letter of the step at a path."""
@@ -309,11 +345,18 @@ class _Trial:
         if name not in self.meaning.memory.waits.values():
             return
         sent = self.operated["signalled"] = self.operated["signalled"] + 1
-        payload = Work(id=f"{self.story.name}.{name}{sent}", n=sent % 10)
+        payload = self.sent[name] = Work(id=f"{self.story.name}.{name}{sent}", n=sent % 10)
         self.run.signal(name, payload)
-        with contextlib.suppress(UnknownRun):  # it may have ended
+        with contextlib.suppress(*self.passing):
             self.run.signal(name, payload)
         self.meaning.signal(name, payload.to_data())
+        self.agree()
+
+    def signal_again(self) -> None:
+        """Those that came, once more: that changes nothing, whatever has become of what follows them."""
+        for name, payload in self.sent.items():
+            with contextlib.suppress(*self.passing):
+                self.run.signal(name, payload)
         self.agree()
 
     def release(self) -> None:
@@ -329,6 +372,9 @@ class _Trial:
                 self.release()
             elif memory.paused and memory.status not in _ENDED:
                 self.operate(Operation("resume"))
+            elif memory.parked and min(memory.parked) in memory.hopeless:
+                self.skip(min(memory.parked))
+                self.agree()
             elif memory.parked:
                 self.replay(min(memory.parked))
             elif memory.waits and not memory.cancelled:
@@ -341,6 +387,19 @@ class _Trial:
         while outstanding := self.coordinator.engine.outstanding.counts():
             assert time.monotonic() < until, f"{outstanding} is outstanding though the run has ended"
             time.sleep(0.002)
+        self.undone()
+
+    def undone(self) -> None:
+        """What was undone does not answer for its key: the next run with that does the work again."""
+        store, undo = self.coordinator.engine.store, set(self.seen.settled if self.seen else ())
+        answers = [
+            (path, key)
+            for path, agent, key in self.story.effects
+            if f"{path}.undo" in undo
+            and (known := store.lease_of(agent, key)) is not None
+            and known.state in {"done", "undoing"}
+        ]
+        assert not answers, f"these were undone, and answer for their keys: {answers}"
 
     # Judging
 
@@ -358,6 +417,7 @@ class _Trial:
             time.sleep(0.003)
         assert not self.faults
         assert not found, found
+        assert self.idle() <= len(self.story.hand), "the workers have more steps in hand than are at work"
         assert said.relied <= said.kept, "a fallback was never anybody's outcome"
         waiting = Counter(said.parked.values())
         outstanding = self.coordinator.engine.outstanding.counts()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Json = dict[str, Any]
+Answers = dict[tuple[str, str], tuple[str, Json | None]]
+"""By path and key: the content that the key stands for, and its outcome, where there is one."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class Memory:
     ``hand`` are at work; ``attempts`` has each attempt and what came of it, ``edits`` the inputs that people gave. ``taken``
     has what came back from budgets and waits, ``fallbacks`` which of it stood in (as ``constant`` or ``cache``), ``late`` who
     came after that. ``emitted`` has the events; whoever hears one does that at ``3.x.1!ear``. ``loose`` begins the paths of
-    steps that perhaps did not get as far as they would have. ``scheduled``: its time has not come.
+    steps that perhaps did not get as far as they would have. ``claims`` has what keys stand for, ``undecided`` the effects that did
+    not stand, since it could not be said what comes next, ``hopeless`` who fails in the same way again, and ``told_to_end`` who was at work when the run was cancelled, or in a budget when that
+    was spent. ``scheduled``: its time has not come.
     """
 
     settled: dict[str, Done] = field(default_factory=dict)
@@ -49,6 +53,10 @@ class Memory:
     kept: set[tuple[str, str]] = field(default_factory=set)
     relied: set[tuple[str, str]] = field(default_factory=set)
     loose: set[str] = field(default_factory=set)
+    claims: Answers = field(default_factory=dict)
+    undecided: dict[str, tuple[str, str]] = field(default_factory=dict)
+    hopeless: set[str] = field(default_factory=set)
+    told_to_end: set[str] = field(default_factory=set)
     scheduled: bool = False
     paused: bool = False
     cancelled: bool = False
@@ -60,6 +68,11 @@ class Memory:
         """It grows whenever something happens."""
         known = len(self.settled) + len(self.effects) + len(self.failed) + len(self.taken) + len(self.spent)
         return known + len(self.late) + len(self.emitted) + len(self.undoing) + (self.result is not None)
+
+    def forget(self, path: str) -> None:
+        """What was undone does not answer for its key any more; a key under which it only failed stays with that content."""
+        for one in [one for one, (_, made) in self.claims.items() if one[0] == path and made is not None]:
+            del self.claims[one]
 
     @property
     def status(self) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 from handoffs import Contract, Run
 from handoffs.coordinator.store.runs import Runs
 from tests.flows.memory import Done, Json, plain
-from tests.flows.universe import WARM, Story
+from tests.flows.universe import WARM, Story, unmasked
 
 _DONE = {"settled", "skipped"}
 _OPERATED = {"paused", "resumed", "cancelled", "given-up", "signalled", "refused", "skipped"}
 _KINDS = (
-    {"started", "begun", "retried", "parked", "replayed", "edited", "emitted", "late", "fallback"}
+    {"started", "begun", "retried", "waits", "parked", "replayed", "edited", "emitted", "late", "fallback"}
     | _DONE
     | _OPERATED
 )
@@ -63,20 +63,28 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
     """What has become of ``run``. Asserts what holds at any time. Steps that hear an event are where it was emitted."""
     assert not story.crowded, "more items at a time than the limit"
     done = Counter(dict(story.effects))  # as it is now: an agent that was let go may be at work still
-    effects = Counter((agent, key) for _, agent, key in done.elements())
+    names = dict(story.handed)
+    assert all(len(one) == 1 for one in names.values()), "two effects have one name for systems outside"
+    assert len({*map(frozenset, names.values())}) == len(names), "an effect has two names"
+    history = [
+        {**unmasked(entry), "kind": _ALIKE.get(entry["kind"], entry["kind"])} for entry in run.history()
+    ]
+    unsaid = Counter(story.path(entry["step"]) for entry in history if is_undecided(entry))
+    effects = Counter[tuple[str, str]]()
+    for (path, agent, key), times in done.items():
+        effects[agent, key] += max(times - unsaid[path], 1)
     assert not effects or max(effects.values()) == 1, "an effect was taken twice under one key"
-    history = [{**entry, "kind": _ALIKE.get(entry["kind"], entry["kind"])} for entry in run.history()]
     record = runs.get(run.id)
     assert record is not None
     assert not (odd := [entry for entry in history if entry["kind"] not in _KINDS]), odd
     status = run.status()
     seen = Observed(
         status,
-        _data(run.result(0)) if status == "completed" else None,
+        plainly(run.result(0)) if status == "completed" else None,
         {path: name for path, _, name in (wait.partition(" ") for wait in record.waits)},
         set(map(story.path, record.parked)),
         {story.path(letter.step): (letter.agent, letter.contract) for letter in run.letters()},
-        {path: (agent, _own(key, story)) for path, agent, key in story.effects},
+        {path: (agent, _own(key, story)) for path, agent, key in list(story.effects)},
         set(record.held),
         set(story.hand),
     )
@@ -95,6 +103,8 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
             seen.settled[path] = Done(entry["agent"], read, entry.get("output", {}), kind)
             seen.order.append(path)
         elif kind == "parked":
+            raised = entry["error"].startswith("error: ")
+            assert not raised or entry.get("trace"), f"it is not told where it failed: {entry}"
             seen.failed.add(path)
         elif kind == "edited":
             seen.edits.setdefault(path, []).append(entry["output"])
@@ -107,9 +117,14 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
     return seen
 
 
+def is_undecided(entry: Json) -> bool:
+    """Whether a step was parked since it could not be said what follows: its outcome does not stand."""
+    return entry["kind"] == "parked" and "cannot be answered" in entry["error"]
+
+
 def _came(entry: Json) -> str:
     """What came of an attempt, where the entry tells of one."""
-    if entry["kind"] == "retried":
+    if entry["kind"] in {"retried", "waits"}:
         return f"again in {entry.get('wait_ms', 0)} ms"
     return entry["kind"] if entry["kind"] in {"parked", "settled"} else ""
 
@@ -126,10 +141,10 @@ def _parsed(text: str) -> Json:
     return found
 
 
-def _data(value: Any) -> Any:
+def plainly(value: Any) -> Any:
     """A result as JSON data."""
     if isinstance(value, Contract):
         return value.to_data()
     if isinstance(value, list):
-        return [_data(item) for item in value]
-    return {name: _data(item) for name, item in value.items()} if isinstance(value, dict) else value
+        return [plainly(item) for item in value]
+    return {name: plainly(item) for name, item in value.items()} if isinstance(value, dict) else value

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count, product
 from typing import Any
+from unittest.mock import patch
 
 from handoffs import Flow
+from handoffs.coordinator.continuation import canvas
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.budget import Budget, Cached, Constant, Fallback
 from handoffs.coordinator.flow.retry import Retry
@@ -52,7 +54,9 @@ class Operation:
 class Scenario:
     """A flow, its input (without an id), how its agents do, and what is done to the run: in the middle of a step (by its
     path), and then each time that the run has come to rest. ``warm``: another run of the flow has left its outcomes.
-    ``later``: it is started for a time that is to come (where there is a clock), and what is done to it before."""
+    ``later``: it is started for a time that is to come (where there is a clock), and what is done to it before.
+    ``again``: when it has ended, it is run once more with the same keys, and the ``same`` content or an``other``. ``at_hand``: of a long
+    sequence, so many steps are in a message as they are, and the others are packed."""
 
     step: Step
     given: Json
@@ -61,10 +65,15 @@ class Scenario:
     amid: tuple[str, Operation] | None = None
     warm: bool = False
     later: Operation | None = None
+    again: str = ""
+    at_hand: int = canvas.AT_HAND
 
     def begun(self) -> Flow:
-        """The flow under a name that no other has."""
-        return Flow(f"flows.s{next(_numbers)}", self.step, input=Work)
+        """The flow under a name that no other has, composed."""
+        flow = Flow(f"flows.s{next(_numbers)}", self.step, input=Work)
+        with patch.object(canvas, "AT_HAND", self.at_hand):
+            canvas.composed(flow)  # it is kept
+        return flow
 
     def told(self, name: str, *, well: bool = False, clock: bool = False) -> tuple[Json, Story]:
         """The input and the story of a run; ``well``: all agents do well."""
@@ -73,6 +82,10 @@ class Scenario:
         limits = {place: part.limit for place, part in nested(self.step, "") if isinstance(part, Each)}
         known = {place: limit for place, limit in limits.items() if limit is not None}
         return given, Story(name, {} if well else self.behaviours, known, self._heard(), clock)
+
+    def once_more(self, given: Json) -> Json:
+        """The input of the run that has the keys of the one before."""
+        return {**given, "n": (given["n"] + 1) % 10} if self.again == "other" else given
 
     def _heard(self) -> dict[str, str]:
         """The steps that hear events, by their names: where each is."""
@@ -98,7 +111,9 @@ class Scenario:
         lines = [f"flow:   {written(self.step)}", f"given:  {self.given}", f"agents: {odd}"]
         lines += [f"done:   {', '.join(done) or 'nothing'}"]
         lines += [f"later:  before it begins: {self.later}"] if self.later else []
+        lines += [f"packed: but for {self.at_hand} steps"] if self.at_hand != canvas.AT_HAND else []
         lines += ["warm:   another run has left its outcomes"] if self.warm else []
+        lines += [f"again:  with the same keys and {self.again} content"] if self.again else []
         return "\n" + "\n".join(lines)
 
 
@@ -177,7 +192,8 @@ def _written(part: Step) -> str:
 def _policy(policy: Retry) -> str:
     """What a policy says otherwise than one that says nothing."""
     said = {
-        name: getattr(policy, name) for name in ("attempts", "backoff", "factor", "longest", "never", "only")
+        name: getattr(policy, name)
+        for name in ("attempts", "backoff", "factor", "longest", "allowance", "never", "only")
     }
     odd = {name: value for name, value in said.items() if value != getattr(Retry(jitter=0), name)}
     shown = {

@@ -5,28 +5,39 @@ Each output has a digest of the input, so whatever is lost, doubled or put in an
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import threading
 import time
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from handoffs import Context, Contract, Permanent, Retry, Transient, agent, on
 from handoffs import field as of
+from handoffs.contracts.text import MASK
 from handoffs.coordinator.flow.agent import Agent
-from tests.flows.interpreter import AtWork
+from tests.flows.interpreter import AtWork, Panic, TooMuch
 from tests.flows.memory import Json, is_fact, plain, static
 
 ATTEMPTS = 3
-_RETRY = Retry(attempts=ATTEMPTS, backoff=timedelta(milliseconds=1), factor=1, jitter=0)
+_RETRY = Retry(
+    attempts=ATTEMPTS,
+    backoff=timedelta(milliseconds=1),
+    factor=1,
+    jitter=0,
+    allowance=timedelta(milliseconds=9),
+)
 MOST_ITEMS = 4
+LIMIT = 262_144
+"""How many bytes a message may have here: no flow that is drawn comes near it, but for agents that are to."""
 NOBODY = "absent"
 """The id of what comes from nobody's input, such as a constant: it is no key."""
 WARM = "w"
@@ -41,20 +52,43 @@ class Jammed(Busy):
     """Not now either."""
 
 
-FAULTS: dict[str, Callable[[], Exception]] = {
+FAULTS: dict[str, Callable[[], BaseException]] = {
     "busy": lambda: Busy("not now"),
     "jammed": lambda: Jammed("not now"),
     "asked": lambda: Transient("not now", retry_after=timedelta(milliseconds=4)),
     "odd": lambda: ValueError("odd"),
+    "cut": CancelledError,
+    "exit": lambda: SystemExit(3),
+    "closed": GeneratorExit,
+    "panic": lambda: Panic("no"),
+    "both": lambda: ExceptionGroup(
+        "both", [Busy("not now"), Transient("nor", retry_after=timedelta(milliseconds=5))]
+    ),
+    "deep": lambda: ExceptionGroup("deep", [ExceptionGroup("in it", [Jammed("not now"), ValueError("odd")])]),
+    "mixed": lambda: ExceptionGroup("mixed", [Busy("not now"), Permanent("broken")]),
+    "worse": lambda: BaseExceptionGroup("worse", [Busy("not now"), SystemExit(3)]),
 }
 """What agents fail with, where it may be another time."""
 
 
 # They have no key fields: each event of them has a key of its own, and the agents of a flow say theirs themselves.
+SECRET = "hush-"
+
+
 class Item(Contract, name="flows.item", version=1):
     id: str
     n: int
     trace: str = ""
+
+
+class Part(Contract):
+    size: int
+
+
+class Named(Contract):
+    """It has no size that could be asked for."""
+
+    called: str
 
 
 class Work(Contract, name="flows.work", version=1):
@@ -62,7 +96,14 @@ class Work(Contract, name="flows.work", version=1):
     n: int
     amount: Decimal = Decimal(0)
     note: str | None = None
+    at: datetime | None = None
+    part: Part | None = None
+    other: Part | Named = Part(size=2)
+    anything: Any = 2
+    tags: frozenset[str] = frozenset()
     trace: str = ""
+    code: SecretStr = SecretStr(SECRET)
+    """SECRET and the trace: nobody but agents may see it, and they whole."""
     items: list[Item] = Field(default_factory=list)
 
 
@@ -98,8 +139,8 @@ class Joined(Inner, name="flows.joined", version=1):
 @dataclass(frozen=True)
 class Behaviour:
     """How an agent does at one place of a flow: ``ok``, ``slow``, ``flaky`` (the first ``times`` attempts fail), ``held``
-    (it does not come back before it is let go), ``broken`` or ``exhausted`` (every attempt fails, for good or not), until it is
-    mended. ``only``: for inputs whose n is odd, or even. ``fault``: what it fails with, by name."""
+    (it does not come back before it is let go), ``broken``, ``exhausted`` (every attempt fails, for good or not) or ``huge`` (what
+    it makes has no room in a message), until it is mended. ``only``: for inputs whose n is odd, or even. ``fault``: what it fails with, by name."""
 
     kind: str = "ok"
     times: int = 0
@@ -114,9 +155,9 @@ class Behaviour:
 
     @property
     def fails(self) -> bool:
-        return self.kind in {"broken", "exhausted", "flaky"}
+        return self.kind in {"broken", "exhausted", "flaky", "huge"}
 
-    def failure(self, attempt: int) -> Exception | None:
+    def failure(self, attempt: int) -> BaseException | None:
         """What it fails with at the attempt of that number (from 1), if it does."""
         if self.kind == "broken":
             return Permanent("broken")
@@ -131,7 +172,8 @@ class Behaviour:
 class Story:
     """How the agents do in one run: by place, with what is ``mended``, and who was ``let_go``. Without a clock nobody holds.
 
-    ``effects`` counts by path, agent and key. ``amid`` has what is done to the run while an agent is at work, by path.
+    ``effects`` counts by path, agent and key; ``handed`` has them by what is handed to systems outside. ``amid`` has what is
+    done to the run while an agent is at work, by path.
     ``crowded`` has the lists of which more items than ``limits`` allows (by place) were worked on at a time. ``hand`` has
     who is held now. ``paths`` says of steps that hear an event where that is (``3.x.1!ear``): they have names of their own.
     """
@@ -145,6 +187,7 @@ class Story:
     let_go: set[str] = field(default_factory=set)
     amid: dict[str, Callable[[str], None]] = field(default_factory=dict)
     effects: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    handed: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     crowded: set[str] = field(default_factory=set)
     hand: set[str] = field(default_factory=set)
     _working: Counter[str] = field(default_factory=Counter)
@@ -184,6 +227,8 @@ class Story:
     def work(self, agent: Agent, path: str, data: Json, attempt: int) -> Json:
         """What the interpreter takes an agent for."""
         behaviour = self.behaviour(path, data)
+        if behaviour.kind == "huge":
+            raise TooMuch
         failure = behaviour.failure(attempt)
         if failure is not None:
             raise failure
@@ -226,9 +271,34 @@ def made(name: str, data: Json, story: str) -> Json:
         "n": number % 10,
         "amount": f"{number % 1000}.50",
         "note": None if number % 3 == 0 else "noted",
+        "at": None
+        if number % 5 == 0
+        else f"2026-01-0{number % 5}T12:00:00{'' if number % 11 == 0 else ('Z', '+14:00', '-11:00')[number % 3]}",
+        "part": None if number % 4 == 0 else {"size": number % 7},
+        "other": {"called": "so"} if number % 9 == 0 else {"size": number % 7},
+        "anything": _ODD[number % len(_ODD)] if number % 7 == 0 else number % 8,
+        "tags": sorted(set(digest[8:20])),
         "trace": digest[:8],
+        "code": SECRET + digest[:8],
         "items": items,
     }
+
+
+_ODD: list[Any] = [None, "", "much", "NaN", "3", True, [1], {"size": 1}, 2.5, -1]
+"""Much of it cannot be compared with a number."""
+
+
+def unmasked(shown: Any) -> Any:
+    """What people are shown, with the secrets that are masked there. Asserts that they are."""
+    if isinstance(shown, list):
+        return [unmasked(one) for one in shown]
+    if not isinstance(shown, dict):
+        return shown
+    found = {name: unmasked(value) for name, value in shown.items()}
+    if "code" in found:
+        assert found["code"] == MASK, "a secret is shown"
+        found["code"] = SECRET + found["trace"]
+    return found
 
 
 def _items(own: str, digest: str, count: int) -> list[Json]:
@@ -265,16 +335,33 @@ def _agent(
         meanwhile = story.amid.pop(path, None)
         if meanwhile:
             meanwhile(context.run_id)
+        if behaviour.kind == "huge":
+            return {**made(name, data, story.name), "trace": "x" * LIMIT} if emits else _refused()
         failure = behaviour.failure(context.attempt)
         if failure is not None:
             raise failure
         with _lock:
-            story.effects[path, context.agent, context.idempotency_key] += 1
+            story.effects[path, context.agent, context.key] += 1
+            story.handed.setdefault(context.idempotency_key, set()).add((context.agent, context.key))
         return made(name, data, story.name)
 
-    run.__annotations__ = {"payload": accepts, "context": Context, "return": emits}
+    async def later(payload: Any, context: Context) -> Any:
+        await asyncio.sleep(0)
+        story = STORIES[context.flow]
+        if (
+            story.behaviour(story.path(context.step), payload.to_data()).kind == "held"
+        ):  # others are in the loop as well
+            return await asyncio.to_thread(run, payload, context)
+        return run(payload, context)
+
+    function = later if len(name) % 2 else run
+    function.__annotations__ = {"payload": accepts, "context": Context, "return": emits}
     declare: Callable[[Any], Agent] = agent(name, retry=_RETRY, key=_key if keyed else None)
-    return declare(run)
+    return declare(function)
+
+
+def _refused() -> Json:
+    raise Permanent("it makes nothing that could be huge")
 
 
 def _key(payload: Any) -> str | None:

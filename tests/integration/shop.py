@@ -21,7 +21,8 @@ from pydantic import Field
 
 from handoffs.contracts.contract import Contract, Key
 from handoffs.contracts.migration import upcast
-from handoffs.coordinator.flow.agent import Agent, Context, agent
+from handoffs.coordinator.flow.agent import Agent, agent
+from handoffs.coordinator.flow.context import Context
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.flow.step import compensate, parallel, retrying
@@ -173,7 +174,7 @@ def _work(name: str, item: Item, context: Context) -> Item:
         BEHAVIOURS[behaviour](name, item)
         if behaviour == "invalid-output":
             return item.model_copy(update={"order": 5})
-    token = _take_effect(name, context.idempotency_key)
+    token = _take_effect(name, context.key)
     return item.model_copy(update={"trail": {**item.trail, name: token}})
 
 
@@ -244,3 +245,5 @@ AGENTS = tuple(
         "patient",
     )
 )
+UNLIMITED = tuple(name for name in AGENTS if name not in {"shop.two", "shop.left", "shop.inner"})
+"""Those without a time limit, which may work in threads."""

@@ -126,6 +126,6 @@ remembered = Flow(
     budget(
         locate,
         within=SOON,
-        fallback=cached("rounds", max_age=timedelta(minutes=1), otherwise=constant(fixed)),
+        fallback=cached("rounds", max_age=timedelta(minutes=1), otherwise=constant(fixed), shared=True),
     ),
 )

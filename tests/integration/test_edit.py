@@ -38,10 +38,11 @@ def told(run: Run, kind: str, step: str = "") -> list[dict[str, Any]]:
     return [entry for entry in run.history() if entry["kind"] == kind and step in ("", entry.get("step"))]
 
 
-def old_copies(bench: Bench, letter: Letter, times: int = 3) -> None:
-    """The message as it was before the edit comes again, as the broker or an operator's script may send it."""
+def old_copies(bench: Bench, letter: Letter, times: int = 3, replays: int = 0) -> None:
+    """The message as it was before the edit comes again, as the broker or an operator's script may send it; with ``replays``, as
+    a replay sends it that another person has begun in the same moment: that one runs though its step is parked."""
     message = letter.edits[0].message if letter.edits else letter.row.message
-    copy = Message.restored(message).replayed(0)
+    copy = Message.restored(message).replayed(replays)
     bench.client.engine.publisher.publish([copy] * times)
 
 
@@ -116,10 +117,10 @@ def _edited(bench: Bench, letter: Letter, given: dict[str, Any], by: str) -> boo
 
 
 def test_while_an_old_copy_runs(bench: Bench) -> None:
-    """While a copy of the parked message runs, the edit is refused, and what runs counts."""
+    """While a replay of the parked message runs, the edit is refused, and what runs counts."""
     run, letter, order = parked(bench, two="fail-then-hold")
     shop.flag(order, "two.hold", bench.folder).touch()
-    old_copies(bench, letter, times=1)
+    old_copies(bench, letter, times=1, replays=1)
     bench.wait_flag(order, "two.began")
     with pytest.raises(EditRefused, match="it runs now"):
         bench.client.edit(letter, edited(order))
@@ -144,7 +145,7 @@ def test_an_old_copy_that_began_unseen(bench: Bench, key: str, monkeypatch: pyte
     as a conflict, for its effect was taken; under another key the edited input is what counts."""
     run, letter, order = parked(bench, two="fail-then-hold")
     shop.flag(order, "two.hold", bench.folder).touch()
-    old_copies(bench, letter, times=1)
+    old_copies(bench, letter, times=1, replays=1)
     bench.wait_flag(order, "two.began")
     _unseen(bench, run, "2")
     monkeypatch.setattr(bench.client.engine.store, "lease_of", lambda agent, key: None)

@@ -5,30 +5,46 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import Phase, given, settings
 
 from handoffs import Coordinator
+from handoffs.coordinator.runtime.embedded.pool import EmbeddedPool
 from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 from handoffs.coordinator.runtime.service import Service
 from tests.flows.generated import scenarios
 from tests.flows.judging import in_hand, judge
 from tests.flows.scenario import Scenario
-from tests.flows.universe import AGENTS
+from tests.flows.universe import AGENTS, LIMIT
 from tests.servers import Servers
 from tests.workers import open_installation
 
-FLOWS = int(os.environ.get("FLOWS", "300")) // 10
-"""How many flows are run, beside those without servers."""
+FLOWS = int(os.environ.get("FLOWS", "300")) // 20
+"""How many flows are run in each way, beside those without servers."""
 _TIMEOUT = 30.0  # seconds
 
 
-@pytest.fixture(scope="module")
-def serving(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coordinator]:
+class _Each(EmbeddedPool):
+    """As in a worker of processes: each handoff is performed alone."""
+
+    def _reacting(self, _task: Any) -> None:
+        return None
+
+
+@pytest.fixture(scope="module", params=[_Each, EmbeddedPool], ids=["each", "together"])
+def serving(
+    servers: Servers, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Coordinator]:
     """A client with a worker and a coordinator process beside it, in this process: the agents are nowhere else."""
     with (
-        open_installation(servers, tmp_path_factory.mktemp("flows"), AGENTS="tests.flows.universe") as opened,
+        open_installation(
+            servers,
+            tmp_path_factory.mktemp("flows"),
+            AGENTS="tests.flows.universe",
+            MAX_MESSAGE_BYTES=str(LIMIT),
+        ) as opened,
         opened.client() as client,
     ):
         engine = client.engine
@@ -39,11 +55,15 @@ def serving(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Itera
             engine.app.amqp.queues.add(queue)
             engine.announcements.announce(engine.manifest(agent).to_json(), "here", timedelta(hours=1))
         service = Service(engine, client.journal)
-        worker = EmbeddedWorker(engine.app, [queue.name for queue in queues], concurrency=8)
+        worker = EmbeddedWorker(
+            engine.app, [queue.name for queue in queues], concurrency=8, pool=request.param
+        )
         service.start()
         worker.start()
         try:
             yield client
+            pool: Any = worker.pool
+            assert (request.param is EmbeddedPool) == (pool._reactor is not None), "each is performed alone"
         finally:
             worker.stop()
             service.stop()

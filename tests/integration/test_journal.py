@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from handoffs.coordinator.errors import SchemaRefused
 from handoffs.coordinator.journal.migrations import HEAD
+from tests.journal_shared import ManySuite, RunsSuite, SealSuite, WallsSuite
 from tests.journal_suite import PagesSuite, SchemaSuite, connected, make_previous, opened, revision
 from tests.servers import Servers
 from tests.waiting import wait_until
@@ -42,12 +43,30 @@ class TestPages(PagesSuite):
     """On PostgreSQL."""
 
 
+class TestWalls(WallsSuite):
+    """On PostgreSQL."""
+
+
+class TestRuns(RunsSuite):
+    """On PostgreSQL."""
+
+
+class TestSeal(SealSuite):
+    """On PostgreSQL."""
+
+
+class TestMany(ManySuite):
+    """On PostgreSQL."""
+
+    FORBIDDEN = "Seq Scan on handoff_dead_letters|Sort Key: first_failed_at"
+
+
 def test_coordinator_processes_that_begin_at_once_upgrade_the_journal(
     servers: Servers, tmp_path: Path
 ) -> None:
     """A client of the new release is refused until they have, and all that the journal had is there then."""
     with open_installation(servers, tmp_path) as installation, installation.client() as client:
-        make_previous(installation.journal_url)
+        make_previous(installation.journal_url, installation.namespace)
         with pytest.raises(SchemaRefused, match="older release"):
             client.dead_letters()
         processes = [installation.coordinator_process(wait=False) for _ in range(3)]

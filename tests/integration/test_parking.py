@@ -117,9 +117,9 @@ def _check_letter(row: Any, run: Run, form: Shape, kind: str, error: str) -> Non
 
 def _keys_of_celery(bench: Bench) -> list[str]:
     redis = bench.client.engine.store.redis
-    return [
-        key for key in redis.scan_iter(count=1000) if "celery" in key or "chord" in key or "unacked" in key
-    ]
+    words = ("celery", "chord", "unacked")
+    keys = [key for key in redis.scan_iter(count=1000) if any(word in key for word in words)]
+    return [key for key in keys if not key.startswith("bench-")]  # of durable Celery, which others measure
 
 
 def test_a_letter_knows_its_first_and_its_last_failure(bench: Bench) -> None:
@@ -164,7 +164,7 @@ def test_a_flow_says_how_often_a_step_is_tried(bench: Bench) -> None:
     [letter] = bench.letters(flow="shop.wrong")
     assert (letter.row.kind, letter.row.text) == (
         "invalid-input",
-        "the retry policy in the message is malformed",
+        "the continuation of the message is malformed: arguments.retry is no retry policy",
     )
 
 
@@ -274,7 +274,6 @@ UNREADABLE: dict[str, Change] = {
     "empty": lambda message: {"body": b""},
     "wrong shape": lambda message: {"body": '{"task": "shop.one", "id": "x", "args": []}'},
     "no envelope": lambda message: {"body": "[[], {}, {}]"},
-    "nested too deep": lambda message: {"body": "[" * 100_000},
     "pickle": lambda message: {"body": b"\x80\x04N.", "content_type": "application/x-python-serialize"},
     "no content type": lambda message: {"content_type": "application/data"},
     "another encoding": lambda message: {"content_encoding": "utf-16"},
@@ -295,9 +294,6 @@ UNREADABLE: dict[str, Change] = {
         "body": zlib.compress(b"[" * 100_000_000),
     },
     "a task that is a list": _headers(task=["shop.one"]),
-    "an object of a type": lambda message: {
-        "body": message.body.replace('"callbacks":null', '"callbacks":{"__type__":"date","__value__":"x"}')
-    },
     "a summary that hides": _headers(argsrepr="run=1\u202e"),
 }
 
@@ -316,6 +312,35 @@ def test_an_undecodable_message_is_kept(bench: Bench, change: str) -> None:
     assert len(found) == 1
     assert found[0].row.message["body_base64"] is not None
     assert found[0].row.id.startswith("sha256:")
+    assert bench.worker.running
+    bench.completed(bench.start(shop.chain))
+
+
+def test_an_object_of_a_type_is_parked(bench: Bench) -> None:
+    """What Kombu would make another object of beside a sound envelope is refused: its step is parked, and the worker goes on."""
+    order = new_order()
+    message = bench.first_message(shop.chain, run := f"run-{order}", {"order": order})
+    bench.publish(
+        message,
+        body=message.body.replace('"callbacks":null', '"callbacks":{"__type__":"date","__value__":"x"}'),
+    )
+    [letter] = bench.letters(run=run)
+    assert (letter.row.kind, letter.row.step) == ("invalid-input", "1")
+    bench.completed(bench.start(shop.chain))
+
+
+def test_a_message_that_is_nested_too_deep_is_kept(bench: Bench) -> None:
+    """It is a dead letter with its raw bytes, and the worker goes on."""
+    order = new_order()
+    message = bench.first_message(shop.chain, f"run-{order}", {"order": order})
+    bench.publish(message, body="[" * 100_000)
+    found = wait_until(
+        lambda: [
+            letter for letter in bench.client.dead_letters(kind="too-large") if letter.row.id == message.id
+        ],
+        description="the message is kept",
+    )
+    assert "[" * 100_000 in str(found[0].row.message)
     assert bench.worker.running
     bench.completed(bench.start(shop.chain))
 
@@ -339,6 +364,8 @@ def test_an_unroutable_message_is_parked(bench: Bench) -> None:
     bench.client.engine.publisher.publish([gone])
     [letter] = bench.letters(run=run)
     assert (letter.row.kind, letter.row.step) == ("unroutable", "1")
+    runs = bench.client.engine.runs  # the letter is kept first, then its run is marked
+    wait_until(lambda: runs.state(run) is not None, description="the run is known")
     assert bench.client.run(run).status() == "parked"
     letter.replay()
     queue = bench.installation.queue_name("shop.gone")
@@ -351,7 +378,7 @@ def test_an_unroutable_message_is_parked(bench: Bench) -> None:
 
 
 def test_a_message_that_is_delivered_too_often_is_parked(bench: Bench) -> None:
-    """What the broker gives up on is a dead letter too."""
+    """What the broker gives up on while an agent is at work on it is a dead letter too."""
     order = new_order()
     message = bench.first_message(shop.chain, run := f"run-{order}", {"order": order})
     topology = replace(bench.client.engine.topology, delivery_limit=1)
@@ -360,6 +387,10 @@ def test_a_message_that_is_delivered_too_often_is_parked(bench: Bench) -> None:
     with bench.client.engine.app.connection_for_write() as connection, connection.channel() as channel:
         queue(channel).declare()
         bench.client.engine.publisher.publish([limited])
+        place = StepRef(run, shop.chain.name, "1")
+        bench.client.engine.store.claim(
+            place, agent="shop.limited", key=order, content="c", owner="w", replays=0
+        )
         for _ in range(2):
             got = wait_until(lambda: channel.basic_get(queue.name), description="the message is delivered")
             channel.basic_reject(got.delivery_tag, requeue=True)

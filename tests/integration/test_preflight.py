@@ -98,6 +98,7 @@ def test_everything_is_in_order(servers: Servers, client: Coordinator) -> None:
         "broker": f"RabbitMQ {versions['rabbitmq']}",
         "queues": f"{len(client.flows.agents)} in order",
         "journal": f"PostgreSQL {versions['postgres']}",
+        "dead letters": "kept in clear, sensitive values too: set COORDINATOR_JOURNAL_KEYS to have them sealed",
     }
     with client.engine.app.connection_for_read() as connection, connection.channel() as channel:
         for agent in shop.AGENTS:
@@ -222,9 +223,9 @@ def test_without_a_health_file_the_coordinator_process_ends(
 def test_a_worker_says_what_it_consumes(installation: Installation) -> None:
     """`coordinator worker` consumes the queues of its agents, says so, and ends in good order when told to."""
     program = installation.program(
-        "w", "worker", "shop.one", "shop.two", "--pool", "threads", "--name", "ada"
+        "w", "worker", "shop.one", "shop.three", "--pool", "threads", "--name", "ada"
     )
-    queues = [installation.queue_name(agent) for agent in ("shop.one", "shop.two")]
+    queues = [installation.queue_name(agent) for agent in ("shop.one", "shop.three")]
     _wait_said(installation, program, f"ready: consumes {queues[0]}, {queues[1]}$")
     with installation.client() as client:
         inspect = client.engine.app.control.inspect(timeout=10, limit=1)
@@ -234,3 +235,11 @@ def test_a_worker_says_what_it_consumes(installation: Installation) -> None:
     program.stop(timeout=20)
     assert program.status == 0
     assert str(_health(installation).read()) == "stopping: it finishes what it has begun"
+
+
+def test_a_time_limit_needs_processes(installation: Installation) -> None:
+    """A worker whose pool cannot end a step that takes too long refuses the agents that have a time limit, in a line."""
+    program = installation.program("w", "worker", "shop.two", "--pool", "threads")
+    wait_until(lambda: not program.running, description="it has ended", timeout=30)
+    assert program.status == 1
+    assert "shop.two has a time limit, and this worker's pool cannot end a step" in program.log()

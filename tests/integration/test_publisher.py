@@ -8,13 +8,17 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from celery import Celery
 from kombu import Queue
 
+from handoffs.config.intake import Intake
 from handoffs.config.settings import Settings
-from handoffs.coordinator.errors import ServerError
+from handoffs.config.topology import TIMERS
+from handoffs.coordinator.continuation.signature import EVENT
+from handoffs.coordinator.errors import QueueFull, ServerError
 from handoffs.coordinator.messaging.confirms import Parcel, Pipeline
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runtime.engine import Engine
@@ -66,8 +70,8 @@ def test_a_connection_that_breaks(engine: Engine) -> None:
     """Where the connection is gone, all are sent on another one; none is missing."""
     engine.publisher.publish(messages("test.wide", 2))
     take(engine.app, engine.topology.queue("test.wide"), 2)
-    with engine.app.producer_pool.acquire(block=True) as producer:
-        producer.channel.connection.transport.sock.shutdown(socket.SHUT_RDWR)
+    with engine.publisher._lines.take(time.monotonic() + 5) as line:  # type: ignore[attr-defined]
+        line._connection.transport.sock.shutdown(socket.SHUT_RDWR)
     engine.publisher.publish(messages("test.wide", 20))
     assert len(take(engine.app, engine.topology.queue("test.wide"), 20)) == 20
 
@@ -108,3 +112,38 @@ def test_a_bound_that_this_process_does_not_know(
     other.close()
     assert not sending.is_alive()
     assert sum(refused) > 0
+
+
+def test_delays_for_a_full_queue_hold_up_nobody_else(engine: Engine) -> None:
+    """Messages that wait for the full queue of one agent keep none that waits as long from another, nor a timer, from coming in
+    time: in one queue, the broker tries the refused ones for minutes before it looks at those behind."""
+    publisher, wait = engine.publisher, timedelta(milliseconds=300)
+    with pytest.raises(QueueFull):
+        publisher.impatient().publish(messages("test.narrow", 30))
+    publisher.publish(messages("test.narrow", 40), delay=wait, exact=True)
+    for agent in ("test.wide", TIMERS):
+        publisher.publish(messages(agent, 3), delay=wait, exact=True)
+    for agent in ("test.wide", TIMERS):
+        assert len(take(engine.app, engine.topology.queue(agent), 3, within=5)) == 3
+
+
+def test_an_event_for_which_one_has_no_room(engine: Engine) -> None:
+    """Those who have room get an event once, however often it is tried again for the one who has none; that one gets it as
+    soon as it has room."""
+    for agent, patterns in (("test.narrow", ("test.told",)), ("test.wide", ("test.*",))):
+        engine.publisher.subscribe(agent, Intake(patterns))
+        manifest = {"agent": agent, "build": "1", "subscribes": list(patterns)}
+        engine.announcements.announce(manifest, "w@1", timedelta(minutes=1))
+    hasty = engine.publisher.impatient()
+    with pytest.raises(QueueFull):
+        hasty.publish(messages("test.narrow", 30))
+    event = Message("e", EVENT, {"id": "e", "handoff_event": "test.told"}, "[[],{},{}]")
+    for _ in range(5):
+        with pytest.raises(QueueFull):
+            hasty.publish([event])
+    narrow, wide = engine.topology.queue("test.narrow"), engine.topology.queue("test.wide")
+    assert take(engine.app, wide, 2, within=1.0) == {"e": 1}
+    take(engine.app, narrow, 30, within=1.0)
+    engine.publisher.publish([event])
+    assert take(engine.app, narrow, 1) == {"e": 1}
+    assert not take(engine.app, wide, 1, within=0.5)

@@ -8,11 +8,13 @@ from redis import Redis
 
 from handoffs.coordinator.store.server import Server, connect
 from handoffs.coordinator.store.store import Store
+from tests.ended_suite import TestForgotten, TestForgottenAndUndone, TestGenerations, TestUndoing
 from tests.servers import Servers
 from tests.store_suite import (
     TestClaim,
     TestCompensating,
     TestEdits,
+    TestHeld,
     TestJoin,
     TestLater,
     TestLettingGo,
@@ -20,10 +22,12 @@ from tests.store_suite import (
     TestOutstanding,
     TestPark,
     TestPoison,
+    TestRefused,
     TestServer,
     TestSettle,
     TestSignals,
     TestStart,
+    TestTakeOver,
     TestTicked,
     TestTimeToLive,
     make_settings,
@@ -33,6 +37,10 @@ __all__ = [
     "TestClaim",
     "TestCompensating",
     "TestEdits",
+    "TestForgotten",
+    "TestForgottenAndUndone",
+    "TestGenerations",
+    "TestHeld",
     "TestJoin",
     "TestLater",
     "TestLettingGo",
@@ -40,12 +48,15 @@ __all__ = [
     "TestOutstanding",
     "TestPark",
     "TestPoison",
+    "TestRefused",
     "TestServer",
     "TestSettle",
     "TestSignals",
     "TestStart",
+    "TestTakeOver",
     "TestTicked",
     "TestTimeToLive",
+    "TestUndoing",
 ]
 
 

@@ -1,7 +1,9 @@
 """Stopping, killing and starting servers in the middle of a test."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 
 from tests.servers.model import Backend, Name
 from tests.servers.ready import wait_ready
@@ -60,6 +62,28 @@ class Control:
     def kill(self, name: Name) -> None:
         """End the server as by SIGKILL: it writes nothing more and says goodbye to nobody."""
         self._backends[name].kill(name)
+
+    @contextmanager
+    def frozen(self, name: Name) -> Iterator[None]:
+        """For the block, the server takes connections and answers nothing."""
+        self._backends[name].freeze(name)
+        try:
+            yield
+        finally:
+            self._backends[name].thaw(name)
+
+    @contextmanager
+    def alarm(self) -> Iterator[None]:
+        """For the block, RabbitMQ has too little memory by its own account: it takes no messages."""
+        self._watermark("1MB")
+        try:
+            yield
+        finally:
+            self._watermark("2GB")
+
+    def _watermark(self, memory: str) -> None:
+        words = ("rabbitmqctl", "set_vm_memory_high_watermark", "absolute", memory)
+        self._backends["rabbitmq"].call("rabbitmq", *words)
 
     def start(self, name: Name) -> None:
         """Start the server again, and wait until it serves."""

@@ -98,6 +98,18 @@ class Docker(Backend):
             _must("kill", self._containers[name])
             _must("wait", self._containers[name])
 
+    def freeze(self, name: Name) -> None:
+        """Pause every process in the container."""
+        _must("pause", self._containers[name])
+
+    def thaw(self, name: Name) -> None:
+        """Let them go on."""
+        _must("unpause", self._containers[name])
+
+    def call(self, name: Name, *command: str) -> None:
+        """Run it in the container."""
+        _must("exec", self._containers[name], *command)
+
     def is_running(self, name: Name) -> bool:
         """Ask the engine."""
         return (

@@ -43,6 +43,18 @@ class External(Backend):
         """Refuse."""
         raise self._not_ours(name)
 
+    def freeze(self, name: Name) -> None:
+        """Refuse."""
+        raise self._not_ours(name)
+
+    def thaw(self, name: Name) -> None:
+        """Refuse."""
+        raise self._not_ours(name)
+
+    def call(self, name: Name, *command: str) -> None:
+        """Refuse."""
+        raise self._not_ours(name)
+
     def is_running(self, name: Name) -> bool:
         """Assume so."""
         return True

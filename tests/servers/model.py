@@ -58,6 +58,15 @@ class Backend(Protocol):
     def kill(self, name: Name) -> None:
         """End it at once, as by SIGKILL, and wait until it is gone."""
 
+    def freeze(self, name: Name) -> None:
+        """Stop its processes as SIGSTOP does: it takes connections, and answers nothing."""
+
+    def thaw(self, name: Name) -> None:
+        """Let them go on."""
+
+    def call(self, name: Name, *command: str) -> None:
+        """Run one of the server's own programs beside it, and wait until it has ended well."""
+
     def is_running(self, name: Name) -> bool:
         """Whether its process is alive, ready or not."""
 

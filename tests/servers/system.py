@@ -91,6 +91,29 @@ class System(Backend):
         self._processes[name].wait(_STOP_SECONDS)
         _wait_gone(family)
 
+    def freeze(self, name: Name) -> None:
+        """Send SIGSTOP to the process and to all that it has started."""
+        for member in _family(self._processes[name].pid):
+            member.suspend()
+
+    def thaw(self, name: Name) -> None:
+        """Send SIGCONT to them."""
+        for member in _family(self._processes[name].pid):
+            member.resume()
+
+    def call(self, name: Name, *command: str) -> None:
+        """Run it in the server's folder, with its environment."""
+        folder = self._base / name
+        subprocess.run(
+            command,
+            cwd=folder,
+            env=base_environment(folder) | dict(self._recipes[name].environment),
+            check=True,
+            capture_output=True,
+            timeout=_STOP_SECONDS,
+            **self._identity,
+        )
+
     def is_running(self, name: Name) -> bool:
         """Ask the kernel."""
         return name in self._processes and self._processes[name].poll() is None

@@ -34,11 +34,12 @@ from tests.waiting import wait_until
 FLEETS = {name: f"payments.{name}" for name in ("fraud", "authorisation", "ledger", "notification")}
 """The service of each agent, and the agent."""
 
-_REMOVE = """
+REMOVE = """
 docker ps --all --quiet --filter "label=com.docker.compose.project=$1" | xargs --no-run-if-empty docker rm --force --volumes
 docker volume ls --quiet --filter "label=com.docker.compose.project=$1" | xargs --no-run-if-empty docker volume rm --force
 docker network ls --quiet --filter "label=com.docker.compose.project=$1" | xargs --no-run-if-empty docker network rm
 """
+"""What removes everything of the compose project ``$1``."""
 
 
 @dataclass
@@ -193,7 +194,7 @@ def open_stack(folder: Path, *, profiles: str = "") -> Iterator[Stack]:
         for line in env_file.read_text("utf-8").splitlines()
         if "=" in line and line[0] != "#"
     )
-    reaper = Reaper(_REMOVE, project)
+    reaper = Reaper(REMOVE, project)
     try:
         yield Stack(project, env_file, values, profiles)
     finally:

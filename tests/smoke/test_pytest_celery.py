@@ -204,9 +204,17 @@ def test_workers_are_killed_and_started_again(celery_setup: CeleryTestSetup, cli
     front, books = celery_setup.worker_cluster
     runs = [_pay(client, number) for number in range(_PAYMENTS)]
     _wait_completed(client, runs, _ENOUGH)
-    for worker in (front, books):
-        worker.kill("SIGSTOP")  # so that what follows is looked at in peace
-    assert _in_hand(client, runs) > 0
+
+    def stopped_at_work() -> bool:
+        for worker in (front, books):
+            worker.kill("SIGSTOP")  # so that what follows is looked at in peace
+        if _in_hand(client, runs) > 0:
+            return True
+        for worker in (front, books):
+            worker.kill("SIGCONT")
+        return False
+
+    wait_until(stopped_at_work, description="a worker has work in hand", timeout=60)
     for worker in (front, books):
         worker.kill()
         assert worker.container.status == "exited"

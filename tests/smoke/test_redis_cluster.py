@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ from redis import Redis
 
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.store.endings import Endings
+from handoffs.coordinator.store.keys import Keys
+from handoffs.coordinator.store.record import StepRef
+from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.server import connect
 from handoffs.coordinator.store.store import Store
 from handoffs.tasks.payments.flow import payment
@@ -40,6 +45,7 @@ from tests.store_suite import (
     TestSettle,
     TestSignals,
     TestStart,
+    TestTakeOver,
     TestTicked,
     TestTimeToLive,
     make_settings,
@@ -62,6 +68,7 @@ __all__ = [
     "TestSettle",
     "TestSignals",
     "TestStart",
+    "TestTakeOver",
     "TestTicked",
     "TestTimeToLive",
 ]
@@ -176,6 +183,26 @@ def test_keys_are_spread(redis_server: Redis, nodes: Nodes) -> None:
     cluster: Any = redis_server
     primaries = cluster.get_primaries()
     assert {node.port for node in primaries} == set(nodes.ports)
+
+
+def test_the_end_of_a_run_is_told_whichever_node_has_it(redis_server: Redis, namespace: str) -> None:
+    """One connection, to one node, hears of the runs of all of them."""
+    settings = make_settings(namespace=namespace)
+    runs = Runs(redis_server, settings)
+    endings = Endings(redis_server, Keys(settings.prefix, settings.shards))
+    wanted, told = {f"run-{number}" for number in range(30)}, set[str]()
+    try:
+        for run_id in sorted(wanted):
+            runs.start(StepRef(run_id, "shop.flow", ""), key=run_id, content="c", first="[]")
+            endings.wait(run_id, partial(told.add, run_id)).begin()
+        wait_until(lambda: len(endings._heard) == len(wanted), description="all channels are heard")
+        wait_until(lambda: told == wanted, description="each is looked at once more")
+        told.clear()
+        for run_id in wanted:
+            runs.cancel(run_id, None)
+        wait_until(lambda: told == wanted, description="each end is told")
+    finally:
+        endings.close()
 
 
 def test_payments_while_a_node_is_away(

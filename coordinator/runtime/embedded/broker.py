@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Callable, Mapping
-from time import monotonic
 from typing import Any
 
-from amqp.exceptions import NotAllowed, RecoverableConnectionError
+from amqp.exceptions import MessageNacked, NotAllowed, RecoverableConnectionError
 
+from handoffs.config import clock
 from handoffs.coordinator.runtime.embedded import deaths
 from handoffs.coordinator.runtime.embedded.directory import Directory
 from handoffs.coordinator.runtime.embedded.expiry import ExpiryTimer
@@ -152,14 +153,22 @@ class Broker:
     # -- messages
 
     def publish(self, session: Session, message: PublishedMessage) -> None:
-        """Route a message to its queues."""
+        """Route a message to its queues.
+
+        Raises :class:`amqp.exceptions.MessageNacked` where one of them has a bound and no room; the others have it.
+        """
         with self._lock:
             self._check_session(session)
             if message.exchange:
                 self._directory.exchange(message.exchange)
-            now = monotonic()
+            now, refused = clock.monotonic(), False
             for queue in self._directory.route(message.exchange, message.routing_key):
-                self._enqueue(queue, message, now)
+                if queue.is_full():
+                    refused = True
+                else:
+                    self._enqueue(queue, message, now)
+            if refused:
+                raise MessageNacked
 
     def consume(
         self,
@@ -180,7 +189,7 @@ class Broker:
             queue = self._directory.queue(queue_name)
             consumer = session.consumers[tag] = QueueConsumer(tag, queue, session, no_ack, deliver)
             queue.consumers.append(consumer)
-            self._dispatch(queue, monotonic())
+            self._dispatch(queue, clock.monotonic())
 
     def cancel(self, session: Session, tag: str) -> None:
         """Stop a consumer; what was pushed to it and not yet taken returns to the queue."""
@@ -199,7 +208,7 @@ class Broker:
         with self._lock:
             self._check_session(session)
             queue = self._directory.queue(queue_name)
-            self._expire(queue, monotonic())
+            self._expire(queue, clock.monotonic())
             if not queue.ready:
                 return None
             delivery = session.hand_over(queue, None)
@@ -215,7 +224,7 @@ class Broker:
         Raises :class:`TimeoutError` where nothing came in time, or the wait was interrupted, and
         :class:`amqp.exceptions.RecoverableConnectionError` where the connection or the broker was closed.
         """
-        deadline = None if timeout is None else monotonic() + timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         with self._lock:
             while True:
                 if self.closed or inbox.closed:
@@ -247,7 +256,7 @@ class Broker:
                     self._requeue([delivery])
                 else:
                     session.settle(delivery)
-                    self._dead_letter(delivery.queue, delivery.queued, deaths.REJECTED, monotonic())
+                    self._dead_letter(delivery.queue, delivery.queued, deaths.REJECTED, clock.monotonic())
             if not had_room:
                 self._dispatch_session(session)
 
@@ -263,6 +272,27 @@ class Broker:
         with self._lock:
             session.prefetch = prefetch
             self._dispatch_session(session)
+
+    # -- time
+
+    def next_expiry(self) -> float | None:
+        """When the next message expires that waits for that, on the process' monotonic clock; None where none does."""
+        with self._lock:
+            waiting = [queue.expires_at() for queue in self._directory.queues()]
+            return min((due for due in waiting if due is not None), default=None)
+
+    def time_moved(self) -> None:
+        """Time was moved: what has expired by now goes where it is to go, before this returns."""
+        with self._lock:
+            now = clock.monotonic()
+            for queue in list(self._directory.queues()):
+                self._expire_due(queue, now)
+            self._timer.wake()
+
+    def is_idle(self) -> bool:
+        """Whether no consumer has a message in hand, or could take one."""
+        depths = self.depths().values()
+        return not any(depth.unacked or (depth.ready and depth.consumers) for depth in depths)
 
     # -- with the lock held
 
@@ -299,13 +329,13 @@ class Broker:
 
     def _dispatch_session(self, session: Session) -> None:
         """Use a channel's room, first for the queue that it was last given a message from the longest ago."""
-        now = monotonic()
+        now = clock.monotonic()
         for consumer in list(session.consumers.values()):
             self._dispatch(consumer.queue, now)
 
     def _requeue(self, deliveries: list[DeliveredMessage]) -> None:
         """Return deliveries to their positions, or dead-letter those returned too often."""
-        now = monotonic()
+        now = clock.monotonic()
         queues: dict[str, Queue] = {}
         for delivery in deliveries:
             delivery.session.settle(delivery)

@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 from uuid import uuid4
 
 from amqp.protocol import queue_declare_ok_t
 from kombu.transport import base, virtual
 
+from handoffs.coordinator.messaging.frames import ANYTHING, MOST_OCTETS, taken
 from handoffs.coordinator.runtime.embedded.broker import Broker
-from handoffs.coordinator.runtime.embedded.messages import PublishedMessage, copied
+from handoffs.coordinator.runtime.embedded.messages import Received, as_published, copied
 from handoffs.coordinator.runtime.embedded.queues import DeliveredMessage, Inbox, Session
+
+_log = logging.getLogger(__name__)
 
 
 class BrokerConnection(Protocol):
@@ -22,6 +27,7 @@ class BrokerConnection(Protocol):
 
     broker: Broker
     inbox: Inbox
+    client: Any
 
     def close_channel(self, channel: virtual.Channel) -> None:
         """Forget a channel that was closed."""
@@ -39,6 +45,7 @@ class Channel(virtual.Channel):
         self.no_ack_consumers: set[str] = set()  # type: ignore[assignment]  # as amqp has it
         self.events: defaultdict[str, set[Any]] = defaultdict(set)
         self._broker = connection.broker
+        self._options: Mapping[str, Any] = connection.client.transport_options or {}
         self._session = Session(connection.inbox)
 
     def close(self) -> None:
@@ -164,18 +171,7 @@ class Channel(virtual.Channel):
         Raises :class:`amqp.exceptions.NotFound` where there is no such exchange, and
         :class:`amqp.exceptions.RecoverableConnectionError` where the channel is closed.
         """
-        properties = dict(message["properties"])
-        properties.pop("delivery_info", None)
-        published = PublishedMessage(
-            message["body"],
-            message.get("content-type"),
-            message.get("content-encoding"),
-            copied(message.get("headers") or {}),
-            properties,
-            exchange or "",
-            routing_key or "",
-        )
-        self._broker.publish(self._session, published)
+        self._broker.publish(self._session, as_published(message, exchange, routing_key))
 
     def basic_consume(
         self,
@@ -193,9 +189,13 @@ class Channel(virtual.Channel):
         tag = consumer_tag or f"amq.ctag-{uuid4()}"
         if no_ack:
             self.no_ack_consumers.add(tag)
-        self._broker.consume(
-            self._session, queue, tag, bool(no_ack), lambda delivery: callback(self._message(delivery))
-        )
+            callback = partial(taken, callback)
+
+        def deliver(delivery: DeliveredMessage) -> Any:
+            message = self._message(delivery)
+            return None if self._refused(message, no_ack) else callback(message)
+
+        self._broker.consume(self._session, queue, tag, bool(no_ack), deliver)
         return tag
 
     def basic_cancel(self, consumer_tag: str, **kwargs: Any) -> None:
@@ -203,12 +203,15 @@ class Channel(virtual.Channel):
         self._broker.cancel(self._session, consumer_tag)
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:
-        """The first message of a queue, or ``None``.
+        """The first message of a queue that can be read, or ``None``.
 
         Raises :class:`amqp.exceptions.NotFound` where there is no such queue.
         """
-        delivery = self._broker.get(self._session, queue, no_ack)
-        return None if delivery is None else self._message(delivery)
+        while (delivery := self._broker.get(self._session, queue, no_ack)) is not None:
+            message = self._message(delivery)
+            if not self._refused(message, no_ack):
+                return message
+        return None
 
     def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
         """Acknowledge a message, or all up to it.
@@ -253,6 +256,8 @@ class Channel(virtual.Channel):
         }
         if delivery.consumer is not None:
             delivery_info["consumer_tag"] = delivery.consumer.tag
+        if "compression" in headers:  # it is never unpacked: to whatever size that would be
+            headers["compressed"] = headers.pop("compression")
         payload = {
             "body": published.body,
             "content-type": published.content_type,
@@ -264,7 +269,24 @@ class Channel(virtual.Channel):
                 "delivery_info": delivery_info,
             },
         }
-        return self.Message(payload, channel=self)  # type: ignore[no-untyped-call]
+        fault = published.fault or self._too_large(published.body)
+        return Received(payload, self, fault, published.octets)
+
+    def _too_large(self, body: bytes | str) -> str:
+        most = self._options.get(MOST_OCTETS)
+        if most is None or len(body) <= most // 4 or self._options.get(ANYTHING):
+            return ""
+        octets = len(body if isinstance(body, bytes) else body.encode())
+        return f"its body has {octets} bytes, over the limit of {most}" if octets > most else ""
+
+    def _refused(self, message: Received, no_ack: bool) -> bool:
+        """Whether a message is one that cannot be read; it is rejected, then."""
+        if not message.fault or self._options.get(ANYTHING):
+            return False
+        _log.warning("a message was %s unread: %s", "dropped" if no_ack else "parked", message.fault)
+        if not no_ack:
+            self.basic_reject(message.delivery_tag)
+        return True
 
     # -- what tools built on kombu's virtual transports call
 

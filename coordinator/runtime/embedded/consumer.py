@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from celery import bootsteps
 from celery.worker import state
-from celery.worker.consumer import Consumer
 from celery.worker.consumer.tasks import Tasks
+
+from handoffs.coordinator.runtime.consumer import Consumer
 
 
 class _OwnQueues(bootsteps.StartStopStep):
@@ -25,12 +26,16 @@ class _OwnQueues(bootsteps.StartStopStep):
 
 
 class EmbeddedConsumer(Consumer):
-    """Celery's consumer, for a process that has other workers."""
+    """A worker's consumer, for a process that has other workers."""
 
     class Blueprint(Consumer.Blueprint):
         """The steps of every consumer, and one more."""
 
-        default_steps = (*Consumer.Blueprint.default_steps, _OwnQueues)
+        default_steps: ClassVar[list[Any]] = [*Consumer.Blueprint.default_steps, _OwnQueues]
+
+    def update_strategies(self) -> None:
+        """It is given as many messages as Celery would have it."""
+        super(Consumer, self).update_strategies()
 
     def on_close(self) -> None:
         """Forget the tasks of this consumer that have not begun: their messages are requeued."""

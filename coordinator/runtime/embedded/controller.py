@@ -22,7 +22,13 @@ class WorkerController(WorkController):
     """Celery's worker, for a process that is not its own."""
 
     def __init__(
-        self, *, app: celery.Celery, queue_names: tuple[str, ...], thread_name: str, concurrency: int
+        self,
+        *,
+        app: celery.Celery,
+        queue_names: tuple[str, ...],
+        thread_name: str,
+        concurrency: int,
+        pool: type[EmbeddedPool] = EmbeddedPool,
     ) -> None:
         self.queue_names = queue_names
         self.failure: BaseException | None = None
@@ -31,7 +37,7 @@ class WorkerController(WorkController):
             app=app,
             hostname=f"{thread_name}-{uuid4().hex[:8]}@{gethostname()}",
             concurrency=concurrency,
-            pool=EmbeddedPool,
+            pool=pool,
             consumer_cls=EmbeddedConsumer,
             use_eventloop=False,
             without_gossip=True,

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable
 from heapq import heappop, heappush
 from itertools import count
-from time import monotonic
 
+from handoffs.config import clock
 from handoffs.coordinator.runtime.embedded.queues import Queue
 
 
@@ -48,6 +48,10 @@ class ExpiryTimer:
         elif is_next:
             self._earlier.notify()
 
+    def wake(self) -> None:
+        """Time was moved, or stands still from now on."""
+        self._earlier.notify_all()
+
     def close(self) -> None:
         """Look at no queue any more: the thread ends once it has the lock."""
         self._closed = True
@@ -62,11 +66,12 @@ class ExpiryTimer:
     def _run(self) -> None:
         with self._lock:
             while not self._closed:
-                now = monotonic()
+                now = clock.monotonic()
                 while self._wake_ups and self._wake_ups[0][0] <= now:
                     self._wake(heappop(self._wake_ups), now)
                 next_at = self._wake_ups[0][0] if self._wake_ups else None
-                self._earlier.wait(None if next_at is None else next_at - monotonic())
+                held = next_at is None or clock.is_held()
+                self._earlier.wait(None if held or next_at is None else next_at - clock.monotonic())
 
     def _wake(self, wake_up: tuple[float, int, Queue], now: float) -> None:
         due, _, queue = wake_up

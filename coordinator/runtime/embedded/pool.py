@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import celery
-from celery.concurrency.thread import TaskPool
 from celery.utils import timer2
+
+from handoffs.coordinator.runtime.thread_pool import ReactingPool
 
 _log = logging.getLogger(__name__)
 
@@ -46,8 +47,8 @@ class WakingTimer(timer2.Timer):
             self.join()
 
 
-class EmbeddedPool(TaskPool):
-    """Celery's thread pool with the app set in its threads, and a limit to how long its stop takes."""
+class EmbeddedPool(ReactingPool):
+    """The thread pool of other workers with the app set in its threads, and a limit to how long its stop takes."""
 
     Timer = WakingTimer
 
@@ -64,11 +65,13 @@ class EmbeddedPool(TaskPool):
 
     def on_stop(self) -> None:
         """Begin no more tasks, and wait for those running up to the limit."""
-        self.executor.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + self.stop_timeout
+        done = self._reactor is None or self._reactor.finish(self.stop_timeout)
+        wait(self.concluding, max(0.0, deadline - time.monotonic()))
+        self.executor.shutdown(wait=False, cancel_futures=True)
         threads = list(self.executor._threads)
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        self.drained = not any(thread.is_alive() for thread in threads)
+        self.drained = done and not any(thread.is_alive() for thread in threads)
         if not self.drained:
             _log.warning("tasks still run after %g s; their messages are requeued", self.stop_timeout)

@@ -164,6 +164,7 @@ class Queue:
             raise failed(f"routing_key_but_no_dlx_defined for queue {name!r}", QUEUE_DECLARE)
         self.delivery_limit = _natural(arguments, "x-delivery-limit")
         self.counts_deliveries = self.delivery_limit is not None or arguments.get("x-queue-type") == "quorum"
+        self.max_length = _natural(arguments, "x-max-length")
         self.ready: list[tuple[int, QueuedMessage]] = []
         self.consumers: deque[QueueConsumer] = deque()
         self.unacked = 0
@@ -174,6 +175,10 @@ class Queue:
     def put(self, message: QueuedMessage) -> None:
         """Make a message ready, at its position."""
         heappush(self.ready, (message.position, message))
+
+    def is_full(self) -> bool:
+        """Whether it refuses what is published: it has a bound and, as a quorum queue, has passed it."""
+        return self.max_length is not None and len(self.ready) > self.max_length
 
     def take(self) -> QueuedMessage:
         """Take the first ready message off."""

@@ -28,7 +28,7 @@ import celery
 import kombu
 
 from handoffs.coordinator.runtime.embedded.controller import WorkerController
-from handoffs.coordinator.runtime.embedded.pool import STOP_TIMEOUT
+from handoffs.coordinator.runtime.embedded.pool import STOP_TIMEOUT, EmbeddedPool
 
 _START_TIMEOUT = 10.0  # seconds
 _TEARDOWN_TIMEOUT = 5.0  # seconds, for what a worker does after its tasks have ended
@@ -48,12 +48,21 @@ class EmbeddedWorker:
         default queue, if that is empty).
     concurrency
         How many tasks run at a time. The worker holds ``worker_prefetch_multiplier`` times as many messages.
+    pool
+        The class of its pool.
     """
 
-    def __init__(self, app: celery.Celery, queues: Sequence[str] | None, concurrency: int = 8) -> None:
+    def __init__(
+        self,
+        app: celery.Celery,
+        queues: Sequence[str] | None,
+        concurrency: int = 8,
+        pool: type[EmbeddedPool] = EmbeddedPool,
+    ) -> None:
         self._app = app
         self._queues = None if queues is None else tuple(queues)
         self._concurrency = concurrency
+        self._pool = pool
         self._name = f"embedded-worker-{next(_numbers)}"
         self._controller: WorkerController | None = None
         self._thread: threading.Thread | None = None
@@ -62,6 +71,11 @@ class EmbeddedWorker:
     def hostname(self) -> str | None:
         """The node name that Celery's remote control knows the worker by; ``None`` while it is stopped."""
         return None if self._controller is None else str(self._controller.hostname)
+
+    @property
+    def pool(self) -> EmbeddedPool | None:
+        """The pool; ``None`` while the worker is stopped."""
+        return None if self._controller is None else self._controller.pool
 
     @property
     def running(self) -> bool:
@@ -82,6 +96,7 @@ class EmbeddedWorker:
             queue_names=self._queues or _all_queues(self._app),
             thread_name=self._name,
             concurrency=self._concurrency,
+            pool=self._pool,
         )
         self._thread = threading.Thread(target=self._controller.start, name=self._name, daemon=True)
         self._thread.start()

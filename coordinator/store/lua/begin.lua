@@ -13,7 +13,7 @@ if redis.call('HGET', key.run, 'status') ~= 'scheduled' then
   return {}
 end
 local now = digits(clock())
-if tonumber(redis.call('HGET', key.run, 'due')) > tonumber(now) then return {} end
+if (tonumber(redis.call('HGET', key.run, 'due') or '0') or 0) > tonumber(now) then return {} end
 
 redis.call('HSET', key.run, 'status', 'running', 'started', now)
 redis.call('PEXPIRE', key.run, arg.ttl)

@@ -1,13 +1,13 @@
 -- Give a step another input, while it is parked, or held with its run.
--- KEYS: run, history, outstanding
+-- KEYS: run, ended, history, outstanding
 -- ARGV: step, flow, run_id, edit (JSON), before (the number of the edit that it takes the place of, 0: none), entry,
---       what ('agent contract/version'), where ('parked' or 'held'), budgets (that the step is in: words), now (ms), ttl (ms)
+--       what ('agent contract/version'), where ('parked' or 'held'), budgets (that the step is in: words), ttl (ms)
 -- Gives 'edited', or why it was not: 'settled', 'closed' (its budget is spent), 'running', 'gone' (neither parked nor held),
 -- 'changed' (another edit came in between), or the status of the run.
-local step = arg.step
+local step, now = arg.step, digits(clock())
 local known = redis.call('HMGET', key.run,
-  'status', 'paused', SETTLED .. step, PARKED .. step, HELD .. step, EDIT .. step, BEGUN .. step)
-local status, paused, settled, parked, held, edit, begun = known[1], known[2], known[3], known[4], known[5], known[6], known[7]
+  'paused', SETTLED .. step, PARKED .. step, HELD .. step, EDIT .. step, BEGUN .. step)
+local status, paused, settled, parked, held, edit, begun = status_of_run(), unpack(known)
 if edit == arg.edit then return 'edited' end  -- this script once more
 if status and status ~= 'running' and not undoes(step, status) then return status end
 if settled then return 'settled' end
@@ -20,10 +20,10 @@ elseif status then
 end
 if (edit and edit_number(edit) or 0) ~= tonumber(arg.before) then return 'changed' end
 if not status then  -- Redis has lost the run, or it has expired: the letter is all it takes
-  redis.call('HSET', key.run, 'flow', arg.flow, 'status', 'running', 'started', arg.now)
+  redis.call('HSET', key.run, 'flow', arg.flow, 'status', 'running', 'started', now)
 end
 redis.call('HSET', key.run, EDIT .. step, arg.edit)
 redis.call('PEXPIRE', key.run, arg.ttl)
-if redis.call('HEXISTS', key.outstanding, arg.run_id .. '|' .. step) == 1 then open_step(step, arg.now, arg.what) end
+if redis.call('HEXISTS', key.outstanding, arg.run_id .. '|' .. step) == 1 then open_step(step, now, arg.what) end
 tell(arg.entry)
 return 'edited'

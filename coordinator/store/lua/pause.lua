@@ -1,8 +1,8 @@
 -- Hold a run, or let it go on.
--- KEYS: run, history
+-- KEYS: run, ended, history
 -- ARGV: hold ('1' or '0'), entry, ttl (ms)
 -- Gives its status, empty where there is no such run. What runs now finishes; nothing further begins while it is held.
-local status = redis.call('HGET', key.run, 'status')
+local status = status_of_run()
 if status ~= 'running' then return status or '' end
 local changed
 if arg.hold == '1' then changed = redis.call('HSETNX', key.run, 'paused', '1')

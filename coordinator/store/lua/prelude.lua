@@ -6,10 +6,15 @@ local function words(text) return string.gmatch(text, '%S+') end
 
 local function lines(text) return string.gmatch(text, '[^\n]+') end
 
--- What time it is, in milliseconds since 1970
+-- Whoever waits for the run is told that it has ended, or is parked; where that is not allowed, they find out by looking
+local function announce() redis.pcall('PUBLISH', key.run, 'ended') end
+
+-- What time it is, in milliseconds since 1970. A test may have moved it, which is kept at MOVED then; otherwise that is empty
 local function clock()
+  local moved = MOVED ~= '' and redis.call('HMGET', MOVED, 'ahead', 'held') or {}
+  if moved[2] then return tonumber(moved[2]) end
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000 + math.floor(time[2] / 1000) + (moved[1] or 0)
 end
 
 -- A number without a fraction as text, however large
@@ -20,10 +25,17 @@ local function keep(name, ttl)
   if redis.call('PTTL', name) < tonumber(ttl) then redis.call('PEXPIRE', name, ttl) end
 end
 
+-- Keep an outcome; one that was undone before is remembered longer than others, so that the number of its generation is
+local function keep_outcome()
+  if redis.call('HEXISTS', key.outcome, 'generation') == 1 then keep(key.outcome, arg.ttl)
+  else redis.call('PEXPIRE', key.outcome, arg.ttl) end
+end
+
 -- Append to the history, unless the entry is empty
 local function tell(entry)
   if entry == '' then return end
-  redis.call('XADD', key.history, '*', 'entry', entry)
+  local id = MOVED ~= '' and digits(clock()) .. '-*' or '*'
+  redis.call('XADD', key.history, id, 'entry', entry)
   redis.call('PEXPIRE', key.history, arg.ttl)
 end
 
@@ -44,6 +56,14 @@ local function is_any_spent(paths)
     if is_spent(path) then return true end
   end
   return false
+end
+
+-- One whose lease was taken over lives: that was no crash
+local function lives(fence)
+  local known = redis.call('HMGET', key.outcome, 'crashes', 'lived', 'lapsed')
+  if known[2] == fence or known[3] == fence or tonumber(known[1] or '0') <= 0 then return end
+  redis.call('HINCRBY', key.outcome, 'crashes', -1)
+  redis.call('HSET', key.outcome, 'lived', fence)
 end
 
 -- The number of an edit; of what is none it is above all: it is not replaced, and the worker that gets it refuses it
@@ -74,15 +94,18 @@ local function open_step(step, since, what)
   redis.call('PEXPIRE', key.outstanding, arg.ttl)
 end
 
--- A step of a run that is there is not outstanding any more
+-- A step is not outstanding any more. With the last of them a story ends
 local function close_step(step)
-  if redis.call('HDEL', key.outstanding, arg.run_id .. '|' .. step) == 1 then redis.call('HINCRBY', key.run, 'open', -1) end
+  if redis.call('HDEL', key.outstanding, arg.run_id .. '|' .. step) == 1 and redis.call('EXISTS', key.run) == 1 then
+    local open = redis.call('HINCRBY', key.run, 'open', -1)
+    if open <= 0 and is_story(redis.call('HGET', key.run, 'flow') or '') then announce() end
+  end
 end
 
 -- Open the steps that are listed, a line each: 'step agent contract/version'
 local function open_steps(sends, since)
   for line in lines(sends) do
     local step, what = string.match(line, '^(.*) (%S+ %S+)$')
-    open_step(step, since, what)
+    if step then open_step(step, since, what) end
   end
 end

@@ -1,18 +1,29 @@
--- Settle a step of a run, or find again what follows one that is settled. Its parts are in settle_run/: settle, join, send, end.
--- KEYS: run, history, outstanding
--- ARGV: step, run_id, fence, record, digest (of the record), part (the record as it goes into a join),
---       edit (the number of the edit that was settled, '': whichever), undo (what undoes the step, as JSON, or ''),
---       joins (JSON; innermost first), ends ('1': the run ends here), again ('1': only find), sends (a line for each next message:
---       'step agent contract/version'), entry, late (the entry for where another outcome stands),
---       quiet (that for where nothing is passed on; '': the same), now (ms), ttl (ms), result_ttl (ms)
+-- Settle a step of a run, or find again what follows one that is settled. Its parts are in settle_run/, in this order:
+-- parts, excess, settle, join, send, end.
+-- KEYS: run, ended, history, outstanding
+-- ARGV: step, flow, run_id, fence, record, digest (of the record), part (what goes into a join; '': the record),
+--       edit (the number of the edit that was settled, '': whichever), known ('1': its key has that outcome),
+--       undo (what undoes the step, as JSON, or ''), joins (JSON; innermost first),
+--       most (octets that they may put together; 0: any number), body (the same in a message's body; 0: any number),
+--       ends ('1': the run ends here),
+--       left (of a step that undoes, the number of the one to be undone after it; otherwise ''),
+--       again ('1': only find), sends (a line for each next message:
+--       'step agent contract/version'), entry, late ('1': where another outcome stands, that is told, as of the kind `late`),
+--       quiet (the entry for where nothing is passed on; '': the same), ttl (ms), result_ttl (ms)
 -- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or '',
---        for a waiting one at which of the joins, from 1; for a complete one '0' and which fallback it is}
+--        for a waiting one at which of the joins, from 1; for a complete one '0' and which fallback it is};
+-- where a step is to be undone next {verdict, '', '', 'undo', what undoes it as JSON, its record, how many are to be undone after it};
+-- or {'too-large', the octets of what a join would put together, '', ''}: then nothing was recorded
+if forgotten then return tell_of_forgotten() end
 local verdict, reply = 'again', nil
 if arg.again ~= '1' then verdict, reply = settle() end
 if reply then return reply end
 if stays then return settle_cancelled() end
+if arg.again == '1' then
+  local octets = excess(joins)
+  if octets then return {'too-large', tostring(octets), '', ''} end
+end
 
-local joins = cjson.decode(arg.joins)
 for level, join in ipairs(joins) do
   local complete
   if join.one then complete = is_first(join) else complete = is_complete(join) end
@@ -21,6 +32,8 @@ end
 local joined = #joins > 0
 send(joined)
 if arg.ends == '1' then
+  local following = undoing and arg.left ~= '' and undo_next()
+  if following then return {verdict, '', '', following[1] and 'undo' or 'waiting', unpack(following)} end
   if undoing then end_undoing() else end_run() end
 end
 if joined then return {verdict, data, schemas, 'complete', '0', mark} end

@@ -17,6 +17,7 @@ import pytest
 
 from handoffs.config.health import VARIABLE, HealthFile
 from handoffs.coordinator.cli import main
+from handoffs.coordinator.cli.parameters import JsonValue
 from handoffs.tasks.payments.cards import CARD_APPROVED, CARD_STOLEN
 from tests.stack import ROOT
 from tests.waiting import wait_until
@@ -110,6 +111,37 @@ def test_a_file_starts_a_run_for_each_good_line(run: Any, tmp_path: Path) -> Non
     assert "amount" in reasons[6]
 
 
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_a_file_as_other_systems_write_it(run: Any, tmp_path: Path, end: str) -> None:
+    """A byte order mark, CRLF or CR, empty lines and blanks are no lines and no faults; a bad line has its own number."""
+    file = tmp_path / "windows.jsonl"
+    good = json.dumps(GOOD)
+    file.write_bytes(b"\xef\xbb\xbf" + end.join([good, "", f" {good}\t", "{oops", "", ""]).encode())
+    done = run("start", "payments.payment", "--input", str(file), "--json")
+    assert {name: done.json[name] for name in ("lines", "runs", "repeated", "refused")} == {
+        "lines": 3, "runs": 1, "repeated": 1, "refused": 1,
+    }  # fmt: skip
+    assert [refusal["line"] for refusal in done.json["refused_lines"]] == [4]
+    payload = tmp_path / "one.json"
+    payload.write_bytes(b"\xef\xbb\xbf" + good.encode() + end.encode())
+    assert run("start", "payments.payment", "--payload", f"@{payload}").status == 0
+
+
+def test_a_file_in_another_encoding(run: Any, tmp_path: Path) -> None:
+    """UTF-16 is one clear error, not a refused line for each of its lines; a file of empty lines is empty."""
+    file = tmp_path / "powershell.jsonl"
+    file.write_bytes(json.dumps(GOOD).encode("utf-16"))
+    for options in (("--input", str(file)), ("--payload", f"@{file}")):
+        done = run("start", "payments.payment", *options)
+        assert done.status in (1, 2)
+        assert "UTF-16" in done.err
+        assert "save it as UTF-8" in done.err
+    file.write_bytes(b"\xef\xbb\xbf\r\n\r\n")
+    done = run("start", "payments.payment", "--input", str(file))
+    assert done.status == 1
+    assert "is empty" in done.err
+
+
 def test_a_clean_file_ends_with_a_table_and_status_zero(run: Any, tmp_path: Path) -> None:
     """A file without faults ends in a table of figures and exit status 0."""
     done = run("start", "payments.payment", "--input", _file(tmp_path / "one.jsonl", json.dumps(GOOD)))
@@ -124,10 +156,15 @@ def test_a_clean_file_ends_with_a_table_and_status_zero(run: Any, tmp_path: Path
         (("start", "payments.payment"), "give either --input FILE or --payload JSON"),
         (("start", "no.such", "--payload", "{}"), "there is no flow called 'no.such'"),
         (("start", "payments.payment", "--payload", "{"), "the text is not JSON"),
-        (("start", "payments.payment", "--payload", "[]"), "Input should be an object"),
+        (("start", "payments.payment", "--payload", "[]"), "and is given a list; nothing was started"),
         (("start", "payments.payment", "--payload", "{}"), "payment_id: Field required"),
         (("start", "payments.payment", "--payload", json.dumps(GOOD), "--key", "\x07"), "idempotency key"),
         (("start", "payments.payment", "--input", "/no/such/file"), "cannot be read"),
+        (("start", "payments.payment", "--input", "/dev/zero"), "a device, and no file"),
+        (("start", "payments.payment", "--input", "/"), "Is a directory"),
+        (("start", "payments.payment", "--payload", "@/dev/zero"), "a device, and no file"),
+        (("start", "payments.payment", "--payload", "@/"), "Is a directory"),
+        (("contracts", "diff", "/dev/zero", "/"), "a device, and no file"),
         (("start", "payments.payment", "--payload", "{}", "--no-wait"), "needs servers"),
         (("start", "payments.payment", "--payload", "{}", "--at", "+5m"), "needs servers"),
         (("start", "payments.payment", "--payload", "{}", "--at", "2026-12-01T09:00"), "no time zone"),
@@ -302,10 +339,12 @@ def test_health_of_a_process(run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_check_of_the_embedded_default(run: Any) -> None:
-    """`check` with nothing set says that there are no servers to look at."""
-    done = run("check")
+    """`check` with nothing set says that there are no servers to look at, and how many contracts are published."""
+    done = run("check", "--json")
     assert done.status == 0
-    assert "none set: embedded in each process" in done.out
+    told = {row["what"]: row["state"] for row in done.json}
+    assert told["servers"] == "none set: embedded in each process"
+    assert told["published contracts"].endswith(", each as it was published")
 
 
 @contextlib.contextmanager
@@ -375,3 +414,10 @@ def test_what_an_earlier_process_said_is_not_believed(tmp_path: Path) -> None:
     with _started("worker", "payments.fraud", cwd=tmp_path, variables=variables):
         wait_until((tmp_path / "loading").exists, description="it loads its modules")
         assert file.read().state == "starting"
+
+
+def test_payload_of_many_values(tmp_path: Path) -> None:
+    """What a person gives is read up to the largest message that may be set: whether there is room for it, the start says."""
+    file = tmp_path / "payload.json"
+    file.write_text(json.dumps({"lines": [{"number": number, "of": "x" * 100} for number in range(30_000)]}))
+    assert len(JsonValue().convert(f"@{file}", None, None)["lines"]) == 30_000

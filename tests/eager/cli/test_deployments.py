@@ -16,11 +16,11 @@ from handoffs.contracts.manifest import Manifest
 from handoffs.coordinator.cli import deployments, main
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.letters import LetterRow
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.runs import Runs
 from tests.builds import manifest
+from tests.journal_suite import letter
 
 SCORED = "payments.fraud-scored"
 FRAUD = "payments.fraud"
@@ -44,7 +44,7 @@ class Bench:
         self.journal = Journal(self.settings.journal_url or "")
         self._capsys = capsys
 
-    def redis(self, _url: str = "") -> FakeStrictRedis:
+    def redis(self, *_: object) -> FakeStrictRedis:
         return FakeStrictRedis(server=self.server, decode_responses=True)
 
     def file(self, content: Any, name: str = "new.json") -> str:
@@ -70,20 +70,7 @@ class Bench:
         place = StepRef(f"run-{number}", "shop.flow", "1")
         self.runs.start(place, key=str(number), content="c", first="f", sends=[("1", agent, ref)])
         if dead:
-            values: dict[str, Any] = dict.fromkeys(LetterRow.__slots__, "")
-            values |= {
-                "payload": None,
-                "message": {},
-                "attempt": 1,
-                "times": 1,
-                "replays": 0,
-                "state": "waiting",
-            }
-            self.journal.letters.add(
-                LetterRow(
-                    **{**values, "id": str(number), "agent": agent, "contract": ref, "last_failed_at": now()}
-                )
-            )
+            self.journal.letters.add(letter(str(number), agent=agent, contract=ref, last_failed_at=now()))
 
 
 @pytest.fixture

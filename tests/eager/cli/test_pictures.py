@@ -19,6 +19,7 @@ from handoffs.coordinator.docs.page import page
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.observe.outline import outline
 from handoffs.coordinator.observe.timeline import timeline
+from handoffs.coordinator.render import console  # noqa: F401 - made before a test sets a width, which it would keep
 from handoffs.coordinator.render.gantt import gantt
 from tests.drawn import Line, Order, everything
 
@@ -130,11 +131,13 @@ def test_run_in_the_terminal(coordinator: Coordinator) -> None:
 
 
 def test_start_draws_the_run(command: Any) -> None:
-    """`start` prints the timeline with the words of the flow that is loaded."""
+    """`start` prints the timeline with the words of the flow that is loaded, and says that without servers nothing of it is kept."""
     status, out, err = command(
         "start", "drawn.listed", "--payload", '{"order": "o-1", "lines": [{"sku": "a"}]}'
     )
-    assert (status, err) == (0, "")
+    assert status == 0
+    [line] = err.splitlines()
+    assert line.startswith("coordinator: embedded: this runs in one process, and nothing of it is kept")
     assert "└─ 1  each of lines into prices: 1 item" in out
     assert "cents=1  (drawn.priced/1)" in out
 

@@ -108,6 +108,54 @@ def test_from_nothing_to_published(contracts: Command) -> None:
     assert set(states(contracts(OLD, "publish", "--json")[1]).values()) == {"unchanged"}
 
 
+def test_all_or_nothing(contracts: Command) -> None:
+    """Where one of several contracts is refused, nothing is written: the others are withheld. Then they are published together."""
+    contracts(OLD, "publish", "shop.priced", "--owner", "shop")
+    status, out, _ = contracts(BROKEN, "publish", "--owner", "shop", "--json")
+    assert status == 1
+    assert states(out) == {"shop.joined/1": "withheld", "shop.order/1": "withheld", "shop.priced/2": "breaks"}
+    assert sorted(path.name for path in Path("contracts/published").iterdir()) == ["shop.priced"]
+    status, out, _ = contracts(NEW, "publish", "--owner", "shop", "--json")
+    assert status == 0, out
+    assert set(states(out).values()) == {"published"}
+
+
+def test_files_of_an_earlier_release(contracts: Command) -> None:
+    """check says which have no digest, and accepts them; publish seals them once; a change by hand stops every command then."""
+    contracts(OLD, "publish", "--owner", "shop")
+    path = Path("contracts/published/shop.order/1.json")
+    value = json.loads(path.read_text())
+    path.write_text(
+        json.dumps({name: inner for name, inner in value.items() if name not in ("digest", "golden")})
+    )
+    status, out, _ = contracts(OLD, "check")
+    assert (status, out.count("without a digest")) == (0, 1)
+    assert "would be sealed" in contracts(OLD, "publish", "--dry-run")[1]
+    assert states(contracts(OLD, "publish", "--json")[1])["shop.order/1"] == "sealed"
+    assert json.loads(path.read_text()) == value
+    for name, changed in (("mode", "NONE"), ("owner", "another"), ("sensitive", ["/order_id"])):
+        path.write_text(json.dumps({**value, name: changed}))
+        status, _, err = contracts(OLD, "check")
+        assert status == 1
+        assert "shop.order/1.json: its digest is not that of what it says" in err
+
+
+@pytest.mark.parametrize("file", ["1.json", "1.golden.json"])
+def test_the_check_of_an_installation_reads_what_is_published(
+    contracts: Command, capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    """`coordinator check` names a published file that was changed by hand, golden envelopes included, also where no server is set."""
+    contracts(OLD, "publish", "--owner", "shop")
+    main(["check"])
+    assert "each as it was published" in capsys.readouterr().out
+    path = Path("contracts/published/shop.order", file)
+    path.write_text(path.read_text("utf-8").replace("shop", "shed", 1), "utf-8")
+    with pytest.raises(SystemExit) as ended:
+        main(["check"])
+    assert ended.value.code == 1
+    assert f"shop.order/{file}" in capsys.readouterr().err
+
+
 def test_what_breaks_is_seen_at_a_glance(contracts: Command) -> None:
     """The field, what was and what is, who writes and reads it, a witness, and the remedy; and nothing is written."""
     contracts(OLD, "publish", "--owner", "shop")
@@ -219,6 +267,39 @@ def test_mistakes_are_one_line(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("raised", ["SystemExit(0)", "SystemExit(card)", "KeyboardInterrupt", "Panic(card)"])
+def test_code_that_raises_whatever(raised: str, contracts: Command) -> None:
+    """A contract whose code raises, while it is tried, what is no refusal of a value ends the command in one line that names it and
+    what was raised, with a status of its own, and nothing is published. What the error says may quote a secret, and is not shown."""
+    code = f"""
+from pydantic import SecretStr, field_validator
+class Panic(BaseException): ...
+
+class Wild(Contract, name="shop.wild", version=1):
+    card: Sensitive = Field(examples=["4111111111111111"])
+
+    @field_validator("card")
+    @classmethod
+    def _wild(cls, card: SecretStr) -> SecretStr:
+        card = card.get_secret_value()
+        raise {raised}
+
+@agent("shop.wild")
+def wild(given: Wild) -> Order: ...
+"""
+    kind = raised.partition("(")[0]
+    status, printed, told = contracts(OLD + code, "publish", "--owner", "shop")
+    assert (status, printed) == (1, "")
+    assert f"shop.wild/1 could not be tried: {kind} was raised (shop_" in told
+    assert "nothing was published; let its validators raise ValueError" in told
+    assert told.count("\n") == 1
+    assert SECRET not in told
+    assert not list(Path.cwd().rglob("*.json"))
+    status, printed, told = contracts(OLD + code, "check")
+    assert (status, printed) == (1, "")
+    assert f"shop.wild/1 could not be tried: {kind} was raised" in told
+
+
 def test_no_owner(contracts: Command) -> None:
     """Without an owner a first version is refused, and the option is named."""
     status, out, _ = contracts(OLD, "publish")
@@ -266,3 +347,65 @@ def test_diff_of_published_versions(contracts: Command) -> None:
         assert said in out
     status, out, _ = contracts(OLD, "diff", "payments.fraud-scored/2", "payments.fraud-scored/2", "--json")
     assert (status, json.loads(out)["verdict"]) == (0, "compatible")
+
+
+SECRETIVE = OLD.replace(
+    "    card: Sensitive", "    pin: Secret[int] = Field(examples=[Secret(1)])\n    card: Sensitive"
+).replace("import Field", "import Field, Secret", 1)
+LESS = SECRETIVE.replace("Secret[int] = Field(examples=[Secret(1)])", "int = Field(examples=[1])")
+"""The schema is the same: a mark refuses no instance, and is in no fingerprint."""
+
+
+def _unseal(**members: Any) -> None:
+    path = Path("contracts/published/shop.order/1.json")
+    kept = {
+        word: value
+        for word, value in json.loads(path.read_text()).items()
+        if word not in ("digest", "golden")
+    }
+    path.write_text(json.dumps({**kept, **members}))
+
+
+def test_a_mark_that_the_code_has_lost(contracts: Command) -> None:
+    """A field that was published as sensitive and is not in the code is refused by `check`, sealed or not: it would be shown."""
+    contracts(SECRETIVE, "publish", "--owner", "shop")
+    assert contracts(SECRETIVE, "check")[0] == 0
+    for _ in ("sealed", "not sealed"):
+        status, out, _ = contracts(LESS, "check")
+        assert status == 1
+        assert "/pin of shop.order/1 was published as sensitive" in out
+        _unseal()
+
+
+def test_a_mark_that_was_taken_out_of_an_unsealed_file(contracts: Command) -> None:
+    """Whoever takes digests and marks out of a published file is found out by `check`, and `publish` does not seal it."""
+    contracts(SECRETIVE, "publish", "--owner", "shop")
+    _unseal(sensitive=["/card"])
+    for command in ("check", "publish"):
+        status, out, _ = contracts(SECRETIVE, command)
+        assert status == 1
+        assert "/pin of shop.order/1 is sensitive in the code and not in the published file" in out
+    assert "digest" not in json.loads(Path("contracts/published/shop.order/1.json").read_text())
+
+
+def test_a_mark_that_the_code_has_more(contracts: Command) -> None:
+    """What the code marks beyond what was published is told, and not refused: nothing is shown, but others go by what is published."""
+    contracts(LESS, "publish", "--owner", "shop")
+    status, out, _ = contracts(SECRETIVE, "check")
+    assert status == 0
+    assert "sensitive only in the code: /pin" in out
+
+
+def test_each_malformed_file_is_told_once(contracts: Command) -> None:
+    """`check` and `publish` tell of each file that is malformed in a line, and rely on none."""
+    contracts(OLD, "publish", "--owner", "shop")
+    folder = Path("contracts/published")
+    (folder / "shop.order" / "1.json").write_text("{" * 1000)
+    (folder / "shop.priced" / "1.golden.json").write_text("[]")
+    (folder / "\x1b[2J\n[red]").mkdir()
+    (folder / "shop.joined" / "2.json").mkdir()
+    for command in ("check", "publish"):
+        status, out, err = contracts(OLD, command)
+        assert (status, out) == (1, "")
+        assert len(err.splitlines()) == 4
+        assert err.replace("\n", "").isprintable()

@@ -1,4 +1,4 @@
-"""The README's examples work as they stand."""
+"""The README's examples, and those of the page on tests, work as they stand."""
 
 from __future__ import annotations
 
@@ -18,11 +18,25 @@ README = ROOT / "README.md"
 @pytest.fixture
 def example(tmp_path: Path) -> Path:
     """The README's files in a folder of their own."""
-    blocks = re.findall(r"<!-- file: ([\w.]+) -->\n```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
+    blocks = _blocks(README)
     assert {name for name, _ in blocks} == {"shop.py", "try_it.py", "test_shop.py"}
     for name, text in blocks:
         (tmp_path / name).write_text(text, "utf-8")
     return tmp_path
+
+
+@pytest.fixture
+def tested(example: Path) -> Path:
+    """The files of docs/testing.md beside them."""
+    blocks = _blocks(ROOT / "docs" / "testing.md")
+    assert {name for name, _ in blocks} == {"test_fakes.py", "test_time.py"}
+    for name, text in blocks:
+        (example / name).write_text(text, "utf-8")
+    return example
+
+
+def _blocks(page: Path) -> list[tuple[str, str]]:
+    return re.findall(r"<!-- file: ([\w.]+) -->\n```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
 
 
 def _run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -52,6 +66,16 @@ def test_the_example_test_passes(example: Path) -> None:
     """A stranger's first test passes with the plugin that the package installs."""
     plugin = [] if _plugin_installed() else ["-p", "handoffs.coordinator.testing"]
     done = _run(example, "-m", "pytest", "-q", *plugin, "-p", "no:cacheprovider", "test_shop.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 passed" in done.stdout
+
+
+def test_the_page_on_tests(tested: Path) -> None:
+    """What docs/testing.md shows passes: an agent that something stands in for, and time that is moved."""
+    plugin = [] if _plugin_installed() else ["-p", "handoffs.coordinator.testing"]
+    done = _run(
+        tested, "-m", "pytest", "-q", *plugin, "-p", "no:cacheprovider", "test_fakes.py", "test_time.py"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handoffs import Context, Contract, Coordinator, Permanent, agent, parallel
+from handoffs import Context, Contract, Coordinator, Flow, Permanent, agent, parallel
 from handoffs.coordinator.errors import RunParked
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.budget import budget, cached, constant
@@ -66,6 +66,38 @@ class TestBudget:
             last = [entry for entry in run.history() if entry.get("step") == "2"][-1]
             assert last["fallback"] == ("agent" if said == "other" else "constant")
 
+    def test_a_timer_that_comes_again(self, coordinator: Coordinator) -> None:
+        """Where a fallback has done its work, and what was to follow it is lost, its timer brings that on when it comes again; where
+        nothing is lost, that changes nothing."""
+        publisher: Any = coordinator.engine.publisher
+        fired: list[Any] = []
+        fire = publisher.fire
+
+        def heard(*message: Any) -> object:
+            fired.append(message)
+            return fire(*message)
+
+        publisher.fire = heard
+        failing, last = self.slow("one", threading.Event()), worked("last")
+        made = flow(budget(failing, within=self.LATE, fallback=worked("other")) >> last)
+        run_message, lost = publisher._run, list[Any]()
+
+        def losing(message: Any) -> None:
+            if message.agent == last.name and not lost:
+                lost.append(message)  # nobody gets it
+            else:
+                run_message(message)
+
+        publisher._run = losing
+        run = coordinator.start(made, order(amount=2))
+        assert (run.status(), len(lost), len(fired)) == ("running", 1, 1)
+        assert coordinator.engine.timers().fire(*fired[0]).startswith("fallback (agent)")
+        assert run.status() == "completed"
+        assert run.result().trail == ["other", "last"]
+        done = [entry["step"] for entry in run.history() if entry["kind"] == "settled"]
+        coordinator.engine.timers().fire(*fired[0])
+        assert [entry["step"] for entry in run.history() if entry["kind"] == "settled"] == done
+
     def test_cached(self, running: Coordinator) -> None:
         """The last good outcome for the same fields stands in, marked with its age; without one, what is otherwise."""
 
@@ -87,6 +119,38 @@ class TestBudget:
         assert entry["fallback"].startswith("cache age=")
         assert running.start(made, order(amount=2, trail=["zone-2"])).result(timeout=20).cents == 0
 
+    def test_cached_by_another_edition(self, running: Coordinator) -> None:
+        """What is kept is of the agents that made it, and by those fields: a flow of the same name that has others there, or
+        goes by others, does not fall back to it."""
+        gone: set[str] = set()
+
+        def priced(name: str) -> Agent:
+            @agent(f"steps.{name}-{next(_number)}")
+            def price(order: Order) -> Total:
+                if gone:
+                    raise Permanent("no price list")
+                return Total(cents=len(name), skus=[name])
+
+            return price
+
+        def edition(step: Agent, *by: str) -> Flow:
+            nothing = constant(Total(cents=0, skus=["nothing"]))
+            taken = cached(*by, max_age=timedelta(minutes=5), otherwise=nothing)
+            return Flow(f"steps.editions-{number}", budget(step, within=self.LATE, fallback=taken))
+
+        number, old = next(_number), priced("old")
+        made = {"old": edition(old, "amount"), "new": edition(priced("new"), "amount")}
+        assert running.start(made["old"], order(amount=2)).result(timeout=20).skus == ["old"]
+        gone.add("all")
+        running.work([place.agent for flow in made.values() for place in flow.places()])
+        runs = {name: running.start(one, order(amount=2)) for name, one in made.items()}
+        by_another = running.start(edition(old, "trail"), order(amount=9))
+        assert {name: run.result(timeout=20).skus for name, run in runs.items()} == {
+            "old": ["old"],
+            "new": ["nothing"],
+        }
+        assert by_another.result(timeout=20).skus == ["nothing"]
+
     def test_in_a_branch(self, running: Coordinator) -> None:
         """What follows a join is told which branches are fallbacks, and of how many items; an outcome is kept for later,
         whether its branch is the last or not."""
@@ -106,7 +170,9 @@ class TestBudget:
             told.append(context.fallback)
             return Order(order=str(len(prices.prices)))
 
-        zone = cached("trail", max_age=timedelta(minutes=5), otherwise=constant(Order(order="x")))
+        zone = cached(
+            "trail", max_age=timedelta(minutes=5), otherwise=constant(Order(order="x")), shared=True
+        )
         left = budget(self.slow("one", threading.Event()), within=timedelta(seconds=1), fallback=zone)
         later = delay(self.LATE / 2) >> worked("right")
         made = flow(parallel(left=left, right=later) >> tell, input=Order)
@@ -244,7 +310,7 @@ class TestBudget:
             return {}
 
         nothing = constant(order(trail=["nothing"]))
-        zone = cached("amount", max_age=age, otherwise=nothing)
+        zone = cached("amount", max_age=age, otherwise=nothing, shared=True)
         inner = budget(worked("one", step), within=self.LATE * 2, fallback=zone)
         made = flow(budget(inner, within=self.LATE, fallback=zone))
         assert running.start(made, order()).result(timeout=20).trail == ["one"]
@@ -258,7 +324,7 @@ class TestBudget:
             budget(
                 stood_in >> bypass,
                 within=self.LATE,
-                fallback=cached("amount", max_age=age, otherwise=worked("x")),
+                fallback=cached("amount", max_age=age, otherwise=worked("x"), shared=True),
             )
         )
         before = running.engine.store.redis.keys("kept:*")

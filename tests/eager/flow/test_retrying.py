@@ -16,6 +16,20 @@ from tests.eager.flow.orders import QUICK, Declined, Order, _number, flow, order
 from tests.waiting import wait_until
 
 
+def busy(times: int) -> Agent:
+    """An agent whose model's API is busy so many times in each run, and says until when."""
+    left: dict[str, int] = {}
+
+    @agent(f"steps.busy-{next(_number)}", retry=Retry(attempts=1))
+    def asks(order: Order, context: Context) -> Order:
+        left[context.run_id] = left.get(context.run_id, times) - 1
+        if left[context.run_id] >= 0:
+            raise Transient("429", retry_after=timedelta(milliseconds=7))
+        return order.model_copy(update={"trail": [*order.trail, str(context.attempt)]})
+
+    return asks
+
+
 class TestRetrying:
     """A flow says how often an agent is tried at a place, and the agent's own policy holds everywhere else."""
 
@@ -61,12 +75,37 @@ class TestRetrying:
         assert [entry["attempt"] for entry in run.history() if entry["kind"] == "parked"] == [1]
 
     def test_the_error_says_when(self, running: Coordinator) -> None:
-        """A transient error that says when to come back goes before the step's backoff."""
-        busy = Transient("busy", retry_after=timedelta(milliseconds=7))
-        slow = Retry(attempts=3, backoff=timedelta(hours=1), longest=timedelta(hours=1))
-        run = running.start(flow(retrying(self.failing(2, busy), slow)), order())
-        assert run.result(timeout=20).trail == ["3"]
-        assert [entry["wait_ms"] for entry in run.history() if entry["kind"] == "retried"] == [7, 7]
+        """A transient error that says when to come back goes before the step's backoff, and uses up no attempt."""
+        slow = Retry(attempts=1, backoff=timedelta(hours=1), longest=timedelta(hours=1))
+        run = running.start(flow(retrying(busy(2), slow)), order())
+        assert run.result(timeout=20).trail == ["1"]
+        assert [entry["wait_ms"] for entry in run.history() if entry["kind"] == "waits"] == [7, 7]
+        assert [entry["attempt"] for entry in run.history() if entry["kind"] == "waits"] == [1, 1]
+
+    def test_the_allowance_is_spent(self, running: Coordinator) -> None:
+        """Whoever waits longer than the policy allows is parked, with a reason that says so; replayed, it waits as long again."""
+        policy = Retry(attempts=1, allowance=timedelta(milliseconds=15))
+        run = running.start(flow(retrying(busy(5), policy)), order())
+        assert run.wait(timeout=20) == "parked"
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        assert (letter.row.kind, letter.row.attempt) == ("allowance-spent", 1)
+        letter.replay()
+        assert run.result(timeout=20).trail == ["1"]
+        kinds = [entry["kind"] for entry in run.history() if entry["kind"] in {"waits", "parked", "settled"}]
+        assert kinds == ["waits", "waits", "parked", "waits", "waits", "settled"]
+
+    def test_a_wait_of_nonsense(self, running: Coordinator) -> None:
+        """What an agent gives as a time and is none is a failure like any other: it counts, and says what was wrong."""
+
+        @agent(f"steps.nonsense-{next(_number)}", retry=QUICK)
+        def nonsense(order: Order) -> Order:
+            raise Transient("busy", retry_after="soon")  # type: ignore[arg-type]
+
+        run = running.start(flow(nonsense), order())
+        assert run.wait(timeout=20) == "parked"
+        told = [entry for entry in run.history() if entry["kind"] in {"retried", "parked"}]
+        assert len(told) == 5
+        assert all("retry_after" in entry["error"] for entry in told)
 
     def test_everywhere(self, running: Coordinator) -> None:
         """In a branch, a list, a repetition, a choice, a budget, and around what is compensated."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
-from handoffs import Contract, Coordinator, Flow, agent, parallel
+from handoffs import Contract, Coordinator, Flow, Permanent, agent, parallel
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import SignalRefused, UnknownRun
 from handoffs.coordinator.flow.budget import budget, constant
@@ -24,11 +25,7 @@ class TestSignals:
         return flow(worked("one") >> wait_for("approval", Approval, keep="given") >> take)
 
     def until_it_waits(self, running: Coordinator, run: Run) -> None:
-        def waits() -> bool:
-            record = running.engine.runs.get(run.id)
-            return record is not None and record.waits == ("2 approval",)
-
-        wait_until(waits, description="the run waits")
+        wait_until(lambda: _waits(running, run) == ("2 approval",), description="the run waits")
 
     def test_after_the_wait_began(self, running: Coordinator) -> None:
         """A run waits for its signal, and goes on with it beside what it had; who sent it is told."""
@@ -172,3 +169,59 @@ class TestSignals:
         if not before:
             run.signal("approval", self.YES)
         assert run.result(timeout=20) == {"left": self.NO, "right": self.YES}
+
+
+class TestSentAgain:
+    """A signal that is sent twice is one signal, whatever has become of it meanwhile."""
+
+    def test_what_follows_is_parked(self, running: Coordinator) -> None:
+        """It runs no step again that is parked, and changes nothing of its letter or of the history."""
+        ran: list[str] = []
+
+        def fail(order: Order) -> dict[str, Any]:
+            ran.append(order.order)
+            if not order.amount:
+                raise Permanent("no amount")
+            return {}
+
+        run = running.start(flow(wait_for("go", Order) >> worked("broken", fail), input=Order), order())
+        wait_until(lambda: waits(running, run), description="the run waits")
+        signal = order()
+        run.signal("go", signal)
+        assert run.wait(timeout=20) == "parked"
+        [letter], history = run.letters(), run.history()
+        for _ in range(3):
+            run.signal("go", signal)
+        assert (run.status(), run.history(), ran) == ("parked", history, [signal.order])
+        assert [(one.id, one.row.times, one.row.replays) for one in run.letters()] == [(letter.id, 1, 0)]
+        running.edit(letter, {**signal.to_data(), "amount": 1})
+        assert run.wait(timeout=20) == "completed"
+        with pytest.raises(UnknownRun):
+            run.signal("go", signal)
+
+    def test_another_is_refused(self, running: Coordinator) -> None:
+        """Another one than that which was taken is told to its sender, and so is one that comes after its time was over; a step
+        that waits again, in a further round, gets another one."""
+        late = wait_for("late", Order, timeout=SOON, otherwise=constant(Order(order="nobody")))
+        made = flow(wait_for("go", Order) >> late >> wait_for("end", Order), input=Order)
+        run = running.start(made, order())
+        wait_until(lambda: waits(running, run), description="the run waits")
+        run.signal("go", order())
+        with pytest.raises(SignalRefused, match="no step waits"):
+            run.signal("go", order())
+        if not running.settings.eager:  # there is no clock
+            wait_until(lambda: "3 end" in _waits(running, run), description="its time is over")
+            with pytest.raises(SignalRefused, match="no step waits"):
+                run.signal("late", order())
+        assert [entry["kind"] for entry in run.history()].count("signalled") == 1
+        loop = flow(repeat(wait_for("go", Order), until=field("amount") >= 2, at_most=5), input=Order)
+        run = running.start(loop, order())
+        for amount in range(3):
+            wait_until(lambda: waits(running, run), description="the run waits")
+            run.signal("go", order(amount=amount))
+        assert run.wait(timeout=20) == "completed"
+
+
+def _waits(running: Coordinator, run: Run) -> tuple[str, ...]:
+    record = running.engine.runs.get(run.id)
+    return record.waits if record is not None else ()

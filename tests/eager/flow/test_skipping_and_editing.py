@@ -11,10 +11,12 @@ from handoffs import Contract, CoordinationError, Coordinator, Key, Permanent, S
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import MASK
 from handoffs.coordinator.client.run import Run
-from handoffs.coordinator.errors import Conflict, EditRefused
+from handoffs.coordinator.errors import Conflict, EditRefused, RunCancelled, UnknownRun
 from handoffs.coordinator.flow.step import compensate, each
 from handoffs.coordinator.flow.trigger import agents_of
+from handoffs.coordinator.journal.runs import Noted
 from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.store.handoffs import Handoffs
 from tests.deliveries import start
 from tests.eager.flow.orders import (
     Line,
@@ -59,6 +61,66 @@ class TestSkipping:
             with pytest.raises(InvalidData):
                 running.skip(letter, wrong)
         assert run.status() == "parked"
+
+
+class TestEnded:
+    """Where nothing can be done about a step any more, every way to do something says why, and changes nothing."""
+
+    def parked(self, running: Coordinator) -> tuple[Run, Any]:
+        undo, broken = worked("undo"), worked("broken", lambda order: {"amount": 1 // order.amount})
+        made = flow(compensate(worked("one"), by=undo) >> broken)
+        run = running.start(made, order())
+        assert run.wait(timeout=20) == "parked"
+        [letter] = wait_until(lambda: running.dead_letters(run=run.id), description="there is a letter")
+        return run, letter
+
+    def refused(self, running: Coordinator, run: Run, letter: Any, why: str) -> None:
+        before = len(run.history())
+        with pytest.raises(EditRefused, match=f"cannot be edited: its run is {why}"):
+            running.edit(letter, order(amount=1))
+        with pytest.raises(EditRefused, match=f"cannot be edited: its run is {why}"):
+            run.edit("2", order(amount=1))
+        kind = RunCancelled if why == "cancelled" else CoordinationError
+        with pytest.raises(kind, match=f"cannot be skipped: .*its run is {why}"):
+            running.skip(letter, order(amount=1))
+        assert len(run.history()) == before
+
+    def test_cancelled(self, running: Coordinator) -> None:
+        """It was cancelled."""
+        run, letter = self.parked(running)
+        run.cancel()
+        self.refused(running, run, letter, "cancelled")
+        with pytest.raises(RunCancelled, match="was cancelled"):
+            letter.replay()
+
+    def test_given_up(self, running: Coordinator) -> None:
+        """It was cancelled, and what it did is undone by now."""
+        run, letter = self.parked(running)
+        run.give_up()
+        assert run.wait(timeout=20) == "cancelled"
+        self.refused(running, run, letter, "cancelled")
+        with pytest.raises(RunCancelled, match="was cancelled"):
+            letter.replay()
+
+    def test_completed(self, running: Coordinator) -> None:
+        """It is completed; a replay finds the outcome, and does nothing again."""
+        run, letter = self.parked(running)
+        running.edit(letter, order(amount=1))
+        assert run.wait(timeout=20) == "completed"
+        self.refused(running, run, letter, "completed")
+        letter.replay()
+        assert run.wait(timeout=20) == "completed"
+
+    def test_unknown(self, running: Coordinator) -> None:
+        """Nobody knows it, or Redis does not any more and the journal says how it ended."""
+        running.journal.runs.note(
+            {"lost": Noted("steps.flow", "live"), "long-ago": Noted("steps.flow", "cancelled")}
+        )
+        edit = running._interventions.edit_step
+        with pytest.raises(UnknownRun, match="Redis does not know run lost; nothing was edited; look at"):
+            edit("lost", "2", order(amount=1))
+        with pytest.raises(UnknownRun, match="run long-ago is cancelled, and Redis has forgotten it"):
+            edit("long-ago", "2", order(amount=1))
 
 
 class TestEditing:
@@ -133,11 +195,13 @@ class TestEditing:
             running.edit(letter, {"order": "o", "amount": 1})
 
     def test_masked_values(self, running: Coordinator) -> None:
-        """A sensitive value that is left masked stays as it is; one that is not known is refused; none is shown."""
+        """A sensitive value that is left masked stays as it is, a default that was not sent too; one that is not known is refused;
+        none is shown."""
 
         class Card(Contract, name=f"steps.card-{next(_number)}", version=1):
             order: str = Key()
             pins: list[Sensitive]
+            code: Sensitive = Sensitive("0000-hidden")
             amount: int = 0
 
         seen: list[Card] = []
@@ -159,6 +223,7 @@ class TestEditing:
         running.edit(letter, {**shown, "pins": [MASK, "9"], "amount": 5})
         assert run.result(timeout=20).amount == 5
         assert [pin.get_secret_value() for pin in seen[0].pins] == ["1234-hidden", "9"]
+        assert (shown["code"], seen[0].code.get_secret_value()) == (MASK, "0000-hidden")
         assert "hidden" not in str(run.history())
 
     def test_what_cannot_be_edited(self, running: Coordinator) -> None:
@@ -169,7 +234,7 @@ class TestEditing:
                 run.edit(step, {"order": "o", "amount": 1})
         run.edit("2", {"order": "o-edited", "amount": 1, "trail": []}, by="ann")
         assert run.result(timeout=20).trail == ["two", "three"]
-        with pytest.raises(EditRefused, match="neither parked nor held"):
+        with pytest.raises(EditRefused, match=r"step 2 of run .* cannot be edited: its run is completed"):
             run.edit("2", {"order": "o", "amount": 1})
 
     def test_invalid_input(self, running: Coordinator) -> None:
@@ -256,4 +321,44 @@ class TestEditing:
             if entry["kind"] == "edited"
         ]
         assert told == [("ann", 1, 2), ("bob", 2, 3)]
-        assert [act.action for act in live_coordinator.journal.actions.of(run.id)] == ["edit", "edit"]
+        acts = [act.action for act in live_coordinator.journal.actions.of(run.id)]
+        assert [act for act in acts if act not in {"pause", "resume"}] == [
+            "edit",
+            "edit",
+        ]  # those come with the history
+
+    def test_a_held_step_whose_message_comes_again(
+        self, live_coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its message comes now and then, finds that the run is held, and takes no lease for that: it can be edited at any time."""
+        coordinator = live_coordinator
+        began, gate = threading.Event(), threading.Event()
+
+        def wait(order: Order) -> dict[str, Any]:
+            began.set()
+            gate.wait(10)
+            return {}
+
+        first = order(amount=1)
+        run = coordinator.start(flow(worked("one", wait) >> worked("two")), first)
+        assert began.wait(10)
+        run.pause()
+        gate.set()
+        record = coordinator.engine.runs.get
+        wait_until(lambda: "2" in record(run.id).held, description="it is held")  # type: ignore[union-attr]
+        came: list[int] = []
+        claim = Handoffs.claim
+
+        def counted(self: Handoffs, place: Any, **given: Any) -> Any:
+            came.append(given["looks"])
+            return claim(self, place, **given)
+
+        def edited() -> bool:
+            run.edit("2", {"order": first.order, "amount": 2, "trail": []})
+            return len(came) >= 4
+
+        monkeypatch.setattr(Handoffs, "claim", counted)
+        wait_until(edited, description="its message has come again, four times", interval=0)
+        assert 0 not in came
+        run.resume()
+        assert run.result(timeout=20).amount == 2

@@ -30,7 +30,6 @@ from handoffs import (
     wait_for,
 )
 from handoffs.config.intake import Intake
-from handoffs.coordinator.dispatch.routing import Router
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.trigger import trigger_of
 from handoffs.coordinator.letters.raw import RawLetter
@@ -90,23 +89,32 @@ def waits(coordinator: Coordinator, run: Run) -> bool:
     return bool(record and record.waits)
 
 
-def refusing(coordinator: Coordinator, wanted: Callable[[Message], bool], times: int = 1) -> list[Message]:
-    """Have the broker refuse, so many times, what is wanted; what was published before that in the same call is."""
-    publisher: Any = coordinator.engine.publisher
-    publish = publisher.publish
-    refused: list[Message] = []
+Refusing = Callable[..., list[Message]]
 
-    def refuses(messages: Iterable[Message], **options: Any) -> None:
-        for message in messages:
-            if wanted(message) and len(refused) < times:
-                refused.append(message)
-                raise ServerError(
-                    "the broker has no room for the message", "it is sent again a little later", ""
-                )
-            publish([message], **options)
 
-    publisher.publish = refuses
-    return refused
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Refusing:
+    """Have the broker refuse, so many times, what is wanted, whoever publishes it: clients, workers and timers have publishers of
+    their own. What was published before that in the same call is."""
+
+    def refuse(coordinator: Coordinator, wanted: Callable[[Message], bool], times: int = 1) -> list[Message]:
+        kind: Any = type(coordinator.engine.publisher)
+        publish = kind.publish
+        refused: list[Message] = []
+
+        def refuses(publisher: Any, messages: Iterable[Message], **options: Any) -> None:
+            for message in messages:
+                if wanted(message) and len(refused) < times:
+                    refused.append(message)
+                    raise ServerError(
+                        "the broker has no room for the message", "it is sent again a little later", ""
+                    )
+                publish(publisher, [message], **options)
+
+        monkeypatch.setattr(kind, "publish", refuses)
+        return refused
+
+    return refuse
 
 
 @pytest.fixture
@@ -132,7 +140,9 @@ FLOWS = {
 
 
 @pytest.mark.parametrize("which", FLOWS)
-def test_an_event_at_the_end_of_a_run(anywhere: Coordinator, heard: list[str], which: str) -> None:
+def test_an_event_at_the_end_of_a_run(
+    anywhere: Coordinator, heard: list[str], which: str, refusing: Refusing
+) -> None:
     """The broker refuses an event of a flow: it is sent again, also where the run ends meanwhile."""
     refused = refusing(anywhere, lambda message: bool(message.event))
     run = anywhere.start(FLOWS[which](), Broken(story="s"))
@@ -143,7 +153,9 @@ def test_an_event_at_the_end_of_a_run(anywhere: Coordinator, heard: list[str], w
 
 
 @pytest.mark.parametrize("what", ["event", "step"])
-def test_a_signal_that_is_sent_again(anywhere: Coordinator, heard: list[str], what: str) -> None:
+def test_a_signal_that_is_sent_again(
+    anywhere: Coordinator, heard: list[str], what: str, refusing: Refusing
+) -> None:
     """The broker refuses what a signal leads to: whoever sends the signal again sends that."""
     then = emit() if what == "event" else hears
     run = anywhere.start(Flow(f"break.waits-{what}", tell >> wait_for("go", Told) >> then), Broken(story="s"))
@@ -158,7 +170,7 @@ def test_a_signal_that_is_sent_again(anywhere: Coordinator, heard: list[str], wh
 
 
 @pytest.mark.parametrize("what", ["event", "step"])
-def test_a_signal_that_came_before(live_coordinator: Coordinator, what: str) -> None:
+def test_a_signal_that_came_before(live_coordinator: Coordinator, what: str, refusing: Refusing) -> None:
     """The broker refuses what a signal leads to that came before its wait: the step before it comes again, and sends that."""
     coordinator, gate = live_coordinator, threading.Event()
 
@@ -179,7 +191,7 @@ def test_a_signal_that_came_before(live_coordinator: Coordinator, what: str) -> 
 
 
 @pytest.mark.parametrize("what", ["event", "step"])
-def test_a_fallback(live_coordinator: Coordinator, what: str) -> None:
+def test_a_fallback(live_coordinator: Coordinator, what: str, refusing: Refusing) -> None:
     """The broker refuses what a fallback leads to: the timer comes again, and sends that."""
 
     @agent("break.fails")
@@ -197,7 +209,7 @@ def test_a_fallback(live_coordinator: Coordinator, what: str) -> None:
     assert len(refused) == 1
 
 
-def test_an_event_of_a_run_that_has_ended(live_coordinator: Coordinator) -> None:
+def test_an_event_of_a_run_that_has_ended(live_coordinator: Coordinator, refusing: Refusing) -> None:
     """The broker refuses an event until the budget of its step is spent and the run has ended: it is sent all the same."""
     coordinator, heard = live_coordinator, []
 
@@ -333,7 +345,7 @@ def test_a_flow_that_an_event_starts_waits_for_its_agents(live_coordinator: Coor
 
 def sent(coordinator: Coordinator, event: Contract) -> Message:
     """An event as the broker gets it."""
-    router = Router(coordinator.engine.store, coordinator.engine.negotiator)
+    router = coordinator.engine.services.router
     return Emitter(router).emission(event, str(uuid.uuid4())).message
 
 

@@ -13,7 +13,7 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import RunParked, UnknownLetter
 from handoffs.coordinator.flow.trigger import agents_of
-from handoffs.coordinator.journal.letters import LetterRow
+from handoffs.coordinator.journal.letter_row import LetterRow
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.messaging.message import Message

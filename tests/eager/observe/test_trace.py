@@ -23,10 +23,10 @@ from handoffs import (
 )
 from handoffs.coordinator.errors import UnknownLetter, UnknownRun
 from handoffs.coordinator.flow.trigger import agents_of
-from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.observe.trace import Trace, TraceNode
 from handoffs.coordinator.store.record import StepRef
+from tests.deliveries import given_up
 from tests.eager.command import Command
 from tests.eager.newsroom import Filed, Newsroom, Printed
 from tests.waiting import wait_until as _wait_until
@@ -301,12 +301,10 @@ def test_what_the_broker_gives_up(coordinator: Coordinator) -> None:
     story = coordinator.emit(Filed(story="s"))
     [letter] = story.letters()
     event = Message.restored(letter.row.message)
-    coordinator.engine.runs.cancel(story.id, {})  # it begins anew: nobody has written down why it failed
-    coordinator.engine.store.redis.delete(coordinator.engine.store.keys.run(story.id))
-    death = [{"reason": "delivery_limit", "queue": room.name("desk")}]
-    coordinator.desk.receive(
-        RawLetter({**event.headers, "x-death": death}, event.body.encode(), "application/json")
-    )
+    key = coordinator.engine.store.keys.run(story.id)
+    coordinator.engine.store.redis.delete(key)  # nobody has written down why it failed
+    coordinator.engine.store.redis.hset(key, f"r:{letter.step}", "1")  # it was at work
+    coordinator.desk.receive(given_up(event, room.name("desk")))
     parked = [entry for entry in story.history() if entry["kind"] == "parked"][-1]
     assert "DeliveryLimit" in parked["error"]
     assert parked["event"] == story.history()[0]["emitted"][0]["id"]

@@ -83,7 +83,7 @@ FLOWS = {
         "later.signal", wait_for("approval", Approval, keep="order") >> approve, input=Order
     ),
 }
-_SOON = timedelta(seconds=1)
+_SOON = timedelta(seconds=3)  # a machine that is at work needs some of it to accept the run
 _LATER = timedelta(days=300)
 LONG = timedelta(hours=1)
 

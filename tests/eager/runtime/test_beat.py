@@ -18,6 +18,7 @@ from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.schedule import Schedule, schedule
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.runtime.beat import MOST, Beat
+from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from tests.waiting import wait_until
 
@@ -53,10 +54,10 @@ class Clock:
     def __init__(self, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = NOON
         self.coordinator = coordinator
-        monkeypatch.setattr(coordinator.engine.store.redis, "time", self._time)
+        monkeypatch.setattr(scripts, "time", self._time)
 
-    def _time(self) -> tuple[int, int]:
-        return int(self.now.timestamp()), self.now.microsecond
+    def _time(self, *_: object) -> int:
+        return round(self.now.timestamp() * 1000)
 
     def beat(self, *schedules: Schedule) -> Beat:
         """A beat that has just started."""
@@ -242,7 +243,7 @@ def test_as_a_process_it_keeps_its_schedules(
     monkeypatch.chdir(tmp_path)
     health, stop = HealthFile(str(tmp_path / "health")), threading.Event()
     live_coordinator.work(agents_of(nightly).values())
-    every = schedule("dawn.quick", nightly, every=SECOND, payload=_night)
+    every = schedule("dawn.quick", nightly, every=SECOND, payload=_night, catch_up=True)
     thread = threading.Thread(target=Beat(live_coordinator.engine.services, [every]).run, args=(stop, health))
     thread.start()
     try:

@@ -12,12 +12,14 @@ import pytest
 from handoffs import Contract, Flow, agent, budget, each
 from handoffs.config.settings import Settings
 from handoffs.coordinator.continuation.signature import TIMER
-from handoffs.coordinator.dispatch.routing import Router
-from handoffs.coordinator.errors import ServerError
+from handoffs.coordinator.errors import Refused, ServerError
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.history import HistoryTable
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.letters import LetterRow, LetterTable
+from handoffs.coordinator.journal.letter_row import LetterRow
+from handoffs.coordinator.journal.letters import LetterTable
+from handoffs.coordinator.journal.namespace import Namespace
+from handoffs.coordinator.journal.seal import Seal
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.emit import Emitter
 from handoffs.coordinator.runs.first_messages import Starter
@@ -56,14 +58,14 @@ class FragileLetters(LetterTable):
     failure: Exception | None = None
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
+        super().__init__(database, Namespace(), Seal())
         self.at_once: list[int] = []
         self.asked: list[int] = []
 
-    def messages(self, letters: Iterable[str]) -> dict[str, dict[str, Any]]:
+    def failures(self, letters: Iterable[str]) -> dict[str, str]:
         ids = list(letters)
         self.asked.append(len(ids))
-        return super().messages(ids)
+        return super().failures(ids)
 
     def add_all(self, rows: Sequence[LetterRow]) -> None:
         """Writes them, and fails then where a failure is set: no other part knows of it."""
@@ -82,7 +84,7 @@ class Fragile(Journal):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        self.history = FragileHistory(self._database)
+        self.history = FragileHistory(self._database, Namespace())
         self.letters = FragileLetters(self._database)
 
 
@@ -142,14 +144,16 @@ def test_a_job_that_has_ended_is_a_fault(service: Service) -> None:
         "coordinator-letters has ended; coordinator-unheard has ended; coordinator-timers has ended; "
         "coordinator-timers-2 has ended; "
         "coordinator-timers-3 has ended; coordinator-timers-4 has ended; coordinator-history has ended; "
-        "coordinator-sweep has ended; coordinator-begin has ended"
+        "coordinator-sweep has ended; coordinator-touch has ended; coordinator-upkeep has ended; "
+        "coordinator-broker has ended; coordinator-journal has ended; "
+        "coordinator-begin has ended"
     )
 
 
 def _unheard(engine: EmbeddedEngine, count: int) -> None:
     """Emit events that nobody hears."""
     engine.publisher.declare([])
-    emitter = Emitter(Router(engine.store, engine.negotiator))
+    emitter = Emitter(engine.services.router)
     engine.publisher.publish(
         emitter.emission(Thing(), f"run-{number}", None).message for number in range(count)
     )
@@ -193,7 +197,7 @@ def test_an_unpublished_run_keeps_its_budgets(
 
     made = Flow("shop.hasty", budget(slow, within=timedelta(seconds=7), fallback=slow))
     payload = Thing()
-    begun = Starter(Router(engine.store, engine.negotiator)).first(made, payload, "run-1")
+    begun = Starter(engine.services.router).first(made, payload, "run-1")
     place = StepRef("run-1", made.name, "")
     engine.runs.start(place, key="k", content="c", first=begun.stored(), sends=begun.named())
     found = engine.runs.unpublished
@@ -205,7 +209,7 @@ def test_an_unpublished_run_keeps_its_budgets(
 
     monkeypatch.setattr(engine.publisher, "publish", publish)
     Service(engine, journal).sweep()
-    [(first, at_once), (timer, later)] = published
+    [(timer, later), (first, at_once)] = published
     assert (at_once, timer, later) == (None, TIMER, timedelta(seconds=7))
     assert first == "shop.slow"
 
@@ -223,7 +227,7 @@ def test_what_a_dead_process_left_begins_whole(
 
     made = Flow("shop.listed", each("things", many, into="things", limit=1), input=Things)
     payload = Things(things=[Thing(), Thing(), Thing()])
-    begun = Starter(Router(engine.store, engine.negotiator)).first(made, payload, "run-1")
+    begun = Starter(engine.services.router).first(made, payload, "run-1")
     place = StepRef("run-1", made.name, "")
     due = timedelta(milliseconds=1) if later else None
     engine.runs.start(
@@ -233,7 +237,7 @@ def test_what_a_dead_process_left_begins_whole(
         first=begun.stored(),
         sends=begun.named(),
         due=due,
-        entry={"run": "run-1"},
+        entry={"kind": "started", "run": "run-1"},
     )
     if later:
         wait_until(ScheduledRuns(engine.store.redis, engine.settings).begin, description="its time has come")
@@ -253,6 +257,51 @@ def test_what_a_dead_process_left_begins_whole(
     assert published == ["1.i0.1"]
 
 
+@pytest.mark.parametrize(
+    "first", ["no JSON", "[]7", '[{"id": 7}]', '{"messages": [], "rest": {}}', "refused"]
+)
+def test_what_cannot_be_published_is_told_of_once(
+    engine: EmbeddedEngine, journal: Fragile, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """A run that was accepted and whose messages cannot be read, or are refused for what they are, holds up no other. After a few
+    tries it waits in the open, and where it can be published after all it goes on."""
+
+    @agent("shop.plain")
+    def plain(thing: Thing) -> Thing:
+        return thing
+
+    made = Flow("shop.stranded", plain)
+    for run in ("run-1", "run-2"):
+        begun = Starter(engine.services.router).first(made, Thing(), run).stored()
+        text = first if run == "run-1" and first != "refused" else begun
+        engine.runs.start(StepRef(run, made.name, ""), key=run, content="c", first=text, sends=())
+    found = engine.runs.unpublished
+    monkeypatch.setattr(engine.runs, "unpublished", lambda **_: found(older_than=timedelta(seconds=-1)))
+    published: list[str] = []
+    refuses = first == "refused"
+
+    def publish(messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False) -> None:
+        for message in messages:
+            if refuses and message.headers["handoff_run"] == "run-1":
+                raise Refused("it is larger than the broker takes")
+            published.append(str(message.headers["handoff_run"]))
+
+    monkeypatch.setattr(engine.publisher, "publish", publish)
+    service = Service(engine, journal)
+    for _ in range(5):
+        service.sweep()
+    assert published == ["run-2"]
+    [letter] = journal.letters.waiting(["run-1"])
+    assert (letter.step, letter.times, engine.runs.state("run-1").status) == ("begin", 1, "parked")  # type: ignore[union-attr]
+    if first != "refused":
+        return
+    refuses = False
+    service.sweep()
+    assert published == ["run-2", "run-1"]
+    assert journal.letters.waiting(["run-1"]) == []
+    assert engine.runs.state("run-1").status == "running"  # type: ignore[union-attr]
+
+
 _MANY = 10_050
 """More letters than were looked at once."""
 
@@ -266,5 +315,5 @@ def test_every_parked_run_is_kept_alive(engine: EmbeddedEngine, journal: Fragile
     for key in ends:
         engine.store.redis.hset(key, "status", "parked")
         engine.store.redis.pexpire(key, 60_000)
-    Service(engine, journal).sweep()
+    Service(engine, journal).touch()
     assert min(engine.store.redis.pttl(key) for key in ends) > 3_600_000

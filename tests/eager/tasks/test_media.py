@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from handoffs import Event, agent, on
 from handoffs.config.settings import Settings
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.tasks.media.agents import shelf
@@ -54,6 +55,24 @@ def test_a_title(studio: Coordinator) -> None:
         "media.release": 1,
         "media.shelf": 1,
     }
+
+
+def test_the_audit_of_the_docs(studio: Coordinator) -> None:
+    """Who hears the pattern ``media.#`` hears each event of a title once, though all of them have the title's key."""
+    heard: list[str] = []
+
+    @on("media.#")
+    @agent("media.audit")
+    def audit(event: Event) -> None:
+        heard.append(event.contract)
+
+    studio.work([audit])
+    story = studio.emit(uploaded(studio.settings))
+    wait_until(lambda: story.status() != "running", description="the story has ended")
+    assert (story.status(), story.letters()) == ("completed", [])
+    emitted = [one for entry in story.history() for one in entry.get("emitted", ())]
+    assert sorted(heard) == sorted(one["contract"].partition("/")[0] for one in emitted)
+    assert len(set(heard)) > 5
 
 
 def test_the_first_titles_of_many_threads(tmp_path: Path) -> None:

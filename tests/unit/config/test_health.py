@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
 import sys
 import time
 from http.client import BadStatusLine
@@ -19,7 +17,7 @@ from hypothesis import strategies as st
 
 import handoffs.config.health
 from handoffs.config.health import STALE_AFTER, VARIABLE, Health, HealthFile, State, main
-from tests.stack import ROOT
+from tests.python import python
 
 STATES: tuple[State, ...] = get_args(State)
 MALFORMED = [
@@ -247,32 +245,19 @@ def test_the_file_comes_before_the_url(
     assert opener.asked == []
 
 
-def _python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("COORDINATOR_")}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**clean, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 def test_the_command_is_the_check(path: Path) -> None:
     """``python -m handoffs.config.health`` prints the line and ends with the status."""
     HealthFile(str(path)).say("ready", "at work")
-    ready = _python("-m", "handoffs.config.health", **{VARIABLE: str(path)})
+    ready = python("-m", "handoffs.config.health", **{VARIABLE: str(path)})
     assert (ready.returncode, ready.stdout, ready.stderr) == (0, "ready: at work\n", "")
-    unknown = _python("-m", "handoffs.config.health")
+    unknown = python("-m", "handoffs.config.health")
     assert (unknown.returncode, unknown.stderr) == (1, "")
 
 
 def test_the_check_is_cheap() -> None:
     """The check imports the standard library, and of ours nothing but its own module: it runs every few seconds."""
     script = "import sys; before = set(sys.modules); import handoffs.config.health; print(*set(sys.modules) - before)"
-    done = _python("-c", script)
+    done = python("-c", script)
     assert done.returncode == 0, done.stderr
     imported = set(done.stdout.split())
     ours = {name for name in imported if name.partition(".")[0] == "handoffs"}

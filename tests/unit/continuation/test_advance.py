@@ -1,8 +1,13 @@
 """A flow goes through its chains and chords: each step once, each join when all its branches have arrived."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handoffs.coordinator.continuation import advance
+from handoffs.coordinator.continuation.moves import Cursor, Value
+from handoffs.coordinator.continuation.signature import CHOICE, REPEAT, signature
+from handoffs.coordinator.errors import Unanswerable
 from tests.examples import examples
 from tests.unit.continuation.plans import Plan, Run, flow_of, nodes, plans
 
@@ -37,3 +42,30 @@ def test_nothing_precedes_its_input(plan: Plan) -> None:
             before = [".".join([*prefix, str(earlier)]) for earlier in range(1, int(number))]
             assert all(path in run.done or path in run.joined for path in before)
         run.deliver(len(run.waiting) - 1, again=False)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"field": "risk_level", "is": ">=", "value": 70},
+        {"field": "due", "is": "<", "value": {"time": "2026-06-01T00:00:00"}},
+    ],
+)
+@pytest.mark.parametrize("control", [CHOICE, REPEAT])
+def test_condition_of_an_older_flow(condition: dict[str, object], control: str) -> None:
+    """A run keeps the conditions that it was started with: where what arrives by now has no such field, or has it in another
+    way, no way is taken."""
+    choice = {"step": "2", "cases": [[condition, signature("a", {"step": "2.c1.1"})]], "otherwise": None}
+    repeat = {
+        "step": "2",
+        "until": condition,
+        "round": 1,
+        "at_most": 3,
+        "body": signature("a", {"step": "2.r*.1"}),
+    }
+    asked = signature(control, choice if control == CHOICE else repeat)
+    with pytest.raises(Unanswerable):
+        advance.after(
+            Cursor("1", [asked], None),
+            Value("urn:contract:a:1", {"risk_score": 90, "due": "2026-01-01T00:00:00Z"}),
+        )

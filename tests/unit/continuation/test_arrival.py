@@ -101,3 +101,12 @@ def test_a_fallback_arrives_as_one() -> None:
 def test_a_continuation_that_cannot_be_read_is_in_no_budget(chord: Any) -> None:
     """What is wrong with a message is told elsewhere: here it is in none."""
     assert budgets_as_read("1", [], chord) == ()
+
+
+@pytest.mark.parametrize("join", [0, 2**70, True, None, 1.5, [], ["1"], {}])
+def test_a_budget_without_a_path_is_none(join: Any) -> None:
+    """What is joined to the texts of a reason is text, whatever a message has in the place of a budget's path."""
+    chord: dict[str, Any] = {
+        "subtask_type": None, "kwargs": {"join": join, "one": True}, "options": {"chain": [], "chord": None}
+    }  # fmt: skip
+    assert budgets_as_read("1", [], chord) == ()

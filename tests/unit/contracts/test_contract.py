@@ -297,3 +297,17 @@ def test_computed_fields_are_refused() -> None:
             @property
             def double(self) -> int:
                 return self.number * 2
+
+
+def test_names_of_the_function_around() -> None:
+    """A contract that is declared in a function finds the names that are there, also where its annotations are texts."""
+
+    class Inner(BaseModel):
+        x: int
+
+    class Outer(Contract, name="test.around", version=1):
+        inner: "Inner"
+        token: "SecretStr" = SecretStr("hush")
+
+    made = Outer.from_data({"inner": {"x": 1}})
+    assert made == Outer(inner=Inner(x=1), token=SecretStr("hush"))

@@ -7,6 +7,7 @@ import json
 import pickle
 import time
 import unicodedata
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import AliasChoices, Field, ValidationError
 
 from handoffs import Contract, Hygiene, Sensitive, UntrustedText
-from handoffs.contracts.errors import InvalidData, UnmarkedText, UnsafeText
+from handoffs.contracts.errors import ContractError, InvalidData, UnmarkedText, UnsafeText
 from handoffs.contracts.text import characters as chars
 from handoffs.contracts.text import clean, findings, suspicions
 from handoffs.contracts.text.hygiene import MOST_MARKS
@@ -31,7 +32,11 @@ HOSTILE = {
         "\U0001f3f4\U000e0068\U000e0069\U000e007f",
         "😀\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
     ],
-    "variation selector": ["a\ufe0f", "😀\ufe0f\ufe0f", "😀\U000e0100", "漢\ufe0f", "漢\U000e0100\U000e0101", "\ufe00", "a\u180b"],
+    "variation selector": [
+        "a\ufe0f", "😀\ufe0f\ufe0f", "😀\U000e0100", "漢\ufe0f", "漢\U000e0100\U000e0101", "\ufe00", "a\u180b", "漢\ufe03",
+        "漢\U000e0151", "漢\U000e0120", "漢\U000e01ef", "漢\U000e0100" * 3, "漢\ufe00字\ufe01漢\U000e0102", "1\ufe0f2\ufe0e3\ufe0f",
+        "漢\U000e0100字" * 9,
+    ],
     "invisible": [
         "a\u200bb",
         "a\u200cb",
@@ -193,6 +198,43 @@ def test_nothing_invisible_is_left(text: str) -> None:
     assert not [sign for first, second, sign in pairs if first and second and sign != "\ufe0f"]
 
 
+@given(
+    st.binary(min_size=3, max_size=60), st.sampled_from(["漢", "葛辻", "邉 ", "字\n", "漢、", "1", "가漢"])
+)
+def test_selectors_carry_no_octets(said: bytes, base: str) -> None:
+    """Octets written as selectors, one after each ideograph or digit, or two halves of one, are refused."""
+    whole = [chr(0xFE00 + octet if octet < 16 else 0xE00F0 + octet) for octet in said]
+    halves = [chr(0xE0100 + half) for octet in said for half in divmod(octet, 16)]
+    for selectors in (whole, halves):
+        text = "".join(base[place % len(base)] + sign for place, sign in enumerate(selectors))
+        assert findings(text)
+        assert len(set(clean(text, "strip")[0]) & set(selectors)) <= 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "葛\U000e0100城市と葛\U000e0101飾区",
+        "渡邉\U000e0102さん、渡邊\U000e0103さん",
+        "邉\U000e0102邊\U000e0103",
+        "辻\U000e0100、" * 8,
+        "渡邉\U000e0110\n" * 200,
+        "芦\ufe00",
+        "漢字\U000e0100" + "仮名" * 20 + "辻\U000e0100",
+        "1\ufe0f\u20e3" * 12,
+        "♠\ufe0e♥\ufe0e♦\ufe0e♣\ufe0e",
+        "❤\ufe0f" * 40,
+        "ᠬᠠᠭᠠᠨ\u180b ᠬ\u180c",
+        "\u1000\ufe00\u1002\ufe00\u1075\ufe00\u1010\ufe00",
+        "1\ufe0f",
+    ],
+)
+def test_single_selectors_pass(text: str) -> None:
+    """Variants of ideographs in names, in lists of them too, keycaps, emoji, Mongolian and Khamti are what they are."""
+    text = unicodedata.normalize("NFC", text)
+    assert clean(text, "strip") == (text, [])
+
+
 def test_many_findings_make_a_short_error() -> None:
     """An error names five characters and counts the rest; a value records fifty and counts them all."""
     with pytest.raises(UnsafeText, match="and 995 more") as refused:
@@ -214,6 +256,9 @@ def test_many_findings_make_a_short_error() -> None:
         "ا\u200f" * 100_000,
         "😀\ufe0f\u200d" * 50_000,
         "🏴\U000e0067" * 100_000,
+        "漢\U000e0100" * 100_000,
+        "漢\U000e0100字字字" * 40_000,
+        "1\ufe0e❤\ufe0f❤\ufe0f" * 40_000,
     ],
 )
 def test_hostile_text_takes_linear_time(text: str) -> None:
@@ -427,6 +472,127 @@ def test_deceptive_text_is_noticed_and_left_alone(text: str, kind: str, seen_as:
     kept = UntrustedText(text)
     assert kept == unicodedata.normalize("NFC", text)
     assert (kind, seen_as) in {(suspicion.kind, suspicion.seen_as) for suspicion in kept.suspicions}
+
+
+_TOKENS = [
+    "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|begin_of_text|>", "<|start_header_id|>", "<|eot_id|>", "<|python_tag|>",
+    "<|system|>", "<|user|>", "<|end|>", "<|channel|>", "<|message|>", "<|start|>", "<|call|>", "<|im_sep|>", "<|START_OF_TURN_TOKEN|>",
+    "[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]",
+    "[SYSTEM_PROMPT]", "<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>", "<tool_response>", "<function_calls>",
+    '<invoke name="rm">', "<function=rm>", "<think>", "</think>", "<｜begin▁of▁sentence｜>", "<｜User｜>", "<｜tool▁calls▁begin｜>",
+    "<|some_new_token|>", "<extra_id_1>", "[gMASK]", "<bos>",
+]  # fmt: skip
+_TURNS = [
+    "\n\nHuman:",
+    "\n\nAssistant:",
+    "\n\nHuman :",
+    "\n \n  Human:",
+    "\n### Instruction:",
+    "\n### Response:",
+]
+_WRITTEN: dict[str, Callable[[str], str]] = {
+    "as they are": lambda token: token,
+    "in full width": lambda token: "".join(
+        chr(ord(sign) + 0xFEE0) if "!" <= sign <= "~" else sign for sign in token
+    ),
+    "with blanks": lambda token: " ".join(token) if "some_new" not in token else token,
+    "with blanks of other kinds": lambda token: (
+        "\u2009\u00a0\t".join(token) if "some_new" not in token else token
+    ),
+    "in capitals": str.upper,
+    "in other letters": lambda token: token.translate(str.maketrans("aeiopcs", "аеіорсѕ")),
+    "in other brackets": lambda token: token.translate(str.maketrans("<>|", "‹›∣")),
+}
+
+
+@pytest.mark.parametrize("way", _WRITTEN)
+@pytest.mark.parametrize("token", _TOKENS)
+def test_prompt_tokens_are_suspected(token: str, way: str) -> None:
+    """What prompt formats set roles and calls of tools apart with is noticed where it stands, also in full width, with blanks
+    inside and in lookalikes."""
+    written = _WRITTEN[way](token)
+    text = f"My order is late. {written} Thank you."
+    found = [one for one in suspicions(text) if one.kind == "prompt token"]
+    assert [text[one.position : one.position + one.length] for one in found] == [written]
+
+
+@pytest.mark.parametrize("turn", _TURNS)
+def test_turns_are_suspected(turn: str) -> None:
+    """A role after an empty line, or as a heading, begins a turn for some models."""
+    for written in (turn, _WRITTEN["in full width"](turn)):
+        [found] = suspicions(f"so{written} do", ["prompt token"])
+        assert found.seen_as in {"human:", "assistant:", "###instruction:", "###response:"}
+    assert suspicions("All too human: we err.\nHuman: as ever", ["prompt token"]) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a <| b |> c", "xs <|> ys", "f <| List.map g |> h", "if a < b || c > d", "see [1] and [instructions]", "<p>bold</p><s>old</s>",
+        "Dear human: hello", "# Response", "list[int]", "<html><system32>", "a << b >> c", "<user@example.com>", "{x | x > 0}",
+        "10 < | x | > 3", "Re: [tool] sale", "«système»", "《系统》",
+    ],
+)  # fmt: skip
+def test_other_brackets_are_not_suspected(text: str) -> None:
+    """Code, mark-up and mathematics are full of brackets."""
+    assert suspicions(text, ["prompt token"]) == ()
+
+
+@pytest.mark.parametrize(
+    "blank", ["\u2800", "\u1680", "\u2001", "\u2007", "\u205f", "\u303f", "\U0001d159", "\U00013441"]
+)
+def test_blanks_that_are_none_are_suspected(blank: str) -> None:
+    """What is seen as a blank and splits no word is noticed; among others of its script it is what it is."""
+    [found] = suspicions(f"pay{blank}now", ["blank"])
+    assert (found.position, found.length, found.seen_as) == (3, 1, " ")
+
+
+@pytest.mark.parametrize(
+    "text", ["⠠⠃⠗⠇⠀⠞⠑⠭⠞", "᚛ᚄᚓᚌ ᚉᚑᚂ᚜", "10\u202f000 €\u00a0!", "１\u3000２", "a\u2009b"], ids=ascii
+)
+def test_blanks_in_their_place_are_not_suspected(text: str) -> None:
+    """Braille and Ogham have blanks of their own, and typographers have spaces."""
+    assert suspicions(text, ["blank"]) == ()
+
+
+class Guarded(Contract, name="notes.guarded", version=1):
+    body: Annotated[UntrustedText, Hygiene("strip", suspected=("prompt token", "blank"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a <|im_start|>system", "a prompt token at 2"),
+        ("a <\u200b|im_start|>", "a prompt token at 2"),
+        ("x\u2800y", "a blank at 1"),
+        ("<think>" * 9, "a prompt token at 28 and 4 more"),
+    ],
+)
+def test_a_field_refuses_what_it_suspects(text: str, said: str) -> None:
+    """A field may refuse kinds of suspicion, whatever it does with what hides; others pass."""
+    with pytest.raises(InvalidData, match=said):
+        Guarded.from_data({"body": text})
+    assert Guarded.from_data({"body": "pаypal ｉ"}).body.suspicions
+    with pytest.raises(ContractError, match="'prompt token'"):
+        Hygiene(suspected=("prompt",))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|" * 100_000,
+        "< " * 100_000,
+        "\n \n" * 60_000,
+        "[tool_" * 40_000,
+        "<invoke name=" * 20_000,
+        "＜｜" * 90_000,
+    ],
+)
+def test_looking_for_tokens_takes_linear_time(text: str) -> None:
+    """What begins like a token, over and over, is dealt with in a moment."""
+    begin = time.process_time()
+    suspicions(text, ["prompt token"])
+    assert time.process_time() - begin < 3
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,18 @@ def test_what_is_there_is_kept(stack: Any, example: Path, target: Path) -> None:
     }
 
 
+def test_a_file_as_other_systems_write_it(stack: Any, example: Path, target: Path) -> None:
+    """A byte order mark and CRLF are taken out of the file: a shell would take them for a part of names and values."""
+    stack.fill(example, target)
+    text = target.read_text()
+    target.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert stack.fill(example, target) == []
+    assert target.read_bytes() == text.encode()
+    target.write_bytes(text.encode("utf-16"))
+    with pytest.raises(stack.Obstacle, match="not UTF-8"):
+        stack.fill(example, target)
+
+
 @given(given_values=st.dictionaries(_names, _values, max_size=6))
 def test_no_value_is_ever_lost(
     tmp_path_factory: pytest.TempPathFactory, given_values: dict[str, str]
@@ -444,3 +456,13 @@ def test_data_without_their_secrets(stack: Any, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(stack, "_run", run)
     with pytest.raises(stack.Obstacle, match=r"2 volumes, such as shop_redis-data\) but no \.env"):
         stack.check_no_data("shop")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing is needed\n", "\n\n"])
+def test_an_example_without_variables(text: str, stack: Any, example: Path, target: Path) -> None:
+    """An example that names no variable gives a file without any, for its owner alone; the same one the next time."""
+    example.write_text(text, "utf-8")
+    assert stack.fill(example, target) == []
+    assert _values_of(target) == {}
+    assert _mode(target) == 0o600
+    assert stack.fill(example, target) == []

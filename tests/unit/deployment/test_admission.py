@@ -51,6 +51,10 @@ def down(data: dict[str, Any]) -> dict[str, Any]:
     return {"payment": data["payment"], "risk_level": "high" if data["risk_score"] > 50 else "low"}
 
 
+class Retired(Contract, name="gate.retired", version=1):
+    payment: str = Key(min_length=1)
+
+
 class Hasty(Contract, name="gate.scored", version=2):
     payment: str = Key(min_length=1)
     risk_score: int
@@ -74,7 +78,9 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.redis = FakeStrictRedis(
-            server=FakeServer(server_type="redis", version=(7,)), decode_responses=True
+            server=FakeServer(server_type="redis", version=(7,)),
+            decode_responses=True,
+            encoding_errors="surrogateescape",
         )
         self.settings = make_settings(
             shards=1,
@@ -115,6 +121,61 @@ def town(tmp_path: Path) -> Iterator[Town]:
     found = Town(tmp_path / "published")
     yield found
     found.redis.close()
+
+
+NO_CONTRACTS = [
+    "gate.nonsense/1",
+    "gate.scored",
+    "gate.scored/0",
+    "gate.scored/9999999999",
+    "/",
+    "x" * 5_000,
+    "..",
+    "a\x1b[2J/1",
+]
+
+
+class TestClaims:
+    @pytest.mark.parametrize("ref", NO_CONTRACTS, ids=range(len(NO_CONTRACTS)))
+    def test_what_is_no_contract_keeps_nobody(
+        self, town: Town, ref: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A step that claims to need what is no contract, or one that nobody knows, keeps no worker from beginning; the log says so in
+        plain characters."""
+        town.waits(ref)
+        assert town.examine(AUTHORISATION) == Refusals()
+        [line] = [record.getMessage() for record in caplog.records if "do not count" in record.getMessage()]
+        assert line.isprintable()
+
+    @pytest.mark.parametrize(
+        "text", ["", " ", "soon", "1", "1 ", "x y z", "1 gate.authorisation", b"\xff\xfe \x00"]
+    )
+    def test_what_was_changed_by_hand_keeps_nobody(self, town: Town, text: str | bytes) -> None:
+        """Neither does what somebody has put there by hand; what stands beside it is counted."""
+        town.waits("gate.scored/1")
+        town.redis.hset(town.engine().store.keys.outstanding(0), "run-2|1", text)
+        town.redis.hset(town.engine().store.keys.later(0), "run-3", text)
+        assert town.examine(AUTHORISATION).reasons == ()
+        assert town.engine().services.outstanding.counts()["gate.authorisation", "gate.scored/1"] == 1
+
+    def test_what_no_build_has_read_keeps_nobody(self, town: Town, caplog: pytest.LogCaptureFixture) -> None:
+        """Where builds of the agent are known, a step that claims to wait for it in a contract that none of them has read keeps no worker
+        from beginning, published or not: it is parked when it comes. Where none is known it may have been sent in earnest, and counts."""
+        town.waits("gate.paid/1")
+        assert any("gate.paid/1" in reason for reason in town.examine(AUTHORISATION).reasons)
+        town.alive(AUTHORISATION_V1)
+        assert town.examine(AUTHORISATION) == Refusals()
+        [line] = [record.getMessage() for record in caplog.records if "do not count" in record.getMessage()]
+        assert "gate.paid/1" in line
+
+    def test_a_contract_that_was_known_counts(self, town: Town) -> None:
+        """What waits in a contract that a build of the agent has read, and that is published no more, still keeps those that cannot
+        read it."""
+        gone = made("gate.authorisation", Retired, Paid)
+        engine = town.engine(gone)
+        engine.announcements.announce(engine.manifest(gone).to_json(), "w", timedelta())
+        town.waits("gate.retired/1")
+        assert any("gate.retired/1" in reason for reason in town.examine(AUTHORISATION).reasons)
 
 
 class TestExamining:
@@ -213,13 +274,13 @@ class TestWorker:
     def test_begins(self, town: Town, tmp_path: Path) -> None:
         """With contracts in order it begins."""
         step = self.step(town, tmp_path, FRAUD)
-        step._enter([FRAUD], "w@1")
+        step._enter([FRAUD], SimpleNamespace(hostname="w@1"))
 
     def test_ends(self, town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """Otherwise it ends with a status that is not 0, and says why."""
         step = self.step(town, tmp_path, FRAUD_CARELESS)
         with pytest.raises(SystemExit) as caught:
-            step._enter([FRAUD_CARELESS], "w@1")
+            step._enter([FRAUD_CARELESS], SimpleNamespace(hostname="w@1"))
         assert caught.value.code == 1
         assert "risk_level" in caplog.text
 
@@ -227,14 +288,14 @@ class TestWorker:
         """Under a health check it stays and says why there."""
         step = self.step(town, tmp_path, FRAUD_CARELESS, health_file=str(tmp_path / "health.json"))
         with pytest.raises(ServerError, match="risk_level"):
-            step._enter([FRAUD_CARELESS], "w@1")
+            step._enter([FRAUD_CARELESS], SimpleNamespace(hostname="w@1"))
 
     def test_malformed_registry(self, town: Town, tmp_path: Path) -> None:
         """A registry that cannot be read keeps it from beginning."""
         (Path(town.settings.contracts_folder) / "gate.paid" / "1.json").write_text("{")
         step = self.step(town, tmp_path, FRAUD)
         with pytest.raises(SystemExit):
-            step._enter([FRAUD], "w@1")
+            step._enter([FRAUD], SimpleNamespace(hostname="w@1"))
 
     def test_waits_and_announces_itself(self, town: Town, tmp_path: Path) -> None:
         """Where others handle what waits, it announces itself, so that no more of it is written, and waits."""
@@ -242,7 +303,7 @@ class TestWorker:
         town.alive(AUTHORISATION)
         step = self.step(town, tmp_path, AUTHORISATION_V1)
         with pytest.raises(ServerError, match="waits until others have handled it"):
-            step._enter([AUTHORISATION_V1], "w@1")
+            step._enter([AUTHORISATION_V1], SimpleNamespace(hostname="w@1"))
         assert step.started == [1]
 
     def test_looks_once_more(self, town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +313,7 @@ class TestWorker:
             step = self.step(town, tmp_path, AUTHORISATION_V1, health_file=str(tmp_path / "health.json"))
             monkeypatch.setattr(bootsteps, "_pause", lambda seconds, happens=happens: happens())
             with pytest.raises(ServerError, match=r"gate\.scored/2"):
-                step._enter([AUTHORISATION_V1], "w@1")
+                step._enter([AUTHORISATION_V1], SimpleNamespace(hostname="w@1"))
             assert step.started == []
             town.redis.flushall()
 
@@ -262,9 +323,9 @@ class TestWorker:
         kept = file.rename(tmp_path / "2.json")
         step = self.step(town, tmp_path, FRAUD, health_file=str(tmp_path / "health.json"))
         with pytest.raises(ServerError, match=r"gate\.scored/2 is not published"):
-            step._enter([FRAUD], "w@1")
+            step._enter([FRAUD], SimpleNamespace(hostname="w@1"))
         kept.rename(file)
-        step._enter([FRAUD], "w@1")
+        step._enter([FRAUD], SimpleNamespace(hostname="w@1"))
 
     def test_no_manifest_can_be_made(
         self, town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture
@@ -274,14 +335,14 @@ class TestWorker:
         step = self.step(town, tmp_path, FRAUD)
         step._announcer = None
         with pytest.raises(SystemExit):
-            step._enter([FRAUD], "w@1")
+            step._enter([FRAUD], SimpleNamespace(hostname="w@1"))
         assert "1.json: it is no object" in caplog.text
         step.stop(None)
 
     def test_override(self, town: Town, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         """The setting lets it begin; that is logged, and recorded in the history."""
         step = self.step(town, tmp_path, FRAUD_CARELESS, contracts_enforced=False)
-        step._enter([FRAUD_CARELESS], "w@1")
+        step._enter([FRAUD_CARELESS], SimpleNamespace(hostname="w@1"))
         assert "begins in spite of this" in caplog.text
         [(_, text)] = step.engine.entries.oldest(0)
         entry = json.loads(text)

@@ -12,8 +12,8 @@ from handoffs.contracts.errors import InvalidManifest
 from handoffs.contracts.manifest import Manifest
 from handoffs.coordinator.deployment.deployments import Deployments
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.letters import LetterRow
 from tests.builds import manifest
+from tests.journal_suite import letter
 
 OLD = manifest("shop.price", accepts={"shop.order": [1]})
 NEW = manifest("shop.price", accepts={"shop.order": [2, 1]})
@@ -101,11 +101,8 @@ def test_a_letter_that_the_store_has_forgotten_is_still_outstanding(journal: Jou
     nobody's way."""
     store = Told()
     store.sent = {("shop.price", "shop.order/2"): 4, ("shop.other", "shop.order/3"): 1}
-    values: dict[str, Any] = dict.fromkeys(LetterRow.__slots__, "")
-    values |= {"payload": None, "message": {}, "attempt": 1, "times": 1, "replays": 0}
-    values |= {"agent": "shop.price", "state": "waiting"}
     for number, ref in enumerate(["shop.order/1", "shop.order/2", ""]):
-        journal.letters.add(LetterRow(**{**values, "id": str(number), "contract": ref}))
+        journal.letters.add(letter(str(number), agent="shop.price", contract=ref))
     found = Deployments(journal, store, store).outstanding("shop.price")
     assert [(str(left.contract), left.total, left.dead_lettered, left.other) for left in found] == [
         ("shop.order/1", 1, 1, 0),

@@ -10,7 +10,8 @@ import pytest
 from handoffs import Contract, Key
 from handoffs.contracts.errors import ContractError
 from handoffs.coordinator.errors import AgentError
-from handoffs.coordinator.flow.agent import Agent, Context, agent
+from handoffs.coordinator.flow.agent import Agent, agent
+from handoffs.coordinator.flow.context import Context
 from handoffs.coordinator.flow.retry import Retry
 from tests.store_suite import make_settings
 
@@ -63,7 +64,7 @@ def test_async_agent() -> None:
         await asyncio.sleep(0)
         return order
 
-    assert later.run(Order(order="o"), context()) == Order(order="o")
+    assert asyncio.run(later.run(Order(order="o"), context())) == Order(order="o")
 
 
 def test_calling_calls_the_function() -> None:
@@ -171,4 +172,6 @@ class TestKey:
         """A key function gives a text that is not empty, or nothing."""
         with pytest.raises(AgentError, match=r"key function of test\.keyed"):
             self.keyed(lambda order: value).idempotency_key(Order(order="o"), "given")
+        with pytest.raises(AgentError, match="gave an empty text"):
+            self.keyed(lambda order: "").idempotency_key(Order(order="o"), "given")
         assert self.keyed(lambda order: None).idempotency_key(Order(order="o"), "given") == "given"

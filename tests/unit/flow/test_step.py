@@ -55,6 +55,15 @@ def test_malformed_branch(name: str) -> None:
         parallel(**{name: step(A, A)})
 
 
+@pytest.mark.parametrize("other", ["b", "f"])
+def test_branches_like_the_parts_of_a_budget(other: str) -> None:
+    """Branches that a run could not tell from a budget and what comes out of it are refused together, and may be there apart."""
+    with pytest.raises(FlowError, match="'one' beside"):
+        parallel(one=step(A, A), **{other: step(A, A)})
+    for apart in ({"one": step(A, A), "two": step(A, A)}, {other: step(A, A)}):
+        assert [name for name, _ in parallel(**apart).branches] == list(apart)
+
+
 def test_no_branch() -> None:
     """There is at least one branch."""
     with pytest.raises(FlowError, match="no branch"):

@@ -28,7 +28,7 @@ from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
-from handoffs.coordinator.store.asking import Call
+from handoffs.coordinator.store.asking import Call, Command
 from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.runs import Runs
 from handoffs.coordinator.store.store import Store
@@ -189,7 +189,7 @@ class Workers(RuleBasedStateMachine):
         self.runs = runs = Runs(self.redis, self.settings)
         for run, flow in RUNS.items():
             runs.start(StepRef(run, flow.name, ""), key=run, content="c", first="[]")
-        self.gone: deque[Call] = deque()
+        self.gone: deque[Call | Command] = deque()
         self.leases = LeaseKeeper(self.store, self.settings.lease)
         self.published: list[Message] = []
         self.pending = [sent for run, flow in RUNS.items() for sent in start(flow, Work(work=KEY), run)]

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,8 +19,9 @@ from handoffs.contracts.versions import Versions
 from handoffs.coordinator.continuation.signature import CHOICE, signature
 from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
-from handoffs.coordinator.errors import Permanent, ServerError, Transient
-from handoffs.coordinator.flow.agent import Agent, Context, agent
+from handoffs.coordinator.errors import Permanent, Refused, ServerError, Transient
+from handoffs.coordinator.flow.agent import Agent, agent
+from handoffs.coordinator.flow.context import Context
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.retry import Retry
 from handoffs.coordinator.flow.step import compensate, parallel
@@ -28,6 +30,7 @@ from handoffs.coordinator.handoff.lease import LeaseKeeper
 from handoffs.coordinator.handoff.outcome import Done, Outcome, Park, Postpone
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.claim import Claim
 from handoffs.coordinator.store.history_stream import HistoryStream
@@ -195,7 +198,7 @@ class TestStraightPath:
             "1",
             price.name,
         )
-        assert (context.idempotency_key, context.attempt, context.deadline) == ("o-1", 1, None)
+        assert (context.key, context.attempt, context.deadline) == ("o-1", 1, None)
 
     def test_next_step_is_published(self, shop: Shop) -> None:
         """The next envelope has the run's id, is caused by this message, and has a derived id."""
@@ -330,9 +333,8 @@ class TestStraightPath:
         assert isinstance(shop.handle(join, altered(sent, data=data, joinschemas=schemas)), Done)
         assert [both.one.cents for both in shop.payloads] == [100]
 
-    def test_large_join_passes(self, shop: Shop) -> None:
-        """Parts that are small enough each may be larger together than one message may be: the join waits in the open."""
-        shop.settings = make_settings(shards=1, max_message_bytes=2048)
+    def joining(self, shop: Shop) -> tuple[Agent, Agent, Message, Message]:
+        """The branches of a join, each of which makes a text of 1500 characters, and the message of each."""
         one, two = shop.agent(Order, Unkeyed, name="test.one"), shop.agent(Order, Unkeyed, name="test.two")
 
         class Texts(Contract, name="test.texts", version=1):
@@ -341,11 +343,45 @@ class TestStraightPath:
 
         join = shop.agent(Texts, Unkeyed, name="test.join")
         shop.answer = lambda order, context: Unkeyed(text="x" * 1500)
-        for which, sent in zip(
-            (one, two), start(Flow("f", parallel(one=one, two=two) >> join), ORDER), strict=True
-        ):
-            assert isinstance(shop.handle(which, sent), Done)
-        assert parked(shop.handle(join, *shop.publisher.messages)).kind == "invalid-input"
+        first, second = start(Flow("f", parallel(one=one, two=two) >> join), ORDER)
+        return one, two, first, second
+
+    def test_part_that_makes_its_join_too_large_is_parked(self, shop: Shop) -> None:
+        """Parts that are small enough each may be larger together than a message may be: the one that makes it so is parked before
+        its outcome is recorded, and says how much that would be."""
+        shop.settings = make_settings(shards=1, max_message_bytes=4096)
+        one, two, first, second = self.joining(shop)
+        assert isinstance(shop.handle(one, first), Done)
+        failure = parked(shop.handle(two, second))
+        assert (failure.kind, failure.error) == ("too-large", "TooLarge")
+        assert "3022 bytes" in failure.text
+        assert "COORDINATOR_MAX_MESSAGE_BYTES" in failure.text
+        assert (shop.publisher.messages, shop.record().settled) == ([], ("1.one.1",))
+
+    def test_baggage_takes_room(self, shop: Shop) -> None:
+        """What a message carries beside its data is counted where parts are joined, too."""
+        shop.settings = make_settings(shards=1, max_message_bytes=8192)
+        one, two, first, second = self.joining(shop)
+        baggage = "k=" + "v" * 3500
+
+        def handled(which: Agent, sent: Message | Delivery) -> Outcome:
+            return copy_context().run(shop.handle, which, sent)  # as a worker does
+
+        assert isinstance(handled(one, altered(first, baggage=baggage)), Done)
+        assert parked(handled(two, altered(second, baggage=baggage))).kind == "too-large"
+        assert isinstance(handled(two, second.replayed(1)), Done)
+
+    def test_withdrawn_outcome_is_made_again(self, shop: Shop) -> None:
+        """What a join had no room for is no outcome of its key either: with more room, or a smaller one, the agent runs again."""
+        shop.settings = make_settings(shards=1, max_message_bytes=4096)
+        one, two, first, second = self.joining(shop)
+        shop.handle(one, first)
+        parked(shop.handle(two, second))
+        shop.answer = lambda order, context: Unkeyed(text="y")
+        assert isinstance(shop.handle(two, second.replayed(1)), Done)
+        [joined] = shop.publisher.messages
+        assert joined.agent == "test.join"
+        assert len(shop.payloads) == 3
 
     def test_history_tells_without_secrets(self, shop: Shop) -> None:
         """History has input and output, with sensitive values masked; the next agent still gets the value."""
@@ -385,7 +421,7 @@ class TestStraightPath:
         shop.handle(own, *start(Flow("f", own), ORDER))
         [sent] = start(Flow("g", unkeyed), Unkeyed(text="t"), "run-2")
         shop.handle(unkeyed, sent)
-        assert [context.idempotency_key for context in shop.contexts] == ["own-o-1", sent.id]
+        assert [context.key for context in shop.contexts] == ["own-o-1", sent.id]
 
     def test_second_turn_is_other_work(self, shop: Shop) -> None:
         """Where an agent stands a second time in a flow, its idempotency keys are its own."""
@@ -393,7 +429,8 @@ class TestStraightPath:
         shop.answer = lambda order, context: order
         shop.handle(keep, *start(Flow("f", keep >> keep), ORDER))
         shop.handle(keep, *shop.publisher.messages)
-        assert [context.idempotency_key for context in shop.contexts] == ["o-1", "o-1#2"]
+        assert [context.key for context in shop.contexts] == ["o-1", "o-1#2"]
+        assert len({context.idempotency_key for context in shop.contexts}) == 2
 
 
 MALFORMED: dict[str, tuple[dict[str, Any], str]] = {
@@ -494,6 +531,19 @@ class TestInvalidInput:
         given, passed_on = (Envelope.decode(deliver(each).envelope).expiry_time for each in (sent, following))
         assert given == passed_on is not None
 
+    def test_what_the_broker_refuses_is_parked(self, shop: Shop) -> None:
+        """A broker that refuses what follows is not waited for: the step has its outcome, and waits as not passed on; once the
+        broker takes it, the same message sends it."""
+        price = shop.agent()
+        [sent] = start(Flow("f", price >> after), ORDER)
+        shop.publisher.before = _refused
+        failure = parked(shop.handle(price, sent))
+        assert (failure.kind, failure.error) == ("not-passed-on", "Refused")
+        shop.publisher.before = lambda: None
+        shop.handle(price, replace(deliver(sent), replays=1))
+        assert len(shop.publisher.messages) == 1
+        assert len(shop.contexts) == 1
+
     def test_settled_step_is_passed_on_after_the_deadline(self, shop: Shop) -> None:
         """A step that was settled in time and not passed on is passed on, so that the next one can say that time is up."""
         price = shop.agent()
@@ -527,14 +577,35 @@ class TestInvalidOutput:
         assert shop.publisher.messages == []
         assert shop.record().settled == ()
         shop.answer = lambda order, context: Priced(order="o", cents=1)
-        assert isinstance(shop.handle(price, sent), Done)
+        assert isinstance(shop.handle(price, sent.replayed(1)), Done)
 
     def test_too_large_is_parked(self, shop: Shop) -> None:
         """An output over the size limit is parked at the agent that made it."""
         shop.settings = make_settings(shards=1, max_message_bytes=4096)
         talk = shop.agent(Order, Unkeyed)
         shop.answer = lambda order, context: Unkeyed(text="x" * 5000)
-        assert parked(shop.handle(talk, *start(Flow("f", talk), ORDER))).kind == "invalid-output"
+        assert parked(shop.handle(talk, *start(Flow("f", talk), ORDER))).kind == "too-large"
+
+    @pytest.mark.parametrize("beyond", [False, True])
+    def test_whole_message_counts(self, shop: Shop, beyond: bool) -> None:
+        """What counts is the envelope of the next message, and not only its data: what is within the limit is read, and what is one
+        octet over it is parked before it is settled."""
+        shop.settings = make_settings(shards=1, max_message_bytes=8192)
+        talk, hear = (
+            shop.agent(Order, Unkeyed, name="test.talk"),
+            shop.agent(Unkeyed, Unkeyed, name="test.hear"),
+        )
+        flow = Flow("f", talk >> hear)
+        shop.answer = lambda order, context: Unkeyed(text="")
+        shop.handle(talk, *start(flow, ORDER, run="r-1"))
+        envelope = deliver(shop.publisher.messages.pop()).envelope
+        room = 8192 - len(envelope.encode())
+        shop.answer = lambda order, context: Unkeyed(text="x" * (room + beyond))
+        outcome = shop.handle(talk, *start(flow, ORDER.model_copy(update={"order": "o-2"}), run="r-2"))
+        assert isinstance(outcome, Park if beyond else Done)
+        assert len(shop.publisher.messages) == (not beyond)
+        for sent in shop.publisher.messages:
+            assert isinstance(shop.handle(hear, sent), Done)
 
     @pytest.mark.parametrize("size", [300_000, 1_500_000])
     def test_limit_can_be_raised(self, shop: Shop, size: int) -> None:
@@ -585,12 +656,33 @@ class TestFailure:
         assert shop.told() == ["retried", "parked"]
 
     def test_retry_after_overrides(self, shop: Shop) -> None:
-        """A transient error may say itself when to come back."""
-        price = shop.agent()
+        """A transient error may say itself when to come back: that is told as waiting, and the attempt does not count."""
+        price = shop.agent(retry=Retry(attempts=1, allowance=timedelta(minutes=7)))
         self.fail(shop, Transient("busy", retry_after=timedelta(minutes=3)))
-        outcome = shop.handle(price, *start(Flow("f", price), ORDER))
-        assert isinstance(outcome, Postpone)
-        assert outcome.wait == timedelta(minutes=3)
+        [sent] = start(Flow("f", price), ORDER)
+        for waited in (180_000, 360_000):
+            outcome = shop.handle(price, sent)
+            assert isinstance(outcome, Postpone)
+            assert (outcome.wait, outcome.attempt, outcome.waited) == (timedelta(minutes=3), 1, waited)
+            sent = outcome.message
+        assert shop.told() == ["waits", "waits"]
+        failure = parked(shop.handle(price, sent))
+        assert (failure.kind, failure.error, failure.attempt) == ("allowance-spent", "Transient", 1)
+        assert deliver(sent.replayed(1)).waited == 0
+
+    def test_what_was_waited_is_kept(self, shop: Shop) -> None:
+        """A failed attempt between two waits counts, and the allowance goes on from where it was."""
+        price = shop.agent(retry=Retry(attempts=3, allowance=timedelta(minutes=7)))
+        [sent] = start(Flow("f", price), ORDER)
+        self.fail(shop, Transient("busy", retry_after=timedelta(minutes=4)))
+        first = shop.handle(price, sent)
+        assert isinstance(first, Postpone)
+        self.fail(shop, OSError("gone"))
+        second = shop.handle(price, first.message)
+        assert isinstance(second, Postpone)
+        assert (second.attempt, second.waited) == (2, 240_000)
+        self.fail(shop, Transient("busy", retry_after=timedelta(minutes=4)))
+        assert parked(shop.handle(price, second.message)).kind == "allowance-spent"
 
     @pytest.mark.parametrize("error", [Permanent("no"), SystemExit("out of here")], ids=["permanent", "exit"])
     def test_permanent_is_parked(self, shop: Shop, error: BaseException) -> None:
@@ -604,6 +696,20 @@ class TestFailure:
         assert (failure.contract, failure.agent, failure.worker) == ("test.order/1", "test.price", "w@1")
         assert shop.record().status == "parked"
         assert shop.publisher.messages == []
+
+    def test_a_copy_of_what_is_parked_does_not_run(self, shop: Shop) -> None:
+        """What is parked waits to be replayed: the same message once more is parked for the same reason, and the agent is not asked;
+        so it is where the process died before the message was rejected."""
+        price = shop.agent()
+        self.fail(shop, Permanent("no"))
+        [sent] = start(Flow("f", price), ORDER)
+        first = shop.handle(price, sent)
+        assert parked(first).kind == "error"
+        assert parked(shop.handle(price, sent)) == parked(first)
+        assert (len(shop.contexts), shop.told()) == (1, ["parked"])
+        shop.runs.unpark(StepRef("run-1", "f", "1"), {"run": "run-1", "kind": "replayed"})
+        shop.handle(price, sent)
+        assert len(shop.contexts) == 2
 
     def test_interrupt_is_not_the_agents(self, shop: Shop) -> None:
         """An interrupt of the process is no failure of the agent: the message comes again."""
@@ -723,7 +829,46 @@ class TestOnce:
         assert shop.outcome("run-1")
         assert shop.outcome("run-2")
         status, undo = shop.runs.cancel("run-2", {}, compensate=True)
-        assert (status, [one["data"] for one in undo]) == ("compensating", [{"order": "o-2", "cents": 100}])
+        assert undo is not None
+        assert (status, undo.record.parsed()) == ("compensating", {"order": "o-2", "cents": 100})
+
+    @pytest.mark.parametrize("cancelled", [False, True])
+    def test_known_by_its_key_and_undone(
+        self, shop: Shop, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+    ) -> None:
+        """A process that died after its outcome was known by its key, and before its run knew it, leaves a step that is undone like
+        any other: by the redelivery, also where the run was cancelled before that."""
+        first, price = shop.agent(Order, Order, name="test.first"), shop.agent()
+        undo = (shop.agent(Order, Order, name="test.unfirst"), shop.agent(Priced, Priced, name="test.undo"))
+        [sent] = start(
+            Flow("f", compensate(first, by=undo[0]) >> compensate(price, by=undo[1]) >> after), ORDER
+        )
+        shop.answer = lambda payload, context: (
+            ORDER if context.agent == first.name else Priced(order="o-1", cents=1)
+        )
+        shop.handle(first, sent)
+        [second] = shop.publisher.messages
+        whole = scripts.run
+
+        def half(redis: Any, *calls: Any) -> list[Any]:
+            if calls[0].script != "settle_outcome":
+                return whole(redis, *calls)
+            monkeypatch.undo()
+            whole(redis, calls[0])
+            raise ServerError("the node of the run went away")
+
+        monkeypatch.setattr(scripts, "run", half)
+        with pytest.raises(ServerError):
+            shop.handle(price, second)
+        if cancelled:
+            shop.runs.cancel("run-1", {}, compensate=True)
+        assert isinstance(shop.handle(price, second), Done)
+        assert len(shop.contexts) == 2
+        _, next_one = shop.runs.cancel("run-1", {}, compensate=True)
+        assert next_one is not None
+        assert next_one.undo.step == ("1" if cancelled else "2")
+        sent_to = [message.headers["handoff_step"] for message in shop.publisher.messages]
+        assert ("2.undo" in sent_to) == cancelled
 
     def test_crash_between_branches_is_healed(self, shop: Shop) -> None:
         """The last branch of a join that crashed before passing on passes the whole join on when it comes again."""
@@ -868,6 +1013,10 @@ class TestOnce:
         assert isinstance(shop.handle(price, sent), Postpone)
         Driver(shop.redis, shop.publisher).perform(shop.handoff(price).parking.release(delivery))
         assert isinstance(shop.handle(price, sent), Done)
+
+
+def _refused() -> None:
+    raise Refused("the message is larger than the broker takes")
 
 
 def _broken() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -14,8 +13,8 @@ from handoffs.contracts.manifest import Manifest
 from handoffs.coordinator.errors import Conflict, UnknownDeployment
 from handoffs.coordinator.journal import deployments
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.letters import LetterRow
 from tests.builds import manifest
+from tests.journal_suite import letter
 
 OLD = manifest("shop.price", accepts={"shop.order": [1]})
 NEW = manifest("shop.price", accepts={"shop.order": [2, 1]})
@@ -175,8 +174,6 @@ def test_a_row_that_cannot_be_read_is_named(journal: Journal, tmp_path: Path, br
 
 def test_letters_are_counted_by_contract_version(journal: Journal) -> None:
     """Those that wait, of that agent; those that are no envelopes under no contract."""
-    values: dict[str, Any] = dict.fromkeys(LetterRow.__slots__, "")
-    values |= {"payload": None, "message": {}, "attempt": 1, "times": 1, "replays": 0}
     for number, (agent, state, contract) in enumerate(
         [
             ("shop.price", "waiting", "shop.order/1"),
@@ -186,6 +183,5 @@ def test_letters_are_counted_by_contract_version(journal: Journal) -> None:
             ("shop.stock", "waiting", "shop.order/3"),
         ]
     ):
-        letter = {**values, "id": str(number), "agent": agent, "state": state, "contract": contract}
-        journal.letters.add(LetterRow(**letter))
+        journal.letters.add(letter(str(number), agent=agent, state=state, contract=contract))
     assert journal.letters.count_of("shop.price") == {"shop.order/1": 2, "": 1}

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections import defaultdict
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from amqp.basic_message import Message as AmqpMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoffs.coordinator.messaging.confirms import Parcel, Pipeline
+from handoffs.coordinator.messaging.confirms import Parcel, Pipeline, Unwritable
 from handoffs.coordinator.messaging.message import Message
 
 
@@ -99,3 +101,49 @@ def test_an_answer_of_something_else() -> None:
     channel = Channel()
     channel.answers = [("nack", 7, False), ("ack", 1, False), ("ack", 1, False), ("ack", 2, False)]
     assert Pipeline(channel).send(parcels(2), 10.0) == []
+
+
+class Writing(Channel):
+    """A channel that writes what it is given as AMQP has it; where it is ``broken``, the connection breaks under that."""
+
+    def __init__(self, broken: Exception | None = None) -> None:
+        super().__init__()
+        self.broken = broken
+
+    def prepare_message(self, body: bytes, **options: Any) -> Any:
+        headers = options["headers"]
+        return AmqpMessage(body, application_headers=headers, **options["properties"])
+
+    def basic_publish(self, message: Any, **_: Any) -> None:
+        if self.broken is not None:
+            raise self.broken
+        message._serialize_properties()
+        self.answers.append(("ack", 1, False))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("m", "a", {"count": 2**70}, "[]"),
+        Message("m", "a", {"odd": object()}, "[]"),
+        Message("m", "a", {"k" * 300: 1}, "[]"),
+        Message("\u6587" * 200, "a", {}, "[]"),
+        Message("m", "a", {}, '["\ud800"]'),
+    ],
+    ids=["a number beyond 64 bits", "an odd type", "a long name", "a long id", "no text"],
+)
+def test_what_amqp_has_no_form_for(message: Message) -> None:
+    """A message that cannot be written is at fault itself, and no connection is."""
+    pipeline = Pipeline(Writing())
+    with pytest.raises(Unwritable):
+        pipeline.send([Parcel("agents", "test.agent", message)], 1.0)
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("read of a closed file"), struct.error("unpack"), OSError("gone")]
+)
+def test_a_connection_that_breaks(error: Exception) -> None:
+    """What else is raised while a message is written is the connection's fault, whatever its type."""
+    pipeline = Pipeline(Writing(error))
+    with pytest.raises(type(error)):
+        pipeline.send([Parcel("agents", "test.agent", Message("m", "a", {"fine": 1}, "[]"))], 1.0)

@@ -1,6 +1,5 @@
 """Intake: nothing decodes, decompresses or shows a message from the broker before it was looked at."""
 
-import gzip
 import logging
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -16,13 +15,12 @@ from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.handoff.failure import describe
 from handoffs.coordinator.messaging.wire import read_body, read_message
 from handoffs.coordinator.runtime import strategy as strategy_module
-from handoffs.coordinator.runtime.consumer import Consumer, RawConsumer
-from handoffs.coordinator.runtime.engine import Engine
+from handoffs.coordinator.runtime.consumer import Consumer
 from handoffs.coordinator.runtime.request import Request
 from handoffs.coordinator.runtime.strategy import strategy
 
 LIMITS = Limits(octets=2000, depth=20, nodes=100)
-BODY = b'[["{}"],{"flow":"shop.order","step":"0"},{}]'
+BODY = b'[["{}"],{"flow":"shop.order","step":"0","accepts":"urn:contract:shop.order:1"},{}]'
 HEADERS = {
     "id": "m-1",
     "task": "shop.reserve",
@@ -90,8 +88,9 @@ def handled_by_strategy(message: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[
     monkeypatch.setattr(
         strategy_module, "celery_strategy", lambda *_, **__: lambda message, *_, **__: handled.append(message)
     )
+    handoff = SimpleNamespace(agent=SimpleNamespace(intake=SimpleNamespace(ordered=True)))
     on_message = strategy(
-        SimpleNamespace(name="shop.reserve", limits=LIMITS),  # type: ignore[arg-type]
+        SimpleNamespace(name="shop.reserve", limits=LIMITS, handoff=handoff),  # type: ignore[arg-type]
         None,
         SimpleNamespace(connection_errors=()),
     )
@@ -109,7 +108,7 @@ def test_a_good_message_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Celery is handed has been read already: neither Kombu nor the pool parses the body again."""
     message: Any = Read(sent(BODY, HEADERS))  # type: ignore[no-untyped-call]
     handled_by_strategy(message, monkeypatch)
-    body = [["{}"], {"flow": "shop.order", "step": "0"}, {}]
+    body = [["{}"], {"flow": "shop.order", "step": "0", "accepts": "urn:contract:shop.order:1"}, {}]
     assert message.payload == body
     app = SimpleNamespace(tasks={}, use_fast_trace_task=False)
     request = Request(
@@ -147,28 +146,6 @@ def test_an_unknown_task_is_rejected_undecoded() -> None:
     message = arrived()
     consumer.create_task_handler()(message)
     assert message.refused
-
-
-@pytest.mark.parametrize("compression", ["application/x-gzip", "gzip", "application/x-bz2", "nonsense", 7])
-def test_a_compressed_body_is_not_decompressed(compression: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body that says it is compressed comes as it is, however large it would become, and is rejected."""
-    seen: list[Any] = []
-    bomb = gzip.compress(b" " * 20_000_000)
-    consumer = RawConsumer.__new__(RawConsumer)
-    consumer.accept, consumer.on_message, consumer.on_decode_error = None, seen.append, seen.append
-    consumer.channel = SimpleNamespace(message_to_python=Undecoded)
-    consumer._receive_callback(sent(bomb, {**HEADERS, "compression": compression}))
-    [message] = seen
-    assert (message.body, message.headers["compressed"]) == (bomb, compression)
-    assert handled_by_strategy(message, monkeypatch)[0] == []
-    with pytest.raises(InvalidInput, match="compressed"):
-        read_message(message.headers, BODY, "application/json", "utf-8", LIMITS)
-
-
-def test_the_worker_consumes_raw(coordinator_settings: Any) -> None:
-    """The app's consumers take bodies as they come."""
-    engine = Engine(coordinator_settings, redis=SimpleNamespace(register_script=ignore))  # type: ignore[arg-type]
-    assert issubclass(engine.app.amqp.Consumer, RawConsumer)
 
 
 @pytest.mark.parametrize("encoding", [None, "", "binary", "utf-16"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from handoffs.coordinator.observe.current import Current, current
+from handoffs.coordinator.observe.summary import summary
 from handoffs.coordinator.store.run_state import RunRecord
 
 NOW = datetime.now(UTC)
@@ -61,6 +62,24 @@ def test_tried_again() -> None:
     assert found.words(ago(-13)) == "retrying (attempt 3, due)"
     assert one(story, began={"2": ago(9).timestamp()}).state == "running"
     assert one([*story, entry("parked", 8), entry("replayed", 7)]).state == "queued"
+
+
+def test_waits_as_it_asked() -> None:
+    """A step whose error said when to come back waits until then, and its attempt has the number that it had."""
+    story = [entry("retried", 20, attempt=1, wait_ms=100), entry("waits", 10, attempt=2, wait_ms=22_000)]
+    found = one(story, began={"2": ago(11).timestamp()})
+    assert found.words(NOW) == "waits as it asked (attempt 2 again in 12 s)"
+    assert (found.state, found.until, found.to_json()["asked"]) == ("retrying", ago(-12), True)
+    assert found.words(ago(-13)) == "waits as it asked (attempt 2 again, due)"
+    assert "asked" not in one(story[:1]).to_json()
+
+
+def test_says_until_when() -> None:
+    """The line of such an entry in a history says until when, and why."""
+    told = entry("waits", 0, attempt=2, wait_ms=90_000, error="Transient: 429")
+    at = (ago(0) + timedelta(seconds=90)).isoformat(timespec="seconds")
+    assert summary(told) == f"attempt 2 waits until {at}: Transient: 429"
+    assert summary({**told, "at": "soon"}) == "attempt 2 waits: Transient: 429"
 
 
 def test_what_waits_for_people() -> None:

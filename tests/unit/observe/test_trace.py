@@ -96,6 +96,7 @@ def test_many_are_one_line() -> None:
         (["settled"], "settled", ()),
         (["retried", "retried", "settled"], "settled", ("retried 2 times",)),
         (["retried"], "open", ("retried",)),
+        (["waits", "waits", "settled"], "settled", ("waits 2 times",)),
         (["parked"], "parked", ()),
         (["parked", "replayed"], "open", ("replayed by ada",)),
         (["parked", "replayed", "parked"], "parked", ("replayed by ada",)),
@@ -345,6 +346,7 @@ _KINDS = [
     "late",
     "replayed",
     "retried",
+    "waits",
     "cancelled",
     "started",
 ]
@@ -353,7 +355,7 @@ _ENTRY = st.fixed_dictionaries(
     optional={
         "step": _STEPS | _ANY, "event": _IDS | _ANY, "emitted": _EVENTS | _ANY, "into": _STEPS | _ANY, "agent": _ANY,
         "at": st.just("2026-01-05T10:00:00+00:00") | st.just("2026-01-05T10:00:00") | _ANY, "took_ms": _ANY,
-        "attempt": _ANY, "input": _ANY, "error": _ANY, "began": st.just("r2") | _ANY,
+        "attempt": _ANY, "wait_ms": _ANY | st.just(22_000), "input": _ANY, "error": _ANY, "began": st.just("r2") | _ANY,
         "triggered": st.just("r2") | _ANY, "flow": st.just("on:c") | _ANY,
     },
 )  # fmt: skip

@@ -46,10 +46,15 @@ class FakeServer:
 @dataclass
 class FakePublisher:
     error: ServerError | None
+    alarm: ServerError | None = None
     declared: list[tuple[list[str], bool]] = field(default_factory=list)
 
     def subscribe(self, agent: str, intake: Intake) -> None:
         """No agent hears events here."""
+
+    def probe(self, within: float) -> None:
+        if self.alarm:
+            raise self.alarm
 
     def declare(self, agents: Iterable[str], *, again: bool = False) -> None:
         if self.error:
@@ -63,6 +68,9 @@ class FakeJournal:
 
     def ping(self) -> str:
         return self.version
+
+    def sealed(self) -> str:
+        return "sealed"
 
 
 class FakeEngine:
@@ -110,6 +118,7 @@ def test_everything_is_in_order(caplog: pytest.LogCaptureFixture) -> None:
         ("broker", "RabbitMQ 4.2.0"),
         ("queues", "2 in order"),
         ("journal", "PostgreSQL 17.6"),
+        ("dead letters", "sealed"),
     ]
     assert _warnings(caplog) == []
 
@@ -117,6 +126,14 @@ def test_everything_is_in_order(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_worker_has_no_journal() -> None:
     """Without a journal none is looked at."""
     assert [what for what, _ in FakeEngine().examine(journal=False)] == ["redis", "broker", "queues"]
+
+
+def test_a_broker_under_an_alarm() -> None:
+    """A broker that answers and takes no messages is not in order."""
+    engine = FakeEngine()
+    engine.publisher.alarm = ServerError("it has an alarm", "", "")
+    with pytest.raises(ServerError, match="alarm"):
+        engine.examine()
 
 
 def test_queues_are_looked_at_again() -> None:

@@ -11,7 +11,8 @@ from tests.store_suite import make_settings
 @pytest.fixture
 def redis_server() -> Redis:
     """A Redis in this process."""
-    return FakeStrictRedis(server=FakeServer(server_type="redis", version=(7,)), decode_responses=True)
+    server = FakeServer(server_type="redis", version=(7,))
+    return FakeStrictRedis(server=server, decode_responses=True, encoding_errors="surrogateescape")
 
 
 @pytest.fixture

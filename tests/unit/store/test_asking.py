@@ -66,14 +66,16 @@ class TestRoundTrip:
 
 class TestStoreAsks:
     def test_a_claim_is_one_round_trip(self, store: Store) -> None:
-        """What a claim asks is known before a Redis is there."""
+        """What a claim asks is known before a Redis is there: of the run, of the key, and of what the run has used up and may."""
         asking = store.handoffs.claim(FIRST, agent=AGENT, key="k", content="c", owner="w", replays=0)
         asked = next(asking)
         scripts = [call.script for call in asked.calls if isinstance(call, Call)]
         assert scripts == ["claim_run", "claim_outcome"]
         with pytest.raises(StopIteration) as end:
-            asking.send([["open", ""], ["granted", "7", "", "", ""]])
-        assert (end.value.value.verdict, end.value.value.fence) == ("granted", 7)
+            asking.send([["open", "", "9"], ["granted", "7", "", "", "", "2", ""], ["11", None, "10", None]])
+        found = end.value.value
+        assert (found.verdict, found.fence, found.at, found.generation) == ("granted", 7, 9, 2)
+        assert found.spent.over == ("tokens",)
 
     def test_what_a_store_performs_is_what_it_asks(self, store: Store) -> None:
         """Its own methods give the answer at once."""

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from fakeredis import FakeServer, FakeStrictRedis
 from redis import Redis
 
+from handoffs.coordinator.errors import Refused, ServerError
 from handoffs.coordinator.store import scripts
-from handoffs.coordinator.store.asking import Call
+from handoffs.coordinator.store.asking import Call, Command
 from handoffs.coordinator.store.fields import Field, Kind, SetKind
 
 LUA = Path(scripts.__file__).parent / "lua"
@@ -78,3 +80,41 @@ def test_a_call_gives_what_the_script_takes(redis_server: Redis) -> None:
         scripts.run(redis_server, Call("let_go", {"run": "run"}, {"fence": 1, "digest": "d"}))
     with pytest.raises(TypeError, match=r"note\.lua takes"):
         scripts.run(redis_server, Call("note", {"history": "h", "run": "r"}, {"entry": "e", "ttl": 1}))
+
+
+class TestTogether:
+    """What several ask for at the same time leaves in one round trip, and each has its own answer."""
+
+    def test_answers(self, redis_server: Redis) -> None:
+        """In the order in which they asked, each call of each; scripts that the server does not know are given to it."""
+        stay = Call("stay", {"kept": "a"}, {"ttl": 100_000})
+        redis_server.script_flush()
+        first, second, none = scripts.run_together(
+            redis_server, [[Command("SET", "a", "1"), stay], [Command("GET", "a")], []]
+        )
+        assert (first[0], second, none) == (True, ["1"], [])  # type: ignore[index]
+        assert redis_server.pttl("a") > 0
+
+    @pytest.mark.parametrize(
+        "bad", [("SET", "a", "\ud800"), ("LPUSH", "text", "1"), ("NO-SUCH-COMMAND", "a")]
+    )
+    def test_one_is_refused(self, redis_server: Redis, bad: tuple[str, ...]) -> None:
+        """The error is that of the one who asked for it: the others have what they asked for, once."""
+        redis_server.set("text", "x")
+        before, refused, after = scripts.run_together(
+            redis_server, [[Command("INCR", "n")], [Command(*bad)], [Command("INCR", "n")]]
+        )
+        assert (before, after) == ([1], [2])
+        assert isinstance(refused, Refused)
+        with pytest.raises(Refused):
+            scripts.run(redis_server, Command(*bad))
+
+    def test_the_server_is_away(self) -> None:
+        """Everybody is told so, each with an error of their own."""
+        server = FakeServer()
+        server.connected = False
+        away = FakeStrictRedis(server=server)
+        first, second = scripts.run_together(away, [[Command("GET", "a")], [Command("GET", "b")]])
+        assert isinstance(first, ServerError)
+        assert isinstance(second, ServerError)
+        assert first is not second

@@ -1,30 +1,27 @@
 -- Arrive at the joins around the step, from the inside to the outside: what arrives at the next one is what the one before has made.
--- A part is its schemas, as 'uri' or as 'path=uri' separated by spaces, a line break, and its data as JSON text.
-local function part(text)
-  local cut = string.find(text, '\n', 1, true)
-  return string.sub(text, 1, cut - 1), string.sub(text, cut + 1)
-end
 
-local schemas, data = part(arg.part)
-local mark = ''  -- which fallback it is, if it is one
-
--- The contract versions in the schemas, as 'name/version,name/version'
+-- The contract versions in the schemas, each once, as 'name/version,name/version'
 local function refs()
-  local found = {}
-  for name, version in string.gmatch(schemas, 'urn:contract:([^%s=]+):(%d+)') do found[#found + 1] = name .. '/' .. version end
+  local found, seen = {}, {}
+  for name, version in string.gmatch(schemas, 'urn:contract:([^%s=]+):(%d+)') do
+    local ref = name .. '/' .. version
+    if not seen[ref] then found[#found + 1] = ref end
+    seen[ref] = true
+  end
   return table.concat(found, ',')
 end
 
--- What is parked in a budget that is spent does not wait any more
-local function unpark_within(path)
-  if tonumber(redis.call('HGET', key.run, 'parked') or '0') <= 0 then return end
-  local within, instead = path .. '.b.', path .. '.f.'
-  for _, field in ipairs(fields_of(PARKED)) do
-    local parked = string.sub(field, 3)
-    local start = string.sub(parked, 1, #within)
-    if start == within or start == instead then
-      unpark(parked)
-      close_step(parked)
+-- What is parked in a budget that is spent, or held with its run, does not wait any more
+local function let_go_within(path)
+  local known = redis.call('HMGET', key.run, 'parked', 'paused')
+  if tonumber(known[1] or '0') <= 0 and not known[2] then return end
+  local within, instead, timer = path .. '.b.', path .. '.f.', path .. '.timer'
+  for _, field in ipairs(redis.call('HKEYS', key.run)) do
+    local kind, waits = string.sub(field, 1, 2), string.sub(field, 3)
+    local start = string.sub(waits, 1, #within)
+    if (kind == PARKED or kind == HELD) and (start == within or start == instead or waits == timer) then
+      if kind == PARKED then unpark(waits) else redis.call('HDEL', key.run, field) end
+      close_step(waits)
     end
   end
 end
@@ -39,9 +36,9 @@ local function is_first(join)
     if awaited then redis.call('HSET', key.run, FOLLOWED .. join.path, awaited) end  -- for a signal that is sent again
     redis.call('HDEL', key.run, AWAITED .. join.path)
     if join.mark ~= '' then redis.call('HSET', key.run, MARK .. join.path, join.mark) end
-    unpark_within(join.path)
+    let_go_within(join.path)
   elseif redis.call('HGET', key.run, field) ~= text then
-    tell(arg.late)
+    tell_late()
     return false
   end
   mark = redis.call('HGET', key.run, MARK .. join.path) or mark
@@ -52,7 +49,7 @@ end
 local function wait_for_others(field)
   local agent, of = string.match(arg.sends, '^%S+ (%S+)'), refs()
   if not agent or of == '' then return end
-  redis.call('HSET', key.outstanding, arg.run_id .. '|' .. field, arg.now .. ' ' .. agent .. ' ' .. of)
+  redis.call('HSET', key.outstanding, arg.run_id .. '|' .. field, now .. ' ' .. agent .. ' ' .. of)
   redis.call('PEXPIRE', key.outstanding, arg.ttl)
 end
 
@@ -68,14 +65,6 @@ local function arrive(join, prefix)
   elseif mark ~= '' then
     redis.call('HSET', key.run, MARK .. prefix .. join.branch, mark)
   end
-end
-
--- The branches of a join; of items their numbers
-local function branches_of(join)
-  if join.count == 0 then return join.branches end
-  local numbers = {}
-  for number = 0, join.count - 1 do numbers[#numbers + 1] = tostring(number) end
-  return numbers
 end
 
 -- Which fallbacks are among what a join has
@@ -97,17 +86,9 @@ local function is_complete(join)
   local prefix, items = ARRIVED .. join.path .. '.', join.count > 0
   arrive(join, prefix)
   if items and tonumber(redis.call('HGET', key.run, prefix .. '#')) < join.count then return false end
-  local texts, names, branches = {}, {}, branches_of(join)
-  for _, branch in ipairs(branches) do
-    local text = redis.call('HGET', key.run, prefix .. branch)
-    if not text then return false end
-    local of, value = part(text)
-    texts[#texts + 1] = items and value or '"' .. branch .. '":' .. value
-    local under = items and join.into .. '.' .. branch or branch
-    for word in words(of) do names[#names + 1] = under .. (string.find(word, '=', 1, true) and '.' or '=') .. word end
-  end
-  for _, branch in ipairs(branches) do redis.call('HDEL', key.outstanding, arg.run_id .. '|' .. prefix .. branch) end
-  data = items and '{"' .. join.into .. '":[' .. table.concat(texts, ',') .. ']}' or '{' .. table.concat(texts, ',') .. '}'
-  schemas, mark = table.concat(names, ' '), marks_of(join, prefix)
+  local whole = put_together(join, prefix)
+  if not whole then return false end
+  for _, branch in ipairs(branches_of(join)) do redis.call('HDEL', key.outstanding, arg.run_id .. '|' .. prefix .. branch) end
+  schemas, data, mark = whole.schemas, whole.data, marks_of(join, prefix)
   return true
 end

@@ -4,6 +4,6 @@ local function send(joined)
   if of ~= '' then of = ',' .. of end
   for line in lines(arg.sends) do
     local next_step, what = string.match(line, '^(%S+) (.*)$')
-    if redis.call('HEXISTS', key.run, SETTLED .. next_step) == 0 then open_step(next_step, arg.now, what .. of) end
+    if redis.call('HEXISTS', key.run, SETTLED .. next_step) == 0 then open_step(next_step, now, what .. of) end
   end
 end

@@ -11,7 +11,7 @@ import pytest
 
 from handoffs.contracts.contract import Contract, ContractRef, Key
 from handoffs.contracts.errors import InvalidRegistry
-from handoffs.contracts.registry.publishing import decide, publish
+from handoffs.contracts.registry.publishing import decide, publish, seal
 from handoffs.contracts.registry.registry import MODES, Published, Registry, open_registry
 from handoffs.contracts.text import Sensitive
 
@@ -180,6 +180,20 @@ def test_malformed_golden_envelopes(change: Callable[[Any], Any], folder: Path) 
         Registry(folder).golden(ONE)
 
 
+def test_files_as_other_systems_write_them(folder: Path) -> None:
+    """A byte order mark and CRLF, as editors and version control put them there, change nothing; UTF-16 is named."""
+    as_it_was = Registry(folder)
+    wanted, golden = as_it_was.get(ONE), as_it_was.golden(ONE)
+    for path in (folder / NAME).iterdir():
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    found = Registry(folder)
+    assert (found.get(ONE), found.golden(ONE)) == (wanted, golden)
+    path = folder / NAME / "1.json"
+    path.write_bytes(path.read_text("utf-8-sig").encode("utf-16"))
+    with pytest.raises(InvalidRegistry, match=r"1\.json: the file is UTF-16"):
+        Registry(folder).get(ONE)
+
+
 def test_golden_envelopes_are_missing(folder: Path) -> None:
     """A version without its golden envelopes is refused when they are asked for."""
     (folder / NAME / "1.golden.json").unlink()
@@ -211,12 +225,12 @@ def test_hidden_files_are_passed_over(folder: Path) -> None:
 def test_unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that the system does not let us read is one line."""
 
-    def refuse(path: Path) -> bytes:
+    def refuse(path: Path, _most: int) -> bytes:
         raise PermissionError(13, "Permission denied", str(path))
 
     registry = Registry(folder)
     assert registry.names() == (NAME,)
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr("handoffs.contracts.registry.registry.read", refuse)
     with pytest.raises(InvalidRegistry, match="cannot be read: Permission denied"):
         registry.get(ONE)
 
@@ -235,3 +249,61 @@ def test_file_form(mode: str, folder: Path) -> None:
     for downcast in (None, {"lossy": ""}, {"lossy": "the pin"}):
         given = {**value, "mode": mode, "upcast": True, "downcast": downcast}
         assert Published.from_json(given).to_json() == given
+
+
+CHANGED: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "owner": _with(owner="somebody else"),
+    "mode": _with(mode="NONE"),
+    "sensitive": _with(sensitive=[]),
+    "description": _with(description="Another."),
+    "generator": _with(generator="by hand"),
+    "upcast": _with(upcast=True),
+    "downcast": _with(downcast={"lossy": ""}),
+    "golden": _with(golden="sha256:" + "0" * 64),
+    "digest": _with(digest="sha256:" + "0" * 64),
+    "without its digest": _without("digest"),
+}
+
+
+@pytest.mark.parametrize("fault", CHANGED)
+def test_a_change_by_hand_is_noticed(fault: str, folder: Path) -> None:
+    """Whatever part of a published file was changed by hand, it is refused by name; the same content in another layout is not."""
+    path = folder / NAME / "1.json"
+    value = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(reversed(value.items()))))
+    assert Registry(folder).get(ONE) is not None
+    path.write_text(json.dumps(CHANGED[fault](value)))
+    with pytest.raises(InvalidRegistry, match=r"test\.seat/1\.json: its digest is not that of what it says"):
+        Registry(folder).get(ONE)
+
+
+def test_golden_envelopes_that_were_changed_are_noticed(folder: Path) -> None:
+    """Another golden envelope than those with which a version was published is refused by name."""
+    path = folder / NAME / "1.golden.json"
+    envelopes = json.loads(path.read_text())
+    envelopes[0]["data"]["row"] = "Z"
+    path.write_text(json.dumps(envelopes))
+    with pytest.raises(
+        InvalidRegistry, match=r"1\.golden\.json: they are not those with which test\.seat/1 was published"
+    ):
+        Registry(folder).golden(ONE)
+
+
+def test_files_of_before_there_were_digests(folder: Path) -> None:
+    """A version that an earlier release published is accepted as it is, and sealed once; from then on a change is noticed."""
+    path = folder / NAME / "1.json"
+    value = json.loads(path.read_text())
+    earlier = {name: inner for name, inner in value.items() if name not in ("digest", "golden")}
+    path.write_text(json.dumps(earlier))
+    registry = Registry(folder)
+    found = decide(Seat, registry)
+    assert (found.state, found.published.digest, found.published.to_json()) == ("published", "", earlier)
+    assert seal(found, registry) == path
+    assert json.loads(path.read_text()) == value
+    again = Registry(folder)
+    assert seal(decide(Seat, again), again) is None
+
+
+def test_each_of_our_own_is_sealed() -> None:
+    """The contracts that come with the package have their digests."""
+    assert all(published.digest and published.golden for published in open_registry(Path("/nowhere")))

@@ -124,12 +124,14 @@ def test_malformed_line(kind: str) -> None:
 
 
 def test_bad_lines_stop_nothing(tmp_path: Path) -> None:
-    """The good lines of a file are read, the bad ones kept with their numbers."""
+    """The good lines of a file are read, the bad ones kept with their numbers; empty lines count and say nothing."""
     path = tmp_path / "rides.jsonl"
-    path.write_bytes(b"\n".join([line(), *(raw for raw, _ in MALFORMED.values()), line(ride_id="r-2")]))
+    lines = [line(), *(raw for raw, _ in MALFORMED.values()), line(ride_id="r-2")]
+    path.write_bytes(b"\n".join(lines))
     found = read_requests(path)
     assert [ride.ride_id for ride in found.rides] == [rides()[0].ride_id, "r-2"]
-    assert [error.line for error in found.refused] == list(range(2, len(MALFORMED) + 2))
+    bad = [number for number, raw in enumerate(lines, 1) if raw and number not in (1, len(lines))]
+    assert [error.line for error in found.refused] == bad
 
 
 def test_unreadable_file(tmp_path: Path) -> None:

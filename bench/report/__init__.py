@@ -1,0 +1,1 @@
+"""Report: samples as Markdown tables, in docs/performance.md, and as a picture."""

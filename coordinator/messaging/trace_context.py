@@ -1,0 +1,131 @@
+"""Trace context: the trace that is current where a message is made, and again where its agent works.
+
+It is that of OpenTelemetry where a process uses it; without it nothing here costs anything. Headers are those of W3C Trace Context
+and W3C Baggage.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from handoffs.contracts.envelope import BAGGAGE, Envelope, trace_of
+
+T = TypeVar("T")
+
+HEADERS = ("traceparent", "tracestate", "baggage")
+_LONGEST_STATE = 512
+
+
+@dataclass(frozen=True, slots=True)
+class TraceContext:
+    """What is current: ``parent`` and ``state`` are empty where no span is."""
+
+    parent: str = ""
+    state: str = ""
+    baggage: str = ""
+
+    @property
+    def trace(self) -> str:
+        """The id of the trace: 32 hexadecimal digits."""
+        return self.parent[3:35]
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> TraceContext:
+        """What :meth:`headers` wrote."""
+        return cls(*(headers.get(name, "") for name in HEADERS))
+
+    def headers(self) -> dict[str, str]:
+        """As headers, without what is empty."""
+        values = zip(HEADERS, (self.parent, self.state, self.baggage), strict=True)
+        return {name: value for name, value in values if value}
+
+
+NONE = TraceContext()
+
+
+def current() -> TraceContext:
+    """What is current in this process, here."""
+    if "opentelemetry.trace" not in sys.modules and "opentelemetry.baggage" not in sys.modules:
+        return NONE
+    carrier: dict[str, str] = {}
+    for propagator in _propagators():
+        propagator.inject(carrier)
+    state, baggage = carrier.get("tracestate", ""), carrier.get("baggage", "")
+    return TraceContext(
+        carrier.get("traceparent", ""),
+        state if len(state) <= _LONGEST_STATE else "",
+        baggage if BAGGAGE.fullmatch(baggage) else "",
+    )
+
+
+def carried(envelope: Envelope) -> TraceContext:
+    """What a message brings with it; without a parent where its trace is none but that of its run."""
+    own = envelope.trace_parent[3:35] == trace_of(envelope.correlation_id)
+    return TraceContext(
+        "" if own else envelope.trace_parent, (not own and envelope.trace_state) or "", envelope.baggage or ""
+    )
+
+
+def goes_on(here: TraceContext, before: TraceContext) -> TraceContext:
+    """What a message is given that is made ``here``, because of one that brought ``before``: a trace goes on as it began, and its
+    parent is the span that is current in it."""
+    if before.parent and here.trace != before.trace:
+        return before
+    if not here.parent:
+        return TraceContext(before.parent, before.state, here.baggage or before.baggage)
+    return TraceContext(here.parent, here.state, here.baggage or before.baggage)
+
+
+def enter(brought: TraceContext) -> None:
+    """Make what a message brought current, in the caller's context: for a copy of one that is thrown away. A span that is
+    current in the same trace stays, such as that of an instrumentation."""
+    if not (brought.parent or brought.baggage) or not _installed():
+        return
+    # Imported here: only who installed it has it, and it takes a moment
+    from opentelemetry import baggage, context, trace  # noqa: PLC0415
+
+    found = context.get_current()
+    for propagator in _propagators():
+        if propagator.fields != {"baggage"}:
+            span = trace.get_current_span(found).get_span_context()
+            if f"{span.trace_id:032x}" == brought.trace or not brought.parent:
+                continue
+        elif baggage.get_all(found):
+            continue
+        found = propagator.extract(brought.headers(), found)
+    context.attach(found)
+
+
+def traced(envelope: Envelope, function: Callable[[], T]) -> Callable[[], T]:
+    """``function``, with what a message brought current in it: in a copy of the context that is thrown away."""
+
+    def within() -> T:
+        enter(carried(envelope))
+        return function()
+
+    return within
+
+
+@cache
+def _installed() -> bool:
+    return find_spec("opentelemetry") is not None
+
+
+@cache
+def _propagators() -> tuple[Any, ...]:
+    # Imported here: only who uses OpenTelemetry has it
+    from opentelemetry.baggage.propagation import W3CBaggagePropagator  # noqa: PLC0415
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - as above
+
+    return TraceContextTextMapPropagator(), W3CBaggagePropagator()
+
+
+def headers_of(envelope: Envelope) -> Mapping[str, str]:
+    """What an agent may hand to systems outside, as headers: the trace of its message."""
+    state, baggage = envelope.trace_state or "", envelope.baggage or ""
+    return TraceContext(envelope.trace_parent, state, baggage).headers()

@@ -1,0 +1,105 @@
+"""A project as `coordinator new` writes it: in the house style of its own, typed, tested, and at work."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from handoffs.coordinator.project.writing import write_project
+from tests.stack import ROOT
+
+NAMES = ["shop", "a", "my_own_shop", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"]
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """A command in a project, with the interpreter and the programs of this environment, and with none of its settings."""
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("COORDINATOR_", "PYTEST_"))
+    }
+    programs = str(Path(sys.executable).parent)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**clean, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project called ``shop``."""
+    write_project("shop", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.timeout(300)  # mypy reads the packages that the project needs, without a cache
+def test_make_test_passes(project: Path) -> None:
+    """The targets that need no server pass at once: style, strict types, and the project's own tests."""
+    done = run(project, "make", "test")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Success: no issues found in 6 source files" in done.stdout
+    assert "5 passed" in done.stdout
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_style_holds_whatever_the_name(tmp_path: Path, name: str) -> None:
+    """A short name and a long one, early and late in the alphabet: imports are in order, and lines as the formatter has them."""
+    write_project(name, tmp_path)
+    checked = run(tmp_path, "ruff", "check", "--no-cache", ".")
+    assert checked.returncode == 0, checked.stdout
+    formatted = run(tmp_path, "ruff", "format", "--no-cache", "--check", "--diff", ".")
+    assert formatted.returncode == 0, formatted.stdout
+
+
+def test_make_run_shows_the_flow(project: Path) -> None:
+    """One order is shipped, one by the fallback, and one is cancelled."""
+    done = run(project, "make", "run")
+    assert done.returncode == 0, done.stderr
+    first, second, third = done.stdout.splitlines()
+    assert first.startswith("order-1: completed, parcel-")
+    assert second == "order-2: completed, in 7 days: the fallback, after 2 seconds"
+    assert third == "order-3: cancelled, what was reserved is released"
+    assert "order-1 comes in 2 days" in done.stderr
+
+
+def test_make_alone_lists_the_targets(project: Path) -> None:
+    """Each target is listed with what it does."""
+    done = run(project, "make")
+    assert done.returncode == 0
+    for target in ("setup", "test", "run", "publish", "up", "status", "logs", "down"):
+        assert f"make {target} " in done.stdout
+
+
+def test_secrets_are_made_once(project: Path) -> None:
+    """`make .env` puts a secret wherever the example has nothing, readable for its owner alone, and a second time changes nothing;
+    an example that became newer than the file is said, and the file stays."""
+    assert run(project, "make", ".env").returncode == 0
+    env = project / ".env"
+    text = env.read_text("utf-8")
+    values = dict(line.split("=", 1) for line in text.splitlines() if line and line[0] != "#")
+    secrets = [value for name, value in values.items() if name.endswith("_PASSWORD")]
+    assert len(set(secrets)) == 4
+    assert min(map(len, secrets)) == 32
+    assert env.stat().st_mode & 0o777 == 0o600
+    assert run(project, "make", ".env").returncode == 0
+    os.utime(project / ".env.example", (env.stat().st_mtime + 10, env.stat().st_mtime + 10))
+    done = run(project, "make", ".env")
+    assert done.returncode != 0
+    assert ".env is older than .env.example" in done.stderr
+    assert env.read_text("utf-8") == text
+    assert not (project / ".env.new").exists()
+
+
+def test_contracts_are_published_and_checked(project: Path) -> None:
+    """`make publish` publishes the contracts of the agents, and a worker's gate finds them in order."""
+    assert run(project, "make", "publish").returncode == 0
+    assert (project / "contracts" / "published" / "shop.order-placed" / "1.json").exists()
+    done = run(project, "env", "COORDINATOR_AGENTS=shop", "coordinator", "contracts", "check")
+    assert done.returncode == 0, done.stdout + done.stderr

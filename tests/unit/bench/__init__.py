@@ -1,0 +1,1 @@
+"""The benchmarks: what of them is pure."""
