@@ -42,15 +42,18 @@ down: ## stop everything and keep what is stored; stop everything; what is store
 # -n starts processes that share out the tests: one for each core, or two where tests wait for something most of the time.
 # What is marked `alone` takes servers or containers down, or measures time, and runs after the others. Where ARGS chooses
 # tests ("-k ..."), it may choose none of either kind: pytest ends with 5 then.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest  # all processes read what one has compiled
+# A few tests that fail beside others are tried again, alone, and named (tests/second_try.py).
+WITH_PYTHON := PYTHONDONTWRITEBYTECODE= $(BIN)/python # all processes read what one has compiled
+PYTEST := $(WITH_PYTHON) -m pytest
+SECOND_TRY := $(WITH_PYTHON) -m tests.second_try
 ALL_CORES := -n logical --dist worksteal
 SIDE_BY_SIDE := -n auto --dist worksteal -m "not alone"
 OR_NONE := $(if $(ARGS),|| [ $$? -eq 5 ])
 
 .PHONY: test test-all test-unit test-eager test-integration test-hostile test-smoke lint format
 test: lint ## lint, and all tests but those in containers; lint, then all tests but the containers', on real servers (Docker or installed); some 20 minutes on 2 cores
-	@$(PYTEST) $(SIDE_BY_SIDE) $(ARGS) $(OR_NONE)
-	@$(PYTEST) -m "alone and not smoke" $(ARGS) $(OR_NONE)
+	@$(SECOND_TRY) $(SIDE_BY_SIDE) $(ARGS) $(OR_NONE)
+	@$(SECOND_TRY) -m "alone and not smoke" $(ARGS) $(OR_NONE)
 
 test-all: ## everything that CI checks; everything CI checks: `make test`, the tests in containers, and integration on other versions of the servers
 	@$(MAKE) --no-print-directory test test-smoke
@@ -60,18 +63,18 @@ test-unit: $(VENV)/.dev ## unit tests, under a minute; unit tests, properties on
 	@$(PYTEST) $(ALL_CORES) --hypothesis-profile=quick tests/unit $(ARGS)
 
 test-eager: $(VENV)/.dev ## whole coordinators in this process, two minutes; tests of whole coordinators in this process: no server, about two minutes
-	@$(PYTEST) $(SIDE_BY_SIDE) tests/eager $(ARGS)
+	@$(SECOND_TRY) $(SIDE_BY_SIDE) tests/eager $(ARGS)
 
 test-integration: $(VENV)/.dev ## integration and chaos tests on real servers; integration and chaos tests (TEST_SERVERS=auto|docker|system)
-	@$(PYTEST) $(SIDE_BY_SIDE) tests/integration $(ARGS) $(OR_NONE)
-	@$(PYTEST) -m alone tests/integration tests/chaos $(ARGS) $(OR_NONE)
+	@$(SECOND_TRY) $(SIDE_BY_SIDE) tests/integration $(ARGS) $(OR_NONE)
+	@$(SECOND_TRY) -m alone tests/integration tests/chaos $(ARGS) $(OR_NONE)
 
 MINUTES := 5
 test-hostile: $(VENV)/.dev ## hostile messages on a whole installation; hostile messages, headers and bodies on a whole installation (MINUTES=5 SEED=... ARGS="--help")
 	@$(BIN)/python -m tests.hostile --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 test-smoke: $(VENV)/.dev ## the tests in containers; the compose stack and pytest-celery, in real containers (needs a Docker engine)
-	@$(PYTEST) tests/smoke $(ARGS)
+	@$(SECOND_TRY) tests/smoke $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	@echo "lint: ruff" && $(BIN)/ruff check --quiet . && $(BIN)/ruff format --check --quiet --diff .

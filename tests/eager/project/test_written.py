@@ -16,10 +16,10 @@ NAMES = ["shop", "a", "my_own_shop", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"]
 
 
 def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """A command in a project, with the interpreter and the programs of this environment, and with none of its settings."""
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("COORDINATOR_", "PYTEST_"))
-    }
+    """A command in a project, with the interpreter and the programs of this environment, and with none of its settings,
+    nor those of the ``make`` that these tests may run in."""
+    foreign = ("COORDINATOR_", "PYTEST_", "MAKE", "MFLAGS")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     programs = str(Path(sys.executable).parent)
     return subprocess.run(
         command,
