@@ -70,6 +70,8 @@ class Entry:
         The idempotency key under which a run was accepted, sensitive values masked.
     due
         When a run was to begin that was accepted for later, UTC, ISO 8601.
+    begins
+        The step at which a run began that was started in the middle of its flow.
     took_ms
         How long the agent ran, in milliseconds.
     wait_ms
@@ -112,6 +114,7 @@ class Entry:
     read: str = ""
     wrote: str = ""
     due: str = ""
+    begins: str = ""
     sent: dict[str, str] | None = None
     original: str = ""
     migrated: list[str] | None = None

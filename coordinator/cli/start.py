@@ -45,6 +45,7 @@ class _Order:
     at: datetime | timedelta | None
     timeout: float | None
     as_json: bool
+    at_step: str | None = None
 
 
 @click.command("start")
@@ -54,6 +55,11 @@ class _Order:
 )
 @payload_option("The input of one run", required=False)
 @click.option("--key", help="The idempotency key of the one run; by default the payload's own.")
+@click.option(
+    "--at-step",
+    metavar="STEP",
+    help="Begin in the middle: at this agent, or path of `coordinator flows show`. The payload is then what that step is given.",
+)
 @timeout_option("runs to end")
 @no_wait_option("when the runs are accepted")
 @click.option(
@@ -68,6 +74,7 @@ def start(
     file: Path | None,
     payload: dict[str, Any] | None,
     key: str | None,
+    at_step: str | None,
     timeout: float,
     no_wait: bool,
     begins: str | None,
@@ -82,8 +89,10 @@ def start(
     """
     if (file is None) == (payload is None):
         raise click.UsageError("give either --input FILE or --payload JSON")
+    if at_step is not None and payload is None:
+        raise click.UsageError("--at-step is for one run: give what that step is given with --payload JSON")
     at = _when(begins)
-    order = _Order(flow, at, None if no_wait or at is not None else timeout, as_json)
+    order = _Order(flow, at, None if no_wait or at is not None else timeout, as_json, at_step)
     with opened(quiet=True) as coordinator:
         if order.timeout is None:
             refuse_embedded(coordinator.settings, "--at" if at is not None else "--no-wait")
@@ -102,7 +111,12 @@ def _when(text: str | None) -> datetime | timedelta | None:
 
 def _start_one(coordinator: Coordinator, order: _Order, payload: dict[str, Any], key: str | None) -> None:
     try:
-        run = coordinator.start(order.flow, payload, idempotency_key=key, at=order.at)
+        if order.at_step is not None:
+            run = coordinator.start(
+                order.flow, idempotency_key=key, at=order.at, at_step=order.at_step, given=payload
+            )
+        else:
+            run = coordinator.start(order.flow, payload, idempotency_key=key, at=order.at)
     except InvalidInput as error:
         raise click.UsageError(str(error)) from None
     _tell_of_embedded(coordinator)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import atexit
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -24,7 +23,7 @@ from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.client.lookups import Lookups
 from handoffs.coordinator.client.parked import ParkedRuns
 from handoffs.coordinator.client.run import Run, RunAccess
-from handoffs.coordinator.client.started import Started, started
+from handoffs.coordinator.client.starting import Starting
 from handoffs.coordinator.client.threads import Threads
 from handoffs.coordinator.client.virtual_time import VirtualTime
 from handoffs.coordinator.client.waiting import Waits
@@ -42,17 +41,14 @@ from handoffs.coordinator.observe.standing import Standings, Status
 from handoffs.coordinator.observe.trace import Trace
 from handoffs.coordinator.observe.tracer import Tracer
 from handoffs.coordinator.runs.control import Controls
-from handoffs.coordinator.runs.emit import Emits
-from handoffs.coordinator.runs.many import ManyStarts
 from handoffs.coordinator.runs.published import PublishedRuns
-from handoffs.coordinator.runs.start import Starts
 from handoffs.coordinator.store.endings import Endings
 
 if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 
-class Coordinator(Lookups):
+class Coordinator(Starting, Lookups):
     """Starts runs and answers for them.
 
     With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
@@ -84,9 +80,6 @@ class Coordinator(Lookups):
         self._loaded = Loaded(settings.agents, self.engine.agents)
         self._hosting = Hosting(self.engine, self.journal, self.desk, self._loaded)
         self._published = PublishedRuns(self.engine.runs)
-        self._starts = Starts(services, self._published)
-        self._many = ManyStarts(services, self._starts)
-        self._emits = Emits(services, self._published)
         self._histories = Histories(services, self.journal)
         self._parked = ParkedRuns(services, self.desk)
         self._interventions = Interventions(services, self.journal, self.desk, self._parked, self._loaded)
@@ -99,6 +92,7 @@ class Coordinator(Lookups):
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
             Waits(self._endings, standings, self._parked, self._threads), self._threads,
         )  # fmt: skip
+        Starting.__init__(self, services, self._published, self._hosting, self._loaded, self._access)
         self._time = VirtualTime(self.engine, self.desk, self._loaded, self._hosting.host)
         self._hosting.serve()
         atexit.register(self.close)
@@ -122,101 +116,6 @@ class Coordinator(Lookups):
         """
         name, days = given.name_of_flow(flow), given.days(days)
         return Usage.of(self.engine.store.usage_of_flow(name, days))
-
-    def start(
-        self,
-        flow: Flow | str,
-        payload: Contract | Mapping[str, Any],
-        *,
-        idempotency_key: str | None = None,
-        deadline: timedelta | None = None,
-        at: datetime | timedelta | None = None,
-    ) -> Run:
-        """Start a run of ``flow`` (or of the loaded flow of that name) and return when it is accepted.
-
-        The same ``idempotency_key`` gives the same run. By default it is the payload's key; a payload without key fields
-        starts a new run each time. After ``deadline`` the steps are not begun any more, but parked.
-
-        With ``at``, a moment with a time zone or how long from now, at most 366 days, the run is accepted now and begins
-        then: it is ``scheduled`` until the coordinator process begins it. What is past means at once; in eager mode
-        everything does. A run that its key already has keeps its time; ``deadline`` counts from when it is to begin.
-
-        Raises :class:`~handoffs.contracts.errors.InvalidData` where the payload does not fit the flow or ``at`` is no such time,
-        :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another input,
-        :class:`~handoffs.coordinator.errors.UnknownFlow`, :class:`~handoffs.coordinator.errors.Unpublished` where the run was
-        accepted and begins later (``error.run_id``), :class:`~handoffs.coordinator.errors.Unanswered` where that is not known, and
-        another :class:`~handoffs.coordinator.errors.ServerError` where nothing was accepted.
-        """
-        flow, deadline = given.flow(flow), given.deadline(deadline)
-        if isinstance(flow, str):
-            flow = self.flows.flow(flow)
-        self._hosting.host(flow)
-        accepted = self._starts.start(
-            flow, payload, idempotency_key=idempotency_key, deadline=deadline, at=at
-        )
-        return Run(accepted.run_id, self._access, flow, created=accepted.created)
-
-    async def astart(
-        self,
-        flow: Flow | str,
-        payload: Contract | Mapping[str, Any],
-        *,
-        idempotency_key: str | None = None,
-        deadline: timedelta | None = None,
-        at: datetime | timedelta | None = None,
-    ) -> Run:
-        """As :meth:`start`, for coroutines: a thread does it, one of 16 of this coordinator, and the event loop goes on with others.
-
-        Where the task that awaits it is cancelled, the run may be accepted all the same: starting it again with the same key says so.
-        """
-        start = partial(self.start, flow, payload, idempotency_key=idempotency_key, deadline=deadline, at=at)
-        return await self._threads.call(start)
-
-    def start_many(
-        self,
-        flow: Flow | str,
-        payloads: Iterable[Contract | Mapping[str, Any]],
-        *,
-        idempotency_key: Callable[[Any], str | None] | None = None,
-        deadline: timedelta | None = None,
-        at: datetime | timedelta | None = None,
-    ) -> Iterator[Started]:
-        """Start a run of ``flow`` for each payload, as :meth:`start` does, and give what became of each, in order: its run, or the
-        error that :meth:`start` raises for it. A bad payload stops nothing.
-
-        Runs are started a batch of some hundreds at a time, in one round trip to Redis and with all messages on their way at once,
-        when the first result of the batch is asked for: so any number of payloads, from any iterable, takes little memory, and what
-        nobody asks for is not started. ``idempotency_key`` gives the key of a payload, by default its own: to start the same again
-        changes nothing.
-
-        Raises, at once, what :meth:`start` raises for ``flow``, ``deadline`` and ``at``; and where a server fails, after the results
-        of all payloads that were taken, :class:`~handoffs.coordinator.errors.Interrupted`.
-        """
-        flow, deadline = given.flow(flow), given.deadline(deadline)
-        payloads, key_of = given.payloads(payloads), given.key_function(idempotency_key)
-        if isinstance(flow, str):
-            flow = self.flows.flow(flow)
-        found = self._many.start(flow, payloads, idempotency_key=key_of, deadline=deadline, at=at)
-        self._hosting.host(flow)
-        return started(found, self._access, flow)
-
-    def emit(
-        self, event: Contract, *, idempotency_key: str | None = None, deadline: timedelta | None = None
-    ) -> Run:
-        """Emit an event to all who subscribe to it, and return when the broker has it. Gives the story that it begins.
-
-        The same ``idempotency_key`` gives the same story, and the event goes out once; by default it is the event's key.
-        An event without a subscriber is kept: ``coordinator events unheard``. After ``deadline`` what it leads to is not
-        begun any more, but parked.
-
-        Raises :class:`~handoffs.contracts.errors.InvalidInput` where the event cannot be written for those who hear it,
-        :class:`~handoffs.coordinator.errors.Conflict` where the key stands for another event, and the errors of :meth:`start`
-        where a server fails.
-        """
-        event, deadline = given.event(event), given.deadline(deadline)
-        self._hosting.host_subscribers()
-        accepted = self._emits.emit(event, idempotency_key=idempotency_key, deadline=deadline)
-        return Run(accepted.run_id, self._access, None, created=accepted.created)
 
     def run(self, run_id: str) -> Run:
         """The run of that id. Raises :class:`~handoffs.coordinator.errors.UnknownRun` where neither Redis nor the journal has it."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from datetime import timedelta
-from functools import cache, singledispatch
+from functools import cache, lru_cache, singledispatch
 from typing import Any
 
 from celery.canvas import Signature, chain, chord
@@ -62,6 +62,13 @@ def composed(flow: Flow) -> Sig:
     return _plain(canvas_of(flow))
 
 
+@lru_cache(maxsize=100)
+def composed_from(flow: Flow, path: str) -> Sig:
+    """The rest of it, from the step at ``path`` on (:func:`~handoffs.coordinator.flow.middle.middle_of` says which may be). Paths and
+    idempotency keys are those that the steps have in the whole flow."""
+    return _plain(_Composer(flow, path).composed(flow.step, "", ""))
+
+
 def _plain(signature: Signature) -> Sig:
     plain: Sig = json.loads(json.dumps(signature))
     return plain
@@ -73,15 +80,21 @@ def _members(signature: Signature) -> list[Signature]:
 
 
 class _Composer:
-    """Composes one flow; counts how often an agent stands in it."""
+    """Composes one flow; counts how often an agent stands in it. With ``begin`` the path of a step, what comes before that is left out."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, begin: str = "") -> None:
         self.flow = flow
+        self._begin = begin
         self._seen: Counter[str] = Counter()
 
     def composed(self, step: Step, prefix: str, turning: str) -> Signature:
         """A sequence. ``turning`` is the path up to the last each or repeat around it: agents there run more than once."""
-        signatures = [_signature(part, self, path, turning) for path, part in positions(step, prefix)]
+        signatures: list[Signature] = []
+        for path, part in positions(step, prefix):
+            within = self._begin.startswith(f"{path}.")
+            signature = self._case(part, path, turning) if within else None
+            signature = signature or _signature(part, self, path, turning)
+            signatures = [signature] if within or path == self._begin else [*signatures, signature]
         if len(signatures) == 1:
             return signatures[0]
         members = [one for part in signatures for one in _members(part)]
@@ -89,6 +102,12 @@ class _Composer:
             far = packed([_plain(one) for one in members[AT_HAND:]], AT_HAND)
             signatures = [*members[:AT_HAND], *map(Signature, far)]
         return chain(*signatures)
+
+    def _case(self, part: Step, path: str, turning: str) -> Signature | None:
+        """Of a choice in which the run begins the case that it begins in; None of a flow within the flow."""
+        if not isinstance(part, Choice):
+            return None
+        return self.inner(part, path, turning)[self._begin[len(path) + 1 :].partition(".")[0]]
 
     def inner(self, part: Step, path: str, turning: str) -> dict[str, Signature]:
         """The steps inside a step, by the way to them."""

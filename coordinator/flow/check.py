@@ -45,6 +45,8 @@ class Checked:
     """The contract of each signal that is waited for, by its name."""
     events: dict[str, type[Contract]] = field(default_factory=dict)
     """The contract of each event that the flow itself emits, by the path of the step that does it."""
+    inputs: dict[str, type[Contract]] = field(default_factory=dict)
+    """The contract that each step is given, by its path; of an agent that joins branches, the one that it accepts."""
 
 
 def check(flow: str, step: Step, accepts: type[Contract]) -> Checked:
@@ -86,6 +88,9 @@ def _through(step: Step, checked: Checked, offer: Offer) -> Shape:
                 "put the delay behind the wait, or an agent between them",
             )
         delayed = isinstance(part, Delay) or (delayed and isinstance(part, Emit))
+        taken = _taken(part, offer.shape)
+        if taken is not None:
+            checked.inputs[path] = taken
         emitted = _emitted(part, checked, replace(offer, path=path))
         offer, last = Offer(path, emitted, f"step {path} ({part.title()})"), part
     if isinstance(last, Delay):
@@ -93,6 +98,14 @@ def _through(step: Step, checked: Checked, offer: Offer) -> Shape:
             f"flow {checked.flow}: step {offer.path} is a delay with nothing after it", remedy="leave it out"
         )
     return offer.shape
+
+
+def _taken(part: Step, offered: Shape) -> type[Contract] | None:
+    """The contract that a step is given of what is offered; None where that is branches, and the step does not say of what it is a join."""
+    stands = agent_step(part)
+    if stands is not None:
+        return stands.agent.accepts
+    return offered if isinstance(offered, type) else part.head().takes()
 
 
 def _inside(part: Step, checked: Checked, offer: Offer) -> dict[str, Shape]:

@@ -41,6 +41,8 @@ class Flow(Step):
     """The contract of each signal that it waits for, by its name."""
     events: Mapping[str, type[Contract]] = field(init=False, repr=False)
     """The contract of each event that it emits, by the path of the :func:`~handoffs.coordinator.flow.step.emit`."""
+    inputs: Mapping[str, type[Contract]] = field(init=False, repr=False)
+    """The contract that each step is given, by its path."""
 
     def __post_init__(self) -> None:
         name = self.name
@@ -72,6 +74,7 @@ class Flow(Step):
         object.__setattr__(self, "items", checked.items)
         object.__setattr__(self, "signals", checked.signals)
         object.__setattr__(self, "events", checked.events)
+        object.__setattr__(self, "inputs", checked.inputs)
         check_agents(name, found)
         check_constants(name, self.step)
         self._check_start()

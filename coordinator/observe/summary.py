@@ -43,6 +43,8 @@ def _news(entry: Mapping[str, Any]) -> list[str]:
     words = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in news.items()]
     if entry["kind"] == "fallback":
         words.insert(0, f"{entry.get('fallback', '')}:" if words else str(entry.get("fallback", "")))
+    if entry.get("begins"):
+        words.insert(0, f"at step {entry['begins']}" + (":" if words else ""))
     if entry.get("due"):
         words.insert(0, f"due {entry['due']}" + (":" if words else ""))
     if entry["kind"] in _BY_A_PERSON:

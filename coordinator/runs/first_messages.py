@@ -11,7 +11,7 @@ from typing import Any
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.coordinator.continuation import advance
-from handoffs.coordinator.continuation.canvas import composed
+from handoffs.coordinator.continuation.canvas import composed, composed_from
 from handoffs.coordinator.continuation.moves import Go, Hold, Value
 from handoffs.coordinator.continuation.path import is_onward
 from handoffs.coordinator.continuation.signature import TIMER, Sig
@@ -107,16 +107,19 @@ class Starter:
         run_id: str,
         expiry: datetime | None = None,
         data: dict[str, Any] | None = None,
+        path: str = "",
     ) -> First:
-        """The messages that start ``run_id`` with ``payload``, each in the version that its consumers accept.
+        """The messages that start ``run_id`` with ``payload``, each in the version that its consumers accept; with ``path``
+        those of the step there.
 
-        After ``expiry`` its steps are not begun any more. ``data`` is what the payload is written as, where that is known. Raises :class:`~handoffs.contracts.errors.InvalidInput` where the
-        payload cannot be written for its consumers, or a list in it is too long.
+        After ``expiry`` its steps are not begun any more. ``data`` is what the payload is written as, where that is known. Raises
+        :class:`~handoffs.contracts.errors.InvalidInput` where the payload cannot be written for its consumers, or a list in it is too
+        long.
         """
         if data is None:
             data = payload.to_data()
         record = Record(payload.ref().uri, strictjson.dumps(data))
-        origin = Origin(composed(flow), record, payload.key(), expiry)
+        origin = Origin(composed_from(flow, path) if path else composed(flow), record, payload.key(), expiry)
         moves = advance.begun(origin.signature, Value(record.schema, data))
         route = self._router.writer.route(moves, record, payload)
         outgoing = [Outgoing.of(go, route.sent[go.send.step]) for go in route.moves if isinstance(go, Go)]

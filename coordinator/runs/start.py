@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from handoffs.config import clock
 from handoffs.contracts.contract import Contract
@@ -19,6 +19,7 @@ from handoffs.coordinator.dispatch.requests import Asking
 from handoffs.coordinator.dispatch.sender import publish
 from handoffs.coordinator.errors import Unpublished
 from handoffs.coordinator.flow.flow import Flow
+from handoffs.coordinator.flow.middle import Middle
 from handoffs.coordinator.flow.trigger import agents_of
 from handoffs.coordinator.handoff.secrets import hidden_in, masked
 from handoffs.coordinator.history import Entry, EntryKind, now
@@ -32,6 +33,9 @@ from handoffs.coordinator.store.acceptance import Verdict
 from handoffs.coordinator.store.record import StepRef
 
 _log = logging.getLogger(__name__)
+
+Payload: TypeAlias = Contract | Mapping[str, Any]
+"""A contract, or its fields."""
 
 
 class Marks(Protocol):
@@ -62,6 +66,19 @@ class _Start:
     at: datetime | timedelta | None = None
     story: str = ""
     event: str = ""
+    middle: Middle | None = None
+    given: Contract | None = None
+    """What the step is given at which the run begins, where that is not the first one."""
+
+    @property
+    def first_input(self) -> Contract:
+        """What the step is given at which it begins."""
+        return self.given or self.payload
+
+    @property
+    def path(self) -> str:
+        """The step at which it begins; empty for the first."""
+        return self.middle.path if self.middle is not None else ""
 
     @property
     def place(self) -> StepRef:
@@ -70,7 +87,10 @@ class _Start:
     @property
     def content(self) -> str:
         """Names the input: the same key with another is a conflict."""
-        return content_of(self.payload)
+        content = content_of(self.payload)
+        return (
+            digest([content, self.path, content_of(self.first_input)]) if self.middle is not None else content
+        )
 
 
 class Starts:
@@ -91,44 +111,56 @@ class Starts:
 
     def start(
         self,
-        flow: Flow,
-        payload: Contract | Mapping[str, Any],
+        flow: Flow | Middle,
+        payload: Payload | None,
         *,
         idempotency_key: str | None = None,
         deadline: timedelta | None = None,
         at: datetime | timedelta | None = None,
+        given: Payload | None = None,
     ) -> Accepted:
         """Accept a run of ``flow`` with ``payload``, now or to begin ``at`` a moment, and publish its first messages.
 
         The same ``idempotency_key`` gives the same run; by default it is the payload's. ``deadline`` counts from when the
-        run is to begin. Raises :class:`~handoffs.contracts.errors.InvalidData` where the payload does not fit the flow, or
-        ``at`` is no such time.
+        run is to begin. In the middle of a flow it begins there, with what is ``given`` to the step; without a ``payload`` that is the run's
+        own. Raises :class:`~handoffs.contracts.errors.InvalidData` where the payload does not fit the flow, or ``at`` is no such time.
+
+        Many parameters because each is one of what :meth:`Coordinator.start` takes.
         """
-        asking = self.asking(flow, payload, idempotency_key=idempotency_key, deadline=deadline, at=at)
+        asking = self.asking(
+            flow, payload, idempotency_key=idempotency_key, deadline=deadline, at=at, given=given
+        )
         return self._services.perform(asking)
 
     def asking(
         self,
-        flow: Flow,
-        payload: Contract | Mapping[str, Any],
+        flow: Flow | Middle,
+        payload: Payload | None,
         *,
         idempotency_key: str | None = None,
         deadline: timedelta | None = None,
         at: datetime | timedelta | None = None,
         now: datetime | None = None,
+        given: Payload | None = None,
     ) -> Asking[Accepted]:
-        """The same, asked for. ``now`` is what time it is by the clock of Redis, where that is known."""
+        """The same, asked for. ``now`` is what time it is by the clock of Redis, where that is known.
+
+        Many parameters because each is one of what :meth:`Coordinator.start` takes.
+        """
         begins = due.checked(at) if at is not None else None
-        typed = payload_of(flow, payload)
+        middle, whole = (flow, flow.flow) if isinstance(flow, Middle) else (None, flow)
+        step_input = _given_to(middle, given) if middle is not None else None
+        typed = payload_of(whole, payload) if payload is not None or step_input is None else step_input
         key = checked_key(idempotency_key if idempotency_key is not None else typed.key())
-        run_id = derived_run_id(flow.name, key) if key else str(uuid.uuid4())
+        run_id = derived_run_id(whole.name, key) if key else str(uuid.uuid4())
         expiry = None
         if deadline:
             if now is None:
                 with accepting():
                     now = yield from self._services.runs.acceptance.now(run_id)
             expiry = max(now, due.moment(at or timedelta(), now)) + deadline
-        return (yield from self._alive(_Start(flow, typed, run_id, key, expiry, begins)))
+        start = _Start(whole, typed, run_id, key, expiry, begins, middle=middle, given=step_input)
+        return (yield from self._alive(start))
 
     def start_on_event(
         self, flow: Flow, payload: Contract, key: str, *, story: str, event: str, deadline: datetime | None
@@ -153,7 +185,7 @@ class Starts:
         services = self._services
         data = services.room.check_payload(start.payload)
         with accepting():
-            first = self._starter.first(start.flow, start.payload, start.run_id, start.deadline, data)
+            first = self._first(start, data)
             first.check(start.run_id, services.room)
             services.publisher.declare(
                 agents_of(start.flow)
@@ -164,7 +196,7 @@ class Starts:
                 start.place,
                 key=start.key or "",
                 content=start.content,
-                older=older_content_of(start.payload, data),
+                older=older_content_of(start.payload, data) if start.middle is None else "",
                 first=first.stored(),
                 entry=_entry(start, first, data, told_later=later is not None).fields(),
                 sends=first.named(),
@@ -183,6 +215,13 @@ class Starts:
                     yield from services.store.steps.note(start.run_id, events.fields())
             yield from self._publish(start.place, first, found)
         return Accepted(start.run_id, created=found == "created")
+
+    def _first(self, start: _Start, data: dict[str, Any]) -> First:
+        if start.middle is None:
+            return self._starter.first(start.flow, start.payload, start.run_id, start.deadline, data)
+        begins, path = start.first_input, start.path
+        written = self._services.room.check_payload(begins)
+        return self._starter.first(start.flow, begins, start.run_id, start.deadline, written, path)
 
     def _publish(self, place: StepRef, first: First, found: Verdict) -> Asking[None]:
         services, sent = self._services, list(first.sent)
@@ -211,22 +250,31 @@ class _AtOnce:
         return False
 
 
-def payload_of(flow: Flow, payload: Contract | Mapping[str, Any]) -> Contract:
+def payload_of(flow: Flow, payload: object) -> Contract:
     """What a run of ``flow`` starts with, as its contract. Raises :class:`~handoffs.contracts.errors.InvalidData`."""
-    accepts = flow.accepts
+    remedy = "give it what the flow starts with, or start the flow of that payload"
+    return _read_as(flow.accepts, payload, f"flow {flow.name} starts with", remedy)
+
+
+def _given_to(middle: Middle, given: object) -> Contract:
+    """What the step is given at which a run begins, as its contract. Raises :class:`~handoffs.contracts.errors.InvalidData`."""
+    where = f"step {middle.path} of flow {middle.flow.name} is given"
+    return _read_as(
+        middle.accepts, given, where, "give it that, or begin at the step which takes what you have"
+    )
+
+
+def _read_as(accepts: type[Contract], payload: object, where: str, remedy: str) -> Contract:
     if isinstance(payload, accepts):
         return payload
     if isinstance(payload, Contract):
-        raise InvalidData(
-            f"flow {flow.name} starts with {accepts.ref()}, not {payload.ref()}",
-            "nothing was started",
-            "give it what the flow starts with, or start the flow of that payload",
+        raise InvalidData(f"{where} {accepts.ref()}, not {payload.ref()}", "nothing was started", remedy)
+    if not isinstance(payload, Mapping):
+        shown = (
+            f"the class {payload.__name__}" if isinstance(payload, type) else f"a {type(payload).__name__}"
         )
-    given: object = payload
-    if not isinstance(given, Mapping):
-        shown = f"the class {given.__name__}" if isinstance(given, type) else f"a {type(given).__name__}"
         raise InvalidData(
-            f"flow {flow.name} starts with {accepts.ref()}, and is given {shown}",
+            f"{where} {accepts.ref()}, and is given {shown}",
             "nothing was started",
             f"give it a contract, {accepts.__name__}(...), or its fields as a mapping",
         )
@@ -272,6 +320,7 @@ def _entry(start: _Start, first: First, data: dict[str, Any], *, told_later: boo
         sent=first.route.sent_otherwise(),
         emitted=None if told_later else first.route.emissions(start.run_id),
         input=redacted,
+        begins=start.path,
         key=shown_key(start.key, data, redacted),
         due=due.moment(start.at).isoformat(timespec="milliseconds") if start.at is not None else "",
         story=start.story,

@@ -91,6 +91,21 @@ def test_one_run_as_json(run: Any) -> None:
     assert [entry["kind"] for entry in done.json["history"]] == ["started", *["settled"] * 4]
 
 
+def test_a_run_begins_in_the_middle(run: Any) -> None:
+    """`start --at-step` begins at an agent with what that is given; its timeline says where it began, and a wrong step is said in one line."""
+    whole = run("start", "payments.payment", "--payload", json.dumps(GOOD), "--json").json["history"]
+    booked = json.dumps({**whole[-1]["input"], "payment_id": "p-9"})
+    middle = ("start", "payments.payment", "--payload", booked, "--at-step")
+    done = run(*middle, "payments.notification")
+    assert done.status == 0
+    assert "at step 4" in done.out
+    assert "payments.ledger" not in done.out
+    for step, said in (("9", "has no step '9'"), ("payments.fraud", "card_number: Field required")):
+        wrong = run(*middle, step)
+        assert (wrong.status, "Traceback" in wrong.err) == (2, False)
+        assert said in wrong.err
+
+
 def test_a_file_starts_a_run_for_each_good_line(run: Any, tmp_path: Path) -> None:
     """Bad lines are listed with number and reason and stop nothing; repetitions are the same run; exit status is 3."""
     declined = {**GOOD, "payment_id": "p-2", "card_number": CARD_STOLEN}
@@ -154,6 +169,10 @@ def test_a_clean_file_ends_with_a_table_and_status_zero(run: Any, tmp_path: Path
     ("arguments", "said"),
     [
         (("start", "payments.payment"), "give either --input FILE or --payload JSON"),
+        (
+            ("start", "payments.payment", "--input", "some.jsonl", "--at-step", "2"),
+            "--at-step is for one run",
+        ),
         (("start", "no.such", "--payload", "{}"), "there is no flow called 'no.such'"),
         (("start", "payments.payment", "--payload", "{"), "the text is not JSON"),
         (("start", "payments.payment", "--payload", "[]"), "and is given a list; nothing was started"),
