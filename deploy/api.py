@@ -151,18 +151,30 @@ def _members(value: type) -> dict[str, Any]:
 
 
 def _docstring(name: str, value: Any) -> str:
-    """The docstring of what has one of its own, or else what stands below the assignment of the name."""
+    """The docstring of what has one of its own, or else what stands below the assignment of the name.
+
+    Nothing is taken from the type of an alias: what Python says of that differs from release to release.
+    """
     if not _is_alias(value):
         return inspect.getdoc(value) or ""
-    module = sys.modules[handoffs._WHERE[name]]
-    body = ast.parse(inspect.getsource(module)).body
+    if type(value).__module__.startswith("handoffs."):
+        return _below(name, handoffs._WHERE[name]) or inspect.getdoc(type(value)) or ""
+    return _below(name, handoffs._WHERE[name])
+
+
+def _below(name: str, module: str) -> str:
+    """The string that stands below the assignment of a name, in the module or in the one that it takes the name from."""
+    body = ast.parse(inspect.getsource(sys.modules[module])).body
+    for statement in body:
+        if isinstance(statement, ast.ImportFrom) and name in [alias.name for alias in statement.names]:
+            return _below(name, str(statement.module))
     for statement, following in pairwise(body):
         names = [target.id for target in getattr(statement, "targets", []) if isinstance(target, ast.Name)]
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
             names.append(statement.target.id)
         if name in names and isinstance(following, ast.Expr) and isinstance(following.value, ast.Constant):
             return inspect.cleandoc(str(following.value.value))
-    return inspect.getdoc(type(value)) or ""
+    return ""
 
 
 def prose(docstring: str) -> str:
