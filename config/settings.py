@@ -27,6 +27,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as MalformedSetting
 
+from handoffs.config.addresses import ListenAddress
 from handoffs.config.duration import Lifetime, Wait
 from handoffs.config.numbers import Whole
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
@@ -191,6 +192,9 @@ class Settings(BaseSettings):
     health_file: str | None = None
     """Where a worker and the coordinator process say how they are, for ``coordinator health``. With it they do not end
     where a person must mend something, but stay, say so, and go on by themselves."""
+    metrics: ListenAddress | None = None
+    """Where the coordinator process answers Prometheus, ``HOST:PORT``, with ``GET /metrics``. It has no login: let nobody reach it who
+    may not know the names of your flows. None: nowhere."""
 
     payments: PaymentsSettings = PaymentsSettings()
     rides: RidesSettings = RidesSettings()

@@ -8,8 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
+from importlib.util import find_spec
 from types import FrameType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from celery import Celery
@@ -17,7 +18,7 @@ from celery import Celery
 from handoffs.config.flower import default_options, require_installed, require_login, show_queues
 from handoffs.config.health import HealthFile
 from handoffs.config.health import main as print_health
-from handoffs.config.settings import load
+from handoffs.config.settings import SettingsError, load
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.parameters import Count
@@ -25,6 +26,7 @@ from handoffs.coordinator.cli.session import configured
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.observe.installation import Installation
 from handoffs.coordinator.render.console import tell
 from handoffs.coordinator.runtime.beat import Beat
 from handoffs.coordinator.runtime.bootsteps import worker_engine
@@ -33,6 +35,9 @@ from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.preflight import examine
 from handoffs.coordinator.runtime.readiness import until_ready
 from handoffs.coordinator.runtime.service import Service
+
+if TYPE_CHECKING:
+    from handoffs.coordinator.runtime.metrics import MetricsServer
 
 _log = logging.getLogger(__name__)
 
@@ -81,6 +86,12 @@ def serve() -> None:
     with _held_on_error():
         settings = configured()
         refuse_embedded(settings, "the coordinator process")
+        if settings.metrics is not None and find_spec("prometheus_client") is None:
+            raise SettingsError(
+                "COORDINATOR_METRICS is set, and prometheus-client is not installed",
+                "nobody would answer there",
+                "pip install 'handoffs[metrics]', or unset it",
+            )
         engine = Engine(settings)
         journal = Journal.of(settings, upgrades=True)
     health = HealthFile(settings.health_file)
@@ -88,17 +99,38 @@ def serve() -> None:
 
     _examine(partial(examine, engine, journal), health, stop)
     service = Service(engine, journal)
+    with _held_on_error():
+        metrics = _metrics(service, engine, journal)
     service.start()
-    tell("coordinator: serving")
+    tell("coordinator: serving" + (f", metrics on port {metrics.port}" if metrics else ""))
     if not journal.sealed_with:
         _log.warning("the messages of dead letters are %s", journal.sealed())
     while not stop.wait(_PULSE):
         fault = service.fault()
         health.say("held" if fault else "ready", fault or "keeps dead letters and history")
     health.say("stopping", "it keeps the rest of the history")
+    if metrics is not None:
+        metrics.close()
     service.stop()
     engine.close()
     journal.close()
+
+
+def _metrics(service: Service, engine: Engine, journal: Journal) -> MetricsServer | None:
+    """What answers Prometheus, where that is wanted. Raises :class:`SettingsError` where nobody can listen there."""
+    address = engine.settings.metrics
+    if address is None:
+        return None
+    from handoffs.coordinator.runtime.metrics import MetricsServer  # noqa: PLC0415 - an extra, for who sets it
+
+    try:
+        return MetricsServer(service.tally, Installation(engine.services, journal), address)
+    except OSError as error:
+        raise SettingsError(
+            f"COORDINATOR_METRICS={address}: {error.strerror or error}",
+            "the coordinator process has not begun",
+            "give it an address of this machine, and a port that is free",
+        ) from None
 
 
 @click.command("beat")

@@ -207,6 +207,14 @@ class LetterTable:
         """How many letters are in that state, by their agent or their ``contract/version``."""
         return self._counted(dead_letters.c[by], dead_letters.c.state == state)
 
+    def by_reason(self) -> dict[str, tuple[int, str]]:
+        """How many letters wait, and when the oldest of them failed first, ISO 8601, by why they were parked."""
+        columns = dead_letters.c.kind, func.count(), func.min(dead_letters.c.first_failed_at)
+        waiting = self._own & (dead_letters.c.state == "waiting")
+        query = select(*columns).where(waiting).group_by(dead_letters.c.kind).order_by(dead_letters.c.kind)
+        with self._database.begin() as connection:
+            return {str(kind): (int(count), str(first)) for kind, count, first in connection.execute(query)}
+
     def total(self, **chosen: Unpack[LetterFilter]) -> int:
         """How many letters there are that :meth:`find` would give."""
         query = select(func.count()).select_from(dead_letters).where(self._own & _chosen(chosen))

@@ -28,7 +28,8 @@ Entry = dict[str, Any]
 class Drain:
     """Drains the shards of one installation, each by itself.
 
-    ``tell`` hears of the entries that are written down. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis or the
+    ``tell`` hears of the entries that are written down, once more where something else could not deal with one of them; ``count`` hears of
+    each once. Raises :class:`~handoffs.coordinator.errors.ServerError` where Redis or the
     journal cannot be used; of a shard that holds something else, once the others are drained.
     """
 
@@ -38,11 +39,13 @@ class Drain:
         journal: Journal,
         desk: Desk,
         tell: Callable[[Sequence[Entry]], None],
+        count: Callable[[Sequence[Entry]], None],
     ) -> None:
         self._services = services
         self._journal = journal
         self._desk = desk
         self._tell = tell
+        self._count = count
 
     def run(self) -> None:
         """Move what there is: written and committed first, then dropped. What comes meanwhile is left for the next time."""
@@ -78,7 +81,9 @@ class Drain:
                     self._put_aside(prefix + number, text, error.cause)
         if found:
             self._record(found)
-            self._follow([entry for _, entry in found])
+            entries = [entry for _, entry in found]
+            self._count(entries)
+            self._follow(entries)
         self._services.entries.forget_all(
             {shard: [number for number, _ in kept] for shard, kept in there.items()}
         )

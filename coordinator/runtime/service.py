@@ -15,6 +15,7 @@ from typing import Any
 
 from kombu import Queue
 
+from handoffs.config import clock
 from handoffs.contracts.errors import InvalidInput, InvalidManifest
 from handoffs.contracts.text import printable
 from handoffs.coordinator.continuation.path import is_onward
@@ -28,6 +29,7 @@ from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.letters.unfit import as_it_came
 from handoffs.coordinator.messaging.far_off import is_far_off
 from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.observe.tally import Tally
 from handoffs.coordinator.runs.compensation import Compensation
 from handoffs.coordinator.runs.far_off import Stages
 from handoffs.coordinator.runs.outbox import Outbox
@@ -65,7 +67,15 @@ class Service:
         self._compensation = Compensation(hasty)
         self._outbox = Outbox(engine.services, self._desk)
         self._upkeep = Upkeep(engine.services, journal)
-        self._drain = Drain(engine.services, journal, self._desk, self._upkeep.tell)
+        self.tally = Tally()
+        """What the history has told since this process began."""
+        self._drain = Drain(
+            engine.services,
+            journal,
+            self._desk,
+            self._upkeep.tell,
+            lambda found: self.tally.hear(found, clock.now()),
+        )
         self._losses = Losses(engine.services, journal, self._outbox)
         self._jobs = Jobs("coordinator")
         self._ready = threading.Event()

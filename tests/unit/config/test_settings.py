@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from handoffs.config.addresses import Address
 from handoffs.config.duration import Duration
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
 from handoffs.config.settings import PREFIX, Settings, SettingsError, environment, load
@@ -26,6 +27,7 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "contracts_folder": ({"CONTRACTS_FOLDER": "schemas/published"}, "schemas/published"),
     "contracts_enforced": ({"CONTRACTS_ENFORCED": "false"}, False),
     "namespace": ({"NAMESPACE": "team-1"}, "team-1"),
+    "metrics": ({"METRICS": "0.0.0.0:9464"}, Address("0.0.0.0", 9464)),
     "eager": ({"EAGER": "true"}, True),
     "lease": ({"LEASE": "250ms"}, timedelta(milliseconds=250)),
     "stop_grace": ({"STOP_GRACE": "45s"}, timedelta(seconds=45)),
@@ -66,6 +68,11 @@ BAD = [
     ("JOURNAL_KEYS", "hush"),
     ("JOURNAL_KEYS", f"{_KEY},hush+hush="),
     ("JOURNAL_KEYS", "hush" * 11),
+    ("METRICS", "hush"),
+    ("METRICS", "hush:99999"),
+    ("METRICS", ":1234"),
+    ("METRICS", "hush:94:64"),
+    ("METRICS", "hush:\u0661"),
     ("NAMESPACE", "Hush!"),
     ("NAMESPACE", "hush" * 20),
     ("EAGER", "hush"),
