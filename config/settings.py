@@ -189,6 +189,8 @@ class Settings(BaseSettings):
     worker have nothing of its pool and its queues, and ``celery inspect`` and ``celery control`` get no answer."""
     log_level: str = Field(default="WARNING", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     """The lowest level that is logged. In a program that makes a Coordinator and has a log of its own: where it is set."""
+    log_format: Literal["text", "json"] = "text"
+    """What the log of a process looks like: lines of ``text``, or a ``json`` object in each line, with run, flow, step, agent and trace."""
     health_file: str | None = None
     """Where a worker and the coordinator process say how they are, for ``coordinator health``. With it they do not end
     where a person must mend something, but stay, say so, and go on by themselves."""

@@ -18,7 +18,7 @@ from handoffs.coordinator.runtime.failure_log import FAILURES
 def configured() -> Settings:
     """The settings, with the log as they say."""
     settings = load()
-    configure(settings.log_level)
+    configure(settings.log_level, settings.log_format)
     return settings
 
 
@@ -35,7 +35,7 @@ def opened(*, quiet: bool = False) -> Iterator[Coordinator]:
     settings = settings_of_command()
     if quiet and settings.log_level == "WARNING":
         settings = settings.model_copy(update={"log_level": "ERROR"})
-        configure("ERROR")
+        configure("ERROR", settings.log_format)
         logging.getLogger(FAILURES).setLevel(logging.CRITICAL)
     with Coordinator(settings) as coordinator:
         yield coordinator

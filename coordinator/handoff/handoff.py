@@ -15,6 +15,7 @@ from datetime import timedelta
 from functools import partial
 from typing import NoReturn
 
+from handoffs.config.at_work import at
 from handoffs.config.settings import Settings
 from handoffs.contracts.contract import Contract
 from handoffs.coordinator.continuation.moves import Go
@@ -142,7 +143,8 @@ class Handoff:
         voices = Voices(subresults, signs, meter)
         context = context_of(self.agent, opened, self._settings, self._store, emitted, told, voices)
         began = time.perf_counter()
-        call = traced(opened.envelope, lambda: self.agent.run(opened.payload, context))
+        work_at = at(opened.where(self.agent.name), lambda: self.agent.run(opened.payload, context))
+        call = traced(opened.envelope, work_at)
         waits = partial(begin, call, told) if self.agent.is_async else None
         attempted = yield Invoke(partial(attempt, call, told), waits)
         if uncounted := meter.uncounted:

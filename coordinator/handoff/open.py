@@ -78,6 +78,13 @@ class Opened:
     generation: int = 0
     older: str = ""
 
+    def where(self, agent: str) -> dict[str, str]:
+        """Where ``agent`` is at work, for its log (:mod:`handoffs.config.at_work`)."""
+        place, attempt, trace = self.place, str(self.delivery.attempt), self.envelope.trace_parent[3:35]
+        return {
+            "run": place.run, "flow": place.flow, "step": place.step, "agent": agent, "attempt": attempt, "trace": trace,
+        }  # fmt: skip
+
     @property
     def shown_key(self) -> str:
         """The key that its agent knows it by. That of a set does not say which events are in it."""

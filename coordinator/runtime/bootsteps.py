@@ -50,7 +50,7 @@ def worker_engine(settings: Settings) -> Engine:
     refuse_embedded(settings, "a worker")
 
     concurrency.ALIASES["threads"] = "handoffs.coordinator.runtime.thread_pool:ReactingPool"
-    configure(settings.log_level)
+    configure(settings.log_level, settings.log_format)
     engine = Engine(settings, agents=load_modules(settings.agents).agents.values())
     engine.stopping.share()
     _listen(engine, Children())
@@ -66,7 +66,7 @@ def _listen(engine: Engine, children: Children) -> None:
 
     def keep_logs(**_: Any) -> None:
         """Celery sets no level and handlers of its own where this signal has a receiver."""
-        configure(engine.settings.log_level)
+        configure(engine.settings.log_level, engine.settings.log_format)
 
     def stopping(**_: Any) -> None:
         """A signal, in its handler."""
