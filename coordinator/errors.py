@@ -48,6 +48,10 @@ class UnknownLetter(CoordinationError):
     """There is no dead letter of that id."""
 
 
+class LetterClosed(CoordinationError):
+    """A dead letter does not wait any more: it was replayed, or its step has its outcome, or its run was cancelled."""
+
+
 class AmbiguousId(CoordinationError):
     """The beginning of an id was given, and the ids of several begin so."""
 

@@ -17,6 +17,10 @@ class Malformed(click.ClickException):
     exit_code = 2
 
 
+class Refusal(click.ClickException):
+    """What was asked for cannot be done to what it was asked for, and nothing was changed. Ends with status 1."""
+
+
 def raised_at(error: BaseException) -> str:
     """Where an error was raised, in words; empty where it was not."""
     frames = traceback.extract_tb(error.__traceback__)

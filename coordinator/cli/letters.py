@@ -172,7 +172,7 @@ def replay_letters(
         if dry_run:
             print_foreseen(map(coordinator.desk.letter, ids), as_json=as_json)
             return
-        outcome = replayed(coordinator.desk, ids, total, by=by, why=why)
+        outcome = replayed(coordinator.desk, ids, total, by=by, why=why, named=bool(letters))
         came = coordinator.follow(outcome.done, seconds) if seconds is not None else None
     print_replayed(outcome, noun="letter", as_json=as_json, came=came)
 

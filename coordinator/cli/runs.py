@@ -9,6 +9,7 @@ import click
 
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.ended import refuse_ended
 from handoffs.coordinator.cli.interventions import edit_step
 from handoffs.coordinator.cli.options import (
     by_option,
@@ -133,7 +134,13 @@ def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
     """Cancel RUN: steps that run now finish, nothing further begins."""
     with on_servers("cancelling a run") as coordinator:
         found = coordinator.find_run(run)
-        say(f"run {found.id}: {found.cancel(by, compensate=compensate, why=why)}")
+        before = found.status()
+        status = found.cancel(by, compensate=compensate, why=why)
+        if compensate or before != "cancelled":  # to cancel it once more closes what still waits
+            refuse_ended(
+                found, "completed" if status == "completed" else before, "cancelled", undo=compensate
+            )
+        say(f"run {found.id}: {status}")
 
 
 @runs.command("give-up")
@@ -144,7 +151,10 @@ def give_up_run(run: str, by: str, why: str) -> None:
     """Abandon RUN, for example where a step is parked for good: undo what was done, and cancel it."""
     with on_servers("giving up a run") as coordinator:
         found = coordinator.find_run(run)
-        say(f"run {found.id}: {found.give_up(by, why=why)}")
+        before = found.status()
+        status = found.give_up(by, why=why)
+        refuse_ended(found, "completed" if status == "completed" else before, "given up", undo=True)
+        say(f"run {found.id}: {status}")
 
 
 @runs.command("allow")
@@ -179,7 +189,7 @@ def signal_run(run: str, name: str, payload: dict[str, Any], by: str, why: str) 
     with on_servers("sending a signal") as coordinator:
         found = coordinator.find_run(run)
         found.signal(name, signal_contract(found, name).from_data(payload), by, why=why)
-        say(status_after(found))
+        say(f"the signal {printable(name, 80)!r} was taken; {status_after(found)}")
 
 
 @runs.command("pause")
@@ -190,7 +200,9 @@ def pause_run(run: str, by: str, why: str) -> None:
     """Hold RUN: steps that run now finish, nothing further begins until it is resumed."""
     with on_servers("pausing a run") as coordinator:
         found = coordinator.find_run(run)
-        say(f"run {found.id}: {found.pause(by, why=why)}")
+        status = found.pause(by, why=why)
+        refuse_ended(found, status, "paused")
+        say(f"run {found.id}: {status}")
 
 
 @runs.command("resume")
@@ -201,6 +213,7 @@ def resume_run(run: str, by: str, why: str) -> None:
     """Let a held RUN go on. It does within seconds."""
     with on_servers("resuming a run") as coordinator:
         found = coordinator.find_run(run)
+        refuse_ended(found, found.status(), "resumed")
         say(f"run {found.id}: {found.resume(by, why=why)}")
 
 
@@ -222,8 +235,8 @@ def signal_contract(run: Run, name: str) -> type[Contract]:
 
 
 def status_after(run: Run) -> str:
-    """A run and its status, once something was done to it."""
-    return f"run {run.id}: {run.status()}"
+    """A run and what it does now, once something was done to it."""
+    return f"run {run.id}: {status_line(run).removeprefix('status: ')}"
 
 
 def run_json(run: Run, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
