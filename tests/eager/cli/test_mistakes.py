@@ -13,6 +13,7 @@ from handoffs.contracts.errors import ContractError
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import LetterClosed, UnknownRun
 from handoffs.coordinator.flow.loading import Definitions
+from handoffs.coordinator.render.streams import ReaderGone
 from tests.eager.command import Command
 
 
@@ -197,3 +198,15 @@ def test_a_key_field_without_parentheses_is_refused(hint: Any) -> None:
         members["number"] = Key
     with pytest.raises(ContractError, match=r"write Key\(\)"):
         type("Bare", (Contract,), members, name="slip.bare", version=1)
+
+
+def test_a_reader_that_has_seen_enough_is_told_nothing(
+    desk: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the pipe is closed the command ends without a word, with the status of one that SIGPIPE ends."""
+
+    def gone(*_: Any) -> None:
+        raise ReaderGone
+
+    monkeypatch.setattr("handoffs.coordinator.cli.runs.print_json", gone)
+    assert command(desk, "runs", "list", "--json") == (141, "", "")
