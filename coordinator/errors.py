@@ -48,10 +48,6 @@ class UnknownLetter(CoordinationError):
     """There is no dead letter of that id."""
 
 
-class LetterClosed(CoordinationError):
-    """A dead letter does not wait any more: it was replayed, or its step has its outcome, or its run was cancelled."""
-
-
 class AmbiguousId(CoordinationError):
     """The beginning of an id was given, and the ids of several begin so."""
 
@@ -129,6 +125,10 @@ class SignalRefused(CoordinationError):
 
 class EditRefused(CoordinationError):
     """A step is not given another input: it has its outcome, runs now, or is none that waits."""
+
+
+class LetterClosed(CoordinationError):
+    """A dead letter does not wait any more: it was replayed, or its step has its outcome."""
 
 
 class RunNotCompleted(CoordinationError):

@@ -16,6 +16,7 @@ from handoffs.coordinator.cli.options import MOST, Command, by_option, json_opti
 from handoffs.coordinator.cli.parameters import SECONDS, Count
 from handoffs.coordinator.cli.replay import print_foreseen, print_replayed, replayed
 from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.handoff.failure import remedy_of
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.edits import EditNote
@@ -86,6 +87,8 @@ def list_letters(
     with on_servers("listing dead letters") as coordinator:
         if as_json:
             print_json_items(letters_json(coordinator.desk, coordinator.desk.each(limit=most, **chosen)))
+            if not coordinator.dead_letters(limit=1, **chosen):
+                tell_of_unknown_names(coordinator, chosen)
             return
         letters = coordinator.dead_letters(limit=most, **chosen)
         total = (
@@ -93,6 +96,8 @@ def list_letters(
             if most is None or len(letters) < most
             else coordinator.journal.letters.total(**chosen)
         )
+        if not letters:
+            tell_of_unknown_names(coordinator, chosen)
     out.print(letter_table(letters, total))
     if total > len(letters):
         say(f"the oldest {len(letters):,} of {total:,}: --limit N lists more, --no-limit all, a filter fewer")
@@ -172,8 +177,10 @@ def replay_letters(
         if dry_run:
             print_foreseen(map(coordinator.desk.letter, ids), as_json=as_json)
             return
-        outcome = replayed(coordinator.desk, ids, total, by=by, why=why, named=bool(letters))
+        outcome = replayed(coordinator.desk, ids, total, by=by, why=why)
         came = coordinator.follow(outcome.done, seconds) if seconds is not None else None
+        if not outcome.done and not outcome.refused:
+            tell_of_unknown_names(coordinator, chosen)
     print_replayed(outcome, noun="letter", as_json=as_json, came=came)
 
 

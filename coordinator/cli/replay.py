@@ -11,7 +11,6 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.exits import UNFINISHED
 from handoffs.coordinator.client.replayed import Came
-from handoffs.coordinator.errors import LetterClosed
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.render.console import bar, out, print_json, say, table, tell
@@ -25,19 +24,13 @@ class Replayed:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def replayed(
-    desk: Desk, letters: Iterable[str], total: int, *, by: str = "", why: str = "", named: bool = False
-) -> Replayed:
-    """Replay the letters of these ids, of which there are ``total``, with a bar that shows how far it is. One that does not wait any
-    more is refused where a person has ``named`` it; where a filter had found it, it is not counted."""
+def replayed(desk: Desk, letters: Iterable[str], total: int, *, by: str = "", why: str = "") -> Replayed:
+    """Replay the letters of these ids, of which there are ``total``, with a bar that shows how far it is."""
     outcome = Replayed()
     with bar() as progress:
         for letter in progress.track(letters, total=total, description="replaying"):
             try:
                 desk.replay(letter, by, why)
-            except LetterClosed as error:
-                if named:
-                    outcome.refused[letter] = str(error)
             except CoordinationError as error:
                 outcome.refused[letter] = str(error)
             else:

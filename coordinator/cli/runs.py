@@ -20,6 +20,7 @@ from handoffs.coordinator.cli.options import (
     since_option,
 )
 from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.continuation.path import is_story
@@ -84,6 +85,8 @@ def list_runs(as_json: bool, limit: int, status: str | None, waiting: bool, **ch
         listed = coordinator.runs(limit=limit, status=state, waiting=waiting, **chosen)
         narrowed = state or waiting or any(chosen.values())
         total = 0 if narrowed or len(listed) < limit else coordinator.journal.runs.count()
+        if not listed and limit:
+            tell_of_unknown_names(coordinator, chosen)
     if as_json:
         print_json([run.to_json() for run in listed])
         return

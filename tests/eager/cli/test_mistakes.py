@@ -147,15 +147,12 @@ class TestLetters:
         )
         assert len(run.history()) == before
 
-    def test_a_filter_does_not_count_it(
-        self, desk: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Somebody else has replayed one of them meanwhile: that is no refusal."""
-        done, waits = failed(desk, "1").letters()[0], failed(desk, "2").letters()[0]
+    def test_a_filter_does_not_count_it(self, desk: Coordinator, command: Command) -> None:
+        """What somebody has replayed meanwhile is not among what a filter selects."""
+        done, _ = failed(desk, "1").letters()[0], failed(desk, "2")
         BROKEN.clear()
         done.replay()
-        monkeypatch.setattr(desk.journal.letters, "ids", lambda **_: [done.id, waits.id])
-        status, out, err = command(desk, "dead-letters", "replay", "--all")
+        status, out, err = command(desk, "dead-letters", "replay", "--agent", "slip.pack")
         assert (status, out) == (0, "1 replayed\n")
         assert "does not wait" not in err
 
@@ -168,6 +165,49 @@ class TestLetters:
         BROKEN.clear()
         run.letters()[0].replay()
         assert run.status() == "completed"
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("asked", "told"),
+        [
+            (("runs", "list", "--flow", "slip.pack"), "no flow called 'slip.pack' is known here or in the journal; is slip.packs meant?"),
+            (("runs", "list", "--flow", "nix"), "no flow called 'nix' is known here or in the journal"),
+            (("runs", "list", "--failed-at", "slip.pak"), "no agent or step called 'slip.pak' is known here or in the journal; is slip.pack meant?"),
+            (("approvals", "list", "--flow", "nix"), "no flow called 'nix' is known here or in the journal"),
+            (("dead-letters", "list", "--flow", "nix"), "no flow called 'nix' is known here or in the journal"),
+            (("dead-letters", "list", "--agent", "nix"), "no agent called 'nix' is known here or in the journal"),
+            (("dead-letters", "list", "--kind", "nix"), "no kind of failure is called 'nix'; there are: allowance-spent, "),
+            (("dead-letters", "replay", "--agent", "nix"), "no agent called 'nix' is known here or in the journal"),
+        ],
+    )  # fmt: skip
+    def test_a_name_that_nobody_knows_is_told(
+        self, desk: Coordinator, command: Command, asked: tuple[str, ...], told: str
+    ) -> None:
+        """Where nothing was found for it: in a line on standard error, also where the list is for programs; the status stays."""
+        failed(desk, "1")
+        for more in ((), ("--json",)):
+            status, _, err = command(desk, *asked, *more)
+            assert status == 0
+            assert [line for line in err.splitlines() if line.startswith(f"coordinator: {told}")]
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            ("runs", "list", "--flow", "slip.asks"),
+            ("runs", "list", "--failed-at", "slip.send"),
+            ("runs", "list", "--failed-at", "9.a"),
+            ("dead-letters", "list", "--flow", "slip.asks"),
+            ("dead-letters", "list", "--agent", "slip.send"),
+            ("dead-letters", "list", "--kind", "time-limit"),
+        ],
+    )
+    def test_a_name_that_is_known_is_not_told_of(
+        self, desk: Coordinator, command: Command, asked: tuple[str, ...]
+    ) -> None:
+        """That nothing was found is all there is to say."""
+        status, _, err = command(desk, *asked)
+        assert (status, err) == (0, "")
 
 
 class TestStart:
