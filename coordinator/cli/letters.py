@@ -17,6 +17,7 @@ from handoffs.coordinator.cli.parameters import SECONDS, Count
 from handoffs.coordinator.cli.replay import print_foreseen, print_replayed, replayed
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
+from handoffs.coordinator.cli.unserved import tell_of_unserved
 from handoffs.coordinator.handoff.failure import remedy_of
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.edits import EditNote
@@ -85,6 +86,7 @@ def list_letters(
     chosen["state"] = None if everything else "waiting"
     most = None if no_limit else limit or (None if as_json else _MOST)
     with on_servers("listing dead letters") as coordinator:
+        tell_of_unserved(coordinator)
         if as_json:
             print_json_items(letters_json(coordinator.desk, coordinator.desk.each(limit=most, **chosen)))
             if not coordinator.dead_letters(limit=1, **chosen):
