@@ -423,4 +423,6 @@ def test_the_check_of_an_installation_sees_what_the_code_has_made_of_it(
     printed = capsys.readouterr()
     assert end.value.code == 1
     assert "each as it was published" not in printed.out
-    assert re.search(r"the code has another shop\.\S+/1.* than was published: coordinator contracts check", printed.err)
+    assert re.search(
+        r"the code has another shop\.\S+/1.* than was published: coordinator contracts check", printed.err
+    )
