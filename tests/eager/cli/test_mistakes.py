@@ -20,6 +20,7 @@ from handoffs.coordinator.cli.check import remarks
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import LetterClosed, LoadError, ServerError, UnknownRun
 from handoffs.coordinator.flow.loading import Definitions, load_modules
+from handoffs.coordinator.observe.current import Current, unsettled
 from handoffs.coordinator.observe.served import coordinator_processes
 from handoffs.coordinator.render.streams import ReaderGone
 from handoffs.coordinator.store.scripts import redis_error
@@ -382,7 +383,27 @@ def test_a_misspelt_setting_is_told_with_the_one_that_is_like_it(
     assert "docs/settings.md has the names" in str(refused.value)
 
 
+def test_a_parked_subscriber_is_told_of_where_no_run_is_parked_at_it(
+    desk: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that hears an event holds up no run of a flow: its letters are named where its failures are looked for."""
+    failed(desk, "1")
+    monkeypatch.setattr(desk, "runs", lambda **_: [])
+    status, _, err = command(desk, "runs", "list", "--failed-at", "slip.pack")
+    assert status == 0
+    assert "coordinator dead-letters list --agent slip.pack" in err
+
+
 class TestStart:
+    def test_what_was_read_first_gives_way_to_what_was_read_later(self) -> None:
+        """A step of which the history has the outcome is not at work as well; one that is parked stays."""
+        doing = [
+            Current(step, "slip.pack", state, None)
+            for step, state in (("1", "queued"), ("2", "parked"), ("3", "running"))
+        ]
+        history = [{"kind": "settled", "step": "1"}, {"kind": "settled", "step": "2"}, {"kind": "started"}]
+        assert [one.step for one in unsettled(doing, history)] == ["2", "3"]
+
     def test_a_field_that_is_not_sent_is_told(
         self, desk: Coordinator, command: Command, tmp_path: Path
     ) -> None:
