@@ -398,8 +398,9 @@ class TestStart:
     def test_what_was_read_first_gives_way_to_what_was_read_later(self) -> None:
         """A step of which the history has the outcome is not at work as well; one that is parked stays."""
         doing = [
-            Current(step, "slip.pack", state, None)
-            for step, state in (("1", "queued"), ("2", "parked"), ("3", "running"))
+            Current("1", "slip.pack", "queued", None),
+            Current("2", "slip.pack", "parked", None),
+            Current("3", "slip.pack", "running", None),
         ]
         history = [{"kind": "settled", "step": "1"}, {"kind": "settled", "step": "2"}, {"kind": "started"}]
         assert [one.step for one in unsettled(doing, history)] == ["2", "3"]
