@@ -93,7 +93,9 @@ class Coordinator(Starting, Lookups):
             Waits(self._endings, standings, self._parked, self._threads), self._threads,
         )  # fmt: skip
         Starting.__init__(self, services, self._published, self._hosting, self._loaded, self._access)
-        self._time = VirtualTime(self.engine, self.desk, self._loaded, self._hosting.host)
+        self._time = VirtualTime(
+            self.engine, self.desk, self._loaded, self._hosting.host, self._published.tell
+        )
         self._hosting.serve()
         atexit.register(self.close)
         after_fork(self, Coordinator._forked)
@@ -273,6 +275,7 @@ class Coordinator(Starting, Lookups):
     def close(self) -> None:
         """Finish what is running here and give connections back. Embedded servers end. Closing twice is harmless."""
         atexit.unregister(self.close)
+        self._time.close()
         self.engine.stopping.begin()
         self._threads.close()
         self._endings.close()

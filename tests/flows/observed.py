@@ -69,6 +69,10 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
     history = [
         {**unmasked(entry), "kind": _ALIKE.get(entry["kind"], entry["kind"])} for entry in run.history()
     ]
+    fallbacks = [entry["step"] for entry in history if entry["kind"] == "fallback"]
+    assert len(fallbacks) == len(set(fallbacks)), (
+        fallbacks
+    )  # each took a place once, however many budgets are around it
     unsaid = Counter(story.path(entry["step"]) for entry in history if is_undecided(entry))
     effects = Counter[tuple[str, str]]()
     for (path, agent, key), times in done.items():
