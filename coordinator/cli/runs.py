@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 import click
@@ -20,6 +20,7 @@ from handoffs.coordinator.cli.options import (
 )
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
@@ -226,7 +227,7 @@ def status_after(run: Run) -> str:
     return f"run {run.id}: {run.status()}"
 
 
-def run_json(run: Run, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def run_json(run: Run, history: History) -> dict[str, Any]:
     """A run for programs."""
     return {
         "run": run.id,
@@ -236,7 +237,7 @@ def run_json(run: Run, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **due_of(run),
         "now": [{**one.to_json(), "says": one.words()} for one in run.current()],
         **usage_of(run),
-        "history": history,
+        "history": history.to_json(),
     }
 
 
@@ -280,13 +281,13 @@ def tell_of_nobody(run: Run) -> None:
         tell(f"coordinator: {'; '.join(nobody(missing))}")
 
 
-def outline_of(coordinator: Coordinator, history: Sequence[dict[str, Any]]) -> Outline | None:
+def outline_of(coordinator: Coordinator, history: Sequence[Mapping[str, Any]]) -> Outline | None:
     """The flow of a run as it is loaded here, if it is."""
     flow = coordinator.flows.flows.get(history[0].get("flow", "")) if history else None
     return outline(flow) if flow else None
 
 
-def _print_traces(parked: Collection[str], history: Sequence[dict[str, Any]]) -> None:
+def _print_traces(parked: Collection[str], history: Sequence[Mapping[str, Any]]) -> None:
     """Print where the steps failed that are parked, of each the last time; of the first few of them."""
     traces = {
         entry["step"]: entry["trace"]
@@ -299,7 +300,7 @@ def _print_traces(parked: Collection[str], history: Sequence[dict[str, Any]]) ->
         say(f"and {len(traces) - _TRACES} more: coordinator dead-letters show LETTER")
 
 
-def _print_run(coordinator: Coordinator, run: Run, history: Sequence[dict[str, Any]]) -> None:
+def _print_run(coordinator: Coordinator, run: Run, history: Sequence[Mapping[str, Any]]) -> None:
     doing = run.current()
     out.print(run_timeline(run.id, history, outline_of(coordinator, history), doing))
     if doing:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, Self
 
-from handoffs.coordinator.handoff.failure import remedy_of
+from handoffs.coordinator.handoff.failure import FailureKind, remedy_of
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.letter_row import LetterDetails, LetterRow, LetterSummary
 
 _SUMMARY = fields(LetterSummary)
+_KINDS = frozenset(map(str, FailureKind))
 
 
 class LetterAccess(Protocol):
@@ -33,7 +34,15 @@ class LetterAccess(Protocol):
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Letter(LetterSummary):
-    """A dead letter. What may be large of it is read where it is asked for, once: :attr:`payload`, :attr:`trace`, :attr:`message`."""
+    """A dead letter: why a step waits, and with what it goes on.
+
+    ``id``, ``run``, ``flow``, ``step``, ``agent`` and ``contract`` (what the input was written as) say of what it is; ``kind``,
+    ``error`` (the name of the error's class) and ``text`` why; ``attempt`` and ``worker`` where. ``state`` is ``waiting``, ``replayed``,
+    ``settled`` (the step has its outcome by another way), ``cancelled`` or ``unheard``; ``times`` counts how often it was parked,
+    ``replays`` how often it was sent again; ``first_failed_at`` and ``last_failed_at`` are ISO 8601, in UTC.
+
+    What may be large of it is read where it is asked for, once: :attr:`payload`, :attr:`trace`, :attr:`message`.
+    """
 
     access: LetterAccess = field(compare=False)
     read: dict[str, Any] = field(compare=False, default_factory=dict)
@@ -52,6 +61,16 @@ class Letter(LetterSummary):
 
     def __repr__(self) -> str:
         return f"<Letter {self.id} {self.state}: {self.flow} step {self.step} ({self.agent}): {self.kind}: {self.text}>"
+
+    @property
+    def reason(self) -> FailureKind | str:
+        """Why it waits: ``error``, ``invalid-input``, ...; a plain text where a newer release wrote what this one does not know."""
+        return FailureKind(self.kind) if self.kind in _KINDS else self.kind
+
+    @property
+    def error_class(self) -> str:
+        """The name of the error's class."""
+        return self.error
 
     @property
     def payload(self) -> Any:
