@@ -9,6 +9,7 @@ import click
 
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.exports import export_run
 from handoffs.coordinator.cli.interventions import edit_step
 from handoffs.coordinator.cli.options import (
     by_option,
@@ -206,6 +207,7 @@ def resume_run(run: str, by: str, why: str) -> None:
 
 
 runs.add_command(edit_step)
+runs.add_command(export_run)
 
 
 def signal_contract(run: Run, name: str) -> type[Contract]:

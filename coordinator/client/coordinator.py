@@ -17,6 +17,7 @@ from handoffs.config.settings import Settings, load
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.client import given
+from handoffs.coordinator.client.exports import Exports
 from handoffs.coordinator.client.fake import Behaviour, Fake
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.hosting import Hosting, engine_of, refuse_servers, with_files
@@ -82,8 +83,9 @@ class Coordinator(Lookups):
                 self._folder.cleanup()
             raise
         services = self.engine.services
-        self.desk = Desk(services, self.journal)
         self._loaded = Loaded(settings.agents, self.engine.agents)
+        exports = Exports(services, self._loaded, settings.agents)
+        self.desk = Desk(services, self.journal, exports.letter)
         self._hosting = Hosting(self.engine, self.journal, self.desk, self._loaded)
         self._published = PublishedRuns(self.engine.runs)
         self._starts = Starts(services, self._published)
@@ -99,7 +101,7 @@ class Coordinator(Lookups):
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
         self._access = RunAccess(
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
-            Waits(self._endings, standings, self._parked, self._threads), self._threads,
+            Waits(self._endings, standings, self._parked, self._threads), self._threads, exports,
         )  # fmt: skip
         self._time = VirtualTime(self.engine, self.desk, self._loaded, self._hosting.host)
         self._hosting.serve()

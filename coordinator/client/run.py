@@ -9,15 +9,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from handoffs.config import clock
 from handoffs.config.user import current_user
 from handoffs.contracts.contract import Contract
+from handoffs.coordinator.cases.case import ExportedCase
 from handoffs.coordinator.client import given
+from handoffs.coordinator.client.exports import Exports, shown
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.interventions import Interventions
 from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.parked import ParkedRuns
 from handoffs.coordinator.client.result import parked_error, typed_result
 from handoffs.coordinator.client.threads import Threads
+from handoffs.coordinator.client.told_run import AtRest
 from handoffs.coordinator.client.waiting import Found, Waits
 from handoffs.coordinator.errors import RunCancelled, RunTimeout, ServerError, UnknownRun
 from handoffs.coordinator.flow.flow import Flow
@@ -48,6 +52,7 @@ class RunAccess:
     standings: Standings
     waits: Waits
     threads: Threads
+    exports: Exports
 
 
 class Run:
@@ -179,6 +184,27 @@ class Run:
         for, a few seconds at most: what has not come by then waits for the coordinator process, and the log says so."""
         self._access.parked.await_letters(self.id)
         return Letters(self._access.desk.each(run=self.id))
+
+    def as_test(self) -> ExportedCase:
+        """A module for pytest in which the same flow is started with the same payload in eager mode, gets the signals that came, and ends
+        in the same: status, steps, result, what is parked. The agents that have their outcome give that and are not called; one that
+        is parked is. Sensitive values are masked in it, and the test fails until they are filled in. ::
+
+            Path("tests/test_run.py").write_text(run.as_test().text, "utf-8")
+
+        Raises :class:`~handoffs.coordinator.errors.ExportRefused` where the run is still at work, was cancelled, or a test could not go
+        the same way, and :class:`~handoffs.coordinator.errors.LoadError` where its flow is not loaded here.
+        """
+        doing = [
+            one.state for one in self.current()
+        ]  # before its status: what is at work now may have ended then
+        status, result, branches = self.status(), None, False
+        if status == "completed":
+            with contextlib.suppress(UnknownRun):  # it is forgotten: the rest can be told all the same
+                made = self.result(0)
+                result, branches = shown(made), not isinstance(made, Contract)
+        at_rest = AtRest(self.id, self.flow, status, doing, self.letters(), result, clock.now(), branches)
+        return self._access.exports.run(at_rest, self.history())
 
     def cancel(self, by: str = "", *, compensate: bool = False, why: str = "") -> Status:
         """Cancel the run: steps that run now finish, nothing further begins. Gives the status; an ended run keeps its own.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, Self
 
+from handoffs.coordinator.cases.case import ExportedCase
 from handoffs.coordinator.handoff.failure import FailureKind, remedy_of
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.letter_row import LetterDetails, LetterRow, LetterSummary
@@ -30,6 +31,9 @@ class LetterAccess(Protocol):
 
     def replay(self, letter_id: str, by: str = "", why: str = "") -> None:
         """Send its step on its way again."""
+
+    def as_test(self, letter: Letter) -> ExportedCase:
+        """The letter as a test."""
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -117,6 +121,17 @@ class Letter(LetterSummary):
         :class:`~handoffs.contracts.errors.CoordinationError` where the message is none of ours.
         """
         self.access.replay(self.id, by, why)
+
+    def as_test(self) -> ExportedCase:
+        """A module for pytest in which the agent alone, given the same input in eager mode, is parked for the same reason and by the same
+        error. Sensitive values are masked in it, and the test fails until they are filled in. ::
+
+            Path("tests/test_letter.py").write_text(letter.as_test().text, "utf-8")
+
+        Raises :class:`~handoffs.coordinator.errors.ExportRefused` where that does not follow from the agent and its input, or the input
+        could not be read, and :class:`~handoffs.coordinator.errors.LoadError` where the agent is not loaded here.
+        """
+        return self.access.as_test(self)
 
     @property
     def _details(self) -> LetterDetails:

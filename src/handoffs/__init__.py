@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from handoffs.contracts.numbers import ExactDecimal
     from handoffs.contracts.prompt import render_for_prompt
     from handoffs.contracts.text import Hygiene, Sensitive, UntrustedText
+    from handoffs.coordinator.cases.case import ExportedCase
     from handoffs.coordinator.client.coordinator import Coordinator
     from handoffs.coordinator.client.history import History
     from handoffs.coordinator.client.history_entry import HistoryEntry
@@ -56,6 +57,7 @@ _WHERE = {
     "Envelope": "handoffs.contracts.envelope",
     "Event": "handoffs.contracts.event",
     "ExactDecimal": "handoffs.contracts.numbers",
+    "ExportedCase": "handoffs.coordinator.cases.case",
     "FailureKind": "handoffs.coordinator.handoff.failure",
     "Flow": "handoffs.coordinator.flow.flow",
     "History": "handoffs.coordinator.client.history",
@@ -112,6 +114,7 @@ __all__ = [
     "Envelope",
     "Event",
     "ExactDecimal",
+    "ExportedCase",
     "FailureKind",
     "Flow",
     "History",

@@ -224,6 +224,7 @@ NOT_CALLED = {
     "Key": "pydantic's Field, whose arguments are pydantic's",
     "Permanent": "an error: it takes any text",
     "EntryKind": "an enumeration",
+    "ExportedCase": "runs and letters give it",
     "FailureKind": "an enumeration",
     "History": "runs give it; what it is asked for is in the table",
     "HistoryEntry": "histories give it",
