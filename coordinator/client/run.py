@@ -195,9 +195,7 @@ class Run:
         Raises :class:`~handoffs.coordinator.errors.ExportRefused` where the run is still at work, was cancelled, or a test could not go
         the same way, and :class:`~handoffs.coordinator.errors.LoadError` where its flow is not loaded here.
         """
-        doing = [
-            one.state for one in self.current()
-        ]  # before its status: what is at work now may have ended then
+        doing = self.current()  # before its status: what is at work now may have ended then
         status, result, branches = self.status(), None, False
         if status == "completed":
             with contextlib.suppress(UnknownRun):  # it is forgotten: the rest can be told all the same

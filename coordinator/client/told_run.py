@@ -18,24 +18,25 @@ from handoffs.coordinator.errors import ExportRefused
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.history import EntryKind
+from handoffs.coordinator.observe.current import Current, State
 
 _NOTHING = "nothing was written"
 _OUTCOMES = frozenset({EntryKind.SETTLED, EntryKind.DEDUPLICATED, EntryKind.SKIPPED})
-_AT_REST = frozenset({"waiting", "parked"})
+_AT_REST: frozenset[State] = frozenset({"waiting", "parked"})
 _LATER = 7 / 6
 """By how much longer a delay may take than it says."""
 
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """How a run stands: ``doing`` are the states of its steps, ``result`` its result as JSON values, sensitive ones masked, None where there
+    """How a run stands: ``doing`` is what its steps do, ``result`` its result as JSON values, sensitive ones masked, None where there
     is none; ``now`` is when that was asked; ``branches``: the
     result is no contract, but several by branch."""
 
     id: str
     flow: Flow | None
     status: str
-    doing: Sequence[str]
+    doing: Sequence[Current]
     letters: Letters
     result: Any
     now: datetime
@@ -58,7 +59,10 @@ def told_run(run: AtRest, flow: Flow, history: History, versions: Versions) -> R
         )
     told = _Told(run, flow, history, versions)
     outcomes = told.outcomes()
-    parked = sorted([one.agent, one.kind, one.error] for one in run.letters)
+    stopped = {
+        one.step for one in run.doing if one.state == "parked"
+    }  # others are past: their budget was spent
+    parked = sorted([one.agent, one.kind, one.error] for one in run.letters if one.step in stopped)
     stuck = {agent for agent, _, _ in parked}
     signals, marked = told.signals(started[0])
     held = bool(signals) or waits
@@ -139,10 +143,11 @@ class _Told:
 
 def _refuse_unless_at_rest(run: AtRest) -> bool:
     """Refuse a run that a test cannot bring to where it is. Gives whether it waits for a signal."""
-    waits = "waiting" in run.doing
+    states = {one.state for one in run.doing}
+    waits = "waiting" in states
     at_rest = run.status in {"completed", "parked"} or (run.status == "running" and waits)
-    if not at_rest or not _AT_REST.issuperset(run.doing):
-        busy = sorted(set(run.doing) - _AT_REST)
+    if not at_rest or not states <= _AT_REST:
+        busy = sorted(states - _AT_REST)
         raise _refused(
             run,
             f"it is {run.status}" + (f", and steps of it are {', '.join(busy)}" if busy else ""),

@@ -15,7 +15,9 @@ _TEXTS = (
         ]
     )
 )  # fmt: skip
-_LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXTS
+_LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXTS
+)
 JSON: st.SearchStrategy[Any] = st.recursive(
     _LEAVES,
     lambda inner: st.lists(inner, max_size=6) | st.dictionaries(_TEXTS, inner, max_size=6),
