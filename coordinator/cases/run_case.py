@@ -130,7 +130,7 @@ def _constants(
     ]
     lines: list[str] = []
     for comment, name, value in told:
-        if value or name == "STEPS":
+        if value or name in {"START", "STEPS"}:
             lines += [*([f"# {comment}"] if comment else []), assigned(name, value), ""]
     return lines if story.result is None else [*lines, assigned("RESULT", story.result), ""]
 

@@ -106,8 +106,11 @@ class Exports:
         known = definitions.agents if isinstance(value, Agent) else definitions.flows
         if value.name in known:
             return self._modules
-        for name, module in list(sys.modules.items()):
-            if name != "__main__" and any(one is value for one in list(vars(module).values())):
+        agents = [value] if isinstance(value, Agent) else [place.agent for place in value.places()]
+        theirs = [str(getattr(agent.function, "__module__", "")) for agent in agents]
+        for name in dict.fromkeys([*theirs, *sys.modules]):  # a module of tests that imports it would do, too
+            has = vars(sys.modules[name]).values() if name in sys.modules else ()
+            if name != "__main__" and any(one is value for one in list(has)):
                 return [name]
         raise LoadError(f"no module has {value.name}, so that a test could not load it", _NOTHING, _LOAD)
 
