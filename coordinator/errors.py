@@ -52,6 +52,16 @@ class AmbiguousId(CoordinationError):
     """The beginning of an id was given, and the ids of several begin so."""
 
 
+class ExportRefused(CoordinationError):
+    """A dead letter or a run cannot be written as a test: it is not for its agents and its data alone that it is as it is, or what there
+    was cannot be read."""
+
+
+class NotOne(CoordinationError, AssertionError):
+    """One entry of a history, or one dead letter, is expected, and there is none, or there are several: the text lists what there is.
+    It is an :class:`AssertionError` too, so that a test fails by it."""
+
+
 class UnknownDeployment(CoordinationError):
     """That build of that agent is not recorded as deployed."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from operator import attrgetter
@@ -90,7 +90,7 @@ def _run_of(coordinator: Coordinator, run: str) -> str:
         raise
 
 
-def _told(history: list[dict[str, Any]], by: str, since: str) -> Iterator[dict[str, Any]]:
+def _told(history: Sequence[Mapping[str, Any]], by: str, since: str) -> Iterator[Mapping[str, Any]]:
     """The entries of a run that were written then or later; where what one person did is asked for, only those of it."""
     return (
         entry for entry in history if str(entry.get("at", "")) >= since and by in ("", entry.get("by", ""))

@@ -11,6 +11,7 @@ import click
 from rich.console import Group
 
 from handoffs.coordinator.cli.exits import UNFINISHED
+from handoffs.coordinator.cli.exports import export_letter
 from handoffs.coordinator.cli.interventions import edit_letter, skip_letter
 from handoffs.coordinator.cli.options import MOST, Command, by_option, json_option, reason_option
 from handoffs.coordinator.cli.parameters import SECONDS, Count
@@ -124,6 +125,7 @@ def show_letter(letter: str, as_json: bool) -> None:
 
 dead_letters.add_command(edit_letter)
 dead_letters.add_command(skip_letter)
+dead_letters.add_command(export_letter)
 
 
 @dead_letters.command("replay")

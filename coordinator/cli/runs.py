@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 import click
 
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.exports import export_run
 from handoffs.coordinator.cli.interventions import edit_step
 from handoffs.coordinator.cli.options import (
     by_option,
@@ -20,6 +21,7 @@ from handoffs.coordinator.cli.options import (
 )
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
@@ -205,6 +207,7 @@ def resume_run(run: str, by: str, why: str) -> None:
 
 
 runs.add_command(edit_step)
+runs.add_command(export_run)
 
 
 def signal_contract(run: Run, name: str) -> type[Contract]:
@@ -226,7 +229,7 @@ def status_after(run: Run) -> str:
     return f"run {run.id}: {run.status()}"
 
 
-def run_json(run: Run, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def run_json(run: Run, history: History) -> dict[str, Any]:
     """A run for programs."""
     return {
         "run": run.id,
@@ -236,7 +239,7 @@ def run_json(run: Run, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **due_of(run),
         "now": [{**one.to_json(), "says": one.words()} for one in run.current()],
         **usage_of(run),
-        "history": history,
+        "history": history.to_json(),
     }
 
 
@@ -280,13 +283,13 @@ def tell_of_nobody(run: Run) -> None:
         tell(f"coordinator: {'; '.join(nobody(missing))}")
 
 
-def outline_of(coordinator: Coordinator, history: Sequence[dict[str, Any]]) -> Outline | None:
+def outline_of(coordinator: Coordinator, history: Sequence[Mapping[str, Any]]) -> Outline | None:
     """The flow of a run as it is loaded here, if it is."""
     flow = coordinator.flows.flows.get(history[0].get("flow", "")) if history else None
     return outline(flow) if flow else None
 
 
-def _print_traces(parked: Collection[str], history: Sequence[dict[str, Any]]) -> None:
+def _print_traces(parked: Collection[str], history: Sequence[Mapping[str, Any]]) -> None:
     """Print where the steps failed that are parked, of each the last time; of the first few of them."""
     traces = {
         entry["step"]: entry["trace"]
@@ -299,7 +302,7 @@ def _print_traces(parked: Collection[str], history: Sequence[dict[str, Any]]) ->
         say(f"and {len(traces) - _TRACES} more: coordinator dead-letters show LETTER")
 
 
-def _print_run(coordinator: Coordinator, run: Run, history: Sequence[dict[str, Any]]) -> None:
+def _print_run(coordinator: Coordinator, run: Run, history: Sequence[Mapping[str, Any]]) -> None:
     doing = run.current()
     out.print(run_timeline(run.id, history, outline_of(coordinator, history), doing))
     if doing:

@@ -157,6 +157,19 @@ def one_agent(value: Any) -> Agent:
     return value
 
 
+def agent_or_step(value: Any) -> str:
+    """An agent, its name, or the path of a step, as a text."""
+    if isinstance(value, Agent):
+        return value.name
+    if not isinstance(value, str) or not value:
+        raise InvalidData(
+            f"an agent or a step is expected, and {_kind(value) if value != '' else 'an empty text'} is given",
+            _LOOKED,
+            'give what @agent(...) made, its name, or the path of a step, such as "3.stock.1"',
+        )
+    return value
+
+
 _STATUSES = get_args(Status)
 
 

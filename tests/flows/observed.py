@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,7 +122,7 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
     return seen
 
 
-def is_undecided(entry: Json) -> bool:
+def is_undecided(entry: Mapping[str, Any]) -> bool:
     """Whether a step was parked since it could not be said what follows: its outcome does not stand."""
     return entry["kind"] == "parked" and "cannot be answered" in entry["error"]
 
