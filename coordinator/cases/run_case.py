@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from handoffs.coordinator.cases.case import SETTINGS, ExportedCase, head, joined, modules_block, test_name
-from handoffs.coordinator.cases.literal import assigned
+from handoffs.coordinator.cases.literal import assigned, text_of
 from handoffs.coordinator.cases.secrets import Secrets
 
 _ANSWERING = '''\
@@ -44,6 +44,7 @@ class Signal:
 class RunStory:
     """What is told of a run; all data has sensitive values masked.
 
+    ``start`` is what it began with, at the first step or at that called ``begins``;
     ``outcomes`` are, by agent, the pairs of an input and its outcome; ``silent`` the agents that had none and are not parked;
     ``parked`` the agent, the reason and the error's class of each step that is. ``held`` says that time has to be held, and ``rest``
     how many seconds it took from the last signal to the end. ``result`` is None where there is none, or it is forgotten; ``branches`` says that it is no
@@ -64,6 +65,7 @@ class RunStory:
     rest: float = 0.0
     result: Any = None
     branches: bool = False
+    begins: str = ""
 
 
 def run_case(story: RunStory, modules: Sequence[str]) -> ExportedCase:
@@ -161,7 +163,8 @@ def _test(
         ]
     if story.held:
         lines += ["    coordinator.hold_time()"]
-    lines += ["    run = coordinator.start(FLOW, START)"]
+    begins = f"at_step={text_of(story.begins)}, given=START" if story.begins else "START"
+    lines += [f"    run = coordinator.start(FLOW, {begins})"]
     if story.signals:
         lines += [
             "    for seconds, name, payload in SIGNALS:",

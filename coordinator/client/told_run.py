@@ -70,7 +70,7 @@ def told_run(run: AtRest, flow: Flow, history: History, versions: Versions) -> R
         run.id,
         flow.name,
         run.status,
-        told.data(flow.accepts, started[0].wrote, started[0].get("input", {})),
+        told.beginning(started[0]),
         history.steps,
         ordered=not any("." in one.step for one in history if one.kind in _OUTCOMES),
         outcomes=outcomes,
@@ -81,6 +81,7 @@ def told_run(run: AtRest, flow: Flow, history: History, versions: Versions) -> R
         rest=_rest(run, history, marked, waits=waits) if held else 0.0,
         result=run.result,
         branches=run.branches,
+        begins=str(started[0].get("begins", "")),
     )
 
 
@@ -93,6 +94,21 @@ class _Told:
         self._history = history
         self._versions = versions
         self.agents: dict[str, Agent] = {place.agent.name: place.agent for place in flow.places()}
+
+    def beginning(self, started: HistoryEntry) -> Any:
+        """What the run began with: its payload, or what was given to the step at which it began."""
+        step = str(started.get("begins", ""))
+        contract = self._flow.inputs.get(step) if step else self._flow.accepts
+        if contract is None:
+            raise _refused(
+                self._run, f"its flow, as it is loaded here, has no step {step!r}", "load it as it was"
+            )
+        given = [one.input for one in self._history.of(step) if one.input is not None] if step else []
+        if given:
+            return given[0]
+        if started.wrote is None or not step or started.wrote.name == contract.ref().name:
+            return self.data(contract, started.wrote, started.get("input", {}))
+        raise _refused(self._run, f"nothing tells what step {step} was given", "export another run")
 
     def outcomes(self) -> dict[str, list[tuple[Any, Any]]]:
         """By agent, the inputs and what it made of each."""

@@ -137,6 +137,17 @@ class TestRuns:
         assert bakery.CALLED == []
         assert set(case.masked) == {"START /card", "OUTCOME of bakery.take /card"}
 
+    @pytest.mark.parametrize("whole", [True, False], ids=["with a payload of its own", "without"])
+    def test_one_that_began_in_the_middle(self, coordinator: Coordinator, whole: bool) -> None:
+        """It begins at the same step, with what that was given."""
+        payload = order("1") if whole else None
+        given_to_it = order("2", loaves=5)
+        run = coordinator.start(bakery.BAKING, payload, at_step=bakery.bake, given=given_to_it)
+        module = redo(run.as_test())
+        assert module["STEPS"] == ["bakery.bake"]
+        assert module["START"]["number"] == "2"
+        assert module["RESULT"] == {"number": "2", "loaves": 5}
+
     @pytest.mark.parametrize("flow", [bakery.JOINED, bakery.BRANCHES], ids=["joined", "branches"])
     def test_one_with_branches(self, coordinator: Coordinator, flow: Flow) -> None:
         """Branches end in the same, in whatever order they are done."""
