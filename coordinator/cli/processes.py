@@ -132,9 +132,8 @@ def flower(port: int, address: str) -> None:
         require_installed()
         engine = worker_engine(load())
         require_login()
-    # Only here: Flower is there for this command alone.
-    from handoffs.coordinator.runtime.flower import guard  # noqa: PLC0415
-    from handoffs.coordinator.runtime.flower_pages import instruct  # noqa: PLC0415
+    from handoffs.coordinator.runtime.flower import guard  # noqa: PLC0415 - Flower is there for this command only
+    from handoffs.coordinator.runtime.flower_pages import instruct  # noqa: PLC0415 - so are its pages
 
     guard()
     instruct(engine)

@@ -53,6 +53,7 @@ class QueuesOfInstallation:
         self._dead = topology.dead.name
         self._kept = [str(queue.name) for queue in (topology.dead_letters, topology.unheard_events)]
         self._ours = f"{topology.prefix}handoff."
+        self._host = engine.app.connection_for_read().virtual_host
 
     def names(self) -> list[str]:
         """The queues that are known without the management API: of agents that are loaded here, announced or deployed, and our own."""
@@ -64,7 +65,7 @@ class QueuesOfInstallation:
         return [*map(topology.queue_name, sorted(agents)), str(topology.timers.name), *self._kept]
 
     def chosen(self, found: Iterable[Mapping[str, Any]], names: Collection[str]) -> list[Row]:
-        """Those of all queues of the broker that are this installation's: the ones of these names, the ones that dead-letter where our
+        """Those of all queues of the broker that are this installation's, in its virtual host: the ones of these names, the ones that dead-letter where our
         agents' do, and what is called as our own. Agents' queues come first, then ours, delays by their length."""
         own = [dict(queue) for queue in found if self._is_ours(queue, names)]
         return sorted(own, key=lambda queue: _order(str(queue["name"]), self._ours))
@@ -85,6 +86,8 @@ class QueuesOfInstallation:
 
     def _is_ours(self, queue: Mapping[str, Any], names: Collection[str]) -> bool:
         name, arguments = str(queue.get("name", "")), queue.get("arguments") or {}
+        if queue.get("vhost", self._host) != self._host:
+            return False
         if name in names or name.startswith(self._ours):
             return True
         return isinstance(arguments, Mapping) and arguments.get("x-dead-letter-exchange") == self._dead

@@ -89,7 +89,7 @@ def test_odd_characters_of_an_id_open_the_same_task(bench: Bench, flower: Flower
         for one in ("a/b", "a?b=c", "a#b", "a%2Fb", "a b", "a&b;c", "a+b", "<i>", "a:b|c", "..")
     ]
     with RawPublisher(bench.installation.servers.broker_url) as publisher:
-        assert publisher.publish([_started(bench, one) for one in ids]) == []
+        assert publisher.publish([_event(bench, one, "started") for one in ids]) == []
     wait_until(lambda: {one["uuid"] for one in flower.listed()} >= set(ids), description="all are listed")
     for one in ids:
         status, page = flower.opened(one)
@@ -121,6 +121,45 @@ def test_a_task_that_is_not_known_says_what_to_do(bench: Bench, flower: Flower) 
     shown(again, run.id, "SUCCESS", agents=3)
     assert again.opened(task["uuid"])[0] == 200
     again.program.stop()
+
+
+def test_what_is_known_of_a_task_in_part_is_opened_too(bench: Bench, flower: Flower) -> None:
+    """Where Flower has forgotten what came before, or was not there yet: a task of which there is one event, of whatever type, and one
+    that comes again after it had ended."""
+    kinds = ("received", "started", "succeeded", "failed", "retried", "rejected", "revoked")
+    alone = {kind: f"alone-{kind}-{uuid.uuid4()}" for kind in kinds}
+    again = {kind: f"again-{kind}-{uuid.uuid4()}" for kind in kinds}
+    with RawPublisher(bench.installation.servers.broker_url) as publisher:
+        events = [_event(bench, one, kind, named=False) for kind, one in alone.items()]
+        for kind, one in again.items():
+            events += [
+                _event(bench, one, word) for word in ("received", "started", kind, "received", "started")
+            ]
+        assert publisher.publish(events) == []
+    ids = {*alone.values(), *again.values()}
+    wait_until(lambda: {one["uuid"] for one in flower.listed()} >= ids, description="all are listed")
+    for one in ids:
+        status, page = flower.opened(one)
+        assert status == 200, page
+        assert one in page
+
+
+def test_what_flower_keeps_in_a_file_it_opens_after_another_start(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With FLOWER_PERSISTENT."""
+    monkeypatch.setenv("FLOWER_PERSISTENT", "true")
+    monkeypatch.setenv("FLOWER_DB", str(bench.folder / "flower"))
+    first = Flower(bench.installation)
+    first.wait_ready()
+    run = bench.start(shop.chain)
+    bench.completed(run)
+    tasks = shown(first, run.id, "SUCCESS", agents=3)
+    first.program.stop()
+    second = Flower(bench.installation)
+    second.wait_ready()
+    assert [second.opened(task["uuid"])[0] for task in tasks.values()] == [200, 200, 200]
+    second.program.stop()
 
 
 def _own(bench: Bench, *names: str) -> set[str]:
@@ -217,10 +256,10 @@ def _management(servers: Servers) -> str:
         pytest.skip(f"RabbitMQ's management API cannot be reached: {error}")
 
 
-def _started(bench: Bench, number: str) -> Raw:
+def _event(bench: Bench, number: str, kind: str, *, named: bool = True) -> Raw:
     event = {
-        "type": "task-started", "hostname": "made-up@host", "pid": 1, "clock": 1, "utcoffset": 0,
-        "timestamp": time.time(), "uuid": number, "name": "odd.task",
+        "type": f"task-{kind}", "hostname": "made-up@host", "pid": 1, "clock": 1, "utcoffset": 0,
+        "timestamp": time.time(), "uuid": number, **({"name": "odd.task"} if named else {}),
     }  # fmt: skip
     given = {"content_type": b"application/json", "content_encoding": b"utf-8"}
     exchange = f"{bench.installation.namespace}.celeryev".encode()
