@@ -12,6 +12,7 @@ from rich.console import Group
 
 from handoffs.coordinator.cli.exits import UNFINISHED
 from handoffs.coordinator.cli.exports import export_letter
+from handoffs.coordinator.cli.filtered import id_of_run
 from handoffs.coordinator.cli.interventions import edit_letter, skip_letter
 from handoffs.coordinator.cli.options import MOST, Command, by_option, json_option, reason_option
 from handoffs.coordinator.cli.parameters import SECONDS, Count
@@ -24,6 +25,7 @@ from handoffs.coordinator.journal.letter_row import SUMMARY, LetterDetails, Lett
 from handoffs.coordinator.journal.letters import LetterFilter
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.frames import innermost
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import (
     bar,
     out,
@@ -34,7 +36,6 @@ from handoffs.coordinator.render.console import (
     table,
     tell,
 )
-from handoffs.coordinator.render.moments import moment
 
 _MOST = 100
 """How many letters are listed where nobody says how many."""
@@ -45,7 +46,7 @@ _AT_ONCE = 50
 _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--flow", default="", help="Only of this flow."),
     click.option("--agent", default="", help="Only of this agent."),
-    click.option("--run", default="", help="Only of this run."),
+    click.option("--run", default="", help="Only of this run (the beginning of its id will do)."),
     click.option(
         "--kind",
         "--reason",
@@ -85,6 +86,7 @@ def list_letters(
     chosen["state"] = None if everything else "waiting"
     most = None if no_limit else limit or (None if as_json else _MOST)
     with on_servers("listing dead letters") as coordinator:
+        chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
         if as_json:
             print_json_items(letters_json(coordinator.desk, coordinator.desk.each(limit=most, **chosen)))
             return
@@ -114,6 +116,7 @@ def show_letter(letter: str, as_json: bool) -> None:
         return
     trace, shown["frames"] = shown.pop("trace"), " < ".join(shown["frames"])
     shown |= {name: moment(shown[name]) for name in ("first_failed_at", "last_failed_at")}
+    shown["edits"] = [{**edit, "at": moment(edit["at"])} for edit in shown["edits"]]
     rows = [
         (name, json.dumps(value) if isinstance(value, (dict, list)) else value)
         for name, value in shown.items()
@@ -169,6 +172,7 @@ def replay_letters(
             ids: Iterable[str] = list(dict.fromkeys(coordinator.find_letter(one).id for one in letters))
             total = len(letters)
         else:  # what fails from now on is for another command
+            chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
             ids = coordinator.journal.letters.ids(until=now(), **chosen)
             total = coordinator.journal.letters.total(**chosen)
         if dry_run:
@@ -213,8 +217,10 @@ def letter_table(letters: Sequence[LetterSummary], total: int | None = None) -> 
 
 
 @dead_letters.command("reseal")
+@reason_option
+@by_option
 @json_option
-def reseal_letters(as_json: bool) -> None:
+def reseal_letters(why: str, by: str, as_json: bool) -> None:
     """Seal what is in the journal in clear, or with an older key, with the first of COORDINATOR_JOURNAL_KEYS.
 
     Afterwards the other keys are not needed any more. Exit status: 0 all is sealed with it, 3 some could not be opened.
@@ -227,7 +233,7 @@ def reseal_letters(as_json: bool) -> None:
             )
         with bar() as progress:
             task = progress.add_task("sealing", total=journal.sealing.count())
-            resealed = journal.sealing.reseal(lambda: progress.advance(task))
+            resealed = journal.sealing.reseal(lambda: progress.advance(task), by=by, why=why)
     if as_json:
         print_json({"key": journal.sealed_with, "resealed": resealed.done, "refused": resealed.refused})
     else:

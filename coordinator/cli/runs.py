@@ -27,11 +27,11 @@ from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.usage import plain
 from handoffs.coordinator.observe.listing import RunSummary, wait_json
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.observe.outline import Outline, outline
 from handoffs.coordinator.observe.standing import Status
 from handoffs.coordinator.observe.unattended import nobody
 from handoffs.coordinator.render.console import out, print_json, say, say_lines, table, tell
-from handoffs.coordinator.render.moments import moment
 from handoffs.coordinator.render.run_timeline import now_table, run_timeline
 from handoffs.coordinator.render.trace_report import print_trace
 
@@ -270,7 +270,7 @@ def _say_usage(run: Run) -> None:
 def status_line(run: Run) -> str:
     """How a run is, and when it begins where that is to come."""
     status = run.status()
-    due = "".join(f", due {when}" for when in due_of(run).values() if status == "scheduled")
+    due = f", due {moment(run.due())}" if status == "scheduled" else ""
     waits = [f"{one.words()} of {one.contract} since {moment(one.since) or '?'}" for one in run.waiting()]
     if waits and status == "running":
         return f"status: waiting for {' and '.join(waits)}"

@@ -64,9 +64,13 @@ def action_of(entry: Mapping[str, Any]) -> ActionRow | None:
     action, who = _OF_ENTRIES.get(entry.get("kind", "")), entry.get("by", "")
     if action is None or not who or who == ENGINE:
         return None
-    words = [entry.get("step", "") if action == "signal" else "", entry.get("why", "")]
-    note = ": ".join(word for word in words if word)
+    note = note_of(entry.get("step", "") if action == "signal" else "", entry.get("why", ""))
     return ActionRow(0, str(entry.get("at", "")), str(who), action, str(entry.get("run", "")), "", note)
+
+
+def note_of(what: str, why: str) -> str:
+    """The note of an action: what it was done to, where no column says that, and why."""
+    return ": ".join(word for word in (what, why) if word)
 
 
 class ActionTable:

@@ -109,15 +109,17 @@ class LetterTable:
         with self._database.begin() as connection:
             connection.execute(update(dead_letters).where(ended).values(state="cancelled"))
 
-    def forget_unheard(self, contract: str = "", before: str = "", *, by: str) -> int:
-        """Drop the events that :meth:`count_unheard` counts, and record who did. Gives how many there were."""
+    def forget_unheard(self, contract: str = "", before: str = "", *, by: str, why: str = "") -> int:
+        """Drop the events that :meth:`count_unheard` counts, and record who did, and why. Gives how many there were."""
         with self._database.begin() as connection:
             unheard = self._own & _unheard(contract, before)
             dropped = connection.execute(delete(dead_letters).where(unheard)).rowcount
             if dropped:
                 note = f"{dropped} unheard events of {contract or 'every contract'}"
                 note = f"{note} before {before}" if before else note
-                actions.record(connection, self._namespace, "forget-events", who=by, note=note)
+                actions.record(
+                    connection, self._namespace, "forget-events", who=by, note=actions.note_of(note, why)
+                )
         return dropped
 
     # Reading
