@@ -104,7 +104,8 @@ class Contract(BaseModel, metaclass=_ContractMeta):
     Text from outside stays marked: an :class:`~handoffs.contracts.text.UntrustedText` in a field that is not declared as one is an
     :class:`UnmarkedText`.
 
-    Raises :class:`ContractError` at declaration for a malformed name or version and for a sensitive key field.
+    Raises :class:`ContractError` at declaration for a malformed name or version, for a sensitive key field, and for ``= Key`` without
+    parentheses.
     """
 
     model_config = ConfigDict(
@@ -129,6 +130,13 @@ class Contract(BaseModel, metaclass=_ContractMeta):
         cls.__keys__ = tuple(
             field for field, info in cls.model_fields.items() if _is_key(info.json_schema_extra)
         )
+        for field, info in cls.model_fields.items():
+            if info.default is Key or Key in info.metadata:
+                raise ContractError(
+                    f"field {field!r} of {cls.__name__} has Key itself, and not what it makes",
+                    "it would be no part of the idempotency key",
+                    f"write Key(): {field}: ... = Key()",
+                )
         if cls.model_computed_fields:
             raise ContractError(
                 f"{cls.__name__} computes {', '.join(map(repr, cls.model_computed_fields))}",
@@ -257,7 +265,8 @@ class Contract(BaseModel, metaclass=_ContractMeta):
         return data
 
     def key(self) -> str | None:
-        """The idempotency key that the key fields give, at most 200 characters; None where there are no key fields or none has a value."""
+        """The idempotency key that the key fields give, at most 200 characters; None where there are no key fields or none has a value.
+        An empty text is a value: its key is a digest, as that of a long one."""
         if not self.__keys__:
             return None
         written = _dumped(self, include=set(self.__keys__))

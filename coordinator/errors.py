@@ -137,6 +137,10 @@ class EditRefused(CoordinationError):
     """A step is not given another input: it has its outcome, runs now, or is none that waits."""
 
 
+class LetterClosed(CoordinationError):
+    """A dead letter does not wait any more: it was replayed, or its step has its outcome."""
+
+
 class RunNotCompleted(CoordinationError):
     """The run has no result. Base of the reasons."""
 

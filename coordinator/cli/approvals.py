@@ -21,6 +21,7 @@ from handoffs.coordinator.cli.options import (
 )
 from handoffs.coordinator.cli.runs import signal_contract, status_after
 from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.client.approvals import Approval, asked_by
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.docs.schema_words import branches, resolved
@@ -47,6 +48,8 @@ def list_approvals(flow: str, signal: str, key: str, limit: int, as_json: bool) 
     """
     with on_servers("listing approvals") as coordinator:
         found = coordinator.approvals(flow=flow, signal=signal, key=key, limit=limit)
+        if not found:
+            tell_of_unknown_names(coordinator, {"flow": flow})
     if as_json:
         print_json([one.to_json() for one in found])
         return

@@ -11,7 +11,9 @@ from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.published import sound_registry
 from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.flow.lineage import contracts_of
 from handoffs.coordinator.flow.loading import load_modules
+from handoffs.coordinator.flow.twins import refuse_twins
 from handoffs.coordinator.render.console import print_rows
 from handoffs.coordinator.runtime.preflight import examine
 
@@ -42,7 +44,7 @@ def agents(as_json: bool) -> None:
 def check(as_json: bool) -> None:
     """Whether settings, modules, published contracts and servers are in order. Exit status 1 where one is not."""
     settings = settings_of_command()
-    load_modules(settings.agents)
+    refuse_twins(contracts_of(load_modules(settings.agents)))
     versions = len(list(sound_registry(settings)))
     published = ("published contracts", f"{versions}, each as it was published")
     if settings.embedded:

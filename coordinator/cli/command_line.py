@@ -17,7 +17,7 @@ from handoffs.coordinator.cli.check import agents, check
 from handoffs.coordinator.cli.contracts import contracts
 from handoffs.coordinator.cli.demo import demo
 from handoffs.coordinator.cli.events import events
-from handoffs.coordinator.cli.exits import raised_at
+from handoffs.coordinator.cli.exits import NOBODY_READS, raised_at
 from handoffs.coordinator.cli.flows import flows
 from handoffs.coordinator.cli.letters import dead_letters
 from handoffs.coordinator.cli.map import topology_map
@@ -45,19 +45,20 @@ def run(arguments: Sequence[str] | None = None) -> int:
                 raise
             status, line = _ended(error)
             with suppress(OutputFailed, ReaderGone):
-                tell(line)
+                if line:
+                    tell(line)
         return status if isinstance(status, int) else 0
 
 
 def _ended(error: BaseException) -> tuple[int, str]:
-    """With which status an error ends a command, and the line that is told of it."""
+    """With which status an error ends a command, and the line that is told of it; empty where there is nothing to tell."""
     match error:
         case click.ClickException():
             return error.exit_code, _of_click(error)
         case click.Abort():
             return 130, "coordinator: stopped"
         case ReaderGone():
-            return 1, "coordinator: nobody reads on"
+            return NOBODY_READS, ""
         case CoordinationError():
             return 1, f"coordinator: {error}"
         case OSError(errno=errno.ENOSPC):

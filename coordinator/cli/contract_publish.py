@@ -27,6 +27,7 @@ from handoffs.coordinator.deployment.deployments import open_deployments
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.flow.lineage import contracts_of, lineage_of
 from handoffs.coordinator.flow.loading import Definitions, load_modules
+from handoffs.coordinator.flow.twins import refuse_twins
 from handoffs.coordinator.handoff.interruption import interruption_of, signals_told_apart
 from handoffs.coordinator.render.console import out, print_json, table, tell
 
@@ -192,6 +193,7 @@ def _opened() -> tuple[Definitions, Registry, tuple[Deployed, ...]]:
     settings = settings_of_command()
     _tell_whose(settings)
     definitions = load_modules(settings.agents)
+    refuse_twins(contracts_of(definitions))
     return definitions, sound_registry(settings), _deployed(settings)
 
 

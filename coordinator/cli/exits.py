@@ -10,11 +10,18 @@ import click
 UNFINISHED = 3
 """Some of what was asked for was refused, or has not ended."""
 
+NOBODY_READS = 141
+"""The pipe that the result was written to was closed, as by ``head``: what a shell gives for a program that SIGPIPE ends."""
+
 
 class Malformed(click.ClickException):
     """A file that was named is not what it has to be. Ends with status 2."""
 
     exit_code = 2
+
+
+class Refusal(click.ClickException):
+    """What was asked for cannot be done to what it was asked for, and nothing was changed. Ends with status 1."""
 
 
 def raised_at(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from handoffs.coordinator.cli.options import MOST, Command, by_option, json_opti
 from handoffs.coordinator.cli.parameters import SECONDS, Count
 from handoffs.coordinator.cli.replay import print_foreseen, print_replayed, replayed
 from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.handoff.failure import remedy_of
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.edits import EditNote
@@ -89,6 +90,8 @@ def list_letters(
         chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
         if as_json:
             print_json_items(letters_json(coordinator.desk, coordinator.desk.each(limit=most, **chosen)))
+            if not coordinator.dead_letters(limit=1, **chosen):
+                tell_of_unknown_names(coordinator, chosen)
             return
         letters = coordinator.dead_letters(limit=most, **chosen)
         total = (
@@ -96,6 +99,8 @@ def list_letters(
             if most is None or len(letters) < most
             else coordinator.journal.letters.total(**chosen)
         )
+        if not letters:
+            tell_of_unknown_names(coordinator, chosen)
     out.print(letter_table(letters, total))
     if total > len(letters):
         say(f"the oldest {len(letters):,} of {total:,}: --limit N lists more, --no-limit all, a filter fewer")
@@ -180,6 +185,8 @@ def replay_letters(
             return
         outcome = replayed(coordinator.desk, ids, total, by=by, why=why)
         came = coordinator.follow(outcome.done, seconds) if seconds is not None else None
+        if not outcome.done and not outcome.refused:
+            tell_of_unknown_names(coordinator, chosen)
     print_replayed(outcome, noun="letter", as_json=as_json, came=came)
 
 

@@ -9,6 +9,7 @@ import click
 
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.ended import refuse_ended
 from handoffs.coordinator.cli.exports import export_run
 from handoffs.coordinator.cli.interventions import edit_step
 from handoffs.coordinator.cli.options import (
@@ -20,6 +21,7 @@ from handoffs.coordinator.cli.options import (
     since_option,
 )
 from handoffs.coordinator.cli.servers import on_servers
+from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
@@ -85,6 +87,8 @@ def list_runs(as_json: bool, limit: int, status: str | None, waiting: bool, **ch
         listed = coordinator.runs(limit=limit, status=state, waiting=waiting, **chosen)
         narrowed = state or waiting or any(chosen.values())
         total = 0 if narrowed or len(listed) < limit else coordinator.journal.runs.count()
+        if not listed and limit:
+            tell_of_unknown_names(coordinator, chosen)
     if as_json:
         print_json([run.to_json() for run in listed])
         return
@@ -135,7 +139,13 @@ def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
     """Cancel RUN: steps that run now finish, nothing further begins."""
     with on_servers("cancelling a run") as coordinator:
         found = coordinator.find_run(run)
-        say(f"run {found.id}: {found.cancel(by, compensate=compensate, why=why)}")
+        before = found.status()
+        status = found.cancel(by, compensate=compensate, why=why)
+        if compensate or before != "cancelled":  # to cancel it once more closes what still waits
+            refuse_ended(
+                found, "completed" if status == "completed" else before, "cancelled", undo=compensate
+            )
+        say(f"run {found.id}: {status}")
 
 
 @runs.command("give-up")
@@ -146,7 +156,10 @@ def give_up_run(run: str, by: str, why: str) -> None:
     """Abandon RUN, for example where a step is parked for good: undo what was done, and cancel it."""
     with on_servers("giving up a run") as coordinator:
         found = coordinator.find_run(run)
-        say(f"run {found.id}: {found.give_up(by, why=why)}")
+        before = found.status()
+        status = found.give_up(by, why=why)
+        refuse_ended(found, "completed" if status == "completed" else before, "given up", undo=True)
+        say(f"run {found.id}: {status}")
 
 
 @runs.command("allow")
@@ -181,7 +194,7 @@ def signal_run(run: str, name: str, payload: dict[str, Any], by: str, why: str) 
     with on_servers("sending a signal") as coordinator:
         found = coordinator.find_run(run)
         found.signal(name, signal_contract(found, name).from_data(payload), by, why=why)
-        say(status_after(found))
+        say(f"the signal {printable(name, 80)!r} was taken; {status_after(found)}")
 
 
 @runs.command("pause")
@@ -192,7 +205,9 @@ def pause_run(run: str, by: str, why: str) -> None:
     """Hold RUN: steps that run now finish, nothing further begins until it is resumed."""
     with on_servers("pausing a run") as coordinator:
         found = coordinator.find_run(run)
-        say(f"run {found.id}: {found.pause(by, why=why)}")
+        status = found.pause(by, why=why)
+        refuse_ended(found, status, "paused")
+        say(f"run {found.id}: {status}")
 
 
 @runs.command("resume")
@@ -203,6 +218,7 @@ def resume_run(run: str, by: str, why: str) -> None:
     """Let a held RUN go on. It does within seconds."""
     with on_servers("resuming a run") as coordinator:
         found = coordinator.find_run(run)
+        refuse_ended(found, found.status(), "resumed")
         say(f"run {found.id}: {found.resume(by, why=why)}")
 
 
@@ -225,8 +241,8 @@ def signal_contract(run: Run, name: str) -> type[Contract]:
 
 
 def status_after(run: Run) -> str:
-    """A run and its status, once something was done to it."""
-    return f"run {run.id}: {run.status()}"
+    """A run and what it does now, once something was done to it."""
+    return f"run {run.id}: {status_line(run).removeprefix('status: ')}"
 
 
 def run_json(run: Run, history: History) -> dict[str, Any]:

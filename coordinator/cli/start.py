@@ -19,6 +19,7 @@ from handoffs.coordinator.cli.letters import letter_table, letters_json
 from handoffs.coordinator.cli.options import json_option, no_wait_option, payload_option, timeout_option
 from handoffs.coordinator.cli.runs import due_of, outline_of, status_line, tell_of_nobody
 from handoffs.coordinator.cli.session import opened
+from handoffs.coordinator.cli.unknown_fields import tell_of_unknown
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
@@ -117,6 +118,7 @@ def _start_one(coordinator: Coordinator, order: _Order, payload: dict[str, Any],
             )
         else:
             run = coordinator.start(order.flow, payload, idempotency_key=key, at=order.at)
+            tell_of_unknown(coordinator.flows.flow(order.flow).accepts, payload)
     except InvalidInput as error:
         raise click.UsageError(str(error)) from None
     _tell_of_embedded(coordinator)
@@ -161,6 +163,7 @@ def _start_file(coordinator: Coordinator, order: _Order, file: Path) -> None:
             progress.update(task, completed=batch.lines)
 
         batch = start_batch(coordinator, flow, lines, at=order.at, progress=started)
+        tell_of_unknown(flow.accepts, batch.fields)
         if batch.runs:
             _tell_of_embedded(coordinator)
         statuses = _await_batch(coordinator, batch, order.timeout or 0.0, progress)

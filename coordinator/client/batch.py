@@ -19,6 +19,7 @@ from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.letters.letter import Letter
 
+_MOST_NAMES = 1_000
 _MOST = 268_435_456
 """Octets of a file of lines: they are in memory at once."""
 
@@ -34,12 +35,13 @@ class Refused:
 @dataclass(slots=True)
 class Batch:
     """What became of the lines that are not empty: how many there were, ``runs`` by id, how many lines were repetitions, and
-    those that were refused."""
+    those that were refused. ``fields`` are the names that any of them has on its first level, a thousand at most."""
 
     lines: int = 0
     runs: dict[str, Run] = field(default_factory=dict)
     repeated: int = 0
     refused: list[Refused] = field(default_factory=list)
+    fields: set[str] = field(default_factory=set)
 
 
 def read_lines(path: Path) -> list[bytes]:
@@ -92,6 +94,7 @@ def start_batch(
             batch.runs[run.id] = run
         _note(batch, [(number, error)], progress)
     _note(batch, numbered.left(), progress)
+    batch.fields = numbered.fields
     return batch
 
 
@@ -112,6 +115,7 @@ class _Numbered:
     def __init__(self, lines: Iterable[bytes], limits: Limits) -> None:
         self._lines = lines
         self._limits = limits
+        self.fields: set[str] = set()
         self._read: deque[tuple[int, InvalidInput | None]] = deque()
 
     def payloads(self) -> Iterator[Any]:
@@ -125,6 +129,8 @@ class _Numbered:
                 self._read.append((number, error))
             else:
                 self._read.append((number, None))
+                if isinstance(payload, dict) and len(self.fields) < _MOST_NAMES:
+                    self.fields |= payload.keys()
                 yield payload
 
     def passed(self) -> tuple[int, list[tuple[int, InvalidInput | None]]]:

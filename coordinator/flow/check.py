@@ -266,7 +266,7 @@ def _one(part: Step, checked: Checked, offer: Offer) -> type[Contract]:
     if isinstance(offer.shape, type):
         return offer.shape
     raise FlowError(
-        f"flow {checked.flow}: step {offer.path} is {type(part).__name__.lower()}(), and {offer.giver} gives "
+        f"flow {checked.flow}: step {offer.path} is {part.title()}(), and {offer.giver} gives "
         f"{shown(offer.shape)}",
         "it looks at one contract",
         "put an agent between them that joins",

@@ -9,6 +9,7 @@ from typing import TypeAlias, get_args, get_origin
 from pydantic import BaseModel
 
 from handoffs.contracts.contract import Contract, ContractRef
+from handoffs.contracts.event import Nothing
 from handoffs.contracts.versions import meet
 from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow.agent import Agent
@@ -28,6 +29,8 @@ class _ListOf:
 
     of: type[Contract]
 
+
+_EVENTS = "Out | None or list[Out]"
 
 Shape: TypeAlias = "type[Contract] | Many | dict[str, Shape]"
 """What a step emits: a contract; for branches without a step that joins them, their shapes by name; or a list."""
@@ -108,7 +111,10 @@ def _check_join(
 
 
 def _misfit(where: str, offer: str, fault: str, ref: ContractRef, accepts: type[Contract]) -> FlowError:
-    if ref == accepts.ref():
+    if ref == Nothing.ref():
+        offer = f"{offer.partition(' gives ')[0]} gives nothing on: what is annotated as -> {_EVENTS} is emitted as events"
+        remedy = "let it return one contract where a step follows it (-> Out), and choose with choice(...) or each(...)"
+    elif ref == accepts.ref():
         offer, remedy = f"{offer}, and {fault}", "make the change a version of its own"
     elif ref.name == accepts.ref().name:
         word = "upcast" if ref.version < accepts.ref().version else "downcast"

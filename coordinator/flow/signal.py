@@ -26,6 +26,9 @@ class WaitFor(Step):
     timeout: timedelta | None
     otherwise: Constant | None
 
+    def title(self) -> str:
+        return "wait_for"
+
 
 def wait_for(
     name: str,

@@ -367,8 +367,12 @@ def _no_arrow(written: str) -> FlowError:
 
 def not_a_step(value: object) -> FlowError:
     """The error for something in a flow that is no step."""
+    called = getattr(value, "__name__", None)
+    several = isinstance(value, (list, tuple, set, frozenset, dict))
+    given = repr(called) if called else f"a {type(value).__name__}" if several else named(value)
     return FlowError(
-        f"{getattr(value, '__name__', value)!r} is no step of a flow",
-        remedy="a step is an @agent, a flow, parallel(...), choice(...), each(...), repeat(...), delay(...), emit(), "
-        "or steps joined by >>",
+        f"{given} is no step of a flow",
+        remedy="a step is an @agent, a flow, parallel(...), choice(...), each(...), repeat(...), delay(...), wait_for(...), "
+        "budget(...), compensate(...), retrying(...), emit(), or steps joined by >>"
+        + (": write first >> second, and not a list of them" if several else ""),
     )

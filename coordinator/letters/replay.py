@@ -11,7 +11,7 @@ from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError, InvalidInput, TooLarge
 from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation.path import follows_event, is_undo
-from handoffs.coordinator.errors import RunCancelled
+from handoffs.coordinator.errors import LetterClosed, RunCancelled
 from handoffs.coordinator.handoff.edit import Edit, number_of, shown_as
 from handoffs.coordinator.handoff.failure import REMEDIES, Failure, FailureKind, remedy_of
 from handoffs.coordinator.history import Entry, EntryKind, now
@@ -24,6 +24,12 @@ from handoffs.coordinator.messaging.wire import read_body, read_message
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import StepRef
 
+_CLOSED = {
+    "replayed": "it was replayed already",
+    "settled": "its step has its outcome",
+}
+"""The states in which a letter does not wait, and cannot be replayed, in words. Where its run was cancelled, the run says so."""
+
 
 class Replays:
     """Replays the letters of one installation."""
@@ -34,6 +40,8 @@ class Replays:
 
     def refusal(self, row: LetterRow) -> str:
         """Why a replay of a letter would be refused, in words; empty where nothing speaks against it. Nothing is changed."""
+        if closed := self._closed(row):
+            return closed
         row = revived(row, self._services.settings.message_limits)
         if "body" not in row.message:
             return f"it cannot be replayed: {row.text}"
@@ -47,9 +55,17 @@ class Replays:
     def replay(self, row: LetterRow, by: str = "", why: str = "") -> None:
         """Send the step of a letter on its way again. Doing it twice has one effect. ``by`` and ``why`` are kept.
 
-        Raises :class:`~handoffs.coordinator.errors.RunCancelled` where its run was cancelled, :class:`CoordinationError` where the
+        Raises :class:`~handoffs.coordinator.errors.LetterClosed` where it does not wait any more, :class:`~handoffs.coordinator.errors.RunCancelled` where its run was cancelled, :class:`CoordinationError` where the
         letter has no message of ours, :class:`~handoffs.contracts.errors.TooLarge` where it is one that nobody could read, and :class:`~handoffs.coordinator.errors.ServerError`: then it waits as before.
         """
+        if closed := self._closed(row):
+            raise LetterClosed(
+                f"dead letter {row.id} does not wait any more: {closed}",
+                "nothing was replayed",
+                f"look at its run: coordinator runs show {row.run}"
+                if row.run
+                else "list what waits: coordinator dead-letters list",
+            )
         row = self.edited(revived(row, self._services.settings.message_limits))
         if "body" not in row.message:
             raise CoordinationError(
@@ -93,6 +109,17 @@ class Replays:
             raise
         self._journal.letters.mark_replayed(row)
         self._journal.actions.record("replay", who=who, run=row.run, letter=row.id, note=why)
+
+    def _closed(self, row: LetterRow) -> str:
+        """Why a letter waits no more, in words; empty where it does, or where its step is parked again and the journal does not say so
+        yet."""
+        closed = _CLOSED.get(row.state, "")
+        again = (
+            closed
+            and row.run
+            and self._services.runs.parked(StepRef(row.run, row.flow, row.step)) is not None
+        )
+        return "" if again else closed
 
     def _refuse_too_large(self, message: Message) -> None:
         """Raise :class:`~handoffs.contracts.errors.TooLarge` where the message would come back unread."""

@@ -137,7 +137,7 @@ class Controls:
                 sent, f"no step waits for {name!r} any more: another came, or its time was over"
             )
         if verdict not in {"accepted", "again"}:
-            raise UnknownRun(f"run {run_id} is not running", f"the signal {name!r} was not taken")
+            raise self._not_running(run_id, name, awaited=bool(places))
         if follows:
             place = StepRef(run_id, sent.flow, follows["path"])
             try:
@@ -148,6 +148,20 @@ class Controls:
                 self._note_refusal(sent, error.cause)
                 raise
             services.runs.let_wait_go(run_id, place.step)
+
+    def _not_running(self, run_id: str, name: str, *, awaited: bool) -> UnknownRun:
+        """The error of a signal to a run that takes none: it has ended, or Redis does not know it."""
+        record = self._services.runs.state(run_id)
+        status = record.status if record else self._journal.runs.states([run_id]).get(run_id, "")
+        cause = f"run {run_id} is {status}" if status else f"Redis does not know run {run_id}"
+        over = (
+            ", and its wait for it is over: another came, or its time ran out" if awaited and status else ""
+        )
+        return UnknownRun(
+            cause,
+            f"the signal {printable(name, 80)!r} was not taken{over}",
+            f"see what it did (coordinator runs show {run_id}); what is to be done now needs a new run",
+        )
 
     def _with_room(self, sent: _Signal, awaited: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """The data of a signal. Raises :class:`TooLarge` where no message has room for it, or none with what the step that waits

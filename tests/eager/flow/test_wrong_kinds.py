@@ -154,6 +154,7 @@ DECLARED: dict[str, Callable[[], Any]] = {
     "condition and condition": lambda: IS_ONE and IS_ONE,
     "downcast upwards": lambda: downcast(Asked, 1, 2)(lambda data: data),
     "upcast('1', '2')": lambda: upcast(Asked, any_or("1"), any_or("2"))(lambda data: data),
+    "= Key without parentheses": lambda: type("Bare", (Contract,), {"__module__": __name__, "__annotations__": {"number": str}, "number": Key}, name="kinds.bare", version=1),
     "lifespan(function with parameters)": lambda: lifespan(any_or(plain)),
     "render_for_prompt(text alone)": lambda: render_for_prompt("ask"),
     "Hygiene(max_length='5')": lambda: Hygiene(max_length=any_or("5")),

@@ -1,6 +1,11 @@
 """Neighbours fit, or the flow is refused and the error names both sides."""
 
-from handoffs import Contract
+from typing import Any
+
+import pytest
+
+from handoffs import Contract, agent
+from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.step import parallel
 from handoffs.coordinator.flow.trigger import agents_of
@@ -147,3 +152,17 @@ class TestRefused:
             "its field 'left' joins branches and is no model",
         )
         refused(parallel(left=step(A, A)) >> step(Flat, A), "its field 'left' does not read test.a/1")
+
+
+@pytest.mark.parametrize("hint", [A | None, list[A]])
+def test_what_is_for_events_is_no_step_before_another(hint: Any) -> None:
+    """An agent that returns one or none, or several, emits events: nothing of it is handed on, and the error says so."""
+
+    def some(given: A) -> Any:
+        return given
+
+    some.__annotations__ = {"given": A, "return": hint}
+    with pytest.raises(
+        FlowError, match=r"gives nothing on: .* Out \| None or list\[Out\] is emitted as events"
+    ):
+        Flow("test.flow", agent("test.some")(some) >> step(A, A))

@@ -48,6 +48,35 @@ def test_no_step(value: Any) -> None:
             build()
 
 
+@pytest.mark.parametrize("given", [[ONE, TWO], (ONE, TWO), {"a": ONE}])
+def test_a_list_of_steps_is_told_by_its_kind(given: Any) -> None:
+    """And how to write it instead; nothing of what is in it is shown. All kinds of steps are named."""
+    with pytest.raises(
+        FlowError, match=rf"^a {type(given).__name__} is no step of a flow; .*write first >> second"
+    ) as refused:
+        Flow("f", given)
+    assert len(str(refused.value)) < 330
+    for kind in (
+        "wait_for",
+        "budget",
+        "compensate",
+        "retrying",
+        "parallel",
+        "choice",
+        "each",
+        "repeat",
+        "delay",
+        "emit",
+    ):
+        assert kind in str(refused.value)
+
+
+def test_a_wait_is_called_as_it_is_written() -> None:
+    """In an error of a flow it is ``wait_for``."""
+    with pytest.raises(FlowError, match=r"is wait_for\(\), and"):
+        Flow("f", parallel(one=ONE, two=TWO) >> wait_for("go", A, keep="kept") >> THREE)
+
+
 @pytest.mark.parametrize("name", ["", "1st", "a b", "a.b", "a-b", "x" * 65])
 def test_malformed_branch(name: str) -> None:
     """A branch is named like a variable: it is a field of what joins it, and part of the path."""

@@ -1,0 +1,252 @@
+"""What looks like success and is none is said: on standard error, with a status that a script sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+
+from handoffs import Contract, Coordinator, Flow, Key, Permanent, agent, wait_for
+from handoffs.contracts.errors import ContractError
+from handoffs.coordinator.client.run import Run
+from handoffs.coordinator.errors import LetterClosed, UnknownRun
+from handoffs.coordinator.flow.loading import Definitions
+from handoffs.coordinator.render.streams import ReaderGone
+from tests.eager.command import Command
+
+
+class Parcel(Contract, name="slip.parcel", version=1):
+    number: str = Key()
+
+
+class Word(Contract, name="slip.word", version=1):
+    said: str
+
+
+BROKEN: set[str] = set()
+
+
+@agent("slip.pack")
+def pack(parcel: Parcel) -> Parcel:
+    if parcel.number in BROKEN:
+        raise Permanent(f"no box for {parcel.number}")
+    return parcel
+
+
+@agent("slip.send")
+def send(word: Word) -> Word:
+    return word
+
+
+PACKS = Flow("slip.packs", pack)
+ASKS = Flow("slip.asks", pack >> wait_for("word", Word) >> send)
+
+
+@pytest.fixture(autouse=True)
+def _mended() -> Iterator[None]:
+    BROKEN.clear()
+    yield
+    BROKEN.clear()
+
+
+@pytest.fixture
+def desk(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> Coordinator:
+    """A coordinator that has the flows of this module loaded."""
+    loaded = Definitions()
+    loaded.flows.update({flow.name: flow for flow in (PACKS, ASKS)})
+    loaded.agents.update({one.name: one for one in (pack, send)})
+    monkeypatch.setattr(coordinator._loaded, "_definitions", loaded)
+    return coordinator
+
+
+def failed(desk: Coordinator, number: str) -> Run:
+    """A run that is parked at its only step."""
+    BROKEN.add(number)
+    run = desk.start(PACKS, Parcel(number=number))
+    assert run.status() == "parked"
+    return run
+
+
+class TestEnded:
+    @pytest.mark.parametrize(
+        "asked",
+        [("cancel",), ("cancel", "--compensate"), ("give-up",), ("pause",), ("resume",)],
+    )
+    def test_what_is_asked_of_a_completed_run_is_refused(
+        self, desk: Coordinator, command: Command, asked: tuple[str, ...]
+    ) -> None:
+        """One line says that it had ended, how, and that nothing was done; the status is that of a refusal."""
+        run = desk.start(PACKS, Parcel(number="1"))
+        name, *more = asked
+        status, out, err = command(desk, "runs", name, run.id, *more)
+        assert (status, out) == (1, "")
+        assert f"run {run.id} had ended before: it is completed" in err
+        undoes = name == "give-up" or bool(more)
+        assert ("nothing of it was undone" if undoes else "nothing was changed") in err
+        assert len(err.splitlines()) == 1
+        assert run.status() == "completed"
+
+    def test_a_run_may_be_cancelled_once_more(self, desk: Coordinator, command: Command) -> None:
+        """It is what was asked for already; only that it be undone as well is refused."""
+        run = desk.start(ASKS, Parcel(number="1"))
+        for _ in range(2):
+            assert command(desk, "runs", "cancel", run.id)[:2] == (0, f"run {run.id}: cancelled\n")
+        status, _, err = command(desk, "runs", "cancel", run.id, "--compensate")
+        assert status == 1
+        assert "it is cancelled" in err
+        assert "nothing of it was undone" in err
+
+    def test_a_run_that_goes_on_is_paused_and_resumed(self, desk: Coordinator, command: Command) -> None:
+        """As before, without a word on standard error."""
+        run = desk.start(ASKS, Parcel(number="1"))
+        assert command(desk, "runs", "pause", run.id) == (0, f"run {run.id}: paused\n", "")
+        assert command(desk, "runs", "resume", run.id) == (0, f"run {run.id}: running\n", "")
+
+
+class TestSignals:
+    def test_a_signal_that_was_taken_says_so(self, desk: Coordinator, command: Command) -> None:
+        """And what its run does now."""
+        run = desk.start(ASKS, Parcel(number="1"))
+        sent = ("runs", "signal", run.id, "word", "--payload", '{"said": "go"}')
+        status, out, _ = command(desk, *sent)
+        assert (status, out) == (0, f"the signal 'word' was taken; run {run.id}: completed\n")
+
+    def test_a_signal_that_comes_too_late_says_what_the_run_is(
+        self, desk: Coordinator, command: Command
+    ) -> None:
+        """That its wait is over, and what to do; in Python too."""
+        run = desk.start(ASKS, Parcel(number="1"))
+        run.signal("word", Word(said="go"))
+        with pytest.raises(UnknownRun, match="is completed; the signal 'word' was not taken, and its wait"):
+            run.signal("word", Word(said="go"))
+        status, _, err = command(desk, "runs", "signal", run.id, "word", "--payload", '{"said": "go"}')
+        assert status == 1
+        assert "is completed" in err
+        assert f"coordinator runs show {run.id}" in err
+
+
+class TestLetters:
+    def test_a_letter_that_waits_no_more_is_not_replayed(self, desk: Coordinator, command: Command) -> None:
+        """By its id it is refused, also in Python and in a dry run, and the run is as it was."""
+        run = failed(desk, "1")
+        [letter] = run.letters()
+        BROKEN.clear()
+        letter.replay()
+        assert run.status() == "completed"
+        before = len(run.history())
+        with pytest.raises(LetterClosed, match="does not wait any more: it"):
+            letter.replay()
+        status, out, err = command(desk, "dead-letters", "replay", letter.id)
+        assert (status, out) == (3, "0 replayed\n")
+        assert "does not wait any more" in err
+        assert (
+            "0 would be replayed, 1 refused"
+            in command(desk, "dead-letters", "replay", letter.id, "--dry-run")[1]
+        )
+        assert len(run.history()) == before
+
+    def test_a_filter_does_not_count_it(self, desk: Coordinator, command: Command) -> None:
+        """What somebody has replayed meanwhile is not among what a filter selects."""
+        done, _ = failed(desk, "1").letters()[0], failed(desk, "2")
+        BROKEN.clear()
+        done.replay()
+        status, out, err = command(desk, "dead-letters", "replay", "--agent", "slip.pack")
+        assert (status, out) == (0, "1 replayed\n")
+        assert "does not wait" not in err
+
+    def test_a_letter_that_is_parked_again_is_replayed_again(self, desk: Coordinator) -> None:
+        """Under the id that it had."""
+        run = failed(desk, "1")
+        [letter] = run.letters()
+        letter.replay()
+        assert run.status() == "parked"
+        BROKEN.clear()
+        run.letters()[0].replay()
+        assert run.status() == "completed"
+
+
+class TestNames:
+    @pytest.mark.parametrize(
+        ("asked", "told"),
+        [
+            (("runs", "list", "--flow", "slip.pack"), "no flow called 'slip.pack' is known here or in the journal; is slip.packs meant?"),
+            (("runs", "list", "--flow", "nix"), "no flow called 'nix' is known here or in the journal"),
+            (("runs", "list", "--failed-at", "slip.pak"), "no agent or step called 'slip.pak' is known here or in the journal; is slip.pack meant?"),
+            (("approvals", "list", "--flow", "nix"), "no flow called 'nix' is known here or in the journal"),
+            (("dead-letters", "list", "--flow", "nix"), "no flow called 'nix' is known here or in the journal"),
+            (("dead-letters", "list", "--agent", "nix"), "no agent called 'nix' is known here or in the journal"),
+            (("dead-letters", "list", "--kind", "nix"), "no kind of failure is called 'nix'; there are: allowance-spent, "),
+            (("dead-letters", "replay", "--agent", "nix"), "no agent called 'nix' is known here or in the journal"),
+        ],
+    )  # fmt: skip
+    def test_a_name_that_nobody_knows_is_told(
+        self, desk: Coordinator, command: Command, asked: tuple[str, ...], told: str
+    ) -> None:
+        """Where nothing was found for it: in a line on standard error, also where the list is for programs; the status stays."""
+        failed(desk, "1")
+        for more in ((), ("--json",)):
+            status, _, err = command(desk, *asked, *more)
+            assert status == 0
+            assert [line for line in err.splitlines() if line.startswith(f"coordinator: {told}")]
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            ("runs", "list", "--flow", "slip.asks"),
+            ("runs", "list", "--failed-at", "slip.send"),
+            ("runs", "list", "--failed-at", "9.a"),
+            ("dead-letters", "list", "--flow", "slip.asks"),
+            ("dead-letters", "list", "--agent", "slip.send"),
+            ("dead-letters", "list", "--kind", "time-limit"),
+        ],
+    )
+    def test_a_name_that_is_known_is_not_told_of(
+        self, desk: Coordinator, command: Command, asked: tuple[str, ...]
+    ) -> None:
+        """That nothing was found is all there is to say."""
+        status, _, err = command(desk, *asked)
+        assert (status, err) == (0, "")
+
+
+class TestStart:
+    def test_a_field_that_is_not_sent_is_told(
+        self, desk: Coordinator, command: Command, tmp_path: Path
+    ) -> None:
+        """Readers are open, so it is no fault: a line on standard error says which it is, and what fields there are."""
+        given = '{"number": "1", "nummer": "2"}'
+        status, _, err = command(desk, "start", "slip.packs", "--payload", given)
+        assert status == 0
+        assert "slip.parcel/1 has no field nummer: it is not sent; it has: number" in err
+        file = tmp_path / "parcels.jsonl"
+        file.write_text(given.replace("1", "3") + "\n" + '{"number": "4"}\n')
+        status, _, err = command(desk, "start", "slip.packs", "--input", str(file))
+        assert status == 0
+        assert err.count("has no field nummer") == 1
+
+    def test_what_is_sent_whole_is_told_nothing_of(self, desk: Coordinator, command: Command) -> None:
+        """Standard error stays empty."""
+        assert command(desk, "start", "slip.packs", "--payload", '{"number": "1"}')[::2] == (0, "")
+
+
+@pytest.mark.parametrize("hint", [str, Annotated[str, Key]])
+def test_a_key_field_without_parentheses_is_refused(hint: Any) -> None:
+    """Where it is declared: it would be no key at all."""
+    members = {"__module__": __name__, "__annotations__": {"number": hint}}
+    if hint is str:
+        members["number"] = Key
+    with pytest.raises(ContractError, match=r"write Key\(\)"):
+        type("Bare", (Contract,), members, name="slip.bare", version=1)
+
+
+def test_a_reader_that_has_seen_enough_is_told_nothing(
+    desk: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the pipe is closed the command ends without a word, with the status of one that SIGPIPE ends."""
+
+    def gone(*_: Any) -> None:
+        raise ReaderGone
+
+    monkeypatch.setattr("handoffs.coordinator.cli.runs.print_json", gone)
+    assert command(desk, "runs", "list", "--json") == (141, "", "")
