@@ -233,7 +233,7 @@ class TestStart:
 @pytest.mark.parametrize("hint", [str, Annotated[str, Key]])
 def test_a_key_field_without_parentheses_is_refused(hint: Any) -> None:
     """Where it is declared: it would be no key at all."""
-    members = {"__module__": __name__, "__annotations__": {"number": hint}}
+    members: dict[str, Any] = {"__module__": __name__, "__annotations__": {"number": hint}}
     if hint is str:
         members["number"] = Key
     with pytest.raises(ContractError, match=r"write Key\(\)"):
