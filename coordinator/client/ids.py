@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.errors import AmbiguousId, UnknownLetter, UnknownRun
 from handoffs.coordinator.journal.journal import Journal
@@ -29,25 +30,26 @@ class Ids:
         Raises :class:`~handoffs.coordinator.errors.AmbiguousId` where several do, and :class:`~handoffs.coordinator.errors.UnknownRun`
         where none does, or ``prefix`` has fewer than four characters. Both name candidates.
         """
-        return _one("run", prefix, self._runs, UnknownRun, "coordinator runs list")
+        return one_of("run", prefix, self._runs, UnknownRun, "coordinator runs list")
 
     def letter(self, prefix: str) -> str:
         """The same of a letter, with :class:`~handoffs.coordinator.errors.UnknownLetter`."""
         letters = self._journal.letters.beginning_with
-        return _one("dead letter", prefix, letters, UnknownLetter, "coordinator dead-letters list")
+        return one_of("dead letter", prefix, letters, UnknownLetter, "coordinator dead-letters list")
 
     def _runs(self, prefix: str, limit: int) -> Iterable[str]:
         pending = {row.run for row in self._listing.pending() if row.run.startswith(prefix)}
         return sorted(pending | set(self._journal.runs.beginning_with(prefix, limit)))[:limit]
 
 
-def _one(
+def one_of(
     noun: str,
     prefix: str,
     beginning_with: Callable[[str, int], Iterable[str]],
-    unknown: type[UnknownRun | UnknownLetter],
+    unknown: type[CoordinationError],
     command: str,
 ) -> str:
+    """The id of the one ``noun`` that begins with ``prefix``, as :class:`Ids` finds it; ``command`` lists them."""
     shown, remedy = printable(prefix, 80), f"list them: {command}"
     if not is_plain(prefix) or len(prefix) < LEAST:
         short = is_plain(prefix) and len(prefix) < LEAST
