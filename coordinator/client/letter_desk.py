@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from handoffs.config.user import current_user
 from handoffs.coordinator.client import given
 from handoffs.coordinator.client.ids import one_of
-from handoffs.coordinator.client.operating import Operating, Progress
+from handoffs.coordinator.client.operating import Begun, Operating
 from handoffs.coordinator.client.operation import Operation, Pace
 from handoffs.coordinator.client.replayed import Followed
 from handoffs.coordinator.client.selection import Selection, chosen
-from handoffs.coordinator.errors import OperationOver, UnknownGroup, UnknownLetter, UnknownOperation
+from handoffs.coordinator.errors import UnknownGroup, UnknownOperation
 from handoffs.coordinator.journal.groups import LetterGroup
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.operations import OperationLetter, Order
+from handoffs.coordinator.journal.operations import OperationLetter
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.foresight import Foreseen, Foresight
 from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY
 from handoffs.coordinator.services import Services
-
-
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """An operation that was begun, or taken, and the turn in which this process goes on with it."""
-
-    id: str
-    turn: int
 
 
 class LetterDesk:
@@ -37,7 +28,8 @@ class LetterDesk:
     def __init__(self, services: Services, journal: Journal, desk: Desk, followed: Followed) -> None:
         self._records = journal
         self._of_letters = desk
-        self._operating = Operating(journal, desk, followed)
+        self.operating = Operating(journal, desk, followed)
+        """Goes on with operations, for who shows how far they are."""
         self._foresight = Foresight(services)
 
     # Groups
@@ -109,7 +101,7 @@ class LetterDesk:
         Many parameters because each is a choice of its own.
         """
         pace = given.pace(canary, canary_wait, rate, stop_on_recurrence)
-        begun = self._begin(REPLAY, selection, pace, by=by, why=why)
+        begun = self.operating.begin(REPLAY, selection, pace, by=by, why=why)
         return self._go_on(begun)
 
     def archive_letters(self, selection: Selection, *, by: str = "", why: str = "") -> Operation:
@@ -118,7 +110,7 @@ class LetterDesk:
 
         Raises what :meth:`replay_letters` raises.
         """
-        return self._go_on(self._begin(ARCHIVE, selection, Pace(), by=by, why=why))
+        return self._go_on(self.operating.begin(ARCHIVE, selection, Pace(), by=by, why=why))
 
     def foresee_letters(self, selection: Selection) -> Iterator[Foreseen]:
         """What a replay of these letters would meet, one after the other: whether it would be refused, whether the workers of today read
@@ -167,7 +159,7 @@ class LetterDesk:
         given.text(by, "who cancels it", "nothing was changed"), given.text(why, "why", "nothing was changed")
         known = self._operation_id(operation_id)
         if not self._records.operations.cancel(known, by=by or current_user(), why=why):
-            raise self._over(known)
+            raise self.operating.over(known)
         return self.operation(known)
 
     def resume_operation(self, operation_id: str, *, by: str = "") -> Operation:
@@ -177,43 +169,13 @@ class LetterDesk:
         Raises what :meth:`operation` raises, and :class:`~handoffs.coordinator.errors.OperationOver`.
         """
         given.text(by, "who resumes it", "nothing was changed")
-        return self._go_on(self._take(self._operation_id(operation_id), by))
+        return self._go_on(self.operating.take(self._operation_id(operation_id), by=by))
 
-    def _begin(self, kind: str, selection: object, pace: Pace, *, by: str, why: str) -> Begun:
-        given.text(by, "who does it", "nothing was changed"), given.text(why, "why", "nothing was changed")
-        picked = chosen(selection)
-        if isinstance(picked.letters, tuple):
-            known = self._records.letters.failures(picked.letters)
-            for one in picked.letters:
-                if one not in known:
-                    self._of_letters.letter(one)  # says that there is none
-                    raise UnknownLetter(f"there is no dead letter {one}")
-        self._records.groups.fill()  # so that each has its cause
-        order = Order(kind, picked.words, by or current_user(), why, pace.options())
-        return Begun(self._records.operations.begin(order, picked.letters), 1)
-
-    def _take(self, operation: str, by: str) -> Begun:
-        row = self._records.operations.get(operation)
-        stopped = row is not None and row.state == "stopped"
-        passed = {"canary_passed": True} if stopped else {}
-        turn = self._records.operations.take(operation, by=by or current_user(), **passed)
-        if turn is None:
-            raise self._over(operation)
-        return Begun(operation, turn)
-
-    def _go_on(self, begun: Begun, progress: Progress | None = None) -> Operation:
-        self._operating.go_on(begun.id, begun.turn, progress)
+    def _go_on(self, begun: Begun) -> Operation:
+        self.operating.go_on(begun)
         return self.operation(begun.id)
 
     def _operation_id(self, operation_id: str) -> str:
         given.text(operation_id, "the id of an operation")
         known = self._records.operations.beginning_with
         return one_of("operation", operation_id, known, UnknownOperation, "coordinator operations list")
-
-    def _over(self, operation: str) -> OperationOver:
-        row = self._records.operations.get(operation)
-        return OperationOver(
-            f"operation {operation} is {row.state if row else 'not there'}",
-            "nothing was changed",
-            "look at it: coordinator operations show ID; begin another one for what is left",
-        )

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from handoffs.config.user import current_user
+from handoffs.coordinator.client import given
 from handoffs.coordinator.client.operation import Pace
 from handoffs.coordinator.client.replayed import Came, Followed
+from handoffs.coordinator.client.selection import chosen
+from handoffs.coordinator.errors import OperationOver
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.operations import (
     DONE,
@@ -16,6 +21,7 @@ from handoffs.coordinator.journal.operations import (
     STOPPED,
     OperationLetter,
     OperationRow,
+    Order,
 )
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.letter import Letter
@@ -34,6 +40,14 @@ _PATIENCE = 10
 """Looking for what parked again takes one part in so many of the time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An operation that was begun, or taken, and the turn in which this process goes on with it."""
+
+    id: str
+    turn: int
+
+
 class Operating:
     """Goes on with operations. Every method raises :class:`~handoffs.coordinator.errors.ServerError` where a server cannot be used; the
     operation can be resumed then."""
@@ -44,8 +58,41 @@ class Operating:
         self._followed = followed
         self._operations = Operations(journal, desk)
 
-    def go_on(self, operation: str, turn: int, progress: Progress | None = None) -> None:
-        """Go on with an operation in this turn, to its end, or until it is stopped or cancelled, or somebody else takes it."""
+    def begin(self, kind: str, selection: object, pace: Pace, *, by: str, why: str) -> Begun:
+        """Write down an operation of a kind with the letters that ``selection`` chooses now. Raises
+        :class:`~handoffs.contracts.errors.InvalidData` and :class:`~handoffs.coordinator.errors.UnknownLetter`."""
+        given.text(by, "who does it", "nothing was changed"), given.text(why, "why", "nothing was changed")
+        picked = chosen(selection)
+        if isinstance(picked.letters, tuple):
+            known = self._journal.letters.failures(picked.letters)
+            for one in picked.letters:
+                if one not in known:
+                    self._letter(one)  # says that there is none
+        self._journal.groups.fill()  # so that each has its cause
+        order = Order(kind, picked.words, by or current_user(), why, pace.options())
+        return Begun(self._journal.operations.begin(order, picked.letters), 1)
+
+    def take(self, operation: str, *, by: str = "") -> Begun:
+        """Take an operation of that id from whoever has it. Raises :class:`OperationOver` where there is nothing to go on with."""
+        row = self._journal.operations.get(operation)
+        passed = {"canary_passed": True} if row is not None and row.state == STOPPED else {}
+        turn = self._journal.operations.take(operation, by=by or current_user(), **passed)
+        if turn is None:
+            raise self.over(operation)
+        return Begun(operation, turn)
+
+    def over(self, operation: str) -> OperationOver:
+        """The error for an operation that is over."""
+        row = self._journal.operations.get(operation)
+        return OperationOver(
+            f"operation {operation} is {row.state if row else 'not there'}",
+            "nothing was changed",
+            f"look at it: coordinator operations show {operation}; for what is left begin another one",
+        )
+
+    def go_on(self, begun: Begun, progress: Progress | None = None) -> None:
+        """Go on with an operation to its end, or until it is stopped or cancelled, or somebody else takes it."""
+        operation, turn = begun.id, begun.turn
         row = self._mine(operation, turn)
         if row is None:
             return
