@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, case, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select, true, update
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.history import now
@@ -80,20 +80,19 @@ class GroupTable:
         """Name the letters that wait and have no name, or one by an older rule; gives how many. They were kept by another release."""
         letter = dead_letters.c
         unnamed = or_(letter.fingerprint < RULE, letter.fingerprint >= chr(ord(RULE[0]) + 1))
-        query = select(letter.id, letter.last_failed_at, *(letter[name] for name in _NAMED_BY))
+        query = select(letter.id, *(letter[name] for name in _NAMED_BY))
         query = query.where(self._own, letter.state == "waiting", unnamed).order_by(letter.id).limit(PAGE)
-        same = (letter.id == bindparam("key")) & (letter.last_failed_at == bindparam("failed"))
-        name = update(dead_letters).where(same).values(fingerprint=bindparam("name"))
         after: ColumnElement[bool] = true()
         count = 0
         while True:
             with self._database.begin() as connection:
                 page = connection.execute(query.where(after)).mappings().all()
-                values = [
-                    {"key": one["id"], "failed": one["last_failed_at"], "name": _name(one)} for one in page
-                ]
-                if values:
-                    connection.execute(name, values)
+                named: dict[str, list[str]] = {}
+                for one in page:
+                    named.setdefault(_name(one), []).append(one["id"])
+                for name, ids in sorted(named.items()):
+                    same = unnamed & letter.id.in_(ids)  # but for what was parked once more, and named, meanwhile
+                    connection.execute(update(dead_letters).where(same).values(fingerprint=name))
             count += len(page)
             if len(page) < PAGE:
                 return count
