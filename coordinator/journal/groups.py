@@ -91,7 +91,9 @@ class GroupTable:
                 for one in page:
                     named.setdefault(_name(one), []).append(one["id"])
                 for name, ids in sorted(named.items()):
-                    same = unnamed & letter.id.in_(ids)  # but for what was parked once more, and named, meanwhile
+                    same = unnamed & letter.id.in_(
+                        ids
+                    )  # but for what was parked once more, and named, meanwhile
                     connection.execute(update(dead_letters).where(same).values(fingerprint=name))
             count += len(page)
             if len(page) < PAGE:

@@ -375,6 +375,25 @@ class TestResumed:
         )
         assert {one.replays for one in anywhere.dead_letters()} == {1}
 
+    def test_a_replay_that_has_failed_again_is_not_sent_under_its_number(
+        self, coordinator: Coordinator
+    ) -> None:
+        """Whoever ends a replay of which nobody knows whether it was sent looks at the run first; and a copy would not run the step."""
+        [letter] = failed(coordinator, 1)
+        BROKEN.add("all")
+        coordinator.replay_letters(letter)
+        [again] = coordinator.dead_letters()
+        assert (again.replays, again.times) == (1, 2)
+        BROKEN.clear()
+        coordinator.desk.finish_replay(letter.id)
+        assert coordinator.dead_letters() == [again]
+        Replays(coordinator.engine.services, coordinator.journal)._send(again.row, again.replays)
+        assert not DONE
+        assert coordinator.run(letter.run).status() == "parked"
+        coordinator.journal.letters.mark(letter.id, "waiting")
+        coordinator.replay_letters(letter)
+        assert DONE == {"o-0": 1}
+
     def test_a_server_that_is_away_leaves_it_to_be_resumed(
         self, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
     ) -> None:
