@@ -48,6 +48,18 @@ class UnknownLetter(CoordinationError):
     """There is no dead letter of that id."""
 
 
+class UnknownGroup(CoordinationError):
+    """No dead letters of a group of that id wait."""
+
+
+class UnknownOperation(CoordinationError):
+    """There is no operation of that id."""
+
+
+class OperationOver(CoordinationError):
+    """An operation is done, or was cancelled: it is neither resumed nor cancelled."""
+
+
 class AmbiguousId(CoordinationError):
     """The beginning of an id was given, and the ids of several begin so."""
 

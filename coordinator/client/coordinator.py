@@ -21,6 +21,7 @@ from handoffs.coordinator.client.fake import Behaviour, Fake
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.hosting import Hosting, engine_of, refuse_servers, with_files
 from handoffs.coordinator.client.interventions import Interventions
+from handoffs.coordinator.client.letter_desk import LetterDesk
 from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.client.lookups import Lookups
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 
-class Coordinator(Starting, Lookups):
+class Coordinator(Starting, Lookups, LetterDesk):
     """Starts runs and answers for them.
 
     With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
@@ -92,6 +93,7 @@ class Coordinator(Starting, Lookups):
         self._endings = Endings(services.store.redis, services.store.keys)
         standings = Standings(services, self.journal)
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
+        LetterDesk.__init__(self, services, self.journal, self.desk, self._followed)
         self._access = RunAccess(
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
             Waits(self._endings, standings, self._parked, self._threads), self._threads, exports,
@@ -157,11 +159,13 @@ class Coordinator(Starting, Lookups):
     # Dead letters
 
     def dead_letters(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> Letters:
-        """The dead letters that wait, oldest first: all of them, or the first ``limit``; ``flow``, ``run``, ``agent`` or ``kind``
-        choose among them. Those of a ``run`` that are on their way to the journal are waited for, as :meth:`Run.letters` does."""
+        """The dead letters that wait, oldest first: all of them, or the first ``limit``; ``flow``, ``run``, ``agent``, ``kind``,
+        ``contract`` or ``group`` choose among them. Those of a ``run`` that are on their way to the journal are waited for, as :meth:`Run.letters` does."""
         given.letters(limit, chosen)
         if chosen.get("run") and is_plain(chosen["run"]):
             self._parked.await_letters(chosen["run"])
+        if chosen.get("group"):
+            self.journal.groups.fill()
         return Letters(self.desk.each(limit=limit, **chosen))
 
     def each_dead_letter(self, **chosen: Unpack[LetterFilter]) -> Iterator[Letter]:

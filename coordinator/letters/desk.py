@@ -312,6 +312,10 @@ class Desk:
         """Send the step of a letter on its way again. Raises :class:`UnknownLetter`, and what :meth:`Replays.replay` raises."""
         self._access.replay(letter_id, by, why)
 
+    def finish_replay(self, letter_id: str, by: str = "", why: str = "") -> None:
+        """End a replay of which nobody knows whether it was sent. Raises :class:`UnknownLetter`, and what :meth:`Replays.finish` raises."""
+        self._replays.finish(self._access.row(letter_id), by, why)
+
 
 class _Access:
     """What letters ask of the desk, by their ids."""
