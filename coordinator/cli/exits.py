@@ -11,6 +11,10 @@ UNFINISHED = 3
 """Some of what was asked for was refused, or has not ended."""
 
 
+ALTERED = 4
+"""The journal is not as it was written."""
+
+
 class Malformed(click.ClickException):
     """A file that was named is not what it has to be. Ends with status 2."""
 

@@ -37,7 +37,7 @@ def linked(row: Mapping[str, Any], head: Head) -> tuple[dict[str, Any], Head]:
     return placed, Head(head.sequence + 1, made)
 
 
-def digest(kind: str, row: Mapping[str, Any]) -> str:
+def digest(kind: str, row: Mapping[Any, Any]) -> str:
     """The digest of an entry: the SHA-256 of its content, its place and the digest before it, as an object in canonical JSON (sorted
     names, no blanks, UTF-8). Empty where a column holds what no entry has."""
     content = {name: row[name] for name in (*CONTENT[kind], "sequence", "previous")}

@@ -62,7 +62,9 @@ def move(
 
 def starts(connection: Connection) -> dict[str, int]:
     """After which number the entries are chained, by the kind of their chains; from the first on where nothing is said."""
-    query = select(chains.c.name, chains.c.sequence).where((chains.c.namespace == "") & (chains.c.kind == STARTS))
+    query = select(chains.c.name, chains.c.sequence).where(
+        (chains.c.namespace == "") & (chains.c.kind == STARTS)
+    )
     return {str(name): int(number) for name, number in connection.execute(query)}
 
 

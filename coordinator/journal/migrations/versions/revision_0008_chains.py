@@ -12,7 +12,12 @@ revision = "0008"
 down_revision = "0006"
 
 _CHAINS = "handoff_chains"
-_CHAINED = {"run": "handoff_history", "actions": "handoff_operator_actions"}
+_CHAINED = ("handoff_history", "handoff_operator_actions")
+_STARTS = (
+    "insert into handoff_chains select '', 'start', 'run', coalesce(max(id), 0), '' from handoff_history",
+    "insert into handoff_chains select '', 'start', 'actions', coalesce(max(id), 0), '' from handoff_operator_actions",
+    "insert into handoff_chains select '', 'start', 'noted', coalesce(max(id), 0), '' from handoff_runs",
+)
 
 
 def upgrade() -> None:
@@ -26,11 +31,9 @@ def upgrade() -> None:
         Column("digest", String(64), nullable=False),
         PrimaryKeyConstraint("namespace", "kind", "name"),
     )
-    for kind, table in _CHAINED.items():
+    for table in _CHAINED:
         op.add_column(table, Column("sequence", Integer, nullable=False, server_default="0"))
         op.add_column(table, Column("previous", String(64), nullable=False, server_default=""))
         op.add_column(table, Column("digest", String(64), nullable=False, server_default=""))
-        op.execute(
-            f"insert into {_CHAINS} (namespace, kind, name, sequence, digest) "
-            f"select '', 'start', '{kind}', coalesce(max(id), 0), '' from {table}"
-        )
+    for statement in _STARTS:
+        op.execute(statement)
