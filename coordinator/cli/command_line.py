@@ -132,6 +132,7 @@ def cli() -> None:
     coordinator approvals list                                       what waits for a person
     coordinator dead-letters list                                    what failed and waits
     coordinator dead-letters replay --flow payments.payment          go on where it failed
+    coordinator journal verify                                       is the history as it was written?
     """
 
 
