@@ -167,7 +167,7 @@ def _append(connection: Connection, namespace: Namespace, given: Sequence[dict[s
             "note": printable(values["note"], _LONGEST_NOTE),
         }
         del values["id"]
-        row, head = linked(fitted(actions, {**values, "namespace": namespace.name}), head)
+        row, head = linked(ACTIONS, fitted(actions, {**values, "namespace": namespace.name}), head)
         rows.append(row)
     connection.execute(insert(actions), rows)
     move(connection, namespace, ACTIONS, known, {_CHAIN: head})

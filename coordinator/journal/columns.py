@@ -11,6 +11,7 @@ from sqlalchemy import Integer, String, Table
 from handoffs.contracts.text import is_utf8
 
 _LARGEST = 2**31 - 1
+_WHOLE = json.JSONEncoder(ensure_ascii=False).encode
 _INSTEAD = "\ufffd"
 
 
@@ -29,8 +30,8 @@ def _kinds(table: Table) -> dict[str, Any]:
 
 def json_text(value: Any) -> str:
     """A JSON value as text that both databases take: what is no whole character stays escaped."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if is_utf8(text) else json.dumps(value)
+    text = _WHOLE(value)
+    return text if text.isascii() or is_utf8(text) else json.dumps(value)
 
 
 def json_value(text: Any) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
+from handoffs.coordinator.journal.bulk import insert_all
 from handoffs.coordinator.journal.chain import STARTS, Head
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.tables import chains
@@ -53,8 +54,7 @@ def move(
         for name, head in heads.items()
     ]
     new = [row for row in rows if row["name"] not in known]
-    if new:
-        connection.execute(insert(chains), new)
+    insert_all(connection, chains, new)
     moved = [{f"_{name}": value for name, value in row.items()} for row in rows if row["name"] in known]
     if moved:
         connection.execute(_MOVE, moved)

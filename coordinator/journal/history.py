@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import printable
 from handoffs.coordinator.history import checked, unreadable
 from handoffs.coordinator.journal.actions import action_of, tell
+from handoffs.coordinator.journal.bulk import insert_all
 from handoffs.coordinator.journal.chain import RUNS, Head, linked
 from handoffs.coordinator.journal.columns import fitted, json_text, json_value
 from handoffs.coordinator.journal.database import Database
@@ -64,9 +65,9 @@ class HistoryTable:
         known = heads_of(connection, self._namespace, RUNS, {row["run"] for row in rows})
         heads, chained = dict(known), []
         for row in rows:
-            made, heads[row["run"]] = linked(row, heads.get(row["run"], Head()))
+            made, heads[row["run"]] = linked(RUNS, row, heads.get(row["run"], Head()))
             chained.append(made)
-        connection.execute(insert(history), chained)
+        insert_all(connection, history, chained)
         moved = {run: heads[run] for run in sorted({row["run"] for row in rows})}
         move(connection, self._namespace, RUNS, known, moved)
 

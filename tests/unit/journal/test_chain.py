@@ -36,14 +36,14 @@ def test_a_digest_is_what_anybody_can_compute() -> None:
     """SHA-256 of canonical JSON: sorted names, no blanks, UTF-8."""
     row = {
         "source": "0/1",
-        "run": "r",
+        "run": "r\n\t\x7f{0}",
         "flow": "f",
         "kind": "k",
         "at": "t",
-        "entry": '{"é": 1}',
+        "entry": '{"é": 1, "{}": "\\\\ \\u0001 \u2028 \U0001f600"}',
         "namespace": "",
     }
-    made, head = linked(row, Head(4, "ab"))
+    made, head = linked(RUNS, row, Head(4, "ab"))
     text = json.dumps(
         {**row, "sequence": 5, "previous": "ab"}, sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
