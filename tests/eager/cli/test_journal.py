@@ -9,13 +9,18 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from handoffs import Coordinator
+from handoffs import Contract, Coordinator, Flow, Key, Permanent, agent
 from handoffs.config.settings import Settings
+from handoffs.coordinator.errors import Refused
 from handoffs.coordinator.runtime.service import Service
 from tests.chain_suite import RUNS, written
 from tests.eager.command import Command
 
 KEPT = timedelta(days=30)
+
+
+class Order(Contract, name="record.order", version=1):
+    number: str = Key()
 
 
 @pytest.fixture
@@ -143,3 +148,38 @@ def test_the_coordinator_process_prunes_by_itself(filled: Coordinator) -> None:
     assert filled.journal.runs.states(RUNS) == {"run-3": "completed"}
     assert [action.who for action in filled.journal.actions.of("run-1")] == ["ann", "coordinator"]
     assert filled.journal.verification.all().faults == ()
+
+
+def test_what_redis_gives_again_is_no_fault(coordinator: Coordinator, command: Command) -> None:
+    """After Redis has gone back to what it was before, all of it is drained once more: the chains stay as they are; so they do after a
+    failure and its replay."""
+    broken = True
+
+    @agent("record.price")
+    def price(order: Order) -> Order:
+        if broken:
+            raise Permanent("there is no price")
+        return order
+
+    runs = [coordinator.start(Flow("record.prices", price), Order(number=str(number))) for number in range(3)]
+    entries, keys, redis = (
+        coordinator.engine.services.entries, coordinator.engine.store.keys, coordinator.engine.store.redis,
+    )  # fmt: skip
+    service = Service(coordinator.engine, coordinator.journal)
+    before = entries.oldest_of(range(coordinator.settings.shards), count=1_000)
+    service.drain_history()
+    broken = False
+    for run in runs:
+        for letter in run.letters():
+            letter.replay(by="ann", why="there is one now")
+    assert {run.status() for run in runs} == {"completed"}
+    service.drain_history()
+    first = command.json(coordinator, "journal", "verify")
+    assert (first["holds"], first["runs"], first["actions"]) == (True, 3, 3)
+    for shard, kept in before.items():
+        assert not isinstance(kept, Refused)
+        redis.delete(keys.history(shard))
+        for number, told in kept:
+            redis.xadd(keys.history(shard), {"entry": told}, id=number)
+    service.drain_history()
+    assert command.json(coordinator, "journal", "verify") == first

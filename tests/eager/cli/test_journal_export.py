@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 import tracemalloc
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +17,6 @@ from sqlalchemy import text
 from handoffs import Contract, Coordinator, Flow, Key, Sensitive, agent
 from handoffs.coordinator.journal.records import RecordFilter
 from handoffs.coordinator.journal.runs import Noted
-from handoffs.coordinator.render import record_table
 from handoffs.coordinator.render.record_lines import lines
 from handoffs.coordinator.runtime.service import Service
 from tests.eager.command import Command
@@ -222,11 +222,7 @@ def test_parquet_says_what_to_install(
     audited: Coordinator, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one line, before anything is written."""
-
-    def missing(name: str) -> None:
-        raise ModuleNotFoundError(name=name)
-
-    monkeypatch.setattr(record_table.importlib, "import_module", missing)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     status, _, err = command(
         audited, "journal", "export", "--format", "parquet", "--output", str(tmp_path / "x")
     )
