@@ -137,6 +137,10 @@ class SealBroken(CoordinationError):
     """A sealed message in the journal cannot be read with the keys that are set. It stays as it is."""
 
 
+class NotInstalled(CoordinationError):
+    """What was asked for needs a package that is not installed."""
+
+
 class ContractsRefused(CoordinationError):
     """A worker may not begin: its contracts are not published as its code has them, or do not go with what is there."""
 

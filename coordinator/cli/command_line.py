@@ -19,6 +19,7 @@ from handoffs.coordinator.cli.demo import demo
 from handoffs.coordinator.cli.events import events
 from handoffs.coordinator.cli.exits import NOBODY_READS, raised_at
 from handoffs.coordinator.cli.flows import flows
+from handoffs.coordinator.cli.journal import journal
 from handoffs.coordinator.cli.letters import dead_letters
 from handoffs.coordinator.cli.map import topology_map
 from handoffs.coordinator.cli.new import new
@@ -134,11 +135,12 @@ def cli() -> None:
     coordinator dead-letters list                                    what failed and waits
     coordinator dead-letters groups                                  the same, by cause
     coordinator dead-letters replay --flow payments.payment          go on where it failed
+    coordinator journal verify                                       is the history as it was written?
     """
 
 
 for _command in (
-    start, runs, approvals, dead_letters, operations, actions, events, trace, topology_map, flows, schedules, contracts, agents, check,
+    start, runs, approvals, dead_letters, operations, actions, journal, events, trace, topology_map, flows, schedules, contracts, agents, check,
     worker, serve, beat, flower, health, demo, new,
 ):  # fmt: skip
     cli.add_command(_command)

@@ -16,9 +16,13 @@ from handoffs.coordinator.journal.history import HistoryTable
 from handoffs.coordinator.journal.letters import LetterTable
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.operations import OperationTable
+from handoffs.coordinator.journal.records import Records
+from handoffs.coordinator.journal.retention import Retention
 from handoffs.coordinator.journal.runs import RunTable
 from handoffs.coordinator.journal.seal import Seal
 from handoffs.coordinator.journal.sealing import Sealing
+from handoffs.coordinator.journal.verification import Verification
+from handoffs.coordinator.journal.witness import Witness
 
 
 class Journal:
@@ -57,6 +61,10 @@ class Journal:
         self.deployments = DeploymentTable(self._database, own)
         self.runs = RunTable(self._database, own)
         self.sealing = Sealing(self._database, own, seal)
+        self.verification = Verification(self._database, own)
+        self.witness = Witness(self._database, own)
+        self.retention = Retention(self._database, own)
+        self.records = Records(self._database, own)
 
     @classmethod
     def of(cls, settings: Settings, *, upgrades: bool = False) -> Self:

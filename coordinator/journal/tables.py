@@ -8,6 +8,8 @@ A change here needs a migration that makes the same of the tables of the last re
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Column,
     Index,
@@ -28,6 +30,15 @@ def _namespace() -> Column[str]:
     return Column("namespace", String(40), nullable=False, server_default="")
 
 
+def _place() -> tuple[Column[Any], ...]:
+    """The place of an entry in its chain (:mod:`.chain`), from 1 on; 0 of what an older release has written."""
+    return (
+        Column("sequence", Integer, nullable=False, server_default="0"),
+        Column("previous", String(64), nullable=False, server_default=""),
+        Column("digest", String(64), nullable=False, server_default=""),
+    )
+
+
 history = Table(
     "handoff_history",
     metadata,
@@ -39,6 +50,7 @@ history = Table(
     Column("at", String(40), nullable=False),
     Column("entry", Text, nullable=False),
     _namespace(),
+    *_place(),
     Index("handoff_history_run", "run", "id"),
     Index("handoff_history_kind", "kind", "id"),
     Index("handoff_history_own", "namespace", "id"),
@@ -94,6 +106,7 @@ actions = Table(
     Column("letter", String(200), nullable=False),
     Column("note", Text, nullable=False),
     _namespace(),
+    *_place(),
     Index("handoff_operator_actions_run", "run", "id"),
     Index("handoff_operator_actions_who", "who", "id"),
     Index("handoff_operator_actions_own", "namespace", "id"),
@@ -192,6 +205,18 @@ operation_letters = Table(
     Index("handoff_operation_letters_state", "operation", "state", "position"),
     Index("handoff_operation_letters_letter", "operation", "letter"),
 )
+
+chains = Table(
+    "handoff_chains",
+    metadata,
+    _namespace(),
+    Column("kind", String(20), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    PrimaryKeyConstraint("namespace", "kind", "name"),
+)
+"""Where each chain ends."""
 
 revision = Table(
     "handoff_journal_revision",
