@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from handoffs.coordinator.project.writing import write_project
 from tests.eager.project.shell import run
 
 _DOCKER = """#!/bin/sh
@@ -22,17 +24,30 @@ _PYTHON = """#!/bin/sh
 """
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project that has its secrets and its published contracts."""
+    folder = tmp_path_factory.mktemp("published")
+    write_project("shop", folder)
+    done = run(folder, "make", ".env", "publish")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
 @pytest.fixture
-def programs(
-    project: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Path:
-    """A folder with the stand-ins, for a project that has its secrets and its published contracts."""
-    folder = tmp_path_factory.mktemp("programs")
+def project(published: Path, tmp_path: Path) -> Path:
+    """The same, to be changed."""
+    return shutil.copytree(published, tmp_path / "shop")
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the stand-ins."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
     for name, text in (("docker", _DOCKER), ("a-python", _PYTHON)):
         (folder / name).write_text(text, "utf-8")
         (folder / name).chmod(0o755)
-    for target in (".env", "publish"):
-        assert run(project, "make", target).returncode == 0
     monkeypatch.setenv("CALLS", str(folder / "calls"))
     return folder
 
