@@ -72,7 +72,8 @@ class Run:
 
     def status(self) -> Status:
         """``scheduled``, ``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``; ``unknown`` where
-        Redis does not know the run, and the journal does not say how it ended."""
+        Redis does not know the run, and the journal does not say how it ended. One that waits for a signal is ``running`` (tables call it
+        ``waiting``); :meth:`current` says for which."""
         return self._access.standings.of(self.id)[1]
 
     def due(self) -> datetime | None:
