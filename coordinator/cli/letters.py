@@ -23,6 +23,7 @@ from handoffs.coordinator.cli.replay import Replayed, print_foreseen, print_repl
 from handoffs.coordinator.cli.selected import resolve_group, selected
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
+from handoffs.coordinator.cli.unserved import tell_of_unserved
 from handoffs.coordinator.client.operation import Pace
 from handoffs.coordinator.handoff.failure import remedy_of
 from handoffs.coordinator.journal.edits import EditNote
@@ -95,6 +96,7 @@ def list_letters(
     with on_servers("listing dead letters") as coordinator:
         chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
         resolve_group(coordinator, chosen)
+        tell_of_unserved(coordinator)
         if as_json:
             print_json_items(letters_json(coordinator.desk, coordinator.desk.each(limit=most, **chosen)))
             if not coordinator.dead_letters(limit=1, **chosen):

@@ -22,6 +22,7 @@ from handoffs.coordinator.cli.options import (
 )
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
+from handoffs.coordinator.cli.unserved import tell_of_unserved
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
@@ -36,6 +37,7 @@ from handoffs.coordinator.observe.unattended import nobody
 from handoffs.coordinator.render.console import out, print_json, say, say_lines, table, tell
 from handoffs.coordinator.render.run_timeline import now_table, run_timeline
 from handoffs.coordinator.render.trace_report import print_trace
+from handoffs.coordinator.store.run_state import ENDED
 
 _TRACES = 3
 """Of how many parked steps it is shown where they failed."""
@@ -128,6 +130,8 @@ def show_run(run: str, as_json: bool) -> None:
             say(status_line(found))
         else:
             _print_run(coordinator, found, history)
+        if found.status() not in ENDED:
+            tell_of_unserved(coordinator)
 
 
 @runs.command("cancel")

@@ -20,6 +20,7 @@ from handoffs.coordinator.cli.options import json_option, no_wait_option, payloa
 from handoffs.coordinator.cli.runs import due_of, outline_of, status_line, tell_of_nobody
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.cli.unknown_fields import tell_of_unknown
+from handoffs.coordinator.cli.unserved import tell_of_unserved
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
@@ -135,6 +136,8 @@ def _start_one(coordinator: Coordinator, order: _Order, payload: dict[str, Any],
             tell(f"coordinator: {_reason(run)}")
     if status == "running":
         tell_of_nobody(run)
+    if status in {"running", "parked"}:
+        tell_of_unserved(coordinator)
     if order.timeout is not None and status != "completed":
         raise click.exceptions.Exit(UNFINISHED)
 
@@ -171,6 +174,8 @@ def _start_file(coordinator: Coordinator, order: _Order, file: Path) -> None:
         running = (run for run in batch.runs.values() if run.status() == "running")
         for run in itertools.islice(running, 1):
             tell_of_nobody(run)
+    if statuses["running"] or statuses["parked"]:
+        tell_of_unserved(coordinator)
     letters = batch_letters(coordinator, batch, timeout=5) if statuses["parked"] else []
     report = {
         "flow": order.flow,

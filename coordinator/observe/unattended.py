@@ -18,7 +18,13 @@ def unattended(services: Services, run: str) -> list[str]:
     record = services.runs.get(run)
     doing = current(record, sent, ()) if record else ()
     queued = sorted({one.agent for one in doing if one.state == "queued" and one.agent})
-    return [agent for agent in queued if not any(one["live"] for one in services.announcements.of(agent))]
+    return without_worker(services, queued)
+
+
+def without_worker(services: Services, agents: Iterable[str]) -> list[str]:
+    """Those of these agents of which no worker is alive, sorted. Raises :class:`~handoffs.coordinator.errors.ServerError`."""
+    of = services.announcements.of
+    return [agent for agent in sorted(agents) if not any(one["live"] for one in of(agent))]
 
 
 def nobody(agents: Iterable[str]) -> tuple[str, str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +12,14 @@ import pytest
 
 from handoffs import Contract, Coordinator, Flow, Key, Permanent, agent, wait_for
 from handoffs.contracts.errors import ContractError
+from handoffs.coordinator.cli.check import remarks
 from handoffs.coordinator.client.run import Run
-from handoffs.coordinator.errors import LetterClosed, UnknownRun
+from handoffs.coordinator.errors import LetterClosed, ServerError, UnknownRun
 from handoffs.coordinator.flow.loading import Definitions
+from handoffs.coordinator.observe.served import coordinator_processes
 from handoffs.coordinator.render.streams import ReaderGone
 from tests.eager.command import Command
+from tests.waiting import wait_until
 
 
 class Parcel(Contract, name="slip.parcel", version=1):
@@ -208,6 +213,68 @@ class TestNames:
         """That nothing was found is all there is to say."""
         status, _, err = command(desk, *asked)
         assert (status, err) == (0, "")
+
+
+class TestNobody:
+    @pytest.mark.parametrize("asked", [("runs", "show"), ("dead-letters", "list"), ("start", "slip.packs")])
+    def test_that_no_coordinator_process_is_at_work_is_told(
+        self, desk: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch, asked: tuple[str, ...]
+    ) -> None:
+        """By each command whose answer waits for one; and nothing is told of it where one is, or where nobody can say."""
+        run = failed(desk, "1")
+        more = [run.id] if asked == ("runs", "show") else []
+        more = ["--payload", '{"number": "1"}'] if asked[0] == "start" else more
+        serving: list[int] = [0]
+        monkeypatch.setattr("handoffs.coordinator.cli.unserved.is_embedded", lambda _: False)
+        monkeypatch.setattr("handoffs.coordinator.cli.unserved.coordinator_processes", lambda _: serving[0])
+        told = "no coordinator process is at work: dead letters, budgets and history wait for one: coordinator serve"
+        assert told in command(desk, *asked, *more)[2]
+        serving[0] = 1
+        assert told not in command(desk, *asked, *more)[2]
+
+        def unknown(_: object) -> int:
+            raise ServerError("the broker is away")
+
+        monkeypatch.setattr("handoffs.coordinator.cli.unserved.coordinator_processes", unknown)
+        status, _, err = command(desk, *asked, *more)
+        assert "at work" not in err
+        assert status == (3 if asked[0] == "start" else 0)
+
+    def test_a_run_that_has_ended_waits_for_nobody(
+        self, desk: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """So it is not asked who is at work."""
+        run = desk.start(PACKS, Parcel(number="1"))
+        monkeypatch.setattr("handoffs.coordinator.cli.unserved.is_embedded", lambda _: False)
+        monkeypatch.setattr("handoffs.coordinator.cli.unserved.coordinator_processes", lambda _: 0)
+        assert command(desk, "runs", "show", run.id)[2] == ""
+
+    def test_who_takes_dead_letters_is_at_work(self, live_coordinator: Coordinator) -> None:
+        """A coordinator process that has begun is counted, and none is where the queue has nobody."""
+        run = live_coordinator.start(PACKS, Parcel(number="1"))
+        assert run.wait(20) == "completed"
+        services = live_coordinator.engine.services
+        wait_until(lambda: coordinator_processes(services) == 1, description="it takes dead letters")
+        live_coordinator.close()
+
+    def test_check_remarks_who_is_missing(
+        self, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Loaded agents of which no worker is alive, no coordinator process, and a journal in a file."""
+        monkeypatch.setattr("handoffs.coordinator.cli.check.coordinator_processes", lambda _: 0)
+        definitions, services = Definitions(), coordinator.engine.services
+        definitions.agents.update({one.name: one for one in (pack, send)})
+        told = dict(remarks(services, definitions))
+        assert told["workers"].startswith("nobody is at work as slip.pack, slip.send; start a worker")
+        assert told["coordinator process"].startswith("no coordinator process is at work")
+        monkeypatch.setattr("handoffs.coordinator.cli.check.coordinator_processes", lambda _: 2)
+        services.announcements.announce(services.manifest(pack).to_json(), "here", timedelta(minutes=1))
+        told = dict(remarks(services, definitions))
+        assert told["workers"].startswith("nobody is at work as slip.send;")
+        assert told["coordinator process"] == "2 at work"
+        in_a_file = services.settings.model_copy(update={"journal_url": None})
+        told = dict(remarks(replace(services, settings=in_a_file), definitions))
+        assert told["journal file"].endswith("set COORDINATOR_JOURNAL_URL")
 
 
 class TestStart:

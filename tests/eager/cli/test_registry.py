@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -436,3 +437,19 @@ def test_each_malformed_file_is_told_once(contracts: Command) -> None:
         assert (status, out) == (1, "")
         assert len(err.splitlines()) == 4
         assert err.replace("\n", "").isprintable()
+
+
+def test_the_check_of_an_installation_sees_what_the_code_has_made_of_it(
+    contracts: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A loaded contract that is another than the published one is a fault of the installation, and is named."""
+    contracts(OLD, "publish", "--owner", "shop")
+    contracts(OLD.replace('"small", "large"', '"small", "large", "huge"'), "check")
+    with pytest.raises(SystemExit) as end:
+        main(["check"])
+    printed = capsys.readouterr()
+    assert end.value.code == 1
+    assert "each as it was published" not in printed.out
+    assert re.search(
+        r"the code has another shop\.\S+/1.* than was published: coordinator contracts check", printed.err
+    )
