@@ -22,7 +22,7 @@ from handoffs.coordinator.errors import (
     UnknownLetter,
     UnknownOperation,
 )
-from handoffs.coordinator.journal.operations import CLAIMED, Order
+from handoffs.coordinator.journal.operations import CLAIMED, OperationLetter, Order
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.letters.replay import Replays
 from tests.waiting import wait_until
@@ -203,9 +203,11 @@ class TestOperations:
         """Whoever does it; the other letters wait, and it cannot be resumed."""
         failed(anywhere, 4)
         begun = anywhere.operating.begin("replay", {}, Pace(), by="", why="")
-        anywhere.operating.go_on(
-            begun, lambda one: anywhere.cancel_operation(begun.id, by="eve", why="wrong") and None
-        )
+
+        def cancel(_: OperationLetter) -> None:
+            anywhere.cancel_operation(begun.id, by="eve", why="wrong")
+
+        anywhere.operating.go_on(begun, cancel)
         over = anywhere.operation(begun.id)
         assert (over.state, over.done, over.pending, over.told) == ("cancelled", 1, 3, "wrong")
         for odd in (anywhere.resume_operation, anywhere.cancel_operation):
@@ -246,7 +248,8 @@ class TestOperations:
         letters = failed(anywhere, 2)
         done = anywhere.archive_letters({}, by="ann", why="of last year")
         assert (done.kind, done.state, done.done) == ("archive", "done", 2)
-        assert anywhere.letter_groups() == anywhere.dead_letters() == []
+        assert not anywhere.letter_groups()
+        assert not anywhere.dead_letters()
         assert {one.state for one in anywhere.dead_letters(state=None)} == {"archived"}
         assert Counter(one.action for one in anywhere.actions()) == {"begin-archive": 1, "archive": 2}
         anywhere.replay_letters(letters[0])
