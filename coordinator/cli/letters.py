@@ -20,7 +20,7 @@ from handoffs.coordinator.cli.options import MOST, Command, by_option, json_opti
 from handoffs.coordinator.cli.pace import pace_options
 from handoffs.coordinator.cli.parameters import SECONDS, Count
 from handoffs.coordinator.cli.replay import Replayed, print_foreseen, print_replayed
-from handoffs.coordinator.cli.selected import resolve_group, selected
+from handoffs.coordinator.cli.selected import refuse_none, resolve_group, selected
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.cli.unserved import tell_of_unserved
@@ -184,11 +184,16 @@ def replay_letters(
 
     Many parameters because each is an option of the command.
     """
+    refuse_none(letters, everything, chosen)
     if dry_run and seconds is not None:
         raise click.UsageError("--dry-run does nothing for which there could be a --wait")
     with on_servers("replaying dead letters") as coordinator:
+<<<<<<< HEAD
         chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
         selection = selected(coordinator, letters, everything=everything, chosen=chosen)
+=======
+        selection = selected(coordinator, letters, chosen)
+>>>>>>> work-c
         if dry_run:
             print_foreseen(coordinator.foresee_letters(selection), as_json=as_json)
             return
@@ -224,8 +229,9 @@ def archive_letters(
 
     Many parameters because each is an option of the command.
     """
+    refuse_none(letters, everything, chosen)
     with on_servers("putting dead letters away") as coordinator:
-        selection = selected(coordinator, letters, everything=everything, chosen=chosen)
+        selection = selected(coordinator, letters, chosen)
         begun = coordinator.operating.begin(ARCHIVE, selection, Pace(), by=by, why=why)
         operation = carried_on(coordinator, begun, coordinator.operation(begun.id).total)
     print_operation(operation, as_json=as_json)

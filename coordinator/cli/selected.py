@@ -11,13 +11,15 @@ from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.journal.letters import LetterFilter
 
 
-def selected(
-    coordinator: Coordinator, letters: Sequence[str], *, everything: bool, chosen: LetterFilter
-) -> Selection:
-    """The letters whose ids, or beginnings of ids, are given; or those of the filter. Raises :class:`click.UsageError` where nothing
-    says which, and what :meth:`Coordinator.find_letter` and :meth:`Coordinator.letter_group` raise."""
+def refuse_none(letters: Sequence[str], everything: bool, chosen: LetterFilter) -> None:
+    """Raise :class:`click.UsageError` where nothing says which letters are meant."""
     if not letters and not everything and not any(chosen.values()):
         raise click.UsageError("name letters, give a filter such as --flow, or say --all")
+
+
+def selected(coordinator: Coordinator, letters: Sequence[str], chosen: LetterFilter) -> Selection:
+    """The letters whose ids, or beginnings of ids, are given; or those of the filter. Raises what :meth:`Coordinator.find_letter` and
+    :meth:`Coordinator.letter_group` raise."""
     if letters:
         return list(dict.fromkeys(coordinator.find_letter(one).id for one in letters))
     resolve_group(coordinator, chosen)

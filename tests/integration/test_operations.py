@@ -29,6 +29,7 @@ def test_a_replayer_that_is_killed_and_resumed_replays_each_letter_once(bench: B
         return found[0].done if found else 0
 
     arguments = ["dead-letters", "replay", *(letter.id for letter in letters), "--rate", "40", "--by", "ann"]
+    operation = ""
     for death in range(_DEATHS):
         until = done() + chance.randint(1, _LETTERS // (_DEATHS + 1) - 2)
         replayer = bench.installation.program(f"replayer-{death}", *arguments)
@@ -39,16 +40,24 @@ def test_a_replayer_that_is_killed_and_resumed_replays_each_letter_once(bench: B
         wait_until(far_enough, timeout=60, description=f"it has replayed {until}")
         assert replayer.running, replayer.last_words()
         replayer.kill()
+<<<<<<< HEAD
         [operation] = client.operations()
         assert operation.state == "running"
         arguments = ["operations", "resume", operation.id]
     [operation] = client.operations()
     resumed = client.resume_operation(operation.id)
+=======
+        [found] = client.operations()
+        assert found.state == "running"
+        operation = found.id
+        arguments = ["operations", "resume", operation]
+    resumed = client.resume_operation(operation)
+>>>>>>> work-c
     assert (resumed.state, resumed.done, resumed.refused, resumed.gone) == ("done", _LETTERS, 0, 0)
     for run in runs:
         bench.completed(run, 60)
         assert bench.effects(run) == {"one": 1, "two": 1, "three": 1}
-    assert {letter.id for letter in letters} == {one.letter for one in client.operation_letters(operation.id)}
+    assert {letter.id for letter in letters} == {one.letter for one in client.operation_letters(operation)}
     for letter in letters:
         assert client.desk.letter(letter.id).replays == 1
     told = Counter((one.action, one.letter) for one in client.actions() if one.action == "replay")

@@ -204,10 +204,17 @@ class TestOperations:
         failed(anywhere, 4)
         begun = anywhere.operating.begin("replay", {}, Pace(), by="", why="")
 
+<<<<<<< HEAD
         def cancels(_: OperationLetter) -> None:
             anywhere.cancel_operation(begun.id, by="eve", why="wrong")
 
         anywhere.operating.go_on(begun, cancels)
+=======
+        def cancel(_: OperationLetter) -> None:
+            anywhere.cancel_operation(begun.id, by="eve", why="wrong")
+
+        anywhere.operating.go_on(begun, cancel)
+>>>>>>> work-c
         over = anywhere.operation(begun.id)
         assert (over.state, over.done, over.pending, over.told) == ("cancelled", 1, 3, "wrong")
         for odd in (anywhere.resume_operation, anywhere.cancel_operation):
@@ -248,7 +255,8 @@ class TestOperations:
         letters = failed(anywhere, 2)
         done = anywhere.archive_letters({}, by="ann", why="of last year")
         assert (done.kind, done.state, done.done) == ("archive", "done", 2)
-        assert anywhere.letter_groups() == anywhere.dead_letters() == []
+        assert not anywhere.letter_groups()
+        assert not anywhere.dead_letters()
         assert {one.state for one in anywhere.dead_letters(state=None)} == {"archived"}
         assert Counter(one.action for one in anywhere.actions()) == {"begin-archive": 1, "archive": 2}
         anywhere.replay_letters(letters[0])
