@@ -6,8 +6,9 @@ import base64
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -40,6 +41,9 @@ from handoffs.contracts.text import is_utf8, printable
 
 PREFIX = "COORDINATOR_"
 _KEY_BYTES = 32
+_ALIKE = 0.8
+"""How like a setting a name must be, of 1, that it is said to be like it: all of them begin alike."""
+
 _MOST_NAMED = 5
 _IN_A_VARIABLE = Limits(octets=65_536, depth=8, nodes=1_000)
 
@@ -306,6 +310,14 @@ def _reason(error: Exception) -> str:
     return f"{error}: {cause}" if cause is not None else str(error)
 
 
+def _meant(unknown: list[str], known: Iterable[str]) -> str:
+    """Which settings are most like those that are none; where to look, where none is like them."""
+    names = sorted(known)
+    near = {name: get_close_matches(name.upper(), names, 1, _ALIKE) for name in unknown[:_MOST_NAMED]}
+    meant = [f"{name} is like {found[0]}" for name, found in near.items() if found]
+    return "; ".join([*meant, "docs/settings.md has the names"])
+
+
 def _check_names() -> None:
     """Raise :class:`SettingsError` for a variable that looks like a setting and is none, is there twice, or is not UTF-8."""
     found = [name for name in os.environ if name.upper().startswith(PREFIX)]
@@ -316,7 +328,7 @@ def _check_names() -> None:
         raise SettingsError(
             f"unknown setting {', '.join(unknown[:_MOST_NAMED])}{more}",
             "nothing was started",
-            "see docs/settings.md for the names",
+            _meant(unknown, known),
         )
     twice = sorted(name for name, times in Counter(map(str.upper, found)).items() if times > 1)
     if twice:

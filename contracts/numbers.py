@@ -23,11 +23,19 @@ def reads_exact(text: str) -> bool:
     return _PLAIN.match(text) is not None or _WITH_EXPONENT.match(text) is not None
 
 
+_KINDS = {float: "a float", int: "an integer", str: "a text", bool: "true or false", type(None): "nothing"}
+"""What may be given instead, in words."""
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), f"a {type(value).__name__}")
+
+
 def _exact(value: Any, info: ValidationInfo) -> Any:
     wanted = str if info.mode == "json" else Decimal
     if not isinstance(value, (wanted, Decimal)):  # JSON never gives a Decimal, a field's default does
         raise ValueError(  # noqa: TRY004 - pydantic reports values, not types
-            f"an exact decimal is written as a {'text' if wanted is str else 'Decimal'}, never as a float"
+            f"an exact decimal is written as a {'text' if wanted is str else 'Decimal'}, never as {_kind(value)}"
         )
     if isinstance(value, str):
         if not reads_exact(value):

@@ -154,7 +154,7 @@ class EditRefused(CoordinationError):
 
 
 class LetterClosed(CoordinationError):
-    """A dead letter does not wait any more: it was replayed, or its step has its outcome."""
+    """A dead letter does not wait any more: its step has its outcome, or it was replayed and its run has ended."""
 
 
 class RunNotCompleted(CoordinationError):

@@ -7,7 +7,12 @@ from contextlib import contextmanager
 
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
+from handoffs.coordinator.store.scripts import MAY_BE_RECORDED
+
+_READING = ("listing", "showing")
+"""How a command begins that changes nothing."""
 
 
 @contextmanager
@@ -18,4 +23,11 @@ def on_servers(what: str) -> Iterator[Coordinator]:
     """
     with opened() as coordinator:
         refuse_embedded(coordinator.settings, what)
-        yield coordinator
+        try:
+            yield coordinator
+        except ServerError as error:
+            if what.startswith(_READING) and error.consequence == MAY_BE_RECORDED:
+                raise type(error)(
+                    error.cause, "nothing was asked to be recorded: it was only looked at", error.remedy
+                ) from error
+            raise

@@ -26,6 +26,7 @@ from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import RunNotCompleted
 from handoffs.coordinator.letters.letter import Letter
+from handoffs.coordinator.observe.current import unsettled
 from handoffs.coordinator.render.console import bar, out, print_json, say, table, tell
 from handoffs.coordinator.render.run_timeline import run_timeline
 from handoffs.coordinator.runs import due
@@ -126,11 +127,12 @@ def _start_one(coordinator: Coordinator, order: _Order, payload: dict[str, Any],
     if order.timeout is not None:
         run.wait(order.timeout)
     status = run.status()
+    doing = run.current()  # first: what is settled meanwhile is in the history
     history = run.history()
     if order.as_json:
         print_json({"run": run.id, "status": status, **due_of(run), "history": history.to_json()})
     else:
-        out.print(run_timeline(run.id, history, outline_of(coordinator, history), run.current()))
+        out.print(run_timeline(run.id, history, outline_of(coordinator, history), unsettled(doing, history)))
         say(status_line(run))
         if status == "parked":
             tell(f"coordinator: {_reason(run)}")

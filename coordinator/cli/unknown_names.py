@@ -35,6 +35,7 @@ def tell_of_unknown_names(coordinator: Coordinator, chosen: Mapping[str, Any]) -
         where = chosen.get("failed_at", "")
         if where and not where[0].isdigit():  # the path of a step begins with its number
             _tell_of_agent(coordinator, loaded, where, "agent or step")
+            _tell_of_subscriber(coordinator, where)
 
 
 def _tell_of_flow(coordinator: Coordinator, loaded: Definitions, flow: str) -> None:
@@ -50,6 +51,16 @@ def _tell_of_agent(coordinator: Coordinator, loaded: Definitions, agent: str, no
     if agent not in seen and not coordinator.desk.letters(limit=1, state=None, agent=agent):
         tell(
             f"coordinator: no {noun} called {_quoted(agent)} is known here or in the journal{_nearest(agent, seen)}"
+        )
+
+
+def _tell_of_subscriber(coordinator: Coordinator, agent: str) -> None:
+    """What hears an event parks no run of a flow: its letters wait, and its run is what it was."""
+    if coordinator.desk.letters(limit=1, agent=agent):
+        shown = printable(agent, _SHOWN)
+        tell(
+            f"coordinator: dead letters of {shown} wait that hold up no run of a flow, as of an agent that hears events: "
+            f"coordinator dead-letters list --agent {shown}"
         )
 
 

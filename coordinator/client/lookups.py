@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
+from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.client import given
 from handoffs.coordinator.client.approvals import Approval, Approvals
 from handoffs.coordinator.client.ids import Ids
@@ -84,7 +85,16 @@ class Lookups(ABC):
         try:
             return self.run(prefix)
         except UnknownRun:
+            pass
+        try:
             return self.run(self._ids.run(prefix))
+        except UnknownRun as error:
+            if not (prefix and is_plain(prefix) and self.runs(key=prefix, limit=1)):
+                raise
+            cause = f"{error.cause}, but {printable(prefix, 80)} is the key of some"
+            raise UnknownRun(
+                cause, error.consequence, f"find them: coordinator runs list --key {printable(prefix, 80)}"
+            ) from None
 
     def find_letter(self, prefix: str) -> Letter:
         """The letter whose id is ``prefix``, or the one whose id begins so, as :meth:`find_run` does; with

@@ -77,16 +77,29 @@ def load_modules(names: Iterable[str]) -> Definitions:
             sys.path.insert(0, here)
     definitions = Definitions()
     for name in names:
-        found = list(_declared(imported(name)))
+        module = imported(name)
+        found = list(_declared(module))
         if not found:
-            raise LoadError(
-                f"module {printable(name, 120)} declares no agent and no flow",
-                "nothing was started",
-                "import them in that module",
-            )
+            raise _declares_nothing(name, module)
         for value in found:
             definitions.add(value)
     return definitions
+
+
+def _declares_nothing(name: str, module: ModuleType) -> LoadError:
+    """The error for a module in which there is nothing to load; a folder without ``__init__.py`` is one, which Python finds first."""
+    folders = list(getattr(module, "__path__", ())) if getattr(module, "__file__", None) is None else []
+    if folders:
+        return LoadError(
+            f"module {printable(name, 120)} is the folder {printable(folders[0], 200)}, which has no __init__.py and no code of its own",
+            "nothing was started",
+            "start the command in the folder that has the module, or name a module in that one",
+        )
+    return LoadError(
+        f"module {printable(name, 120)} declares no agent and no flow",
+        "nothing was started",
+        "import them in that module",
+    )
 
 
 def _declared(module: object) -> Iterator[Agent | Flow | Schedule]:

@@ -309,7 +309,9 @@ class Desk:
         return Letter.of(row, self._access)
 
     def replay(self, letter_id: str, by: str = "", why: str = "") -> None:
-        """Send the step of a letter on its way again. Raises :class:`UnknownLetter`, and what :meth:`Replays.replay` raises."""
+        """Send the step of a letter on its way again. Raises :class:`UnknownLetter`,
+        :class:`~handoffs.coordinator.errors.LetterClosed` where it does not wait any more, and what :meth:`Replays.replay` raises."""
+        self._replays.refuse_closed(self._access.row(letter_id))
         self._access.replay(letter_id, by, why)
 
     def finish_replay(self, letter_id: str, by: str = "", why: str = "") -> None:

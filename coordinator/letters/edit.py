@@ -231,7 +231,17 @@ def _payload(agent: Agent, given: Contract | Mapping[str, Any], known: Any) -> C
     data = given.to_data() if isinstance(given, Contract) else given
     if not isinstance(data, Mapping):
         raise InvalidData(f"{says}, which is an object", _NOTHING)
-    return agent.accepts.from_data(_unmasked(dict(data), known, ""))
+    whole = _unmasked(dict(data), known, "")
+    try:
+        return agent.accepts.from_data(whole)
+    except InvalidData as error:
+        needed = [
+            info.alias or name for name, info in agent.accepts.model_fields.items() if info.is_required()
+        ]
+        if not set(needed) - set(whole):
+            raise
+        has = ", ".join(info.alias or name for name, info in agent.accepts.model_fields.items())
+        raise InvalidData(error.cause, _NOTHING, f"give the whole input; it has: {has}") from None
 
 
 def _unmasked(given: Any, known: Any, path: str) -> Any:

@@ -18,17 +18,12 @@ from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letter_row import LetterRow
+from handoffs.coordinator.letters.ended import ended_as
 from handoffs.coordinator.messaging.content import agrees
 from handoffs.coordinator.messaging.message import Message, rewritten
 from handoffs.coordinator.messaging.wire import read_body, read_message
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import StepRef
-
-_CLOSED = {
-    "replayed": "it was replayed already",
-    "settled": "its step has its outcome",
-}
-"""The states in which a letter does not wait, and cannot be replayed, in words. Where its run was cancelled, the run says so."""
 
 
 class Replays:
@@ -55,17 +50,9 @@ class Replays:
     def replay(self, row: LetterRow, by: str = "", why: str = "") -> None:
         """Send the step of a letter on its way again. Doing it twice has one effect. ``by`` and ``why`` are kept.
 
-        Raises :class:`~handoffs.coordinator.errors.LetterClosed` where it does not wait any more, :class:`~handoffs.coordinator.errors.RunCancelled` where its run was cancelled, :class:`CoordinationError` where the
+        Raises :class:`~handoffs.coordinator.errors.RunCancelled` where its run was cancelled, :class:`CoordinationError` where the
         letter has no message of ours, :class:`~handoffs.contracts.errors.TooLarge` where it is one that nobody could read, and :class:`~handoffs.coordinator.errors.ServerError`: then it waits as before.
         """
-        if closed := self._closed(row):
-            raise LetterClosed(
-                f"dead letter {row.id} does not wait any more: {closed}",
-                "nothing was replayed",
-                f"look at its run: coordinator runs show {row.run}"
-                if row.run
-                else "list what waits: coordinator dead-letters list",
-            )
         row = self.edited(revived(row, self._services.settings.message_limits))
         if "body" not in row.message:
             raise CoordinationError(
@@ -126,16 +113,31 @@ class Replays:
             raise
         self._journal.letters.mark_replayed(row)
 
+    def refuse_closed(self, row: LetterRow) -> None:
+        """Raise :class:`~handoffs.coordinator.errors.LetterClosed` where a letter that somebody names does not wait any more."""
+        if closed := self._closed(row):
+            raise LetterClosed(
+                f"dead letter {row.id} does not wait any more: {closed}",
+                "nothing was replayed",
+                f"look at its run: coordinator runs show {row.run}"
+                if row.run
+                else "list what waits: coordinator dead-letters list",
+            )
+
     def _closed(self, row: LetterRow) -> str:
-        """Why a letter waits no more, in words; empty where it does, or where its step is parked again and the journal does not say so
-        yet."""
-        closed = _CLOSED.get(row.state, "")
-        again = (
-            closed
-            and row.run
-            and self._services.runs.parked(StepRef(row.run, row.flow, row.step)) is not None
-        )
-        return "" if again else closed
+        """Why a letter waits no more, in words; empty where it does, where its step is parked again and the journal does not say so yet,
+        and where it was replayed and its step is still on its way: then it does no harm."""
+        place = StepRef(row.run, row.flow, row.step)
+        if row.state not in {"replayed", "settled"} or (
+            row.run and self._services.runs.parked(place) is not None
+        ):
+            return ""
+        if row.state == "settled":
+            return "its step has its outcome"
+        if row.run and (status := ended_as(self._services, place)):
+            return f"it was replayed, and its run is {status}"
+        settled = row.run and row.kind != FailureKind.NOT_PASSED_ON and self._services.store.settled(place)
+        return "it was replayed, and its step has its outcome" if settled else ""
 
     def _refuse_too_large(self, message: Message) -> None:
         """Raise :class:`~handoffs.contracts.errors.TooLarge` where the message would come back unread."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -108,6 +108,16 @@ def current(
         return []
     found = (_seen(one, seen.get(one.step)) for one in _all(record, sent, history))
     return sorted(found, key=lambda one: _order(one.step))
+
+
+def unsettled(doing: Iterable[Current], history: Iterable[Mapping[str, Any]]) -> list[Current]:
+    """What a run was doing, without the steps of which a ``history`` that was read later has the outcome."""
+    settled = {entry.get("step") for entry in history if entry.get("kind") in _OUTCOME}
+    return [one for one in doing if one.state == "parked" or one.step not in settled]
+
+
+_OUTCOME = frozenset({"settled", "deduplicated", "skipped", "fallback"})
+"""The kinds of entries that say that a step has its outcome."""
 
 
 def _seen(one: Current, seen: Seen | None) -> Current:

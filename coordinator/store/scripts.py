@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis, RedisError
 from redis.exceptions import (
+    AuthenticationError,
     ConnectionError,  # noqa: A004
     DataError,
     NoScriptError,
@@ -32,6 +33,9 @@ FAILURES = (RedisError, RedisClusterException, UnicodeEncodeError)
 """What a client raises where Redis cannot be used, or not with what it is given; that of a cluster has errors of its own beside the
 others."""
 
+
+MAY_BE_RECORDED = "what was asked may have been recorded or not: to ask it again does no harm"
+"""What follows where a connection was lost while something was asked."""
 
 _PASSES = re.compile(
     r"\b(MISCONF|NOREPLICAS|BUSY|UNKILLABLE|NOAUTH|NOPERM|WRONGPASS|CLUSTERDOWN|TRYAGAIN|LOADING|OOM|READONLY|MASTERDOWN)\b"
@@ -181,12 +185,16 @@ def redis_error(error: Exception) -> ServerError:
             "asked again, it refuses again: what was asked, or what Redis holds there, is none of ours",
             "look at the key in Redis: it may have been changed by hand",
         )
+    if isinstance(error, AuthenticationError):
+        return ServerError(
+            f"Redis cannot be used: it refuses the user or the password: {str(error)[:200]}",
+            "nothing was asked of it",
+            "set the user and the password that it has in COORDINATOR_REDIS_URL",
+        )
     unsure = isinstance(error, ConnectionError | TimeoutError)
     return ServerError(
         f"Redis cannot be used: {type(error).__name__}: {str(error)[:200]}",
-        "what was asked may have been recorded or not: to ask it again does no harm"
-        if unsure
-        else "nothing was recorded; the message will be tried again",
+        MAY_BE_RECORDED if unsure else "nothing was recorded; the message will be tried again",
         "check COORDINATOR_REDIS_URL, and that the server is up and has memory left",
     )
 

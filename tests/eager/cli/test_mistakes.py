@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -9,15 +10,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
+from pydantic import ValidationError
+from redis.exceptions import AuthenticationError, ConnectionError  # noqa: A004
 
-from handoffs import Contract, Coordinator, Flow, Key, Permanent, agent, wait_for
-from handoffs.contracts.errors import ContractError
+from handoffs import Contract, Coordinator, ExactDecimal, Flow, Key, Permanent, agent, wait_for
+from handoffs.config.settings import SettingsError, load
+from handoffs.contracts.errors import ContractError, InvalidData
 from handoffs.coordinator.cli.check import remarks
 from handoffs.coordinator.client.run import Run
-from handoffs.coordinator.errors import LetterClosed, ServerError, UnknownRun
-from handoffs.coordinator.flow.loading import Definitions
+from handoffs.coordinator.errors import LetterClosed, LoadError, ServerError, UnknownRun
+from handoffs.coordinator.flow.loading import Definitions, load_modules
+from handoffs.coordinator.observe.current import Current, unsettled
 from handoffs.coordinator.observe.served import coordinator_processes
 from handoffs.coordinator.render.streams import ReaderGone
+from handoffs.coordinator.store.scripts import redis_error
 from tests.eager.command import Command
 from tests.waiting import wait_until
 
@@ -134,7 +140,7 @@ class TestSignals:
 
 class TestLetters:
     def test_a_letter_that_waits_no_more_is_not_replayed(self, desk: Coordinator, command: Command) -> None:
-        """By its id it is refused, also in Python and in a dry run, and the run is as it was."""
+        """By its id it is refused, also in a dry run, and the run is as it was."""
         run = failed(desk, "1")
         [letter] = run.letters()
         BROKEN.clear()
@@ -142,7 +148,7 @@ class TestLetters:
         assert run.status() == "completed"
         before = len(run.history())
         with pytest.raises(LetterClosed, match="does not wait any more: it"):
-            letter.replay()
+            desk.desk.replay(letter.id)
         status, out, err = command(desk, "dead-letters", "replay", letter.id)
         assert (status, out) == (3, "0 replayed\n")
         assert "does not wait any more" in err
@@ -277,7 +283,127 @@ class TestNobody:
         assert told["journal file"].endswith("set COORDINATOR_JOURNAL_URL")
 
 
+class TestInputs:
+    def test_an_edit_asks_for_the_whole_input(self, desk: Coordinator, command: Command) -> None:
+        """Where a field is missing in it, the error names all that there are."""
+        [letter] = failed(desk, "1").letters()
+        edited = ("dead-letters", "edit", letter.id, "--why", "x", "--payload", "{}")
+        status, _, err = command(desk, *edited)
+        assert status == 1
+        assert "nothing was edited; give the whole input; it has: number" in err
+        status, _, err = command(desk, *edited[:-1], '{"number": 5}')
+        assert status == 1
+        assert "whole input" not in err
+
+    def test_a_key_in_the_place_of_an_id_is_told(self, desk: Coordinator, command: Command) -> None:
+        """With the command that finds its runs."""
+        desk.start(PACKS, Parcel(number="c-7"))
+        status, _, err = command(desk, "runs", "show", "c-7")
+        assert status == 1
+        assert "there is no run 'c-7', but c-7 is the key of some" in err
+        assert "coordinator runs list --key c-7" in err
+        assert "--key" not in command(desk, "runs", "show", "c-8")[2]
+
+    @pytest.mark.parametrize(
+        ("asked", "reads"), [(("runs", "list"), True), (("runs", "cancel", "abcd"), False)]
+    )
+    def test_a_server_that_goes_away_while_it_is_read(
+        self,
+        desk: Coordinator,
+        command: Command,
+        monkeypatch: pytest.MonkeyPatch,
+        asked: tuple[str, ...],
+        reads: bool,
+    ) -> None:
+        """Nothing was to be recorded then, and nothing else is said; what changes something says that it may have."""
+
+        def away(*_: Any, **__: Any) -> None:
+            raise redis_error(ConnectionError("gone"))
+
+        monkeypatch.setattr(desk, "runs", away)
+        monkeypatch.setattr(desk, "find_run", away)
+        status, _, err = command(desk, *asked)
+        assert status == 1
+        assert ("nothing was asked to be recorded" in err) == reads
+        assert ("may have been recorded or not" in err) != reads
+
+
+def test_a_wrong_password_is_told_as_that() -> None:
+    """And where the right one is to be set."""
+    said = str(redis_error(AuthenticationError("WRONGPASS invalid username-password pair")))
+    assert "it refuses the user or the password" in said
+    assert "COORDINATOR_REDIS_URL" in said
+    assert "may have been recorded" not in said
+
+
+def test_a_folder_that_is_found_instead_of_a_module_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python takes a folder without ``__init__.py`` for a package: the path tells where that is."""
+    (tmp_path / "slipfolder").mkdir()
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    with pytest.raises(LoadError, match=f"is the folder {tmp_path}/slipfolder, which has no __init__.py"):
+        load_modules(["slipfolder"])
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"), [(600, "an integer"), (6.5, "a float"), (True, "true or false"), (None, "nothing")]
+)
+def test_what_is_given_for_an_exact_decimal_is_called_what_it_is(given: Any, kind: str) -> None:
+    """In JSON a text is asked for, in Python a Decimal."""
+
+    class Sum(Contract, name="slip.sum", version=1):
+        amount: ExactDecimal
+
+    with pytest.raises(InvalidData, match=f"written as a text, never as {kind}"):
+        Sum.from_data({"amount": given})
+    with pytest.raises(ValidationError, match=f"written as a Decimal, never as {kind}"):
+        Sum(amount=given)
+    with pytest.raises(ValidationError, match="written as a Decimal, never as a text"):
+        Sum(amount="9.90")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("COORDINATOR_AGENT", "COORDINATOR_AGENTS"),
+        ("coordinator_brokr_url", "COORDINATOR_BROKER_URL"),
+        ("COORDINATOR_XYZZY", ""),
+    ],
+)
+def test_a_misspelt_setting_is_told_with_the_one_that_is_like_it(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And where there is none like it, where their names are."""
+    monkeypatch.setenv(name, "hush")
+    with pytest.raises(SettingsError) as refused:
+        load()
+    assert (f"{name} is like {meant}" in str(refused.value)) == bool(meant)
+    assert (" is like " in str(refused.value)) == bool(meant)
+    assert "docs/settings.md has the names" in str(refused.value)
+
+
+def test_a_parked_subscriber_is_told_of_where_no_run_is_parked_at_it(
+    desk: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that hears an event holds up no run of a flow: its letters are named where its failures are looked for."""
+    failed(desk, "1")
+    monkeypatch.setattr(desk, "runs", lambda **_: [])
+    status, _, err = command(desk, "runs", "list", "--failed-at", "slip.pack")
+    assert status == 0
+    assert "coordinator dead-letters list --agent slip.pack" in err
+
+
 class TestStart:
+    def test_what_was_read_first_gives_way_to_what_was_read_later(self) -> None:
+        """A step of which the history has the outcome is not at work as well; one that is parked stays."""
+        doing = [
+            Current(step, "slip.pack", state, None)
+            for step, state in (("1", "queued"), ("2", "parked"), ("3", "running"))
+        ]
+        history = [{"kind": "settled", "step": "1"}, {"kind": "settled", "step": "2"}, {"kind": "started"}]
+        assert [one.step for one in unsettled(doing, history)] == ["2", "3"]
+
     def test_a_field_that_is_not_sent_is_told(
         self, desk: Coordinator, command: Command, tmp_path: Path
     ) -> None:
