@@ -30,9 +30,9 @@ def ended(url: str, days: float, run: str = "") -> None:
 
 def pruned(journal: Journal, policy: Policy = MONTH) -> list[str]:
     """The runs that are removed, sorted; they are those that were told to be."""
-    told = sorted(one.run for one in journal.retention.expired(policy))
+    told = sorted(one.run for one in journal.retention.expired(policy, datetime.now(UTC)))
     gone: list[str] = []
-    while some := journal.retention.prune(policy, by="coordinator"):
+    while some := journal.retention.prune(policy, datetime.now(UTC), by="coordinator"):
         gone += [one.run for one in some]
     assert sorted(gone) == told
     return told
@@ -105,7 +105,7 @@ class RetentionSuite:
         journal.history.record([entry(name, 1) for name in names])
         journal.runs.note({name: Noted("shop.order", "completed", "2026") for name in names})
         ended(url, 40)
-        assert len(journal.retention.prune(MONTH, by="ann", why="asked for")) == BATCH
+        assert len(journal.retention.prune(MONTH, datetime.now(UTC), by="ann", why="asked for")) == BATCH
         assert len(pruned(journal)) == len(names) + 3 - BATCH
         assert found(url).faults == ()
 

@@ -108,16 +108,19 @@ def prune(dry_run: bool, limit: int, by: str, why: str, as_json: bool) -> None:
     """
     with on_servers("removing old runs") as coordinator:
         settings, retention = coordinator.settings, coordinator.journal.retention
-        policy = Policy(settings.journal_retention, settings.journal_retention_by_flow)
+        policy, now = (
+            Policy(settings.journal_retention, settings.journal_retention_by_flow),
+            coordinator.engine.server.now(),
+        )
         if not policy:
             raise click.UsageError(
                 "nothing says how long runs are kept: set COORDINATOR_JOURNAL_RETENTION, such as 365d"
             )
         if dry_run:
-            _list_expired(retention.expired(policy), limit, as_json=as_json)
+            _list_expired(retention.expired(policy, now), limit, as_json=as_json)
             return
         removed = 0
-        while some := retention.prune(policy, by=by, why=why):
+        while some := retention.prune(policy, now, by=by, why=why):
             removed += len(some)
     if as_json:
         print_json({"removed": removed})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, false, func, or_, select, tuple_
 
-from handoffs.config import clock
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.actions import ActionRow, tell
 from handoffs.coordinator.journal.chain import RUNS, Head
@@ -58,43 +57,43 @@ class Retention:
         self._database = database
         self._namespace = namespace
 
-    def expired(self, policy: Policy) -> Iterator[Expired]:
-        """The runs that would be removed now, in the order in which they ended; a page of them is held at a time."""
+    def expired(self, policy: Policy, at: datetime) -> Iterator[Expired]:
+        """The runs that would be removed at a time, in the order in which they ended; a page of them is held at a time."""
         after = ("", 0)
         while True:
             with self._database.begin() as connection:
-                page = self._expired(connection, policy, _LISTED, after)
+                page = self._expired(connection, policy, at, _LISTED, after)
             yield from page
             if len(page) < _LISTED:
                 return
             after = (page[-1].ended, page[-1].number)
 
-    def prune(self, policy: Policy, *, by: str, why: str = "") -> list[Expired]:
-        """Remove up to :data:`BATCH` of them with all that is written of them, but for what people did, and say so in an action of each
+    def prune(self, policy: Policy, at: datetime, *, by: str, why: str = "") -> list[Expired]:
+        """At a time, by a clock that is trusted (Redis' own: a host whose clock is ahead would remove what is not old), remove up to :data:`BATCH` of them with all that is written of them, but for what people did, and say so in an action of each
         (:mod:`.tombstones`). Gives those that were removed: ask again until there are none."""
         with self._database.begin() as connection:
             alone(connection, self._namespace, RUNS)
-            found = self._expired(connection, policy, BATCH, ("", 0))
+            found = self._expired(connection, policy, at, BATCH, ("", 0))
             if not found:
                 return []
             ends = self._remove(connection, [one.run for one in found])
-            at = now()
+            written = now()
             rows = [
-                ActionRow(0, at, by, PRUNE, one.run, "", words(ends[one.run], _reason(policy, one, why)))
+                ActionRow(0, written, by, PRUNE, one.run, "", words(ends[one.run], _reason(policy, one, why)))
                 for one in found
             ]
             tell(connection, self._namespace, rows)
         return found
 
     def _expired(
-        self, connection: Connection, policy: Policy, limit: int, after: tuple[str, int]
+        self, connection: Connection, policy: Policy, at: datetime, limit: int, after: tuple[str, int]
     ) -> list[Expired]:
         waits = (
             (dead_letters.c.namespace == runs.c.namespace)
             & (dead_letters.c.run == runs.c.run)
             & (dead_letters.c.state == "waiting")
         )
-        chosen = (runs.c.namespace == self._namespace.name) & runs.c.state.in_(ENDED) & _older(policy)
+        chosen = (runs.c.namespace == self._namespace.name) & runs.c.state.in_(ENDED) & _older(policy, at)
         query = (
             select(runs.c.id, runs.c.run, runs.c.flow, runs.c.state, runs.c.at)
             .where(chosen & ~select(1).where(waits).exists())
@@ -129,18 +128,18 @@ def _reason(policy: Policy, run: Expired, why: str) -> str:
     return f"{run.flow} {run.state} {run.ended}, kept for {kept}" + (f"; {why}" if why else "")
 
 
-def _older(policy: Policy) -> ColumnElement[bool]:
+def _older(policy: Policy, at: datetime) -> ColumnElement[bool]:
     """Which runs ended longer ago than they are to be kept."""
     conditions = [
-        (runs.c.flow == flow) & (runs.c.at < _ago(kept)) for flow, kept in sorted(policy.flows.items())
+        (runs.c.flow == flow) & (runs.c.at < _ago(at, kept)) for flow, kept in sorted(policy.flows.items())
     ]
     if policy.otherwise is not None:
-        conditions.append(runs.c.flow.not_in(sorted(policy.flows)) & (runs.c.at < _ago(policy.otherwise)))
+        conditions.append(runs.c.flow.not_in(sorted(policy.flows)) & (runs.c.at < _ago(at, policy.otherwise)))
     return or_(false(), *conditions)
 
 
-def _ago(span: timedelta) -> str:
+def _ago(at: datetime, span: timedelta) -> str:
     try:
-        return (clock.now() - span).isoformat(timespec="milliseconds")
+        return (at - span).isoformat(timespec="milliseconds")
     except OverflowError:  # before the first year that a calendar has
         return ""

@@ -184,7 +184,7 @@ class Service:
         """Remove the runs that are older than they are to be kept, some at a time: what else is written has its turn in between."""
         removed = 0
         while not self._jobs.stopping.is_set():
-            some = self._journal.retention.prune(self._policy, by=ENGINE)
+            some = self._journal.retention.prune(self._policy, self._services.server.now(), by=ENGINE)
             if not some:
                 break
             removed += len(some)

@@ -40,19 +40,11 @@ def test_a_replayer_that_is_killed_and_resumed_replays_each_letter_once(bench: B
         wait_until(far_enough, timeout=60, description=f"it has replayed {until}")
         assert replayer.running, replayer.last_words()
         replayer.kill()
-<<<<<<< HEAD
-        [operation] = client.operations()
-        assert operation.state == "running"
-        arguments = ["operations", "resume", operation.id]
-    [operation] = client.operations()
-    resumed = client.resume_operation(operation.id)
-=======
         [found] = client.operations()
         assert found.state == "running"
         operation = found.id
         arguments = ["operations", "resume", operation]
     resumed = client.resume_operation(operation)
->>>>>>> work-c
     assert (resumed.state, resumed.done, resumed.refused, resumed.gone) == ("done", _LETTERS, 0, 0)
     for run in runs:
         bench.completed(run, 60)

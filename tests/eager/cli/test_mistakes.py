@@ -20,7 +20,7 @@ from handoffs.coordinator.cli.check import remarks
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import LetterClosed, LoadError, ServerError, UnknownRun
 from handoffs.coordinator.flow.loading import Definitions, load_modules
-from handoffs.coordinator.observe.current import Current, unsettled
+from handoffs.coordinator.observe.current import Current, State, unsettled
 from handoffs.coordinator.observe.served import coordinator_processes
 from handoffs.coordinator.render.streams import ReaderGone
 from handoffs.coordinator.store.scripts import redis_error
@@ -397,10 +397,8 @@ def test_a_parked_subscriber_is_told_of_where_no_run_is_parked_at_it(
 class TestStart:
     def test_what_was_read_first_gives_way_to_what_was_read_later(self) -> None:
         """A step of which the history has the outcome is not at work as well; one that is parked stays."""
-        doing = [
-            Current(step, "slip.pack", state, None)
-            for step, state in (("1", "queued"), ("2", "parked"), ("3", "running"))
-        ]
+        states: dict[str, State] = {"1": "queued", "2": "parked", "3": "running"}
+        doing = [Current(step, "slip.pack", state, None) for step, state in states.items()]
         history = [{"kind": "settled", "step": "1"}, {"kind": "settled", "step": "2"}, {"kind": "started"}]
         assert [one.step for one in unsettled(doing, history)] == ["2", "3"]
 

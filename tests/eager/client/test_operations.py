@@ -204,17 +204,10 @@ class TestOperations:
         failed(anywhere, 4)
         begun = anywhere.operating.begin("replay", {}, Pace(), by="", why="")
 
-<<<<<<< HEAD
-        def cancels(_: OperationLetter) -> None:
-            anywhere.cancel_operation(begun.id, by="eve", why="wrong")
-
-        anywhere.operating.go_on(begun, cancels)
-=======
         def cancel(_: OperationLetter) -> None:
             anywhere.cancel_operation(begun.id, by="eve", why="wrong")
 
         anywhere.operating.go_on(begun, cancel)
->>>>>>> work-c
         over = anywhere.operation(begun.id)
         assert (over.state, over.done, over.pending, over.told) == ("cancelled", 1, 3, "wrong")
         for odd in (anywhere.resume_operation, anywhere.cancel_operation):

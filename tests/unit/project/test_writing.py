@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -44,7 +45,9 @@ def test_whatever_the_name(name: str) -> None:
     files = render(name)
     assert PurePosixPath(name, "agents.py") in files
     for path, text in files.items():
-        assert "{{" not in text
+        assert "{{" not in re.sub(
+            r"\{\{(\$\$|-|end|range \.|index \.|\(\$\$).*", "", text
+        )  # docker inspect has templates, too
         assert "{%" not in text
         assert text.endswith("\n")
         if path.suffix == ".py":
