@@ -78,7 +78,7 @@ def test_the_page_on_tests(tested: Path) -> None:
         "test_fakes.py", "test_middle.py", "test_time.py",
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 passed" in done.stdout
+    assert "5 passed" in done.stdout
 
 
 def _plugin_installed() -> bool:
