@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import errno
-import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -45,9 +44,7 @@ def test_whatever_the_name(name: str) -> None:
     files = render(name)
     assert PurePosixPath(name, "agents.py") in files
     for path, text in files.items():
-        assert "{{" not in re.sub(
-            r"\{\{(\$\$|-|end|range \.|index \.|\(\$\$).*", "", text
-        )  # docker inspect has templates, too
+        assert "{{ " not in text  # what docker is asked by has no space there
         assert "{%" not in text
         assert text.endswith("\n")
         if path.suffix == ".py":
