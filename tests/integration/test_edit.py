@@ -69,7 +69,7 @@ def test_a_parked_step(bench: Bench) -> None:
     [edit] = bench.client.desk.letter(letter.id).edits
     assert (edit.who, edit.why, edit.message) == ("ann", "no more failing", letter.row.message)
     acts = [(act.action, act.who, act.note) for act in bench.client.journal.actions.of(run.id)]
-    assert acts == [("edit", "ann", "no more failing"), ("replay", "ann", "")]
+    assert acts == [("edit", "ann", "no more failing"), ("replay", "ann", "no more failing")]
 
 
 def test_old_copies_run_the_edited_input(bench: Bench) -> None:
