@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from importlib.util import find_spec
 
 from handoffs.config.settings import SettingsError
 
 _VARIABLE = "FLOWER_BASIC_AUTH"
 _DEFAULTS = {
-    "tasks_columns": "name,state,args,result,received,runtime,worker",
+    "tasks_columns": "name,state,args,result,received,runtime,worker,uuid",
     "max_tasks": "10000",
 }
-"""Options of Flower's: the columns of the task list, what was handed over, what became of it, and no identifier that says less than
-the run's; and how many tasks it keeps in memory, which is 300 MB at worst."""
+"""Options of Flower's: the columns of the task list, what was handed over, what became of it, and last the id, for it is what opens a task;
+and how many tasks it keeps in memory, which is 300 MB at worst."""
 
 
 def require_installed() -> None:
@@ -41,21 +40,6 @@ def default_options() -> list[str]:
     return [
         f"--{name}={value}" for name, value in _DEFAULTS.items() if f"FLOWER_{name.upper()}" not in os.environ
     ]
-
-
-def show_queues(names: Iterable[str]) -> None:
-    """Have the page about the broker show these queues too, as far as they are there.
-
-    Flower asks the workers for theirs once, when it starts: workers that began later were not on that page.
-    """
-    from flower.views import BaseHandler  # noqa: PLC0415 - for this one command, and it takes its time
-
-    known, asked = frozenset(names), BaseHandler.get_active_queue_names
-
-    def all_names(handler: BaseHandler) -> list[str]:
-        return sorted(known.union(asked(handler)))
-
-    BaseHandler.get_active_queue_names = all_names
 
 
 def _split(logins: str) -> list[tuple[str, str, str]]:

@@ -80,6 +80,17 @@ def _limits(value: Any) -> Any:
     return {name.strip(): int(count) for name, count in both}
 
 
+def _lifetimes(value: Any) -> Any:
+    """Read ``shop.order=90d, shop.refund=3650d``; what is no duration is told of by its type."""
+    if not isinstance(value, str):
+        return value
+    both = [part.partition("=")[::2] for part in value.split(",") if part.strip()]
+    if any(not valid_name(name.strip()) or not span for name, span in both):
+        raise ValueError("write it as FLOW=DURATION, FLOW=DURATION")
+    return {name.strip(): span for name, span in both}
+
+
+_Lifetimes = Annotated[dict[str, Lifetime], NoDecode, BeforeValidator(_lifetimes)]
 _Limits = Annotated[dict[str, int], NoDecode, BeforeValidator(_limits)]
 
 
@@ -139,6 +150,11 @@ class Settings(BaseSettings):
     journal_keys: _Keys = Field(default=(), repr=False)
     """Keys that seal the messages of dead letters in the journal: 32 random bytes each in base64 (``openssl rand -base64 32``),
     separated by commas. The first writes, every one reads. None: they are kept there in clear."""
+    journal_retention: Lifetime | None = None
+    """How long the journal keeps a run after it has ended, at least ``run_ttl``: then the coordinator process removes its history and its
+    letters, and an operator action says so. None: for good."""
+    journal_retention_by_flow: _Lifetimes = Field(default={})
+    """The same for runs of single flows: ``shop.order=90d, shop.refund=3650d``."""
     agents: _Modules = ("handoffs.tasks.payments",)
     """Modules in which agents and flows are found, separated by commas."""
     contracts_folder: str = "contracts/published"
@@ -223,6 +239,19 @@ class Settings(BaseSettings):
         if (self.broker_url is None) != (self.redis_url is None):
             given, missing = ("broker_url", "redis_url") if self.broker_url else ("redis_url", "broker_url")
             raise ValueError(f"{given} is set and {missing} is not: set both, or neither to run embedded")
+        return self
+
+    @model_validator(mode="after")
+    def _is_kept_while_it_is_known(self) -> Self:
+        by_flow = min(self.journal_retention_by_flow.values(), default=None)
+        for name, span in (
+            ("journal_retention", self.journal_retention),
+            ("journal_retention_by_flow", by_flow),
+        ):
+            if span is not None and span < self.run_ttl:
+                raise ValueError(
+                    f"{name} is shorter than run_ttl: for so long what comes late of a run has its place there"
+                )
         return self
 
     @property
@@ -333,13 +362,21 @@ def _variables(settings: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, BaseModel):
             yield from _variables(value, f"{name}__")
         elif isinstance(value, timedelta):
-            yield name, f"{value / timedelta(milliseconds=1):.6f}ms"
+            yield name, _milliseconds(value)
         elif isinstance(value, tuple):
             yield name, ",".join(value)
         elif isinstance(value, dict):
-            yield name, ",".join(f"{key}={count}" for key, count in value.items())
+            yield name, ",".join(f"{key}={_plain(one)}" for key, one in value.items())
         elif value is not None:
             yield name, str(value)
+
+
+def _plain(value: Any) -> Any:
+    return _milliseconds(value) if isinstance(value, timedelta) else value
+
+
+def _milliseconds(span: timedelta) -> str:
+    return f"{span / timedelta(milliseconds=1):.6f}ms"
 
 
 def _values(octets: int) -> int:

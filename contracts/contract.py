@@ -95,7 +95,7 @@ class Contract(BaseModel, metaclass=_ContractMeta):
 
         class OrderPlaced(Contract, name="shop.order-placed", version=1):
             order_id: str = Key()
-            amount: Decimal
+            amount: ExactDecimal
 
     Values are strict (no ``"5"`` for an integer) and frozen. A reader ignores fields that it does not know; a writer
     cannot set one: an unknown keyword is a :class:`TypeError`. A subclass without ``name`` and ``version`` is a part of other

@@ -48,8 +48,30 @@ class UnknownLetter(CoordinationError):
     """There is no dead letter of that id."""
 
 
+class UnknownGroup(CoordinationError):
+    """No dead letters of a group of that id wait."""
+
+
+class UnknownOperation(CoordinationError):
+    """There is no operation of that id."""
+
+
+class OperationOver(CoordinationError):
+    """An operation is done, or was cancelled: it is neither resumed nor cancelled."""
+
+
 class AmbiguousId(CoordinationError):
     """The beginning of an id was given, and the ids of several begin so."""
+
+
+class ExportRefused(CoordinationError):
+    """A dead letter or a run cannot be written as a test: it is not for its agents and its data alone that it is as it is, or what there
+    was cannot be read."""
+
+
+class NotOne(CoordinationError, AssertionError):
+    """One entry of a history, or one dead letter, is expected, and there is none, or there are several: the text lists what there is.
+    It is an :class:`AssertionError` too, so that a test fails by it."""
 
 
 class UnknownDeployment(CoordinationError):
@@ -113,6 +135,10 @@ class SchemaRefused(ServerError):
 
 class SealBroken(CoordinationError):
     """A sealed message in the journal cannot be read with the keys that are set. It stays as it is."""
+
+
+class NotInstalled(CoordinationError):
+    """What was asked for needs a package that is not installed."""
 
 
 class ContractsRefused(CoordinationError):

@@ -32,7 +32,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
     "Events": ("on", "gather", "Event"),
     "Runs": ("Coordinator", "Run", "Usage", "schedule", "Schedule"),
-    "Errors": ("CoordinationError", "Transient", "Permanent"),
+    "What happened": ("History", "HistoryEntry", "EntryKind", "Letters", "Letter", "FailureKind", "ExportedCase"),
+    "Errors": ("CoordinationError", "Transient", "Permanent", "NotOne"),
 }  # fmt: skip
 """All public names, each in one group, in the order of the page."""
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from html import escape, unescape
 from typing import Any
 from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlencode
 from urllib.request import Request, urlopen
 
 from tests.servers.ports import free_port
 from tests.waiting import wait_until
 from tests.workers import FLOWER_LOGIN, Installation, Program
+
+_AS_THEY_ARE = "!'()*~-_."
+"""What a browser's encodeURIComponent leaves as it is."""
 
 
 class Flower:
@@ -40,6 +46,31 @@ class Flower:
         ) as answer:
             text: str = answer.read().decode()
         return text
+
+    def opened(self, number: str) -> tuple[int, str]:
+        """The page of a task, by the link that Flower's list has to it: its status, and what it says."""
+        try:
+            return 200, self.page(f"/task/{quote(number, safe=_AS_THEY_ARE)}")
+        except HTTPError as error:
+            with error:
+                return error.code, unescape(error.read().decode())
+
+    def columns(self) -> list[str]:
+        """The columns of the list of tasks."""
+        return re.findall(r'data-column="([a-z_]+)"', self.page("/tasks"))
+
+    def listed(self, search: str = "") -> list[dict[str, Any]]:
+        """What the list of tasks shows, of those that are searched for."""
+        asked = {"draw": 1, "start": 0, "length": 10_000, "search[value]": search, "order[0][column]": 0}
+        found: list[dict[str, Any]] = json.loads(self.page(f"/tasks/datatable?{urlencode(asked)}"))["data"]
+        return found
+
+    def queues(self) -> dict[str, dict[str, Any]]:
+        """What the page about the broker is made of, by the names of the queues; each is on the page."""
+        found = {one["name"]: one for one in json.loads(self.page("/api/queues/length"))["active_queues"]}
+        page = self.page("/broker")
+        assert [name for name in found if f"<td>{escape(name)}</td>" not in page] == []
+        return found
 
     def task(self, number: str) -> dict[str, Any]:
         """What it knows of a task, by its id; nothing where it knows none."""

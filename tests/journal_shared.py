@@ -19,7 +19,7 @@ from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.migrations.upgrade import upgrade
 from handoffs.coordinator.journal.namespace import Namespace
-from handoffs.coordinator.journal.runs import Noted
+from handoffs.coordinator.journal.runs import Noted, RunFilter
 from tests.builds import manifest
 from tests.journal_suite import connected, letter
 
@@ -28,6 +28,7 @@ SECRET = "correct horse battery staple"
 PRICE = manifest("shop.price", accepts={"shop.order": [1]}, build="1")
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(3)]
 MANY = 100_000
+DAY = [f"2026-01-0{number}T00:00:00.000+00:00" for number in range(1, 6)]
 
 
 @given(
@@ -386,3 +387,82 @@ class RunsSuite:
                 last = rows[-1].number
             assert sorted(found) == [name for at, name in enumerate(names) if at % 3]
             assert len(journal.runs.states(names)) == 1_200
+
+    def test_when_it_was_accepted_and_its_key_stay(self, url: str) -> None:
+        """They are told once: what is told later without them changes its state, and not them; a key has room for 200 characters."""
+        with closing(Journal(url, upgrades=True)) as journal:
+            journal.runs.note({"run-1": Noted("shop.order", "live")})
+            assert list(journal.runs.listed(RunFilter())) == []
+            journal.runs.note({"run-1": Noted("shop.order", "live", DAY[1], "o-1")})
+            journal.runs.note({"run-1": Noted("shop.order", "completed")})
+            [row] = journal.runs.listed(RunFilter())
+            assert (row.run, row.state, row.started, row.key) == ("run-1", "completed", DAY[1], "o-1")
+            journal.runs.note({"run-2": Noted("shop.order", "live", DAY[2], "k" * 300)})
+            assert journal.runs.keys(["run-1", "run-2", "run-3"]) == {"run-1": "o-1", "run-2": "k" * 200}
+            assert journal.runs.count() == 2
+
+    def test_runs_are_listed_newest_first_page_by_page(self, url: str) -> None:
+        """Each once, of several of one moment the one that came last, however large a page is; stories are not among them."""
+        with closing(Journal(url, upgrades=True)) as journal, closing(Journal(url, namespace="b")) as other:
+            names = [f"run-{number}" for number in range(10)]
+            for number, name in enumerate(names):
+                journal.runs.note({name: Noted("shop.order", "live", DAY[number // 4], f"o-{number}")})
+            journal.runs.note({"story": Noted("", "live")})
+            other.runs.note({"run-1": Noted("shop.order", "live", DAY[3], "o-1")})
+            for page in (1, 3, 4, 10, 500):
+                found = [row.run for row in journal.runs.listed(RunFilter(), page)]
+                assert found == names[::-1]
+            assert [row.run for row in other.runs.listed(RunFilter(key="o-1"))] == ["run-1"]
+
+    @pytest.mark.parametrize(
+        ("chosen", "found"),
+        [
+            (RunFilter(), "abcd"),
+            (RunFilter(flow="shop.order"), "abd"),
+            (RunFilter(flow="shop."), ""),
+            (RunFilter(key="o-1"), "ac"),
+            (RunFilter(key="o-"), ""),
+            (RunFilter(key="o-1", flow="shop.order"), "a"),
+            (RunFilter(since=DAY[1]), "bcd"),
+            (RunFilter(since=f"{DAY[1]}~"), "cd"),
+            (RunFilter(ended="completed"), "abd"),
+            (RunFilter(ended="cancelled"), "acd"),
+            (RunFilter(living=True), "ad"),
+            (RunFilter(living=True, since=DAY[3]), "d"),
+        ],
+    )
+    def test_what_runs_are_listed_by(self, url: str, chosen: RunFilter, found: str) -> None:
+        """Flow and key are told whole; what is not known to have ended may have, and is not left out for how it ended."""
+        with closing(Journal(url, upgrades=True)) as journal:
+            journal.runs.note(
+                {
+                    "a": Noted("shop.order", "live", DAY[0], "o-1"),
+                    "b": Noted("shop.order", "completed", DAY[1], "o-2"),
+                    "c": Noted("shop.return", "cancelled", DAY[2], "o-1"),
+                    "d": Noted("shop.order", "lost", DAY[3], "o-4"),
+                }
+            )
+            assert [row.run for row in journal.runs.listed(chosen)] == sorted(found, reverse=True)
+
+    @pytest.mark.parametrize(
+        "prefix", ["abcd", "ab%d", "ab_d", "ab\\d", "AbCd", "ab\U0010fffe", "äöüß", "ab"]
+    )
+    def test_runs_and_letters_are_found_by_how_their_ids_begin(self, url: str, prefix: str) -> None:
+        """Sorted, no more than are wanted, stories among them, and those of no other installation; a capital is another letter, and no
+        character stands for others."""
+        others = ["abcd", "abxd", "ABCD", "abd", "b", "ac", "aa"]
+        near = {f"{one}-far" for one in others if not one.startswith(prefix)}
+        ids = {prefix, *(f"{prefix}-{number}" for number in range(4))}
+        with closing(Journal(url, upgrades=True)) as journal, closing(Journal(url, namespace="b")) as other:
+            journal.runs.note({one: Noted("", "live") for one in ids | near})
+            journal.letters.add_all([letter(one, state="replayed") for one in ids | near])
+            other.runs.note({f"{prefix}-b": Noted("", "live")})
+            other.letters.add(letter(f"{prefix}-b"))
+            for begin in (journal.runs.beginning_with, journal.letters.beginning_with):
+                assert set(begin(prefix, 100)) == ids
+                assert begin(prefix, 100) == sorted(begin(prefix, 100))
+                assert begin(prefix, 2) == begin(prefix, 100)[:2]
+                assert begin(f"{prefix}-3", 100) == [f"{prefix}-3"]
+                assert begin(f"{prefix}-33", 100) == []
+            assert other.runs.beginning_with(prefix, 5) == [f"{prefix}-b"]
+            assert other.letters.beginning_with(prefix, 5) == [f"{prefix}-b"]

@@ -17,6 +17,7 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letter_row import SUMMARY, LetterRow, LetterSummary
 from handoffs.coordinator.journal.migrations import HEAD, REVISIONS
 from handoffs.coordinator.journal.migrations.upgrade import upgrade
+from handoffs.coordinator.journal.runs import RunFilter
 from tests import journal_before_migrations as before
 
 _MARK = "handoff_journal_revision"
@@ -134,6 +135,37 @@ class SchemaSuite:
         opened(url, upgrades=True)
         opened(other)
         assert tables(url) == tables(other)
+
+    def test_runs_of_a_journal_without_keys_are_told_of_by_their_history(self, url: str) -> None:
+        """Revision 0006 writes down when the runs were accepted that are known, and those that only the history knows; their keys stay
+        empty, and of one that was told of without its acceptance nothing is made up."""
+        with connected(url) as connection:
+            upgrade(connection, "0005")
+            put = text(
+                "insert into handoff_runs (run, flow, state, at, namespace) values (:r, 'shop.order', :s, '2026-01-09', :n)"
+            )
+            for run, state, own in (("known", "completed", ""), ("late", "live", ""), ("known", "live", "b")):
+                connection.execute(put, {"r": run, "s": state, "n": own})
+            told = text(
+                "insert into handoff_history (source, run, flow, kind, at, entry, namespace)"
+                " values (:source, :run, 'shop.order', :kind, :at, '{}', :own)"
+            )
+            for number, (run, kind, at, own) in enumerate((
+                ("known", "started", "2026-01-02", ""), ("known", "settled", "2026-01-03", ""),
+                ("known", "started", "2026-01-04", "b"), ("old", "started", "2026-01-01", ""),
+                ("", "started", "2026-01-01", ""), ("late", "settled", "2026-01-05", ""),
+            )):  # fmt: skip
+                connection.execute(
+                    told, {"source": f"0/{number}", "run": run, "kind": kind, "at": at, "own": own}
+                )
+        with closing(Journal(url, upgrades=True)) as journal, closing(Journal(url, namespace="b")) as other:
+            found = [(row.run, row.started, row.state, row.key) for row in journal.runs.listed(RunFilter())]
+            assert found == [("known", "2026-01-02", "completed", ""), ("old", "2026-01-01", "unknown", "")]
+            assert [(row.run, row.started) for row in other.runs.listed(RunFilter())] == [
+                ("known", "2026-01-04")
+            ]
+            assert journal.runs.states(["late"]) == {"late": "live"}
+            assert journal.runs.beginning_with("know", 5) == ["known"]
 
     @pytest.mark.parametrize("found", ["", REVISIONS[0]], ids=["unmarked", "marked"])
     def test_an_older_journal_is_refused_where_it_is_not_to_be_upgraded(self, url: str, found: str) -> None:

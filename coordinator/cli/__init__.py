@@ -13,7 +13,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. What a person got wrong ends in one line on standard error and a non-zero exit.
 
     Raises :class:`SystemExit` with the status, unless that is 0: 1 nothing could be done, 2 the command line or a file is malformed,
-    3 a part was refused or has not ended, 130 it was interrupted.
+    3 a part was refused or has not ended, 4 the journal is not as it was written, 130 it was interrupted.
     """
     forget_odd_size()
     try:

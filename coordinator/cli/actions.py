@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from operator import attrgetter
@@ -10,15 +10,14 @@ from typing import Any
 
 import click
 
+from handoffs.coordinator.cli.filtered import id_of_run
 from handoffs.coordinator.cli.options import Command, json_option, limit_option, since_option
 from handoffs.coordinator.cli.parameters import Count
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client import given
-from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.errors import UnknownRun
 from handoffs.coordinator.journal.actions import LARGEST_PAGE
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import out, print_json, say, say_json, table
-from handoffs.coordinator.render.moments import moment
 
 _COLUMNS = ("when", "who", "action", "run", "letter", "why")
 
@@ -26,7 +25,9 @@ _COLUMNS = ("when", "who", "action", "run", "letter", "why")
 def _chosen(command: Command) -> Command:
     command = since_option("what was done")(command)
     command = click.option("--by", default="", metavar="WHO", help="Only what this person did.")(command)
-    return click.option("--run", default="", help="Only what was done to this run.")(command)
+    return click.option(
+        "--run", default="", help="Only what was done to this run (the beginning of its id will do)."
+    )(command)
 
 
 @click.group()
@@ -43,9 +44,9 @@ def list_actions(
     run: str, by: str, since: datetime | None, limit: int, before: int | None, as_json: bool
 ) -> None:
     """What people did, the newest first: cancelled, paused, resumed or gave up a run, sent a signal, replayed, edited or skipped a step,
-    recorded a deployment, forgot events. Where there is more, it says how to go on."""
+    recorded or withdrew a deployment, replayed or forgot events, sealed letters anew. Where there is more, it says how to go on."""
     with on_servers("listing actions") as coordinator:
-        run = _run_of(coordinator, run)
+        run = id_of_run(coordinator, run)
         page = coordinator.actions_page(run=run, by=by, since=since, before=before, limit=limit)
     if as_json:
         print_json({"actions": [asdict(action) for action in page.actions], "older": page.older})
@@ -72,7 +73,7 @@ def export_actions(run: str, by: str, since: datetime | None) -> None:
     coordinator actions export --run 3f2a | grep '"record": "action"'
     """
     with on_servers("exporting actions") as coordinator:
-        run = _run_of(coordinator, run)
+        run = id_of_run(coordinator, run)
         for action in coordinator.actions(run=run, by=by, since=since):
             say_json({"record": "action", **{k: v for k, v in asdict(action).items() if k != "id"}})
         if run:
@@ -80,17 +81,7 @@ def export_actions(run: str, by: str, since: datetime | None) -> None:
                 say_json({"record": "history", **entry})
 
 
-def _run_of(coordinator: Coordinator, run: str) -> str:
-    """The id of a run that is asked for; that of one of which nothing is left but what people did to it, where it is given whole."""
-    try:
-        return coordinator.find_run(run).id if run else ""
-    except UnknownRun:
-        if coordinator.actions_page(run=run, limit=1).actions:
-            return run
-        raise
-
-
-def _told(history: list[dict[str, Any]], by: str, since: str) -> Iterator[dict[str, Any]]:
+def _told(history: Sequence[Mapping[str, Any]], by: str, since: str) -> Iterator[Mapping[str, Any]]:
     """The entries of a run that were written then or later; where what one person did is asked for, only those of it."""
     return (
         entry for entry in history if str(entry.get("at", "")) >= since and by in ("", entry.get("by", ""))

@@ -26,8 +26,8 @@ from handoffs.coordinator.client.approvals import Approval, asked_by
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.docs.schema_words import branches, resolved
 from handoffs.coordinator.errors import SignalRefused
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import out, print_json, say, table
-from handoffs.coordinator.render.moments import moment
 
 
 @click.group("approvals")

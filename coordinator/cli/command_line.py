@@ -19,9 +19,11 @@ from handoffs.coordinator.cli.demo import demo
 from handoffs.coordinator.cli.events import events
 from handoffs.coordinator.cli.exits import NOBODY_READS, raised_at
 from handoffs.coordinator.cli.flows import flows
+from handoffs.coordinator.cli.journal import journal
 from handoffs.coordinator.cli.letters import dead_letters
 from handoffs.coordinator.cli.map import topology_map
 from handoffs.coordinator.cli.new import new
+from handoffs.coordinator.cli.operations import operations
 from handoffs.coordinator.cli.parameters import Utf8
 from handoffs.coordinator.cli.processes import beat, flower, health, serve, worker
 from handoffs.coordinator.cli.runs import runs
@@ -131,12 +133,14 @@ def cli() -> None:
     coordinator runs list --key o-17                                 what became of an order
     coordinator approvals list                                       what waits for a person
     coordinator dead-letters list                                    what failed and waits
+    coordinator dead-letters groups                                  the same, by cause
     coordinator dead-letters replay --flow payments.payment          go on where it failed
+    coordinator journal verify                                       is the history as it was written?
     """
 
 
 for _command in (
-    start, runs, approvals, dead_letters, actions, events, trace, topology_map, flows, schedules, contracts, agents, check,
+    start, runs, approvals, dead_letters, operations, actions, journal, events, trace, topology_map, flows, schedules, contracts, agents, check,
     worker, serve, beat, flower, health, demo, new,
 ):  # fmt: skip
     cli.add_command(_command)

@@ -191,9 +191,23 @@ def _print_all(definitions: Definitions, deployed: Sequence[Deployed], decisions
 
 def _opened() -> tuple[Definitions, Registry, tuple[Deployed, ...]]:
     settings = settings_of_command()
+    _tell_whose(settings)
     definitions = load_modules(settings.agents)
     refuse_twins(contracts_of(definitions))
     return definitions, sound_registry(settings), _deployed(settings)
+
+
+def _tell_whose(settings: Settings) -> None:
+    """Say it where no module was named: nobody's own contracts are looked at then."""
+    if "agents" not in settings.model_fields_set:
+        tell(
+            "coordinator: COORDINATOR_AGENTS is not set: these are the contracts of the reference system payments; "
+            "set it to your modules"
+        )
+    elif not settings.agents:
+        tell(
+            "coordinator: COORDINATOR_AGENTS names no module, so no contract is looked at; set it to your modules"
+        )
 
 
 def _deployed(settings: Settings) -> tuple[Deployed, ...]:

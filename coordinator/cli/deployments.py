@@ -13,9 +13,10 @@ from handoffs.config.settings import Settings
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.decision import report, show
 from handoffs.coordinator.cli.manifests import given_manifest, manifest
-from handoffs.coordinator.cli.options import build_option, by_option, json_option
+from handoffs.coordinator.cli.options import build_option, by_option, json_option, reason_option
 from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.deployment.deployments import Deployments, open_deployments
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import out, print_json, say, table, tell
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
 
@@ -63,26 +64,30 @@ def can_i_deploy(agent: str, file: Path | None, as_json: bool) -> None:
 @_agent
 @_file
 @build_option
+@reason_option
 @by_option
-def record_deployment(agent: str, file: Path | None, build: str, by: str) -> None:
+def record_deployment(agent: str, file: Path | None, build: str, why: str, by: str) -> None:
     """Record that a build of AGENT is deployed. From then on others are held to it, until it is withdrawn.
 
     Exit status: 0 recorded, or recorded before; 2 the manifest is malformed; 1 it could not be recorded.
     """
     with _deployments("recording a deployment") as (settings, deployments):
         made = given_manifest(settings, agent, file, build)
-        new = deployments.record(made, by)
+        new = deployments.record(made, by, why)
     say(f"{made}: {'recorded as deployed' if new else 'was recorded already'}")
 
 
 @click.command("withdraw", short_help="Record that a build is deployed no more.")
 @_agent
-@click.option("--build", default="", help="Which build; not needed where there is only one.")
+@click.option(
+    "--build", default="", help="Which build, or how its name begins; not needed where there is only one."
+)
+@reason_option
 @by_option
-def withdraw(agent: str, build: str, by: str) -> None:
+def withdraw(agent: str, build: str, why: str, by: str) -> None:
     """Record that a build of AGENT is not deployed any more. It stays known as the one that a rollback returns to."""
     with _deployments("withdrawing a deployment") as (_, deployments):
-        gone = deployments.withdraw(agent, build, by)
+        gone = deployments.withdraw(agent, build, by, why)
     say(f"{agent} build {gone}: withdrawn")
 
 
@@ -104,7 +109,13 @@ def list_deployments(as_json: bool) -> None:
         print_json(listed)
     else:
         rows = [
-            (build.manifest.agent, build.manifest.build, build.state, build.instances or "", build.since)
+            (
+                build.manifest.agent,
+                build.manifest.build,
+                build.state,
+                build.instances or "",
+                moment(build.since),
+            )
             for build in known.builds
         ]
         out.print(table("deployments", ("agent", "build", "state", "workers", "since"), rows))

@@ -14,6 +14,10 @@ NOBODY_READS = 141
 """The pipe that the result was written to was closed, as by ``head``: what a shell gives for a program that SIGPIPE ends."""
 
 
+ALTERED = 4
+"""The journal is not as it was written."""
+
+
 class Malformed(click.ClickException):
     """A file that was named is not what it has to be. Ends with status 2."""
 

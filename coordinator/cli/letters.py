@@ -11,20 +11,28 @@ import click
 from rich.console import Group
 
 from handoffs.coordinator.cli.exits import UNFINISHED
+from handoffs.coordinator.cli.exports import export_letter
+from handoffs.coordinator.cli.filtered import id_of_run
+from handoffs.coordinator.cli.groups import groups
 from handoffs.coordinator.cli.interventions import edit_letter, skip_letter
+from handoffs.coordinator.cli.operations import carried_on, print_operation
 from handoffs.coordinator.cli.options import MOST, Command, by_option, json_option, reason_option
+from handoffs.coordinator.cli.pace import pace_options
 from handoffs.coordinator.cli.parameters import SECONDS, Count
-from handoffs.coordinator.cli.replay import print_foreseen, print_replayed, replayed
+from handoffs.coordinator.cli.replay import Replayed, print_foreseen, print_replayed
+from handoffs.coordinator.cli.selected import refuse_none, resolve_group, selected
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.cli.unserved import tell_of_unserved
+from handoffs.coordinator.client.operation import Pace
 from handoffs.coordinator.handoff.failure import remedy_of
-from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.edits import EditNote
 from handoffs.coordinator.journal.letter_row import SUMMARY, LetterDetails, LetterSummary
 from handoffs.coordinator.journal.letters import LetterFilter
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.frames import innermost
+from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import (
     bar,
     out,
@@ -35,7 +43,6 @@ from handoffs.coordinator.render.console import (
     table,
     tell,
 )
-from handoffs.coordinator.render.moments import moment
 
 _MOST = 100
 """How many letters are listed where nobody says how many."""
@@ -46,7 +53,7 @@ _AT_ONCE = 50
 _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--flow", default="", help="Only of this flow."),
     click.option("--agent", default="", help="Only of this agent."),
-    click.option("--run", default="", help="Only of this run."),
+    click.option("--run", default="", help="Only of this run (the beginning of its id will do)."),
     click.option(
         "--kind",
         "--reason",
@@ -54,6 +61,7 @@ _FILTERS: tuple[Callable[[Any], Any], ...] = (
         default="",
         help="Only of this kind: error, invalid-input, time-limit, ...",
     ),
+    click.option("--group", default="", metavar="ID", help="Only of this group: dead-letters groups."),
 )
 
 
@@ -86,6 +94,8 @@ def list_letters(
     chosen["state"] = None if everything else "waiting"
     most = None if no_limit else limit or (None if as_json else _MOST)
     with on_servers("listing dead letters") as coordinator:
+        chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
+        resolve_group(coordinator, chosen)
         tell_of_unserved(coordinator)
         if as_json:
             print_json_items(letters_json(coordinator.desk, coordinator.desk.each(limit=most, **chosen)))
@@ -120,6 +130,7 @@ def show_letter(letter: str, as_json: bool) -> None:
         return
     trace, shown["frames"] = shown.pop("trace"), " < ".join(shown["frames"])
     shown |= {name: moment(shown[name]) for name in ("first_failed_at", "last_failed_at")}
+    shown["edits"] = [{**edit, "at": moment(edit["at"])} for edit in shown["edits"]]
     rows = [
         (name, json.dumps(value) if isinstance(value, (dict, list)) else value)
         for name, value in shown.items()
@@ -129,8 +140,10 @@ def show_letter(letter: str, as_json: bool) -> None:
         say_lines(trace)
 
 
+dead_letters.add_command(groups)
 dead_letters.add_command(edit_letter)
 dead_letters.add_command(skip_letter)
+dead_letters.add_command(export_letter)
 
 
 @dead_letters.command("replay")
@@ -141,6 +154,7 @@ dead_letters.add_command(skip_letter)
 @click.option(
     "--wait", "seconds", type=SECONDS, default=None, help="Wait so many seconds, and say what came of it."
 )
+@pace_options
 @reason_option
 @by_option
 @json_option
@@ -152,38 +166,73 @@ def replay_letters(
     why: str,
     by: str,
     as_json: bool,
+    pace: Pace,
     **chosen: Unpack[LetterFilter],
 ) -> None:
     """Replay LETTERS by id, or those that a filter selects: each run goes on at the step that failed.
 
+    It is an operation on the letters that are there now: `coordinator operations` lists, cancels and resumes it. Whatever ends this
+    process, resuming replays no letter twice.
+
     \b
     coordinator dead-letters replay --flow shop.order --reason time-limit --dry-run
     coordinator dead-letters replay --flow shop.order --reason time-limit --wait 30 --why "the warehouse is back"
+    coordinator dead-letters replay --group 1f3a --canary 5 --rate 20 --stop-on-recurrence
 
-    Exit status: 0 all were replayed, 3 some were refused.
+    Exit status: 0 all were replayed, 3 some were refused, or it was stopped.
     \f
 
     Many parameters because each is an option of the command.
     """
-    if not letters and not everything and not any(chosen.values()):
-        raise click.UsageError("name letters, give a filter such as --flow, or say --all")
+    refuse_none(letters, everything, chosen)
     if dry_run and seconds is not None:
         raise click.UsageError("--dry-run does nothing for which there could be a --wait")
     with on_servers("replaying dead letters") as coordinator:
-        if letters:
-            ids: Iterable[str] = list(dict.fromkeys(coordinator.find_letter(one).id for one in letters))
-            total = len(letters)
-        else:  # what fails from now on is for another command
-            ids = coordinator.journal.letters.ids(until=now(), **chosen)
-            total = coordinator.journal.letters.total(**chosen)
+        chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
+        selection = selected(coordinator, letters, chosen)
         if dry_run:
-            print_foreseen(map(coordinator.desk.letter, ids), as_json=as_json)
+            print_foreseen(coordinator.foresee_letters(selection), as_json=as_json)
             return
-        outcome = replayed(coordinator.desk, ids, total, by=by, why=why)
+        begun = coordinator.operating.begin(REPLAY, selection, pace, by=by, why=why)
+        operation = carried_on(coordinator, begun, coordinator.operation(begun.id).total)
+        outcome = Replayed.of(operation, coordinator.operation_letters(begun.id))
         came = coordinator.follow(outcome.done, seconds) if seconds is not None else None
         if not outcome.done and not outcome.refused:
             tell_of_unknown_names(coordinator, chosen)
     print_replayed(outcome, noun="letter", as_json=as_json, came=came)
+
+
+@dead_letters.command("archive")
+@click.argument("letters", nargs=-1)
+@_filtered
+@click.option("--all", "everything", is_flag=True, help="Everything that waits.")
+@reason_option
+@by_option
+@json_option
+def archive_letters(
+    letters: tuple[str, ...],
+    everything: bool,
+    why: str,
+    by: str,
+    as_json: bool,
+    **chosen: Unpack[LetterFilter],
+) -> None:
+    """Put away LETTERS by id, or those that a filter selects: they wait no more, and are kept.
+
+    `dead-letters list --all` has them; a replay of one by its id brings it back. Their runs stay parked until they are forgotten: `runs
+    cancel` ends them. Exit status: 0 all were put away, 3 it was stopped.
+    \f
+
+    Many parameters because each is an option of the command.
+    """
+    refuse_none(letters, everything, chosen)
+    with on_servers("putting dead letters away") as coordinator:
+        selection = selected(coordinator, letters, chosen)
+        begun = coordinator.operating.begin(ARCHIVE, selection, Pace(), by=by, why=why)
+        operation = carried_on(coordinator, begun, coordinator.operation(begun.id).total)
+    print_operation(operation, as_json=as_json)
+    if operation.state != "done":
+        raise click.exceptions.Exit(UNFINISHED)
 
 
 def _letter_json(letter: LetterSummary, details: LetterDetails, edits: Sequence[EditNote]) -> dict[str, Any]:
@@ -220,8 +269,10 @@ def letter_table(letters: Sequence[LetterSummary], total: int | None = None) -> 
 
 
 @dead_letters.command("reseal")
+@reason_option
+@by_option
 @json_option
-def reseal_letters(as_json: bool) -> None:
+def reseal_letters(why: str, by: str, as_json: bool) -> None:
     """Seal what is in the journal in clear, or with an older key, with the first of COORDINATOR_JOURNAL_KEYS.
 
     Afterwards the other keys are not needed any more. Exit status: 0 all is sealed with it, 3 some could not be opened.
@@ -234,7 +285,7 @@ def reseal_letters(as_json: bool) -> None:
             )
         with bar() as progress:
             task = progress.add_task("sealing", total=journal.sealing.count())
-            resealed = journal.sealing.reseal(lambda: progress.advance(task))
+            resealed = journal.sealing.reseal(lambda: progress.advance(task), by=by, why=why)
     if as_json:
         print_json({"key": journal.sealed_with, "resealed": resealed.done, "refused": resealed.refused})
     else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 from celery import Celery
 
-from handoffs.config.flower import default_options, require_installed, require_login, show_queues
+from handoffs.config.flower import default_options, require_installed, require_login
 from handoffs.config.health import HealthFile
 from handoffs.config.health import main as print_health
 from handoffs.config.settings import SettingsError, load
@@ -165,11 +165,10 @@ def flower(port: int, address: str) -> None:
         engine = worker_engine(load())
         require_login()
     from handoffs.coordinator.runtime.flower import guard  # noqa: PLC0415 - Flower is there for this command only
+    from handoffs.coordinator.runtime.flower_pages import instruct  # noqa: PLC0415 - so are its pages
 
     guard()
-    topology = engine.topology
-    own = [topology.dead_letters, topology.unheard_events, topology.timers]
-    show_queues([*map(topology.queue_name, engine.agents), *(str(queue.name) for queue in own)])
+    instruct(engine)
     _run_celery(engine.app, "flower", f"--port={port}", f"--address={address}", *default_options())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, get_args
 
 import click
@@ -10,6 +10,7 @@ import click
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.ended import refuse_ended
+from handoffs.coordinator.cli.exports import export_run
 from handoffs.coordinator.cli.interventions import edit_step
 from handoffs.coordinator.cli.options import (
     by_option,
@@ -23,16 +24,17 @@ from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.cli.unserved import tell_of_unserved
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.usage import plain
 from handoffs.coordinator.observe.listing import RunSummary, wait_json
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.observe.outline import Outline, outline
 from handoffs.coordinator.observe.standing import Status
 from handoffs.coordinator.observe.unattended import nobody
 from handoffs.coordinator.render.console import out, print_json, say, say_lines, table, tell
-from handoffs.coordinator.render.moments import moment
 from handoffs.coordinator.render.run_timeline import now_table, run_timeline
 from handoffs.coordinator.render.trace_report import print_trace
 from handoffs.coordinator.store.run_state import ENDED
@@ -225,6 +227,7 @@ def resume_run(run: str, by: str, why: str) -> None:
 
 
 runs.add_command(edit_step)
+runs.add_command(export_run)
 
 
 def signal_contract(run: Run, name: str) -> type[Contract]:
@@ -246,7 +249,7 @@ def status_after(run: Run) -> str:
     return f"run {run.id}: {status_line(run).removeprefix('status: ')}"
 
 
-def run_json(run: Run, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def run_json(run: Run, history: History) -> dict[str, Any]:
     """A run for programs."""
     return {
         "run": run.id,
@@ -256,7 +259,7 @@ def run_json(run: Run, history: Sequence[dict[str, Any]]) -> dict[str, Any]:
         **due_of(run),
         "now": [{**one.to_json(), "says": one.words()} for one in run.current()],
         **usage_of(run),
-        "history": history,
+        "history": history.to_json(),
     }
 
 
@@ -287,7 +290,7 @@ def _say_usage(run: Run) -> None:
 def status_line(run: Run) -> str:
     """How a run is, and when it begins where that is to come."""
     status = run.status()
-    due = "".join(f", due {when}" for when in due_of(run).values() if status == "scheduled")
+    due = f", due {moment(run.due())}" if status == "scheduled" else ""
     waits = [f"{one.words()} of {one.contract} since {moment(one.since) or '?'}" for one in run.waiting()]
     if waits and status == "running":
         return f"status: waiting for {' and '.join(waits)}"
@@ -300,13 +303,13 @@ def tell_of_nobody(run: Run) -> None:
         tell(f"coordinator: {'; '.join(nobody(missing))}")
 
 
-def outline_of(coordinator: Coordinator, history: Sequence[dict[str, Any]]) -> Outline | None:
+def outline_of(coordinator: Coordinator, history: Sequence[Mapping[str, Any]]) -> Outline | None:
     """The flow of a run as it is loaded here, if it is."""
     flow = coordinator.flows.flows.get(history[0].get("flow", "")) if history else None
     return outline(flow) if flow else None
 
 
-def _print_traces(parked: Collection[str], history: Sequence[dict[str, Any]]) -> None:
+def _print_traces(parked: Collection[str], history: Sequence[Mapping[str, Any]]) -> None:
     """Print where the steps failed that are parked, of each the last time; of the first few of them."""
     traces = {
         entry["step"]: entry["trace"]
@@ -319,7 +322,7 @@ def _print_traces(parked: Collection[str], history: Sequence[dict[str, Any]]) ->
         say(f"and {len(traces) - _TRACES} more: coordinator dead-letters show LETTER")
 
 
-def _print_run(coordinator: Coordinator, run: Run, history: Sequence[dict[str, Any]]) -> None:
+def _print_run(coordinator: Coordinator, run: Run, history: Sequence[Mapping[str, Any]]) -> None:
     doing = run.current()
     out.print(run_timeline(run.id, history, outline_of(coordinator, history), doing))
     if doing:

@@ -10,6 +10,7 @@ from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.flow.loading import load_modules
 from handoffs.coordinator.flow.schedule import Schedule
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import out, print_json, say, table
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from handoffs.coordinator.store.server import connect
@@ -25,7 +26,8 @@ def schedules() -> None:
 def list_schedules(as_json: bool) -> None:
     """The schedules that are loaded: what they start, when, when next, and the run that they started last.
 
-    Times are those of each schedule's time zone. Without servers it is not known what was started.
+    Times are those of this machine; the time zone in which a schedule counts is with its rule. Without servers it is not known what
+    was started.
     """
     settings = settings_of_command()
     found = sorted(load_modules(settings.agents).schedules.values(), key=lambda one: one.name)
@@ -42,26 +44,23 @@ def list_schedules(as_json: bool) -> None:
     elif not rows:
         say("no schedule is declared in the modules of COORDINATOR_AGENTS")
     else:
-        columns = ("schedule", "flow", "when", "next", "last run")
+        columns = ("schedule", "flow", "when", "next", "last", "run")
         out.print(table("schedules", columns, map(_cells, rows)))
 
 
 def _row(schedule: Schedule, done: Progress, now: datetime) -> dict[str, str]:
-    local = schedule.when.local
+    following = schedule.when.after(max(now, done.until or now))
     return {
         "schedule": schedule.name,
         "flow": schedule.flow.name,
         "when": str(schedule.when),
-        "next": local(schedule.when.after(max(now, done.until or now))).isoformat(),
-        "last": local(done.last).isoformat() if done.last else "",
+        "next": following.astimezone(UTC).isoformat(),
+        "last": done.last.astimezone(UTC).isoformat() if done.last else "",
         "last_run": done.run,
     }
 
 
 def _cells(row: dict[str, str]) -> tuple[str, ...]:
-    last = f"{_time(row['last'])} {row['last_run']}" if row["last"] else ""
-    return row["schedule"], row["flow"], row["when"], _time(row["next"]), last
-
-
-def _time(text: str) -> str:
-    return f"{datetime.fromisoformat(text):%Y-%m-%d %H:%M:%S %Z}"
+    return (
+        row["schedule"], row["flow"], row["when"], moment(row["next"]), moment(row["last"]), row["last_run"],
+    )  # fmt: skip

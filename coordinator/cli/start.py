@@ -130,7 +130,7 @@ def _start_one(coordinator: Coordinator, order: _Order, payload: dict[str, Any],
     doing = run.current()  # first: what is settled meanwhile is in the history
     history = run.history()
     if order.as_json:
-        print_json({"run": run.id, "status": status, **due_of(run), "history": history})
+        print_json({"run": run.id, "status": status, **due_of(run), "history": history.to_json()})
     else:
         out.print(run_timeline(run.id, history, outline_of(coordinator, history), unsettled(doing, history)))
         say(status_line(run))

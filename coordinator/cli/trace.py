@@ -47,11 +47,12 @@ def trace(correlation_id: str, everything: bool, as_json: bool) -> None:
 
 
 def _begins_so(coordinator: Coordinator, beginning: str, unknown: UnknownRun) -> str:
-    """The id of the run whose id begins so. Raises ``unknown`` where there is none."""
+    """The id of the run or story whose id begins so. Raises :class:`~handoffs.coordinator.errors.UnknownRun` where there is none: as
+    ``unknown``, with the ids that begin nearly so."""
     try:
         return coordinator.find_run(beginning).id
-    except UnknownRun:
-        raise unknown from None
+    except UnknownRun as error:
+        raise UnknownRun(unknown.cause, error.consequence or unknown.consequence, unknown.remedy) from None
 
 
 @contextmanager

@@ -10,17 +10,23 @@ from typing import Any
 import click
 from rich.console import Group
 
-from handoffs.config.user import current_user
 from handoffs.contracts.text import printable
-from handoffs.coordinator.cli.options import Command, json_option, limit_option, yes_option
+from handoffs.coordinator.cli.options import (
+    Command,
+    by_option,
+    json_option,
+    limit_option,
+    reason_option,
+    yes_option,
+)
 from handoffs.coordinator.cli.parameters import Count
 from handoffs.coordinator.cli.replay import print_replayed, replayed
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.history import now
 from handoffs.coordinator.letters.letter import Letter
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import out, print_json, say, table
-from handoffs.coordinator.render.moments import moment
 
 
 def _chosen(command: Command) -> Command:
@@ -53,8 +59,10 @@ def unheard_events(contract: str, limit: int, as_json: bool) -> None:
 
 @click.command("replay")
 @_chosen
+@reason_option
+@by_option
 @json_option
-def replay_events(contract: str, everything: bool, yes: bool, as_json: bool) -> None:
+def replay_events(contract: str, everything: bool, yes: bool, why: str, by: str, as_json: bool) -> None:
     """Emit the unheard events of CONTRACT again, to those who subscribe to it by now; or with --all those of every contract.
 
     What is still not heard is kept again. Exit status: 0 all were emitted, 3 some were refused.
@@ -65,7 +73,7 @@ def replay_events(contract: str, everything: bool, yes: bool, as_json: bool) -> 
         letters = coordinator.journal.letters.ids(state="unheard", contract=contract, until=now())
         if counts and not yes:
             _confirm_replay(coordinator, counts)
-        outcome = replayed(coordinator.desk, letters, sum(counts.values()))
+        outcome = replayed(coordinator.desk, letters, sum(counts.values()), by=by, why=why)
     print_replayed(outcome, noun="event", as_json=as_json)
 
 
@@ -74,12 +82,19 @@ def replay_events(contract: str, everything: bool, yes: bool, as_json: bool) -> 
 @click.option(
     "--days", type=Count(0, 36_500), default=0, help="Only those that have lain for that many days."
 )
+@reason_option
+@by_option
 @json_option
-def forget_events(contract: str, everything: bool, days: int, yes: bool, as_json: bool) -> None:
+def forget_events(
+    contract: str, everything: bool, days: int, yes: bool, why: str, by: str, as_json: bool
+) -> None:
     """Drop the unheard events of CONTRACT for good; or with --all those of every contract.
 
-    What their emitters did stays in the history, and the journal keeps who dropped them. Nothing else is ever dropped: what
-    is parked waits until it is replayed, skipped, or its run is given up.
+    What their emitters did stays in the history, and `coordinator actions list` has who dropped them, and why. Nothing else is
+    ever dropped: what is parked waits until it is replayed, skipped, or its run is given up.
+    \f
+
+    Many parameters because each is an option of the command.
     """
     _check_choice(contract, everything, yes, as_json)
     before = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="milliseconds") if days else ""
@@ -89,7 +104,7 @@ def forget_events(contract: str, everything: bool, days: int, yes: bool, as_json
         if counts and not yes:
             out.print(_counted("to be dropped", counts))
             click.confirm(f"Drop {sum(counts.values())} events for good?", abort=True)
-        dropped = letters.forget_unheard(contract, before, by=current_user()) if counts else 0
+        dropped = letters.forget_unheard(contract, before, by=by, why=why) if counts else 0
     if as_json:
         print_json({"forgotten": dropped})
     else:

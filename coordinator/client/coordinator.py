@@ -16,9 +16,13 @@ from handoffs.config.settings import Settings, load
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.client import given
+from handoffs.coordinator.client.exports import Exports
 from handoffs.coordinator.client.fake import Behaviour, Fake
+from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.hosting import Hosting, engine_of, refuse_servers, with_files
 from handoffs.coordinator.client.interventions import Interventions
+from handoffs.coordinator.client.letter_desk import LetterDesk
+from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.client.lookups import Lookups
 from handoffs.coordinator.client.parked import ParkedRuns
@@ -48,7 +52,7 @@ if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 
-class Coordinator(Starting, Lookups):
+class Coordinator(Starting, Lookups, LetterDesk):
     """Starts runs and answers for them.
 
     With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
@@ -76,8 +80,9 @@ class Coordinator(Starting, Lookups):
                 self._folder.cleanup()
             raise
         services = self.engine.services
-        self.desk = Desk(services, self.journal)
         self._loaded = Loaded(settings.agents, self.engine.agents)
+        exports = Exports(services, self._loaded, settings.agents)
+        self.desk = Desk(services, self.journal, exports.letter)
         self._hosting = Hosting(self.engine, self.journal, self.desk, self._loaded)
         self._published = PublishedRuns(self.engine.runs)
         self._histories = Histories(services, self.journal)
@@ -88,12 +93,15 @@ class Coordinator(Starting, Lookups):
         self._endings = Endings(services.store.redis, services.store.keys)
         standings = Standings(services, self.journal)
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
+        LetterDesk.__init__(self, services, self.journal, self.desk, self._followed)
         self._access = RunAccess(
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
-            Waits(self._endings, standings, self._parked, self._threads), self._threads,
+            Waits(self._endings, standings, self._parked, self._threads), self._threads, exports,
         )  # fmt: skip
         Starting.__init__(self, services, self._published, self._hosting, self._loaded, self._access)
-        self._time = VirtualTime(self.engine, self.desk, self._loaded, self._hosting.host)
+        self._time = VirtualTime(
+            self.engine, self.desk, self._loaded, self._hosting.host, self._published.tell
+        )
         self._hosting.serve()
         atexit.register(self.close)
         after_fork(self, Coordinator._forked)
@@ -134,9 +142,9 @@ class Coordinator(Starting, Lookups):
         """The statuses of many runs, in one round trip; one more asks the journal for those that Redis does not know."""
         return self._access.standings.statuses([run.id for run in given.runs(runs)])
 
-    def history(self, run_id: str) -> list[dict[str, Any]]:
+    def history(self, run_id: str) -> History:
         """What happened to a run, oldest first: what is in the journal, and what is still on its way there."""
-        return self._histories.of(given.text(run_id, "the id of a run"))
+        return History.read(self._histories.of(given.text(run_id, "the id of a run")))
 
     def trace(self, correlation_id: str) -> Trace:
         """The whole story of a correlation id (of what :meth:`emit` gave, or of a run) as a tree: who emitted what, who heard
@@ -150,13 +158,15 @@ class Coordinator(Starting, Lookups):
 
     # Dead letters
 
-    def dead_letters(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> list[Letter]:
-        """The dead letters that wait, oldest first: all of them, or the first ``limit``; ``flow``, ``run``, ``agent`` or ``kind``
-        choose among them. Those of a ``run`` that are on their way to the journal are waited for, as :meth:`Run.letters` does."""
+    def dead_letters(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> Letters:
+        """The dead letters that wait, oldest first: all of them, or the first ``limit``; ``flow``, ``run``, ``agent``, ``kind``,
+        ``contract`` or ``group`` choose among them. Those of a ``run`` that are on their way to the journal are waited for, as :meth:`Run.letters` does."""
         given.letters(limit, chosen)
         if chosen.get("run") and is_plain(chosen["run"]):
             self._parked.await_letters(chosen["run"])
-        return self.desk.letters(limit=limit, **chosen)
+        if chosen.get("group"):
+            self.journal.groups.fill()
+        return Letters(self.desk.each(limit=limit, **chosen))
 
     def each_dead_letter(self, **chosen: Unpack[LetterFilter]) -> Iterator[Letter]:
         """The same, one after the other: however many there are, no more than a page of them is held, and none of their messages."""
@@ -273,6 +283,7 @@ class Coordinator(Starting, Lookups):
     def close(self) -> None:
         """Finish what is running here and give connections back. Embedded servers end. Closing twice is harmless."""
         atexit.unregister(self.close)
+        self._time.close()
         self.engine.stopping.begin()
         self._threads.close()
         self._endings.close()

@@ -12,6 +12,7 @@ from handoffs.config.settings import Settings
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import named, printable
+from handoffs.coordinator.client.operation import Pace
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.duration import is_duration
 from handoffs.coordinator.flow.flow import Flow
@@ -157,6 +158,19 @@ def one_agent(value: Any) -> Agent:
     return value
 
 
+def agent_or_step(value: Any) -> str:
+    """An agent, its name, or the path of a step, as a text."""
+    if isinstance(value, Agent):
+        return value.name
+    if not isinstance(value, str) or not value:
+        raise InvalidData(
+            f"an agent or a step is expected, and {_kind(value) if value != '' else 'an empty text'} is given",
+            _LOOKED,
+            'give what @agent(...) made, its name, or the path of a step, such as "3.stock.1"',
+        )
+    return value
+
+
 _STATUSES = get_args(Status)
 
 
@@ -183,6 +197,21 @@ def limit(value: Any, what: str) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
         raise InvalidData(f"the limit of {what} is {_shown(value)}", _LOOKED, "give a number from 0")
     return value
+
+
+def pace(canary: Any, canary_wait: Any, rate: Any, stop_on_recurrence: Any) -> Pace:
+    """How letters are replayed."""
+    if type(canary) is not int or canary < 0:
+        raise InvalidData(f"the canary is {_shown(canary)}", _CHANGED, "give a number of letters, from 0")
+    if rate is not None and not (_is_number(rate) and 0 < rate < math.inf):
+        raise InvalidData(f"the rate is {_shown(rate)}", _CHANGED, "give letters a second, above 0: rate=20")
+    if not (_is_number(canary_wait) and canary_wait >= 0):
+        raise InvalidData(f"the canary is waited for {_shown(canary_wait)}", _CHANGED, "give seconds, from 0")
+    if not isinstance(stop_on_recurrence, bool):
+        raise InvalidData(
+            f"stop_on_recurrence is {_shown(stop_on_recurrence)}", _CHANGED, "give True or False"
+        )
+    return Pace(canary, float(canary_wait), None if rate is None else float(rate), stop_on_recurrence)
 
 
 def _moment(value: Any) -> datetime | None:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from handoffs.contracts.text import is_plain, printable
-from handoffs.coordinator.errors import AmbiguousId, UnknownLetter, UnknownRun
+from handoffs.coordinator.errors import UnknownLetter, UnknownRun
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.observe.listing import Listing
-
-LEAST = 4
-"""With how many characters an id must at least be begun."""
-
-_SHOWN = 5
-"""How many candidates an error names."""
+from handoffs.coordinator.prefix import the_one
 
 
 class Ids:
@@ -24,50 +18,19 @@ class Ids:
         self._listing = listing
 
     def run(self, prefix: str) -> str:
-        """The id of the one run that begins so.
+        """The id of the one run, or story, that begins so.
 
         Raises :class:`~handoffs.coordinator.errors.AmbiguousId` where several do, and :class:`~handoffs.coordinator.errors.UnknownRun`
         where none does, or ``prefix`` has fewer than four characters. Both name candidates.
         """
-        return _one("run", prefix, self._runs, UnknownRun, "coordinator runs list")
+        return the_one("run", prefix, self._runs, UnknownRun, "coordinator runs list")
 
     def letter(self, prefix: str) -> str:
         """The same of a letter, with :class:`~handoffs.coordinator.errors.UnknownLetter`."""
         letters = self._journal.letters.beginning_with
-        return _one("dead letter", prefix, letters, UnknownLetter, "coordinator dead-letters list")
+        return the_one("dead letter", prefix, letters, UnknownLetter, "coordinator dead-letters list")
 
     def _runs(self, prefix: str, limit: int) -> Iterable[str]:
-        pending = {row.run for row in self._listing.pending() if row.run.startswith(prefix)}
-        return sorted(pending | set(self._journal.runs.beginning_with(prefix, limit)))[:limit]
-
-
-def _one(
-    noun: str,
-    prefix: str,
-    beginning_with: Callable[[str, int], Iterable[str]],
-    unknown: type[UnknownRun | UnknownLetter],
-    command: str,
-) -> str:
-    shown, remedy = printable(prefix, 80), f"list them: {command}"
-    if not is_plain(prefix) or len(prefix) < LEAST:
-        short = is_plain(prefix) and len(prefix) < LEAST
-        more = f"give at least {LEAST} characters of its id, or {remedy}" if short else remedy
-        raise unknown(f"there is no {noun} {shown!r}", remedy=more)
-    found = list(beginning_with(prefix, _SHOWN + 1))
-    if prefix in found:
-        return prefix
-    if len(found) > 1:
-        raise AmbiguousId(
-            f"{shown!r} begins the ids of several {noun}s: {_names(found)}",
-            remedy="give more of its characters",
-        )
-    if not found:
-        near = list(beginning_with(prefix[:LEAST], _SHOWN + 1)) if len(prefix) > LEAST else []
-        said = f"these begin with {prefix[:LEAST]!r}: {_names(near)}" if near else ""
-        raise unknown(f"there is no {noun} {shown!r}", said, remedy)
-    return found[0]
-
-
-def _names(found: list[str]) -> str:
-    more = ", ..." if len(found) > _SHOWN else ""
-    return ", ".join(printable(one, 80) for one in found[:_SHOWN]) + more
+        pending = {row.run for row in self._listing.pending()} | self._listing.pending_stories()
+        begun_so = {run for run in pending if run.startswith(prefix)}
+        return sorted(begun_so | set(self._journal.runs.beginning_with(prefix, limit)))[:limit]

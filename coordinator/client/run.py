@@ -9,20 +9,26 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from handoffs.config import clock
 from handoffs.config.user import current_user
 from handoffs.contracts.contract import Contract
+from handoffs.coordinator.cases.case import ExportedCase
 from handoffs.coordinator.client import given
+from handoffs.coordinator.client.exports import Exports, shown
+from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.interventions import Interventions
+from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.parked import ParkedRuns
 from handoffs.coordinator.client.result import parked_error, typed_result
 from handoffs.coordinator.client.threads import Threads
+from handoffs.coordinator.client.told_run import AtRest
 from handoffs.coordinator.client.waiting import Found, Waits
 from handoffs.coordinator.errors import RunCancelled, RunTimeout, ServerError, UnknownRun
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.foresight import check_signal
 from handoffs.coordinator.flow.usage import Spending, Usage
+from handoffs.coordinator.history import EntryKind
 from handoffs.coordinator.letters.desk import Desk
-from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.observe.current import Current, current
 from handoffs.coordinator.observe.histories import Histories
 from handoffs.coordinator.observe.listing import SignalWait, waits_of
@@ -46,6 +52,7 @@ class RunAccess:
     standings: Standings
     waits: Waits
     threads: Threads
+    exports: Exports
 
 
 class Run:
@@ -65,7 +72,8 @@ class Run:
 
     def status(self) -> Status:
         """``scheduled``, ``running``, ``paused``, ``parked``, ``completed``, ``compensating`` or ``cancelled``; ``unknown`` where
-        Redis does not know the run, and the journal does not say how it ended."""
+        Redis does not know the run, and the journal does not say how it ended. One that waits for a signal is ``running`` (tables call it
+        ``waiting``); :meth:`current` says for which."""
         return self._access.standings.of(self.id)[1]
 
     def due(self) -> datetime | None:
@@ -112,7 +120,8 @@ class Run:
     def key(self) -> str:
         """The idempotency key under which the run was accepted, sensitive values masked; empty where it has none, or where a release
         accepted it that did not write it down."""
-        return next((str(entry.get("key", "")) for entry in self.history() if entry["kind"] == "started"), "")
+        started = self.history().kind(EntryKind.STARTED)
+        return str(started[0].get("key", "")) if started else ""
 
     def unattended(self) -> list[str]:
         """The agents for which a step of the run is queued while no worker of theirs is alive: nothing comes of it until one is."""
@@ -167,15 +176,34 @@ class Run:
         goes_on, remedy = ("it goes on", "ask again later") if not missing else nobody(missing)
         return RunTimeout(f"run {self.id} has not ended within {timeout} s", goes_on, remedy)
 
-    def history(self) -> list[dict[str, Any]]:
-        """What happened to the run, oldest first. See :class:`handoffs.coordinator.history.Entry` for the fields."""
-        return self._access.histories.of(self.id)
+    def history(self) -> History:
+        """What happened to the run, oldest first: :class:`~handoffs.coordinator.client.history.History`."""
+        return History.read(self._access.histories.of(self.id))
 
-    def letters(self) -> list[Letter]:
+    def letters(self) -> Letters:
         """The dead letters of this run that wait, the oldest first. Those that are still on their way to the journal are waited
         for, a few seconds at most: what has not come by then waits for the coordinator process, and the log says so."""
         self._access.parked.await_letters(self.id)
-        return self._access.desk.letters(run=self.id)
+        return Letters(self._access.desk.each(run=self.id))
+
+    def as_test(self) -> ExportedCase:
+        """A module for pytest in which the same flow is started with the same payload in eager mode, gets the signals that came, and ends
+        in the same: status, steps, result, what is parked. The agents that have their outcome give that and are not called; one that
+        is parked is. Sensitive values are masked in it, and the test fails until they are filled in. ::
+
+            Path("tests/test_run.py").write_text(run.as_test().text, "utf-8")
+
+        Raises :class:`~handoffs.coordinator.errors.ExportRefused` where the run is still at work, was cancelled, or a test could not go
+        the same way, and :class:`~handoffs.coordinator.errors.LoadError` where its flow is not loaded here.
+        """
+        doing = self.current()  # before its status: what is at work now may have ended then
+        status, result, branches = self.status(), None, False
+        if status == "completed":
+            with contextlib.suppress(UnknownRun):  # it is forgotten: the rest can be told all the same
+                made = self.result(0)
+                result, branches = shown(made), not isinstance(made, Contract)
+        at_rest = AtRest(self.id, self.flow, status, doing, self.letters(), result, clock.now(), branches)
+        return self._access.exports.run(at_rest, self.history())
 
     def cancel(self, by: str = "", *, compensate: bool = False, why: str = "") -> Status:
         """Cancel the run: steps that run now finish, nothing further begins. Gives the status; an ended run keeps its own.

@@ -18,6 +18,7 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.errors import UnknownDeployment
 from handoffs.coordinator.journal.deployments import DeploymentRow
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.prefix import LEAST, the_one
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.outstanding import Outstanding as Steps
 from handoffs.coordinator.store.server import connect
@@ -101,25 +102,25 @@ class Deployments:
             )
         return judge(new, known.builds, outstanding)
 
-    def record(self, manifest: Manifest, by: str = "") -> bool:
-        """Record that a build is deployed, and tell producers; False where it was recorded already.
+    def record(self, manifest: Manifest, by: str = "", why: str = "") -> bool:
+        """Record that a build is deployed, by whom and why, and tell producers; False where it was recorded already.
 
         Raises :class:`~handoffs.coordinator.errors.Conflict` where the build is known with another manifest.
         """
-        new = self._journal.deployments.record(manifest, _who(by))
+        new = self._journal.deployments.record(manifest, _who(by), why)
         self._tell(manifest.agent)
         return new
 
-    def withdraw(self, agent: str, build: str = "", by: str = "") -> str:
-        """Record that a build is not deployed any more, and tell producers. Without ``build`` it is the only one. Gives
-        the build.
+    def withdraw(self, agent: str, build: str = "", by: str = "", why: str = "") -> str:
+        """Record that a build is not deployed any more, and tell producers. ``build`` is its name, or how that begins, from four
+        characters on; without it, it is the only one. Gives the build.
 
-        Raises :class:`UnknownDeployment` where it is not recorded, or where there are several.
+        Raises :class:`UnknownDeployment` where it is not recorded, or where there are several, and
+        :class:`~handoffs.coordinator.errors.AmbiguousId` where several begin so.
         """
-        if not build:
-            build = self._only(agent)
+        build = self._named(agent, build) if build else self._only(agent)
         try:
-            self._journal.deployments.withdraw(agent, build, _who(by))
+            self._journal.deployments.withdraw(agent, build, _who(by), why)
         finally:
             self._tell(agent)  # also where it was withdrawn before: producers may not have heard of it
         return build
@@ -128,6 +129,17 @@ class Deployments:
         """Give the store its copies anew: they do not live for ever there."""
         for agent in sorted({row.manifest.agent for row in self._journal.deployments.find(withdrawn=False)}):
             self._tell(agent)
+
+    def _named(self, agent: str, build: str) -> str:
+        """The recorded build that is called so, or begins so; ``build`` itself where none does."""
+        recorded = [row.manifest.build for row in self._recorded(agent)]
+        if len(build) < LEAST or not any(one.startswith(build) for one in recorded):
+            return build  # the journal says what is wrong with it
+
+        def beginning_with(prefix: str, limit: int) -> list[str]:
+            return sorted(one for one in recorded if one.startswith(prefix))[:limit]
+
+        return the_one("build", build, beginning_with, UnknownDeployment, "coordinator contracts deployments")
 
     def _only(self, agent: str) -> str:
         builds = [row.manifest.build for row in self._recorded(agent)]

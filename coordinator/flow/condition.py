@@ -335,10 +335,17 @@ def _zone_remedy(value: Value) -> str:
     return ": datetime(..., tzinfo=UTC), or declare the field as NaiveDatetime"
 
 
+def asked_of(value: object, otherwise: str) -> str:
+    """What to write in place of what is no condition: of a field alone, what can be asked of it; else ``otherwise``."""
+    if not isinstance(value, Field):
+        return otherwise
+    return f'ask something of it: field("{value.path}") == True, or field("{value.path}").exists()'
+
+
 def _condition(value: object) -> Condition:
     if not isinstance(value, Condition):
         raise FlowError(
             f"{named(value)} is no condition",
-            remedy='write one: field("amount") > 5000, in parentheses beside & and |',
+            remedy=asked_of(value, 'write one: field("amount") > 5000, in parentheses beside & and |'),
         )
     return value

@@ -178,5 +178,5 @@ class Context:
 def _amounts(tokens: object, cost: object, of: str, counters: Mapping[str, object]) -> Amounts:
     """What is said to be used up. Raises :class:`AgentError` for what is none, or a call that has no such name."""
     if of:
-        check_name(of)
+        check_name(of, "usage() is said to be of", "it is not counted")
     return amounts_of({**counters, "tokens": tokens, "cost": cost})

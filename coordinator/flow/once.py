@@ -6,6 +6,7 @@ recorded is looked up before the call is made, in each attempt, redelivery and r
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
@@ -58,7 +59,15 @@ def once(subresults: Subresults, name: str, call: Callable[[], T]) -> T:
     """What ``call`` gave when it returned for the first time under ``name``: see :meth:`~handoffs.coordinator.flow.context.Context.once`."""
     check_name(name)
     if (text := subresults.find(name)) is None:
-        text = subresults.record(name, written(name, call(), subresults.limits))
+        made = call()
+        if inspect.iscoroutine(made):
+            made.close()
+            raise AgentError(
+                f"once({name!r}) is given a call that has to be awaited",
+                "it was not made",
+                f"in an async agent write await context.aonce({name!r}, call)",
+            )
+        text = subresults.record(name, written(name, made, subresults.limits))
     value: T = read(text, subresults.limits)
     return value
 
@@ -73,17 +82,26 @@ async def once_async(
     check_name(name)
     text = await elsewhere(subresults.find, name)
     if text is None:
-        text = await elsewhere(subresults.record, name, written(name, await call(), subresults.limits))
+        made = call()
+        if not inspect.isawaitable(made):
+            raise AgentError(
+                f"aonce({name!r}) is given a call that cannot be awaited",
+                "it was made, and its result is not recorded",
+                "give an async function, or call a plain one in a thread: lambda: asyncio.to_thread(call)",
+            )
+        text = await elsewhere(subresults.record, name, written(name, await made, subresults.limits))
     value: T = read(text, subresults.limits)
     return value
 
 
-def check_name(name: object) -> None:
+def check_name(
+    name: object, given_to: str = "once() is given the name", consequence: str = "the call was not made"
+) -> None:
     """Raise :class:`AgentError` for what is no name of a subresult."""
     if not isinstance(name, str) or not 1 <= len(name) <= LONGEST_NAME or not is_plain(name):
         raise AgentError(
-            f"once() is given the name {named(name)}",
-            "the call was not made",
+            f"{given_to} {named(name)}",
+            consequence,
             f"a name is 1 to {LONGEST_NAME} plain characters, another one for each call of a step: 'draft', f'page {{number}}'",
         )
 

@@ -44,7 +44,9 @@ def wait_for(
 
     ``run.signal("approval", Approval(...))`` sends it; it may come before the run waits. What follows gets the signal's
     payload; with ``keep`` it gets one contract with two fields: ``keep`` has what arrived here, and the field called like
-    the signal its payload. Without a timeout the run waits until it comes, or the run is cancelled.
+    the signal its payload. An agent that accepts that contract comes next then: a condition cannot look at it, but at what that agent
+    gives. Without a timeout the run waits until it comes, or the run is cancelled. In eager mode a timeout runs out at once, unless the test
+    holds time before (:meth:`~handoffs.Coordinator.hold_time`).
 
     Raises :class:`FlowError` for a name that is none, a timeout of more than a hundred years, and a timeout without
     ``otherwise``.

@@ -12,7 +12,7 @@ from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import named
 from handoffs.coordinator.errors import FlowError
 from handoffs.coordinator.flow import ways
-from handoffs.coordinator.flow.condition import Condition
+from handoffs.coordinator.flow.condition import Condition, asked_of
 from handoffs.coordinator.flow.duration import is_duration
 from handoffs.coordinator.flow.names import LONGEST_NAME, is_name
 from handoffs.coordinator.flow.retry import Retry
@@ -185,7 +185,7 @@ def when(condition: Condition, step: Step) -> tuple[Condition, Step]:
     if not _is_condition(condition):
         raise FlowError(
             f"{named(condition)} is no condition",
-            remedy='write when(field("amount") > 5000, step): data, not a function',
+            remedy=asked_of(condition, 'write when(field("amount") > 5000, step): data, not a function'),
         )
     return condition, as_step(step)
 
@@ -237,7 +237,10 @@ def repeat(step: Step, *, until: Condition, at_most: int) -> Repeat:
     :class:`FlowError` without a condition or a bound.
     """
     if not _is_condition(until):
-        raise FlowError(f"repeat() has until={named(until)}", remedy='write until=field("approved") == True')
+        raise FlowError(
+            f"repeat() has until={named(until)}, which is no condition",
+            remedy=asked_of(until, 'write until=field("approved") == True'),
+        )
     if not _is_count(at_most, _MOST_ROUNDS):
         raise FlowError(
             f"repeat() has at_most={named(at_most)}",

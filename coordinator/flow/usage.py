@@ -131,7 +131,8 @@ def amounts_of(given: Mapping[str, object]) -> dict[str, int]:
     """What was given as used up, without what is None. Raises :class:`AgentError` for what is no amount."""
     if len(given) > _MOST_COUNTERS:
         raise AgentError(
-            f"usage() is given {len(given)} counters", remedy=f"count at most {_MOST_COUNTERS} things"
+            f"usage() is given {len(given.keys() - {TOKENS, COST})} counters",
+            remedy=f"count at most {_MOST_COUNTERS - len({TOKENS, COST})} things of your own",
         )
     for name in given:
         if not name.isascii() or not name.isidentifier() or len(name) > _LONGEST_NAME:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from asyncio import CancelledError
 from datetime import timedelta
 from typing import NamedTuple
 
+from handoffs.config import clock
 from handoffs.config.logs import PROGRESS
 from handoffs.coordinator.errors import Stalled
 from handoffs.coordinator.flow.progress import Progress
@@ -43,7 +43,7 @@ class StepSigns:
         self.work = work
         self._idle = work.idle.total_seconds() if work.idle else None
         self._lock = threading.Lock()
-        self._at = time.monotonic()
+        self._at = clock.monotonic()
         self._logged = float("-inf")
         self._said: Progress | None = None
         self._unseen = False
@@ -60,7 +60,7 @@ class StepSigns:
         return self._stalled
 
     def _is_late(self) -> bool:
-        return self._idle is not None and time.monotonic() - self._at > self._idle
+        return self._idle is not None and clock.monotonic() - self._at > self._idle
 
     @property
     def error(self) -> Stalled:
@@ -75,11 +75,11 @@ class StepSigns:
         """It is at work. Raises :class:`Stalled` where it was found to be stalled before."""
         if self.stalled:
             raise self.error
-        self._at = time.monotonic()
+        self._at = clock.monotonic()
 
     def wait(self) -> None:
         """It waits for what is no part of its work."""
-        self._at = time.monotonic()
+        self._at = clock.monotonic()
 
     def tell(self, progress: Progress) -> None:
         """It has come so far. Raises :class:`Stalled` as :meth:`give`."""
@@ -100,7 +100,7 @@ class StepSigns:
                 return None
             self._unseen = False
             said = self._said or Progress("")
-            silent = time.monotonic() - self._at if stalled else None
+            silent = clock.monotonic() - self._at if stalled else None
             return Seen(said.text, said.share, silent)
 
     def put_back(self) -> None:

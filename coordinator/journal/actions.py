@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Select, insert, select
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.history import ENGINE, EntryKind, now
+from handoffs.coordinator.journal.chain import ACTIONS, Head, linked
 from handoffs.coordinator.journal.columns import fitted
 from handoffs.coordinator.journal.database import Database
+from handoffs.coordinator.journal.heads import alone, heads_of, move
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.tables import actions
 
@@ -28,6 +30,8 @@ _OF_ENTRIES = {
 KINDS = frozenset(map(str, _OF_ENTRIES))
 """The kinds of entries that tell of what people do to runs."""
 
+_CHAIN = ""
+"""What the one chain of all actions is called."""
 _LONGEST_NAME = 200
 _LONGEST_NOTE = 2_000
 
@@ -64,9 +68,13 @@ def action_of(entry: Mapping[str, Any]) -> ActionRow | None:
     action, who = _OF_ENTRIES.get(entry.get("kind", "")), entry.get("by", "")
     if action is None or not who or who == ENGINE:
         return None
-    words = [entry.get("step", "") if action == "signal" else "", entry.get("why", "")]
-    note = ": ".join(word for word in words if word)
+    note = note_of(entry.get("step", "") if action == "signal" else "", entry.get("why", ""))
     return ActionRow(0, str(entry.get("at", "")), str(who), action, str(entry.get("run", "")), "", note)
+
+
+def note_of(what: str, why: str) -> str:
+    """The note of an action: what it was done to, where no column says that, and why."""
+    return ": ".join(word for word in (what, why) if word)
 
 
 class ActionTable:
@@ -129,11 +137,9 @@ def _chosen(query: Select[Any], run: str, by: str, since: str) -> Select[Any]:
     return query.where(actions.c.at >= since) if since else query
 
 
-def tell(connection: Connection, namespace: Namespace, row: ActionRow) -> None:
-    """Record what an entry of the history tells of, at the moment when it happened."""
-    values = {name: getattr(row, name) for name in ActionRow.__slots__ if name != "id"}
-    values |= {"who": printable(row.who, _LONGEST_NAME), "note": printable(row.note, _LONGEST_NOTE)}
-    connection.execute(insert(actions).values(fitted(actions, {**values, "namespace": namespace.name})))
+def tell(connection: Connection, namespace: Namespace, rows: Sequence[ActionRow]) -> None:
+    """Record what entries of the history tell of, each at the moment when it happened."""
+    _append(connection, namespace, [asdict(row) for row in rows])
 
 
 def record(
@@ -146,15 +152,26 @@ def record(
     letter: str = "",
     note: str = "",
 ) -> None:
-    """Record an action together with what else the transaction of ``connection`` writes.
+    """Record an action together with what else the transaction of ``connection`` writes; the last thing that it does, for others who
+    record one wait until it ends.
 
     Many parameters because each is a column.
     """
-    values: dict[str, Any] = {
-        "who": printable(who, _LONGEST_NAME),
-        "action": action,
-        "run": run,
-        "letter": letter,
-    }
-    values |= {"note": printable(note, _LONGEST_NOTE), "namespace": namespace.name}
-    connection.execute(insert(actions).values(at=now(), **values))
+    _append(connection, namespace, [asdict(ActionRow(0, now(), who, action, run, letter, note))])
+
+
+def _append(connection: Connection, namespace: Namespace, given: Sequence[dict[str, Any]]) -> None:
+    """Add actions to their chain."""
+    alone(connection, namespace, ACTIONS)
+    known = heads_of(connection, namespace, ACTIONS, [_CHAIN])
+    head, rows = known.get(_CHAIN, Head()), []
+    for values in given:
+        values |= {
+            "who": printable(values["who"], _LONGEST_NAME),
+            "note": printable(values["note"], _LONGEST_NOTE),
+        }
+        del values["id"]
+        row, head = linked(ACTIONS, fitted(actions, {**values, "namespace": namespace.name}), head)
+        rows.append(row)
+    connection.execute(insert(actions), rows)
+    move(connection, namespace, ACTIONS, known, {_CHAIN: head})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Integer, String, Table
@@ -10,19 +11,27 @@ from sqlalchemy import Integer, String, Table
 from handoffs.contracts.text import is_utf8
 
 _LARGEST = 2**31 - 1
+_WHOLE = json.JSONEncoder(ensure_ascii=False).encode
 _INSTEAD = "\ufffd"
 
 
 def fitted(table: Table, values: dict[str, Any]) -> dict[str, Any]:
     """A row as its columns take it: text without what no database takes (the null character, half characters) and no longer than its
     column, numbers within 32 bits. What is of another type becomes text, or 0."""
-    return {name: _fitted(table.c[name].type, value) for name, value in values.items()}
+    kinds = _kinds(table)
+    return {name: _fitted(kinds[name], value) for name, value in values.items()}
+
+
+@cache
+def _kinds(table: Table) -> dict[str, Any]:
+    """The types of a table's columns."""
+    return {name: column.type for name, column in table.c.items()}
 
 
 def json_text(value: Any) -> str:
     """A JSON value as text that both databases take: what is no whole character stays escaped."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text if is_utf8(text) else json.dumps(value)
+    text = _WHOLE(value)
+    return text if text.isascii() or is_utf8(text) else json.dumps(value)
 
 
 def json_value(text: Any) -> Any:
@@ -35,6 +44,8 @@ def json_value(text: Any) -> Any:
 
 
 def _fitted(kind: Any, value: Any) -> Any:
+    if type(value) is str and isinstance(kind, String) and value.isascii() and "\x00" not in value:
+        return value if kind.length is None else value[: kind.length]  # nearly all of them
     if isinstance(kind, Integer):
         return min(max(value, -_LARGEST), _LARGEST) if isinstance(value, int) else 0
     if not isinstance(kind, String):

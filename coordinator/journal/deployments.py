@@ -47,8 +47,8 @@ class DeploymentTable:
         self._namespace = namespace
         self._own = deployments.c.namespace == namespace.name
 
-    def record(self, manifest: Manifest, by: str) -> bool:
-        """Record that a build is deployed, and by whom. The same build again is no second one (False); one that was
+    def record(self, manifest: Manifest, by: str, why: str = "") -> bool:
+        """Record that a build is deployed, and by whom and why. The same build again is no second one (False); one that was
         withdrawn is deployed again.
 
         Raises :class:`~handoffs.coordinator.errors.Conflict` where the build is known with another manifest.
@@ -56,11 +56,12 @@ class DeploymentTable:
         with self._database.begin() as connection:
             new = self._record(connection, manifest, by)
             if new:
-                actions.record(connection, self._namespace, "record-deployment", who=by, note=str(manifest))
+                note = actions.note_of(str(manifest), why)
+                actions.record(connection, self._namespace, "record-deployment", who=by, note=note)
         return new
 
-    def withdraw(self, agent: str, build: str, by: str) -> None:
-        """Record that a build is not deployed any more, and by whom.
+    def withdraw(self, agent: str, build: str, by: str, why: str = "") -> None:
+        """Record that a build is not deployed any more, and by whom and why.
 
         Raises :class:`~handoffs.coordinator.errors.UnknownDeployment` where it is not recorded as deployed.
         """
@@ -73,9 +74,8 @@ class DeploymentTable:
                     "nothing was withdrawn",
                     "list them: coordinator contracts deployments",
                 )
-            actions.record(
-                connection, self._namespace, "withdraw-deployment", who=by, note=f"{agent} build {build}"
-            )
+            note = actions.note_of(f"{agent} build {build}", why)
+            actions.record(connection, self._namespace, "withdraw-deployment", who=by, note=note)
 
     def find(self, agent: str = "", *, withdrawn: bool = True) -> list[DeploymentRow]:
         """The builds of ``agent``, or of all where it is empty: by agent, what was recorded first at the beginning.

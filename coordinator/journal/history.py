@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import groupby
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import printable
 from handoffs.coordinator.history import checked, unreadable
 from handoffs.coordinator.journal.actions import action_of, tell
+from handoffs.coordinator.journal.bulk import insert_all
+from handoffs.coordinator.journal.chain import RUNS, Head, linked
 from handoffs.coordinator.journal.columns import fitted, json_text, json_value
 from handoffs.coordinator.journal.database import Database
+from handoffs.coordinator.journal.heads import alone, heads_of, move
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.tables import history
 
@@ -32,45 +34,42 @@ class HistoryTable:
         self._own = history.c.namespace == namespace.name
 
     def record(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> int:
-        """Write history entries, each given with a unique source; gives how many were new. What a person did to a run is an operator's
-        action as well, and is written with the same transaction: once, however often the entry comes."""
-        given = list(entries)
-        rows = [
-            fitted(
-                history,
-                {
-                    "source": source,
-                    "run": entry.get("run", ""),
-                    "flow": entry.get("flow", ""),
-                    "kind": entry.get("kind", ""),
-                    "at": entry.get("at", ""),
-                    "namespace": self._namespace.name,
-                    "entry": json_text(entry),
-                },
-            )
-            for source, entry in given
-        ]
+        """Write history entries, each given with a unique source; gives how many were new. Each is added to the chain of its run
+        (:mod:`~handoffs.coordinator.journal.chain`), in the order in which they come. What a person did to a run is an operator's action
+        as well, and is written with the same transaction: once, however often the entry comes."""
+        rows: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        for row, entry in map(self._row, entries):
+            rows.setdefault(row["source"], (row, entry))
         if not rows:
             return 0
-        sources = history.c.source.in_([row["source"] for row in rows])
+        known_sources = select(history.c.source).where(history.c.source.in_(list(rows)))
         with self._database.begin() as connection:
-            known = set(connection.scalars(select(history.c.source).where(sources)))
-            insert = self._database.insert(history).on_conflict_do_nothing()
-            by_people = {
-                row["source"]: action
-                for row, (_, entry) in zip(rows, given, strict=True)
-                if (action := action_of(entry)) is not None and row["source"] not in known
-            }
-            for is_action, some in groupby(rows, key=lambda row: row["source"] in by_people):
-                together = list(some)  # in the order in which they came
-                if not is_action:
-                    connection.execute(insert, together)
-                    continue
-                for row in together:  # another process may write the same at this moment
-                    added = connection.scalar(insert.values(row).returning(history.c.id))
-                    if added is not None:
-                        tell(connection, self._namespace, by_people[row["source"]])
-        return len(rows) - len(known)
+            alone(connection, self._namespace, RUNS)
+            for source in connection.scalars(known_sources):
+                del rows[source]
+            if rows:
+                self._append(connection, [row for row, _ in rows.values()])
+            by_people = [action for _, entry in rows.values() if (action := action_of(entry)) is not None]
+            if by_people:
+                tell(connection, self._namespace, by_people)
+        return len(rows)
+
+    def _row(self, told: tuple[str, dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+        source, entry = told
+        values = {name: entry.get(name, "") for name in ("run", "flow", "kind", "at")}
+        whose = {"source": source, "namespace": self._namespace.name, "entry": json_text(entry)}
+        return fitted(history, {**values, **whose}), entry
+
+    def _append(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        """Add rows to the chains of their runs."""
+        known = heads_of(connection, self._namespace, RUNS, {row["run"] for row in rows})
+        heads, chained = dict(known), []
+        for row in rows:
+            made, heads[row["run"]] = linked(RUNS, row, heads.get(row["run"], Head()))
+            chained.append(made)
+        insert_all(connection, history, chained)
+        moved = {run: heads[run] for run in sorted({row["run"] for row in rows})}
+        move(connection, self._namespace, RUNS, known, moved)
 
     def of(self, run: str) -> dict[str, dict[str, Any]]:
         """The entries of a run by their source, oldest first."""

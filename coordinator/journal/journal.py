@@ -11,12 +11,18 @@ from handoffs.coordinator.journal.actions import ActionTable
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.deployments import DeploymentTable
 from handoffs.coordinator.journal.edits import EditTable
+from handoffs.coordinator.journal.groups import GroupTable
 from handoffs.coordinator.journal.history import HistoryTable
 from handoffs.coordinator.journal.letters import LetterTable
 from handoffs.coordinator.journal.namespace import Namespace
+from handoffs.coordinator.journal.operations import OperationTable
+from handoffs.coordinator.journal.records import Records
+from handoffs.coordinator.journal.retention import Retention
 from handoffs.coordinator.journal.runs import RunTable
 from handoffs.coordinator.journal.seal import Seal
 from handoffs.coordinator.journal.sealing import Sealing
+from handoffs.coordinator.journal.verification import Verification
+from handoffs.coordinator.journal.witness import Witness
 
 
 class Journal:
@@ -48,11 +54,17 @@ class Journal:
         """The name of the key with which messages are sealed; empty where they are kept in clear."""
         self.history = HistoryTable(self._database, own)
         self.letters = LetterTable(self._database, own, seal)
+        self.groups = GroupTable(self._database, own)
+        self.operations = OperationTable(self._database, own)
         self.edits = EditTable(self._database, own, seal)
         self.actions = ActionTable(self._database, own)
         self.deployments = DeploymentTable(self._database, own)
         self.runs = RunTable(self._database, own)
         self.sealing = Sealing(self._database, own, seal)
+        self.verification = Verification(self._database, own)
+        self.witness = Witness(self._database, own)
+        self.retention = Retention(self._database, own)
+        self.records = Records(self._database, own)
 
     @classmethod
     def of(cls, settings: Settings, *, upgrades: bool = False) -> Self:

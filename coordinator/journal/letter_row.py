@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from handoffs.coordinator.journal.columns import fitted, json_text, json_value
+from handoffs.coordinator.journal.fingerprint import fingerprint
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.seal import Seal
 from handoffs.coordinator.journal.tables import dead_letters
@@ -16,8 +17,8 @@ from handoffs.coordinator.journal.tables import dead_letters
 class LetterSummary:
     """A dead letter without its input, its message and the traceback of its failure: each of them may be large.
 
-    ``state`` is ``waiting``, ``replayed``, ``settled`` (the step has its outcome by another way), ``cancelled`` or ``unheard``.
-    ``times`` counts how often it was parked.
+    ``state`` is ``waiting``, ``replayed``, ``settled`` (the step has its outcome by another way), ``cancelled``, ``archived`` (a person
+    put it away) or ``unheard``. ``times`` counts how often it was parked.
     """
 
     id: str
@@ -36,6 +37,12 @@ class LetterSummary:
     last_failed_at: str
     times: int
     replays: int
+
+    @property
+    def fingerprint(self) -> str:
+        """The id of the group of letters that it is one of: those that failed at the same step for the same cause."""
+        place = (self.flow, self.step, self.agent)
+        return fingerprint(self.kind, place, self.contract, self.error, self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +121,7 @@ def values_of(row: LetterRow, namespace: Namespace, seal: Seal) -> dict[str, Any
         "trace": row.trace,
         "namespace": namespace.name,
     }
-    return fitted(dead_letters, values)
+    values = fitted(dead_letters, values)
+    place = (values["flow"], values["step"], values["agent"])
+    named = fingerprint(values["kind"], place, values["contract"], values["error"], values["text"])
+    return {**values, "fingerprint": named}

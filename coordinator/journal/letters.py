@@ -28,12 +28,15 @@ from handoffs.coordinator.journal.tables import dead_letters
 PAGE = 1_000
 """How many rows are read at once. None of them has its input or its message."""
 
+_COLUMNS = {"group": "fingerprint"}
+"""The columns of filters that are called otherwise."""
+
 _LISTED = [dead_letters.c[name] for name in SUMMARY]
 
 
 class LetterFilter(TypedDict, total=False):
     """Which letters. An empty filter lets everything pass, but ``state`` is ``waiting`` where it is not given, and None for all.
-    ``contract`` is a name, of any version."""
+    ``contract`` is a name, of any version; ``group`` the whole id of one (:mod:`.groups`)."""
 
     state: str | None
     flow: str
@@ -41,6 +44,7 @@ class LetterFilter(TypedDict, total=False):
     agent: str
     kind: str
     contract: str
+    group: str
 
 
 class LetterTable:
@@ -69,7 +73,7 @@ class LetterTable:
             return
         letter, statement = dead_letters.c, self._database.insert(dead_letters)
         kept = {"id", "first_failed_at", "times", "replays"}
-        columns = [*SUMMARY, "payload", "message", "trace"]
+        columns = [*SUMMARY, "payload", "message", "trace", "fingerprint"]
         renewed = {name: statement.excluded[name] for name in columns if name not in kept}
         statement = statement.on_conflict_do_update(
             index_elements=["id"], set_={**renewed, "times": letter.times + 1}
@@ -100,6 +104,13 @@ class LetterTable:
         with self._database.begin() as connection:
             return int(connection.scalar(counted.returning(dead_letters.c.replays)) or 1)
 
+    def archive(self, letter: LetterSummary) -> bool:
+        """Put a letter away that waits; False where it does not wait any more, or was parked once more meanwhile."""
+        same = self._is(letter.id) & (dead_letters.c.last_failed_at == letter.last_failed_at)
+        away = update(dead_letters).where(same, dead_letters.c.state == "waiting").values(state="archived")
+        with self._database.begin() as connection:
+            return bool(connection.execute(away).rowcount)
+
     def cancel_run(self, run: str) -> None:
         """The waiting letters of a cancelled run wait no more; but for those of what undoes it, and of what hears an event of
         a flow: both go on."""
@@ -109,15 +120,17 @@ class LetterTable:
         with self._database.begin() as connection:
             connection.execute(update(dead_letters).where(ended).values(state="cancelled"))
 
-    def forget_unheard(self, contract: str = "", before: str = "", *, by: str) -> int:
-        """Drop the events that :meth:`count_unheard` counts, and record who did. Gives how many there were."""
+    def forget_unheard(self, contract: str = "", before: str = "", *, by: str, why: str = "") -> int:
+        """Drop the events that :meth:`count_unheard` counts, and record who did, and why. Gives how many there were."""
         with self._database.begin() as connection:
             unheard = self._own & _unheard(contract, before)
             dropped = connection.execute(delete(dead_letters).where(unheard)).rowcount
             if dropped:
                 note = f"{dropped} unheard events of {contract or 'every contract'}"
                 note = f"{note} before {before}" if before else note
-                actions.record(connection, self._namespace, "forget-events", who=by, note=note)
+                actions.record(
+                    connection, self._namespace, "forget-events", who=by, note=actions.note_of(note, why)
+                )
         return dropped
 
     # Reading
@@ -154,14 +167,14 @@ class LetterTable:
 
     def each(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> Iterator[LetterSummary]:
         """The same, one after the other: however many there are, no more than a page of them is held."""
-        rows = self._rows(select(*_LISTED), _chosen(chosen), most=limit)
+        rows = self._rows(select(*_LISTED), chosen_by(chosen), most=limit)
         return (summary_of(found, self._namespace) for found in islice(rows, limit))
 
     def ids(self, *, until: str = "", **chosen: Unpack[LetterFilter]) -> Iterator[str]:
         """The ids of letters, the oldest first; no message is read. What comes meanwhile may be among them or not, but what
         failed first after ``until``, a time as the history has it, is not."""
         query = select(dead_letters.c.id, dead_letters.c.first_failed_at)
-        condition = _chosen(chosen)
+        condition = chosen_by(chosen)
         if until:
             condition &= dead_letters.c.first_failed_at <= until
         return (self._namespace.plain(str(found["id"])) for found in self._rows(query, condition))
@@ -180,7 +193,7 @@ class LetterTable:
     def waiting_runs(self) -> Iterator[set[str]]:
         """The runs of which letters wait, page by page; one of which several wait may come again. No message is read."""
         query = select(dead_letters.c.id, dead_letters.c.first_failed_at, dead_letters.c.run)
-        for page in self._pages(query, _chosen({})):
+        for page in self._pages(query, chosen_by({})):
             yield {str(found["run"]) for found in page if found["run"]}
 
     def waiting_sets(self) -> Iterator[LetterSummary]:
@@ -217,7 +230,7 @@ class LetterTable:
 
     def total(self, **chosen: Unpack[LetterFilter]) -> int:
         """How many letters there are that :meth:`find` would give."""
-        query = select(func.count()).select_from(dead_letters).where(self._own & _chosen(chosen))
+        query = select(func.count()).select_from(dead_letters).where(self._own & chosen_by(chosen))
         with self._database.begin() as connection:
             return int(connection.scalar(query) or 0)
 
@@ -262,16 +275,18 @@ class LetterTable:
             after = place > (page[-1]["first_failed_at"], page[-1]["id"])
 
 
-def _chosen(chosen: LetterFilter) -> ColumnElement[bool]:
+def chosen_by(chosen: LetterFilter) -> ColumnElement[bool]:
+    """That a row of the table is among the chosen letters, of whichever installation."""
     condition: ColumnElement[bool] = true()
     for name, wanted in {"state": "waiting", **chosen}.items():
         if wanted:
-            condition &= _is_of(str(wanted)) if name == "contract" else dead_letters.c[name] == wanted
+            column = dead_letters.c[_COLUMNS.get(name, name)]
+            condition &= _is_of(str(wanted)) if name == "contract" else column == wanted
     return condition
 
 
 def _unheard(contract: str, before: str) -> ColumnElement[bool]:
-    condition = _chosen({"state": "unheard", "contract": contract})
+    condition = chosen_by({"state": "unheard", "contract": contract})
     return condition & (dead_letters.c.last_failed_at < before) if before else condition
 
 

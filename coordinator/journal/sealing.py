@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Table, func, select, tuple_, update
 
+from handoffs.config.user import current_user
 from handoffs.coordinator.errors import SealBroken
+from handoffs.coordinator.journal import actions
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.edits import place_of
 from handoffs.coordinator.journal.namespace import Namespace
@@ -39,11 +41,13 @@ class Sealing:
         """How many messages are not sealed with the key that writes now; 0 where there is none."""
         return sum(len(page) for kind in (_LETTERS, _EDITS) for page in self._pages(kind))
 
-    def reseal(self, progress: Callable[[], None] = lambda: None) -> Resealed:
-        """Seal them; ``progress`` is called for each. What cannot be opened stays as it is. Doing it twice changes nothing.
+    def reseal(self, progress: Callable[[], None] = lambda: None, *, by: str = "", why: str = "") -> Resealed:
+        """Seal them; ``progress`` is called for each. What cannot be opened stays as it is. Doing it twice changes nothing. Who does it (by
+        default who is logged in), and why, is recorded with the first message that is sealed.
 
         Raises :class:`~handoffs.coordinator.errors.ServerError` where the database cannot be used: what is done is done.
         """
+        recorded = False
         done, refused = 0, dict[str, str]()
         for kind in (_LETTERS, _EDITS):
             for page in self._pages(kind):
@@ -54,6 +58,12 @@ class Sealing:
                         except SealBroken as error:
                             refused[self._namespace.plain(row[0])] = str(error)
                         progress()
+                    if done and not recorded:
+                        recorded = True
+                        note = actions.note_of(f"sealed with the key {self._seal.writes}", why)
+                        actions.record(
+                            connection, self._namespace, "reseal", who=by or current_user(), note=note
+                        )
         return Resealed(done, refused)
 
     def _one(self, connection: Connection, kind: _Kind, row: Any) -> int:

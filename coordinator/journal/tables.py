@@ -8,6 +8,8 @@ A change here needs a migration that makes the same of the tables of the last re
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Column,
     Index,
@@ -28,6 +30,15 @@ def _namespace() -> Column[str]:
     return Column("namespace", String(40), nullable=False, server_default="")
 
 
+def _place() -> tuple[Column[Any], ...]:
+    """The place of an entry in its chain (:mod:`.chain`), from 1 on; 0 of what an older release has written."""
+    return (
+        Column("sequence", Integer, nullable=False, server_default="0"),
+        Column("previous", String(64), nullable=False, server_default=""),
+        Column("digest", String(64), nullable=False, server_default=""),
+    )
+
+
 history = Table(
     "handoff_history",
     metadata,
@@ -39,6 +50,7 @@ history = Table(
     Column("at", String(40), nullable=False),
     Column("entry", Text, nullable=False),
     _namespace(),
+    *_place(),
     Index("handoff_history_run", "run", "id"),
     Index("handoff_history_kind", "kind", "id"),
     Index("handoff_history_own", "namespace", "id"),
@@ -68,6 +80,7 @@ dead_letters = Table(
     Column("message", Text, nullable=False),
     _namespace(),
     Column("trace", Text, nullable=False, server_default=""),
+    Column("fingerprint", String(40), nullable=False, server_default=""),
     Index("handoff_dead_letters_state", "state", "flow"),
     Index("handoff_dead_letters_run", "run"),
     Index("handoff_dead_letters_oldest", "state", "first_failed_at", "id"),
@@ -79,6 +92,7 @@ dead_letters = Table(
     Index("handoff_dead_letters_own_run", "namespace", "run", "state"),
     Index("handoff_dead_letters_own_kind", "namespace", "state", "kind", "first_failed_at", "id"),
     Index("handoff_dead_letters_own_id", "namespace", "id", postgresql_ops={"id": "varchar_pattern_ops"}),
+    Index("handoff_dead_letters_own_group", "namespace", "state", "fingerprint", "last_failed_at"),
 )
 
 actions = Table(
@@ -92,6 +106,7 @@ actions = Table(
     Column("letter", String(200), nullable=False),
     Column("note", Text, nullable=False),
     _namespace(),
+    *_place(),
     Index("handoff_operator_actions_run", "run", "id"),
     Index("handoff_operator_actions_who", "who", "id"),
     Index("handoff_operator_actions_own", "namespace", "id"),
@@ -143,6 +158,65 @@ runs = Table(
     Index("handoff_runs_own_key", "namespace", "key", "started", "id"),
     Index("handoff_runs_own_run", "namespace", "run", postgresql_ops={"run": "varchar_pattern_ops"}),
 )
+
+group_notes = Table(
+    "handoff_group_notes",
+    metadata,
+    Column("namespace", String(40), primary_key=True),
+    Column("fingerprint", String(40), primary_key=True),
+    Column("note", Text, nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("who", String(200), nullable=False),
+)
+
+operations = Table(
+    "handoff_operations",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    _namespace(),
+    Column("kind", String(20), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("at", String(40), nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("selection", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("turn", Integer, nullable=False),
+    Column("changed_at", String(40), nullable=False),
+    Column("told", Text, nullable=False),
+    Index("handoff_operations_own", "namespace", "at", "id"),
+)
+
+operation_letters = Table(
+    "handoff_operation_letters",
+    metadata,
+    Column("operation", String(40), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("letter", String(200), nullable=False),
+    Column("was", String(20), nullable=False),
+    Column("fingerprint", String(40), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("replays", Integer, nullable=False),
+    Column("failed_at", String(40), nullable=False),
+    Column("claimed_at", String(40), nullable=False),
+    Column("came", String(20), nullable=False),
+    Column("told", Text, nullable=False),
+    Index("handoff_operation_letters_state", "operation", "state", "position"),
+    Index("handoff_operation_letters_letter", "operation", "letter"),
+)
+
+chains = Table(
+    "handoff_chains",
+    metadata,
+    _namespace(),
+    Column("kind", String(20), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+    PrimaryKeyConstraint("namespace", "kind", "name"),
+)
+"""Where each chain ends."""
 
 revision = Table(
     "handoff_journal_revision",

@@ -6,12 +6,13 @@ import contextlib
 import hashlib
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Unpack
 
 from handoffs.contracts.errors import InvalidInput
 from handoffs.contracts.text import is_plain, printable
+from handoffs.coordinator.cases.case import ExportedCase
 from handoffs.coordinator.continuation.path import (
     budgets_around,
     follows_event,
@@ -22,7 +23,7 @@ from handoffs.coordinator.continuation.path import (
     timed,
 )
 from handoffs.coordinator.continuation.signature import EVENT, TIMER
-from handoffs.coordinator.errors import Refused, SealBroken, UnknownLetter
+from handoffs.coordinator.errors import ExportRefused, Refused, SealBroken, UnknownLetter
 from handoffs.coordinator.handoff.failure import (
     NOWHERE,
     Failure,
@@ -63,7 +64,10 @@ _PASSED_ON = "handoff_passed_on"
 class Desk:
     """Receives dead letters, keeps them in the journal, and replays them."""
 
-    def __init__(self, services: Services, journal: Journal) -> None:
+    def __init__(
+        self, services: Services, journal: Journal, exporter: Callable[[Letter], ExportedCase] | None = None
+    ) -> None:
+        """``exporter`` writes a letter as a test, where agents are loaded."""
         self._services = services
         self._journal = journal
         self._limits = services.settings.message_limits
@@ -71,7 +75,7 @@ class Desk:
         self._replays = Replays(services, journal)
         self._returns = Returns(services)
         self._apart = Apart(journal, self._diagnosis, self._replays)
-        self._access = _Access(journal, self._replays)
+        self._access = _Access(journal, self._replays, exporter)
 
     def receive(self, raw: RawLetter) -> LetterRow:
         """Keep a letter, and mark its run as parked; what the broker has given up on and was only waiting is sent back, and is no
@@ -310,13 +314,20 @@ class Desk:
         self._replays.refuse_closed(self._access.row(letter_id))
         self._access.replay(letter_id, by, why)
 
+    def finish_replay(self, letter_id: str, by: str = "", why: str = "") -> None:
+        """End a replay of which nobody knows whether it was sent. Raises :class:`UnknownLetter`, and what :meth:`Replays.finish` raises."""
+        self._replays.finish(self._access.row(letter_id), by, why)
+
 
 class _Access:
     """What letters ask of the desk, by their ids."""
 
-    def __init__(self, journal: Journal, replays: Replays) -> None:
+    def __init__(
+        self, journal: Journal, replays: Replays, exporter: Callable[[Letter], ExportedCase] | None
+    ) -> None:
         self._journal = journal
         self._replays = replays
+        self._exporter = exporter
 
     def row(self, letter_id: str) -> LetterRow:
         row = self._journal.letters.get(letter_id) if is_plain(letter_id) else None
@@ -338,6 +349,15 @@ class _Access:
 
     def replay(self, letter_id: str, by: str = "", why: str = "") -> None:
         self._replays.replay(self.row(letter_id), by, why)
+
+    def as_test(self, letter: Letter) -> ExportedCase:
+        if self._exporter is None:
+            raise ExportRefused(
+                f"dead letter {letter.id} is looked at where no agents are loaded",
+                "nothing was written",
+                "take it from a coordinator: coordinator.find_letter(letter.id).as_test()",
+            )
+        return self._exporter(letter)
 
 
 def _stranded(place: StepRef) -> str:

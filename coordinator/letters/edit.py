@@ -103,7 +103,7 @@ class Editing:
         shown = self._shown(agent, current) if current else row.payload
         waiting = _Waiting(place, current, shown, row.contract, "parked", budgets, row.id)
         self._record(waiting, agent, payload, edit)
-        self._desk.replay(row.id, by=self._by)
+        self._desk.replay(row.id, by=self._by, why=self._why)
 
     def held(self, run: RunRecord, step: str, agent: Agent, given: Contract | Mapping[str, Any]) -> None:
         """Let a step that is held with its run begin with ``given``, once the run is resumed. Raises the same."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, Self
 
-from handoffs.coordinator.handoff.failure import remedy_of
+from handoffs.coordinator.cases.case import ExportedCase
+from handoffs.coordinator.handoff.failure import FailureKind, remedy_of
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.letter_row import LetterDetails, LetterRow, LetterSummary
 
 _SUMMARY = fields(LetterSummary)
+_KINDS = frozenset(map(str, FailureKind))
 
 
 class LetterAccess(Protocol):
@@ -30,10 +32,21 @@ class LetterAccess(Protocol):
     def replay(self, letter_id: str, by: str = "", why: str = "") -> None:
         """Send its step on its way again."""
 
+    def as_test(self, letter: Letter) -> ExportedCase:
+        """The letter as a test."""
+
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Letter(LetterSummary):
-    """A dead letter. What may be large of it is read where it is asked for, once: :attr:`payload`, :attr:`trace`, :attr:`message`."""
+    """A dead letter: why a step waits, and with what it goes on.
+
+    ``id``, ``run``, ``flow``, ``step``, ``agent`` and ``contract`` (what the input was written as) say of what it is; ``kind``,
+    ``error`` (the name of the error's class) and ``text`` why; ``attempt`` and ``worker`` where. ``state`` is ``waiting``, ``replayed``,
+    ``settled`` (the step has its outcome by another way), ``cancelled`` or ``unheard``; ``times`` counts how often it was parked,
+    ``replays`` how often it was sent again; ``first_failed_at`` and ``last_failed_at`` are ISO 8601, in UTC.
+
+    What may be large of it is read where it is asked for, once: :attr:`payload`, :attr:`trace`, :attr:`message`.
+    """
 
     access: LetterAccess = field(compare=False)
     read: dict[str, Any] = field(compare=False, default_factory=dict)
@@ -52,6 +65,16 @@ class Letter(LetterSummary):
 
     def __repr__(self) -> str:
         return f"<Letter {self.id} {self.state}: {self.flow} step {self.step} ({self.agent}): {self.kind}: {self.text}>"
+
+    @property
+    def reason(self) -> FailureKind | str:
+        """Why it waits: ``error``, ``invalid-input``, ...; a plain text where a newer release wrote what this one does not know."""
+        return FailureKind(self.kind) if self.kind in _KINDS else self.kind
+
+    @property
+    def error_class(self) -> str:
+        """The name of the error's class."""
+        return self.error
 
     @property
     def payload(self) -> Any:
@@ -98,6 +121,17 @@ class Letter(LetterSummary):
         :class:`~handoffs.contracts.errors.CoordinationError` where the message is none of ours.
         """
         self.access.replay(self.id, by, why)
+
+    def as_test(self) -> ExportedCase:
+        """A module for pytest in which the agent alone, given the same input in eager mode, is parked for the same reason and by the same
+        error. Sensitive values are masked in it, and the test fails until they are filled in. ::
+
+            Path("tests/test_letter.py").write_text(letter.as_test().text, "utf-8")
+
+        Raises :class:`~handoffs.coordinator.errors.ExportRefused` where that does not follow from the agent and its input, or the input
+        could not be read, and :class:`~handoffs.coordinator.errors.LoadError` where the agent is not loaded here.
+        """
+        return self.access.as_test(self)
 
     @property
     def _details(self) -> LetterDetails:

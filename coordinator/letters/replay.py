@@ -81,7 +81,25 @@ class Replays:
             raise RunCancelled(
                 f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
             )
-        message = Message.restored(row.message).replayed(self._journal.letters.count_replay(row.id))
+        self._send(row, self._journal.letters.count_replay(row.id))
+        self._journal.actions.record("replay", who=who, run=row.run, letter=row.id, note=why)
+
+    def finish(self, row: LetterRow, by: str = "", why: str = "") -> None:
+        """Send a letter whose replay was counted, and of which nobody knows whether it was sent: under the number that it was counted
+        with, so that it is a copy of what may be on its way, and no replay of its own. Raises what :meth:`replay` raises."""
+        row = self.edited(revived(row, self._services.settings.message_limits))
+        place = StepRef(row.run, row.flow, row.step)
+        reason = self._services.runs.parked(place) if row.run else None
+        marked = Failure.read(reason).replays if reason is not None else -1
+        if marked < row.replays:  # else it was sent, and has failed again
+            if reason is not None:  # it could not be sent, and was marked as before
+                self._services.runs.unpark(place, {})
+            self._send(row, row.replays)
+        self._journal.actions.record("replay", who=by or current_user(), run=row.run, letter=row.id, note=why)
+
+    def _send(self, row: LetterRow, number: int) -> None:
+        """Publish a letter as its replay of that number; where that fails, it waits as before."""
+        message = Message.restored(row.message).replayed(number)
         try:
             self._services.publisher.declare(
                 [] if follows_event(row.step) or message.event else [message.agent], again=True
@@ -90,12 +108,10 @@ class Replays:
         except Exception:  # a server that fails, or a message that it does not take
             failure = _failure(row)
             if row.run:
-                self._services.store.park(
-                    place, failure.fields(), None, settled=failure.settled
-                )  # it waits as before
+                place = StepRef(row.run, row.flow, row.step)
+                self._services.store.park(place, failure.fields(), None, settled=failure.settled)
             raise
         self._journal.letters.mark_replayed(row)
-        self._journal.actions.record("replay", who=who, run=row.run, letter=row.id, note=why)
 
     def refuse_closed(self, row: LetterRow) -> None:
         """Raise :class:`~handoffs.coordinator.errors.LetterClosed` where a letter that somebody names does not wait any more."""

@@ -86,12 +86,12 @@ class Current:
             return f'waiting for signal "{printable(self.signal, 80)}" of {self.contract}'
         if self.state == "parked":
             return f"parked: {printable(self.error, 300)}"
-        return ", ".join(("held (paused)" if self.state == "held" else self.state, *self._how_far()))
+        return ", ".join(("held (paused)" if self.state == "held" else self.state, *self._how_far(at)))
 
-    def _how_far(self) -> Iterator[str]:
-        """Of one that runs: that it has stalled, and what its agent has said last."""
+    def _how_far(self, at: datetime) -> Iterator[str]:
+        """Of one that runs: how long it has stalled by then, and what its agent has said last."""
         if self.stalled is not None:
-            yield f"stalled since {self.stalled.isoformat(timespec='seconds')}"
+            yield f"stalled for {duration(max(at - self.stalled, timedelta(milliseconds=1)))}"
         if self.progress or self.share is not None:
             yield str(Progress(printable(self.progress, 200), self.share))
 

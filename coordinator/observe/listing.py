@@ -174,6 +174,10 @@ class Listing:
             if entry.get("run")
         ]
 
+    def pending_stories(self) -> set[str]:
+        """The stories, and runs that have emitted an event, that are not in the journal yet, by their ids."""
+        return {str(entry["run"]) for entry in self._pending.entries({EntryKind.EMITTED}) if entry.get("run")}
+
     def _rows(self, chosen: RunFilter) -> Iterator[ListedRun]:
         """Each run once, the newest first, by what is written down of it."""
         pending = [row for row in self.pending() if _passes(row, chosen)]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from handoffs.contracts.text import printable
+from handoffs.coordinator.observe.moments import moment
 
 _LONGEST = 220
 _BY_A_PERSON = frozenset({"edited", "skipped"})
@@ -83,4 +84,4 @@ def _until(entry: Mapping[str, Any]) -> str:
         ends = datetime.fromisoformat(entry["at"]) + timedelta(milliseconds=wait or 0)
     except (KeyError, TypeError, ValueError, OverflowError):
         return ""
-    return f" until {ends.isoformat(timespec='seconds')}"
+    return f" until {moment(ends)}"

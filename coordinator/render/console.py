@@ -30,7 +30,7 @@ err = Console(markup=False, emoji=False, highlight=False, stderr=True)
 
 _LONGEST_LINE = 4000
 
-_IDS = frozenset({"run", "letter", "event", "story"})
+_IDS = frozenset({"run", "letter", "event", "story", "build", "group", "operation", "example"})
 """The columns that have ids: what is copied from there must be whole."""
 
 _NARROWEST = 8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from handoffs.coordinator.render.lines import as_ascii, cut
 
 
 def run_timeline(
-    run: str, history: Sequence[dict[str, Any]], flow: Outline | None = None, doing: Sequence[Current] = ()
+    run: str, history: Sequence[Mapping[str, Any]], flow: Outline | None = None, doing: Sequence[Current] = ()
 ) -> Group:
     """The history of ``run``, and for what it waits (of ``doing``): what happened to which step, as its flow is nested, when, for how long, and what came of it.
 
@@ -33,7 +33,7 @@ def run_timeline(
     return Group(*lines)
 
 
-def awaited(history: Sequence[dict[str, Any]], doing: Sequence[Current]) -> Iterator[dict[str, Any]]:
+def awaited(history: Sequence[Mapping[str, Any]], doing: Sequence[Current]) -> Iterator[Mapping[str, Any]]:
     """What a run waits for, as entries of its history."""
     for one in doing:
         if one.state == "waiting" and history:

@@ -51,18 +51,19 @@ class PublishedRuns:
         thread = self._thread
         if thread is not None:
             thread.join()
-        self._tell()
+        self.tell()
 
     def _tell_later(self) -> None:
         while True:
             self._closing.wait(_PAUSE)
-            self._tell()
+            self.tell()
             with self._lock:
                 if not self._runs or self._closing.is_set():
                     self._thread = None
                     return
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Tell what there is, now."""
         with self._lock:
             runs, self._runs = self._runs, {}
         if not runs:

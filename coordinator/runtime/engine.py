@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from amqp.exceptions import AMQPError
@@ -70,6 +70,7 @@ class Engine:
         self._starts = Starts(services)
         self._driver = services.impatient().driver  # a full queue must not hold up what goes elsewhere
         self.agents: dict[str, Agent] = {}
+        self._instead: dict[str, list[Function]] = {}
         self.register(agents)
         after_fork(self, _forked)
 
@@ -109,11 +110,24 @@ class Engine:
             new.append(agent)
         return new
 
-    def replace_function(self, agent: str, function: Function | None) -> None:
-        """Have the steps of a registered agent call another function from now on, of the input and the context; None: its own
-        again."""
-        own = self.agents[agent]
-        used = own if function is None else replace(own, function=function, takes_context=True, context_as="")
+    def replace_function(self, agent: str, function: Function) -> Callable[[], None]:
+        """Have the steps of a registered agent call another function from now on, of the input and the context. What it gives takes
+        that back, in any order: the newest that is left is called, or the agent's own."""
+        instead = self._instead.setdefault(agent, [])
+        instead.append(function)
+        self._use(agent)
+
+        def take_back() -> None:
+            if function in instead:
+                instead.remove(function)
+                self._use(agent)
+
+        return take_back
+
+    def _use(self, agent: str) -> None:
+        used = own = self.agents[agent]
+        if self._instead[agent]:
+            used = replace(own, function=self._instead[agent][-1], takes_context=True, context_as="")
         type(self.app.tasks[agent]).handoff = self._handoff(used)
 
     def _handoff(self, agent: Agent) -> Handoff:

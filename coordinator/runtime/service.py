@@ -23,7 +23,9 @@ from handoffs.coordinator.continuation.signature import TIMER
 from handoffs.coordinator.deployment.deployments import Deployments
 from handoffs.coordinator.errors import QueueFull, Refused, ServerError, passes
 from handoffs.coordinator.handoff.failure import describe
+from handoffs.coordinator.history import ENGINE
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.retention import Policy
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.raw import RawLetter
 from handoffs.coordinator.letters.unfit import as_it_came
@@ -47,6 +49,7 @@ from handoffs.coordinator.store.record import StepRef
 _log = logging.getLogger(__name__)
 
 _TOUCH_EVERY = 3600.0  # seconds
+_PRUNE_EVERY = 60.0  # seconds
 _LATER = timedelta(seconds=2)
 _AT_ONCE = 100  # events that were not heard, in one transaction
 _UNDOING = "undo"  # the step at which a run is parked of which nothing can be undone
@@ -77,6 +80,8 @@ class Service:
             lambda found: self.tally.hear(found, clock.now()),
         )
         self._losses = Losses(engine.services, journal, self._outbox)
+        settings = engine.services.settings
+        self._policy = Policy(settings.journal_retention, settings.journal_retention_by_flow)
         self._jobs = Jobs("coordinator")
         self._ready = threading.Event()
         self._touched = -math.inf
@@ -104,6 +109,7 @@ class Service:
                 Job("broker", self.probe, PROBE_EVERY),
                 Job("journal", self.ping, PROBE_EVERY),
                 Job("begin", self.begin, 0.2),
+                *([Job("retention", self.prune, _PRUNE_EVERY)] if self._policy else ()),
             ]
         )
         if not self._ready.wait(timeout):
@@ -173,6 +179,19 @@ class Service:
         """Publish the first messages of runs that were accepted for later, and whose time has come."""
         while not self._jobs.stopping.is_set() and self._outbox.begin():
             pass
+
+    def prune(self) -> None:
+        """Remove the runs that are older than they are to be kept, some at a time: what else is written has its turn in between."""
+        removed = 0
+        while not self._jobs.stopping.is_set():
+            some = self._journal.retention.prune(self._policy, self._services.server.now(), by=ENGINE)
+            if not some:
+                break
+            removed += len(some)
+        if removed:
+            _log.info(
+                "%d runs were removed from the journal: they ended longer ago than it keeps them", removed
+            )
 
     def touch(self) -> None:
         """Once an hour keep in Redis what letters need for a replay, and remind of deployments."""

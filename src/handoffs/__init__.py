@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from handoffs.contracts.numbers import ExactDecimal
     from handoffs.contracts.prompt import render_for_prompt
     from handoffs.contracts.text import Hygiene, Sensitive, UntrustedText
+    from handoffs.coordinator.cases.case import ExportedCase
     from handoffs.coordinator.client.coordinator import Coordinator
+    from handoffs.coordinator.client.history import History
+    from handoffs.coordinator.client.history_entry import HistoryEntry
+    from handoffs.coordinator.client.letters import Letters
     from handoffs.coordinator.client.run import Run
-    from handoffs.coordinator.errors import Permanent, Transient
+    from handoffs.coordinator.errors import NotOne, Permanent, Transient
     from handoffs.coordinator.flow.agent import Agent, agent
     from handoffs.coordinator.flow.budget import budget, cached, constant
     from handoffs.coordinator.flow.condition import field
@@ -38,6 +42,9 @@ if TYPE_CHECKING:
     )
     from handoffs.coordinator.flow.subscribe import gather, on
     from handoffs.coordinator.flow.usage import Spending, Usage
+    from handoffs.coordinator.handoff.failure import FailureKind
+    from handoffs.coordinator.history import EntryKind
+    from handoffs.coordinator.letters.letter import Letter
 
 _WHERE = {
     "Agent": "handoffs.coordinator.flow.agent",
@@ -46,21 +53,29 @@ _WHERE = {
     "ContractRef": "handoffs.contracts.contract",
     "CoordinationError": "handoffs.contracts.errors",
     "Coordinator": "handoffs.coordinator.client.coordinator",
+    "EntryKind": "handoffs.coordinator.history",
     "Envelope": "handoffs.contracts.envelope",
     "Event": "handoffs.contracts.event",
     "ExactDecimal": "handoffs.contracts.numbers",
+    "ExportedCase": "handoffs.coordinator.cases.case",
+    "FailureKind": "handoffs.coordinator.handoff.failure",
     "Flow": "handoffs.coordinator.flow.flow",
+    "History": "handoffs.coordinator.client.history",
+    "HistoryEntry": "handoffs.coordinator.client.history_entry",
     "Hygiene": "handoffs.contracts.text",
     "Key": "handoffs.contracts.contract",
+    "Letter": "handoffs.coordinator.letters.letter",
+    "Letters": "handoffs.coordinator.client.letters",
+    "NotOne": "handoffs.coordinator.errors",
     "Permanent": "handoffs.coordinator.errors",
     "Retry": "handoffs.coordinator.flow.retry",
     "Run": "handoffs.coordinator.client.run",
     "Schedule": "handoffs.coordinator.flow.schedule",
-    "Spending": "handoffs.coordinator.flow.usage",
     "Sensitive": "handoffs.contracts.text",
+    "Spending": "handoffs.coordinator.flow.usage",
     "Transient": "handoffs.coordinator.errors",
-    "Usage": "handoffs.coordinator.flow.usage",
     "UntrustedText": "handoffs.contracts.text",
+    "Usage": "handoffs.coordinator.flow.usage",
     "agent": "handoffs.coordinator.flow.agent",
     "budget": "handoffs.coordinator.flow.budget",
     "cached": "handoffs.coordinator.flow.budget",
@@ -95,12 +110,20 @@ __all__ = [
     "ContractRef",
     "CoordinationError",
     "Coordinator",
+    "EntryKind",
     "Envelope",
     "Event",
     "ExactDecimal",
+    "ExportedCase",
+    "FailureKind",
     "Flow",
+    "History",
+    "HistoryEntry",
     "Hygiene",
     "Key",
+    "Letter",
+    "Letters",
+    "NotOne",
     "Permanent",
     "Retry",
     "Run",

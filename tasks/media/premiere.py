@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
@@ -138,7 +138,7 @@ def _title_figures(stage: Stage, story: Run, uploads: Uploads, index: MetadataIn
     return figures
 
 
-def _outputs(history: Sequence[dict[str, Any]], agent: str) -> list[dict[str, Any]]:
+def _outputs(history: Sequence[Mapping[str, Any]], agent: str) -> list[dict[str, Any]]:
     """What an agent has made for a title, as the history says."""
     return [entry["output"] for entry in history if entry["kind"] == "settled" and entry["agent"] == agent]
 

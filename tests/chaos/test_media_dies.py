@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from handoffs import HistoryEntry
 from handoffs.config.reference import MediaSettings
 from handoffs.config.settings import Settings
 from handoffs.contracts.reference.media import TitleUploaded
@@ -108,8 +109,8 @@ class Studio:
         ]
         assert len({entry["step"] for entry in made}) == RENDITIONS
 
-    def _whole(self, story: Run) -> list[dict[str, object]]:
-        told = story.history()
+    def _whole(self, story: Run) -> list[HistoryEntry]:
+        told = list(story.history())
         return told if any(entry.get("agent") == "media.shelf" for entry in told) else []
 
     def _quiet(self) -> bool:

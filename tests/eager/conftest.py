@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from handoffs.config.settings import Settings
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.runtime.failure_log import FAILURES
 from tests.eager.command import Command
+from tests.eager.office import KEY, Office, opened
 
 
 @pytest.fixture(autouse=True)
@@ -32,3 +35,13 @@ def anywhere(request: pytest.FixtureRequest) -> Coordinator:
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Runs commands in this process, of a coordinator that is there already."""
     return Command(capsys, monkeypatch)
+
+
+@pytest.fixture
+def office(
+    coordinator_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Office]:
+    """An office in eager mode."""
+    given = {"eager": True, "journal_url": f"sqlite:///{tmp_path}/journal.sqlite3", "journal_keys": (KEY,)}
+    with opened(coordinator_settings.model_copy(update=given), monkeypatch) as made:
+        yield made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,6 +70,10 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
     history = [
         {**unmasked(entry), "kind": _ALIKE.get(entry["kind"], entry["kind"])} for entry in run.history()
     ]
+    fallbacks = [entry["step"] for entry in history if entry["kind"] == "fallback"]
+    assert len(fallbacks) == len(set(fallbacks)), (
+        fallbacks
+    )  # each took a place once, however many budgets are around it
     unsaid = Counter(story.path(entry["step"]) for entry in history if is_undecided(entry))
     effects = Counter[tuple[str, str]]()
     for (path, agent, key), times in done.items():
@@ -117,7 +122,7 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
     return seen
 
 
-def is_undecided(entry: Json) -> bool:
+def is_undecided(entry: Mapping[str, Any]) -> bool:
     """Whether a step was parked since it could not be said what follows: its outcome does not stand."""
     return entry["kind"] == "parked" and "cannot be answered" in entry["error"]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from handoffs import Letters
 from handoffs.contracts.envelope import message_id
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
@@ -59,7 +60,7 @@ class Bench:
         assert len(found) == 1, found
         return found[0]
 
-    def letters(self, **filters: Any) -> list[Letter]:
+    def letters(self, **filters: Any) -> Letters:
         """Wait for dead letters of a kind."""
         return wait_until(
             lambda: self.client.dead_letters(**filters),

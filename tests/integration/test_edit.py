@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from handoffs import HistoryEntry
 from handoffs.contracts.errors import CoordinationError
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import Conflict, EditRefused, ServerError
@@ -34,7 +35,7 @@ def parked(bench: Bench, flow: Flow = shop.chain, **behaviour: str) -> tuple[Run
     return run, bench.letter(run), order
 
 
-def told(run: Run, kind: str, step: str = "") -> list[dict[str, Any]]:
+def told(run: Run, kind: str, step: str = "") -> list[HistoryEntry]:
     return [entry for entry in run.history() if entry["kind"] == kind and step in ("", entry.get("step"))]
 
 
@@ -68,7 +69,7 @@ def test_a_parked_step(bench: Bench) -> None:
     [edit] = bench.client.desk.letter(letter.id).edits
     assert (edit.who, edit.why, edit.message) == ("ann", "no more failing", letter.row.message)
     acts = [(act.action, act.who, act.note) for act in bench.client.journal.actions.of(run.id)]
-    assert acts == [("edit", "ann", "no more failing"), ("replay", "ann", "")]
+    assert acts == [("edit", "ann", "no more failing"), ("replay", "ann", "no more failing")]
 
 
 def test_old_copies_run_the_edited_input(bench: Bench) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from handoffs.coordinator.errors import SchemaRefused
 from handoffs.coordinator.journal.migrations import HEAD
+from tests.journal_desk import DeskSuite
 from tests.journal_shared import ManySuite, RunsSuite, SealSuite, WallsSuite
 from tests.journal_suite import PagesSuite, SchemaSuite, connected, make_previous, opened, revision
 from tests.servers import Servers
@@ -56,6 +57,10 @@ class TestSeal(SealSuite):
 
 
 class TestMany(ManySuite):
+    """On PostgreSQL."""
+
+
+class TestDesk(DeskSuite):
     """On PostgreSQL."""
 
     FORBIDDEN = "Seq Scan on handoff_dead_letters|Sort Key: first_failed_at"

@@ -118,7 +118,7 @@ def _check_secrecy(
         "logs": installation.logs(),
         "events": json.dumps(events, default=str),
         "dead letters": json.dumps(shown),
-        "history": json.dumps(history),
+        "history": json.dumps([entry.to_json() for entry in history]),
     }.items():
         for card in _CARDS:
             assert card not in text, f"a card number is in the {place}"

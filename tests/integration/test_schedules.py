@@ -14,6 +14,7 @@ import pytest
 
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.deployment.deployments import Deployments
+from handoffs.coordinator.observe.moments import moment
 from tests.integration import nights, shop
 from tests.integration.bench import Bench, new_order, open_bench
 from tests.servers import Servers
@@ -134,7 +135,7 @@ def test_people_see_it(bench: Bench) -> None:
     told = json.loads(started.stdout)
     assert (told["status"], told["due"]) == ("scheduled", at.isoformat())
     shown = _command(bench, "runs", "show", told["run"]).stdout
-    assert f"status: scheduled, due {at.isoformat()}" in shown
+    assert f"status: scheduled, due {moment(at)}" in shown
 
     def listed() -> dict[str, Any]:
         rows = json.loads(_command(bench, "runs", "list", "--json").stdout)

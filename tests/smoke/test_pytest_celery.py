@@ -25,6 +25,7 @@ from pytest_celery import (
 )
 from pytest_docker_tools import container, fxtr, volume
 
+from handoffs import HistoryEntry
 from handoffs.config.settings import Settings
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
@@ -241,7 +242,7 @@ def _pay(client: Coordinator, number: int) -> Run:
     return client.start(payment, payload)
 
 
-def _settled(run: Run) -> list[dict[str, Any]]:
+def _settled(run: Run) -> list[HistoryEntry]:
     return [entry for entry in run.history() if entry["kind"] == "settled"]
 
 

@@ -121,9 +121,10 @@ def test_flower_shows_handoffs_and_no_payload(stack: Stack, client: Coordinator)
 
 
 def test_flower_shows_the_queues(stack: Stack) -> None:
-    """Flower's page about the broker has the queue of each agent, whichever began before Flower, and that of dead letters."""
+    """Flower's page about the broker has the queue of each agent, whichever began before Flower, and those of timers, dead letters and unheard events."""
+    own = ("coordinator.timer", "handoff.dead-letters", "handoff.unheard-events")
     page = stack.flower_page("/broker").decode()
-    assert [name for name in (*FLEETS.values(), "handoff.dead-letters") if name not in page] == []
+    assert [name for name in (*FLEETS.values(), *own) if name not in page] == []
 
 
 def test_a_worker_is_killed(stack: Stack, client: Coordinator) -> None:

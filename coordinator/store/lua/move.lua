@@ -4,7 +4,7 @@
 -- ARGV: by (ms), ahead (ms in all), held (ms since 1970, or nothing), prefix (of all keys)
 local function stays(name)
   local noun = string.sub(name, #arg.prefix + 1, (string.find(name, ':', #arg.prefix + 1, true) or 0) - 1)
-  return string.find(' run ended history mark starting scheduled later outstanding consumers build deployed ', ' ' .. noun .. ' ', 1, true)
+  return string.find(' run usage ended history mark starting scheduled later outstanding consumers build deployed ', ' ' .. noun .. ' ', 1, true)
 end
 
 local by = tonumber(arg.by)

@@ -27,8 +27,12 @@ end
 for level, join in ipairs(joins) do
   local complete
   if join.one then complete = is_first(join) else complete = is_complete(join) end
-  if not complete then return {verdict, '', '', 'waiting', tostring(level)} end
+  if not complete then
+    if taken and not join.one then tell(arg.entry) end  -- where something was first further out, it is late, and that is told
+    return {verdict, '', '', 'waiting', tostring(level)}
+  end
 end
+if taken then tell(arg.entry) end
 local joined = #joins > 0
 send(joined)
 if arg.ends == '1' then

@@ -260,9 +260,10 @@ def test_schedules_are_listed(run: Any, monkeypatch: pytest.MonkeyPatch) -> None
     assert {name: row[name] for name in ("schedule", "flow", "when", "last", "last_run")} == {
         "schedule": "shop.each-second", "flow": "shop.nightly", "when": "every 1s", "last": "", "last_run": "",
     }  # fmt: skip
+    assert datetime.fromisoformat(row["next"]).utcoffset() == timedelta()
     assert datetime.fromisoformat(row["next"]) <= datetime.now(UTC) + timedelta(seconds=1)
     told = run("schedules", "list").out
-    for word in ("shop.each-second", "shop.nightly", "every 1s", "UTC"):
+    for word in ("shop.each-second", "shop.nightly", "every 1s"):
         assert word in told
 
 

@@ -109,6 +109,33 @@ def test_from_nothing_to_published(contracts: Command) -> None:
     assert set(states(contracts(OLD, "publish", "--json")[1]).values()) == {"unchanged"}
 
 
+@pytest.mark.parametrize("command", [("check",), ("check", "--json"), ("publish", "--dry-run")])
+@pytest.mark.parametrize(
+    ("agents", "said"),
+    [
+        (None, "COORDINATOR_AGENTS is not set: these are the contracts of the reference system payments"),
+        (" ", "COORDINATOR_AGENTS names no module"),
+    ],
+)
+def test_whose_contracts_they_are(
+    agents: str | None,
+    said: str,
+    command: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where no module is named, one line on standard error says that nobody's own contracts were looked at; the status is what it is."""
+    monkeypatch.delenv("COORDINATOR_AGENTS", raising=False)
+    if agents is not None:
+        monkeypatch.setenv("COORDINATOR_AGENTS", agents)
+    main(["contracts", *command])  # it would end the program with any status but 0
+    printed = capsys.readouterr()
+    assert ("payments." in printed.out) == (agents is None)
+    assert printed.err.count("\n") == 1
+    assert said in printed.err
+    assert "set it to your modules" in printed.err
+
+
 def test_all_or_nothing(contracts: Command) -> None:
     """Where one of several contracts is refused, nothing is written: the others are withheld. Then they are published together."""
     contracts(OLD, "publish", "shop.priced", "--owner", "shop")

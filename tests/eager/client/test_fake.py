@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from handoffs import Context, Contract, Coordinator, Flow, Key, Permanent, Retry, Transient, agent, on
-from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.errors import CoordinationError, InvalidData
 from handoffs.coordinator.client.fake import Behaviour
 from handoffs.coordinator.errors import LoadError, ServerError
 from tests.defaults import default_settings
@@ -115,9 +115,11 @@ def test_one_that_is_called_by_events(anywhere: Coordinator) -> None:
     assert fake.calls == [Bill(bill="told")]
 
 
-@pytest.mark.parametrize("odd", [(), (3,), ("text",), ({"bill": 3, "more": 1},)])
+@pytest.mark.parametrize(
+    "odd", [(), (3,), ("text",), ({"bill": 3, "more": 1},), (Bill,), (UnicodeDecodeError,)]
+)
 def test_what_cannot_stand_in(coordinator: Coordinator, odd: tuple[Behaviour, ...]) -> None:
-    """Nothing, a number, a text and data that is no outcome are refused at once, and the agent stays what it is."""
+    """Nothing, a number, a text, data that is no outcome, a contract's class and an error that needs more than a text are refused at once, and the agent stays what it is."""
     with pytest.raises(InvalidData):
         coordinator.fake(pay, *odd)
     assert _result(coordinator).paid
@@ -136,3 +138,49 @@ def test_agents_of_other_processes() -> None:
     settings = default_settings(broker_url="amqp://nowhere.invalid//", redis_url="redis://nowhere.invalid/0")
     with Coordinator(settings) as coordinator, pytest.raises(ServerError, match="works in other processes"):
         coordinator.fake(pay, Bill(bill="1"))
+
+
+@pytest.mark.parametrize("inner_first", [True, False])
+def test_one_within_another(anywhere: Coordinator, inner_first: bool) -> None:
+    """The newest fake stands in; where one of them is taken back, the one of before does, in whichever order, and the agent's own at last."""
+    outer = anywhere.fake(pay, Bill(bill="outer"))
+    inner = anywhere.fake(pay, Bill(bill="inner"))
+    assert _result(anywhere, "1").bill == "inner"
+    first, second, left = (inner, outer, "outer") if inner_first else (outer, inner, "inner")
+    first.restore()
+    assert _result(anywhere, "2").bill == left
+    first.restore()  # once more changes nothing
+    assert _result(anywhere, "3").bill == left
+    second.restore()
+    assert _result(anywhere, "4").paid
+
+
+@pytest.mark.parametrize(
+    ("kind", "attempts"), [(Transient, 3), (Permanent, 1), (ValueError, 3), (CoordinationError, 3)]
+)
+def test_the_class_of_an_error(anywhere: Coordinator, kind: type[Exception], attempts: int) -> None:
+    """An error's class stands for an error of it: it is retried, or not, as the real one would be."""
+    with anywhere.fake(pay, kind) as fake:
+        run = anywhere.start(FLOW, Bill(bill="class"))
+        assert run.wait(_TIMEOUT) == "parked"
+    assert len(fake.calls) == attempts
+    assert run.letters()[0].error == kind.__name__
+
+
+def test_who_is_given_the_context(coordinator: Coordinator) -> None:
+    """A function gets the context where it asks for it: by a second parameter without a default, or one that is called so."""
+    for function in (
+        lambda bill, context: Bill(bill=str(context.attempt)),
+        lambda bill, about: Bill(bill=str(about.attempt)),
+        lambda bill, context=None: Bill(bill=str(context.attempt)),
+        lambda bill, number=1: Bill(bill=str(number)),
+        lambda *given: Bill(bill=str(given[1].attempt)),
+    ):
+        with coordinator.fake(pay, function):
+            assert _result(coordinator, f"{id(function)}").bill == "1"
+
+
+def test_another_agent_stands_in(anywhere: Coordinator) -> None:
+    """An agent can stand in for another: its function does."""
+    with anywhere.fake(note, pay):
+        assert _result(anywhere).paid

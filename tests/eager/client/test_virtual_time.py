@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import ModuleType
@@ -12,12 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handoffs import (
+    Context,
     Contract,
     Coordinator,
     Flow,
     Key,
     Retry,
     Run,
+    Spending,
     Transient,
     agent,
     budget,
@@ -65,6 +71,12 @@ def decide(answer: Answer) -> Claim:
 @agent("clock.timed-out")
 def timed_out(claim: Claim) -> Claim:
     return Claim(claim=claim.claim, how="nobody has answered")
+
+
+@agent("clock.spend")
+def spend(claim: Claim, context: Context) -> Claim:
+    context.usage(tokens=100)
+    return claim
 
 
 @agent(
@@ -198,10 +210,14 @@ def test_a_run_that_waits_for_long_is_kept(held: Coordinator) -> None:
     )
     ended, _ = _started(held, Flow("clock.short", note), "e")
     assert ended.wait(_TIMEOUT) == "completed"
+    spends, _ = _started(held, Flow("clock.spends", spend >> delay(timedelta(days=100)) >> spend >> note, spending=Spending(tokens=150)), "s")  # fmt: skip
     held.advance(days=300)
     waiting.signal("answer", Answer(says="late"))
     assert waiting.wait(_TIMEOUT) == "completed"
     assert ended.result(_TIMEOUT) == Claim(claim="e")
+    assert spends.wait(_TIMEOUT) == "parked"
+    assert spends.usage().tokens == 200
+    assert spends.spending() == Spending(tokens=150)
 
 
 def test_an_outcome_is_remembered_for_as_long_as_it_is_to_be(held: Coordinator) -> None:
@@ -318,3 +334,105 @@ def test_time_adds_up(coordinator_settings: Settings, waits: list[int], parts: l
         came = sum(sum(waits[: number + 1]) <= sum(parts) for number in range(len(waits)))
         assert len(_said) == came
         assert (run.status() == "completed") == (came == len(waits))
+
+
+def test_many_who_move_it(held: Coordinator) -> None:
+    """Threads that move time at once move it one after the other: it is moved by all of them."""
+    before = held.now()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: held.advance(hours=1), range(4)))
+    assert held.now() - before == timedelta(hours=4)
+
+
+def test_an_agent_cannot_move_it(coordinator: Coordinator) -> None:
+    """What happens while time is moved cannot move it: it is told so, and fails."""
+    coordinator.hold_time()
+
+    @agent("clock.moves")
+    def moves(claim: Claim) -> Claim:
+        coordinator.advance(hours=1)
+        return claim
+
+    run, _ = _started(coordinator, Flow("clock.moving", delay(timedelta(hours=1)) >> moves, input=Claim))
+    before = coordinator.now()
+    coordinator.advance(hours=3)
+    assert coordinator.now() - before == timedelta(hours=3)
+    [letter] = run.letters()
+    assert "by what happens while it is moved" in letter.text
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_coordinator_that_is_closed_has_no_time(eager: bool) -> None:
+    """It neither holds nor moves time any more, and the next one begins with the host's."""
+    with Coordinator(default_settings(eager=eager)) as coordinator:
+        pass
+    for call in (coordinator.hold_time, lambda: coordinator.advance(hours=1)):
+        with pytest.raises(ServerError, match="closed"):
+            call()
+    assert not clock.is_moved()
+
+
+def test_one_slow_agent_is_waited_for_once(live_coordinator: Coordinator) -> None:
+    """An agent that does not come back costs the seconds of one wait, however many times are due beside it."""
+    gate = threading.Event()
+
+    @agent("clock.slow")
+    def slow(claim: Claim) -> Claim:
+        assert gate.wait(30)
+        return claim
+
+    live_coordinator.hold_time()
+    _started(live_coordinator, Flow("clock.slowly", slow), "slow")
+    later = [
+        _started(live_coordinator, Flow(f"clock.delayed{n}", delay(timedelta(minutes=n)) >> note, input=Claim), f"{n}")[0]
+        for n in range(1, 9)
+    ]  # fmt: skip
+    began = time.monotonic()
+    live_coordinator.advance(hours=1)
+    took = time.monotonic() - began
+    assert [run.wait(_TIMEOUT) for run in later] == ["completed"] * 8
+    gate.set()
+    assert took < 20  # 5 s for each of the times would be 40
+
+
+def test_a_stalled_agent_is_found_by_the_time_that_is(live_coordinator: Coordinator) -> None:
+    """While time is held no agent is idle for too long, and once it is moved by more than the limit one that gives no sign is."""
+    began = threading.Event()
+
+    @agent("clock.idles", idle=timedelta(minutes=5), retry=Retry(attempts=1))
+    async def idles(claim: Claim) -> Claim:
+        began.set()
+        await asyncio.sleep(60)
+        return claim
+
+    live_coordinator.hold_time()
+    run, _ = _started(live_coordinator, Flow("clock.idling", idles))
+    assert began.wait(_TIMEOUT)
+    live_coordinator.advance(minutes=4)
+    assert run.status() == "running"
+    live_coordinator.advance(minutes=2)
+    assert run.wait(_TIMEOUT) == "parked"
+    assert run.letters()[0].error == "Stalled"
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_a_schedule_that_fails_once_has_its_run(monkeypatch: pytest.MonkeyPatch, eager: bool) -> None:
+    """A time whose payload could not be made is tried again, and has its run; one that never can be does not keep time from moving."""
+    failures = [ValueError("once")]
+
+    def payload(due: datetime) -> Claim:
+        if failures:
+            raise failures.pop()
+        return Claim(claim=due.isoformat())
+
+    def never(due: datetime) -> Claim:
+        raise ValueError(due)
+
+    flow, module = Flow("clock.hourly", note), ModuleType("clock_failing")
+    vars(module).update(note=note, flow=flow, hourly=schedule("clock.each-hour", flow, every=timedelta(hours=1), payload=payload))  # fmt: skip
+    vars(module).update(broken=schedule("clock.broken", flow, every=timedelta(hours=1), payload=never))
+    monkeypatch.setitem(sys.modules, "clock_failing", module)
+    with Coordinator(default_settings(agents=("clock_failing",), eager=eager)) as coordinator:
+        coordinator.hold_time()
+        coordinator.advance(hours=3)
+        assert len(_said) == 3

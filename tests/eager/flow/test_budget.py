@@ -55,6 +55,19 @@ class TestBudget:
         )
         assert trail(running, made, order()) == ["one", "last"]
 
+    def test_each_fallback_is_told_once(self, running: Coordinator) -> None:
+        """A fallback within budgets, or a wait's, is in the history once, however deep it is; and one that took no place is not."""
+        inner = budget(
+            self.slow("deep", threading.Event()), within=self.LATE, fallback=constant(order(trail=["inner"]))
+        )
+        for number in range(3):
+            made = flow(inner >> worked("last"))
+            run = running.start(made, order(amount=2))
+            assert run.wait(20) == "completed"
+            told = [entry["step"] for entry in run.history() if entry["kind"] == "fallback"]
+            assert told == ["1" + ".b.1" * number]
+            inner = budget(inner, within=timedelta(seconds=60), fallback=constant(order(trail=["outer"])))
+
     def test_failed_step(self, running: Coordinator) -> None:
         """A step that fails, or whose worker is away, is taken the place of: by another agent, or by a constant."""
         gone = order(trail=["constant"])

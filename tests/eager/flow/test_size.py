@@ -401,7 +401,7 @@ class TestEarlySignal:
         if FIRST in (before, *getattr(before, "steps", ())):
             run.signal("first", Size(id="1", text="x" * PART))
         wait_until(lambda: refused(run) == ["said"], description="the signal is refused")
-        assert (run.status(), run.letters()) == ("running", [])
+        assert (run.status(), list(run.letters())) == ("running", [])
         run.signal("said", Size(id="1", text="x"))
         assert run.result(timeout=20).octets == PART + 1
         assert refused(run) == ["said"]

@@ -211,6 +211,9 @@ def test_a_run_keeps_the_flow_it_was_started_with(running: Coordinator) -> None:
         ),
         (lambda: choice(when(field("amount") == "red", worked("x")), otherwise=go_on), "compared with a str"),
         (lambda: when(lambda order: True, worked("x")), "is no condition"),  # type: ignore[arg-type]
+        (lambda: when(field("paid"), worked("x")), 'field("paid") == True'),  # type: ignore[arg-type]
+        (lambda: repeat(worked("x"), until=field("paid"), at_most=2), 'field("paid") == True'),  # type: ignore[arg-type]
+        (lambda: (field("amount") > 1) & field("paid"), 'field("paid") == True'),  # type: ignore[operator]
         (
             lambda: choice(when(field("amount") > 1, worked("x") >> total), otherwise=go_on),
             "step 2.c1.1 (steps.x",

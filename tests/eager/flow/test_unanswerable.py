@@ -16,6 +16,7 @@ from handoffs import (
     Event,
     Flow,
     Key,
+    Letters,
     agent,
     budget,
     choice,
@@ -195,7 +196,7 @@ def test_behind_a_budget(running: Coordinator, shape: str) -> None:
     assert not [entry for entry in run.history() if entry["kind"] == "settled"]
 
 
-def letters(run: Run) -> list[Any]:
+def letters(run: Run) -> Letters:
     return wait_until(run.letters, description="the letter is there")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -44,7 +45,7 @@ def wait_until(condition: Any) -> Any:
     return _wait_until(condition, description="the story goes on")
 
 
-def kinds(story: list[dict[str, Any]], what: str) -> list[str]:
+def kinds(story: Iterable[Mapping[str, Any]], what: str) -> list[str]:
     """The steps of the entries of one kind, by agent."""
     return sorted(str(entry.get("agent", "")).partition(".")[2] for entry in story if entry["kind"] == what)
 
@@ -178,7 +179,7 @@ def test_nobody_hears(anywhere: Coordinator) -> None:
 
     story = anywhere.emit(Shouted(word="echo"))
     [letter] = wait_until(lambda: anywhere.dead_letters(state="unheard"))
-    assert (letter.kind, letter.run, anywhere.dead_letters()) == ("unheard", story.id, [])
+    assert (letter.kind, letter.run, list(anywhere.dead_letters())) == ("unheard", story.id, [])
     assert story.status() in {"running", "completed"}
     heard: list[str] = []
 

@@ -252,7 +252,7 @@ def test_a_build_that_does_not_subscribe_yet(live_coordinator: Coordinator) -> N
     assert story.letters() == []
     coordinator.engine.announcements.announce(newer, "newer", timedelta())
     assert story.wait(20) == "completed"
-    assert (story.letters(), read) == ([], [])
+    assert (list(story.letters()), read) == ([], [])
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_seen_to_be_stalled(live_coordinator: Coordinator) -> None:
     assert found.stalled is not None
     assert found.since is not None
     assert timedelta(seconds=-1) < found.stalled - found.since < SECOND
-    assert found.words().startswith("running, stalled since ")
+    assert found.words().startswith("running, stalled for ")
     let_go.set()
     assert run.result(TIMEOUT).text == "whole"
 

@@ -53,7 +53,7 @@ def shown_of(run: Any) -> str:
         {one.name: getattr(letter, one.name) for one in fields(letter) if one.name != "message"}
         for letter in run.letters()
     ]
-    return json.dumps([run.history(), letters], default=repr)
+    return json.dumps([run.history().to_json(), letters], default=repr)
 
 
 def _hidden(text: str) -> bool:

@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
-from handoffs import Context, Contract, Coordinator, Flow, Key, Permanent, Run, agent, emit, gather, on
+from handoffs import (
+    Context,
+    Contract,
+    Coordinator,
+    Flow,
+    HistoryEntry,
+    Key,
+    Permanent,
+    Run,
+    agent,
+    emit,
+    gather,
+    on,
+)
 from handoffs.coordinator.runtime.service import Service
 from handoffs.coordinator.store.event_sets import Added, EventSets
 from handoffs.coordinator.store.record import Record, StepRef
@@ -16,7 +28,7 @@ from tests.waiting import wait_until
 SOON = timedelta(milliseconds=200)
 
 
-def told(story: Run) -> list[dict[str, Any]]:
+def told(story: Run) -> list[HistoryEntry]:
     return [entry for entry in story.history() if entry["kind"] == "gathered"]
 
 

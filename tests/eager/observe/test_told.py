@@ -108,7 +108,7 @@ def test_a_secret_is_nowhere_but_in_sealed_messages(
             letter.text,
             letter.trace,
             json.dumps(letter.payload),
-            json.dumps(run.history()),
+            json.dumps(run.history().to_json()),
             repr(letter.row),
             log.getvalue(),
         ]
@@ -122,7 +122,7 @@ def test_a_secret_is_nowhere_but_in_sealed_messages(
         shown += [str(redis.xrange(key)) for key in redis.scan_iter(_type="stream")]
         running.edit(letter, {"number": "1", "pin": MARK}, why="it was wrong")
         assert run.wait(TIMEOUT) == "parked"
-        shown += [json.dumps(run.history()), log.getvalue()]
+        shown += [json.dumps(run.history().to_json()), log.getvalue()]
     assert [text for text in shown if MARK in text] == []
     for file in tmp_path.iterdir():
         assert MARK.encode() not in file.read_bytes(), file

@@ -3,40 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from handoffs.coordinator.project.writing import write_project
-from tests.stack import ROOT
+from tests.eager.project.shell import run
 
 NAMES = ["shop", "a", "my_own_shop", "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"]
-
-
-def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """A command in a project, with the interpreter and the programs of this environment, and with none of its settings,
-    nor those of the ``make`` that these tests may run in."""
-    foreign = ("COORDINATOR_", "PYTEST_", "MAKE", "MFLAGS")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
-    programs = str(Path(sys.executable).parent)
-    return subprocess.run(
-        command,
-        cwd=folder,
-        env={**clean, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A project called ``shop``."""
-    write_project("shop", tmp_path)
-    return tmp_path
 
 
 @pytest.mark.timeout(300)  # mypy reads the packages that the project needs, without a cache
@@ -73,7 +47,7 @@ def test_make_alone_lists_the_targets(project: Path) -> None:
     """Each target is listed with what it does."""
     done = run(project, "make")
     assert done.returncode == 0
-    for target in ("setup", "test", "run", "publish", "up", "status", "logs", "down"):
+    for target in ("setup", "test", "format", "run", "check", "publish", "up", "status", "logs", "down"):
         assert f"make {target} " in done.stdout
 
 

@@ -112,7 +112,7 @@ def test_what_cannot_be_read_is_a_letter_and_holds_up_nothing(coordinator: Coord
     assert run.wait(20) == "completed"
 
     def letters() -> list[Letter]:
-        found = coordinator.dead_letters()
+        found = list(coordinator.dead_letters())
         return found if len(found) >= len(MESSAGES) else []
 
     found = wait_until(letters, description="each has a letter", timeout=30)

@@ -35,7 +35,7 @@ def test_a_title(studio: Coordinator) -> None:
         lambda: story.status() != "running",
         description="the story has ended",
     )
-    assert (story.status(), story.letters()) == ("completed", [])
+    assert (story.status(), list(story.letters())) == ("completed", [])
     tallies = (at.transcodings, at.packagings, at.distributions, at.shelved)
     assert [(one.tally().written, one.tally().doubled) for one in tallies] == [
         (RENDITIONS, 0),
@@ -69,7 +69,7 @@ def test_the_audit_of_the_docs(studio: Coordinator) -> None:
     studio.work([audit])
     story = studio.emit(uploaded(studio.settings))
     wait_until(lambda: story.status() != "running", description="the story has ended")
-    assert (story.status(), story.letters()) == ("completed", [])
+    assert (story.status(), list(story.letters())) == ("completed", [])
     emitted = [one for entry in story.history() for one in entry.get("emitted", ())]
     assert sorted(heard) == sorted(one["contract"].partition("/")[0] for one in emitted)
     assert len(set(heard)) > 5

@@ -1,11 +1,8 @@
-"""Flower is never open to everybody, and shows all queues."""
-
-from types import SimpleNamespace
+"""Flower is never open to everybody, and its list opens tasks."""
 
 import pytest
-from flower.views import BaseHandler
 
-from handoffs.config.flower import require_login, show_queues
+from handoffs.config.flower import default_options, require_login
 from handoffs.config.settings import SettingsError
 
 
@@ -30,11 +27,10 @@ def test_no_login_is_refused(logins: str | None, monkeypatch: pytest.MonkeyPatch
     assert "secret" not in str(caught.value)
 
 
-def test_all_queues_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page about the broker has the queues of workers that began after Flower, besides those that it knows of."""
-    monkeypatch.setattr(BaseHandler, "get_active_queue_names", BaseHandler.get_active_queue_names)
-    show_queues(["media.drm", "handoff.dead-letters"])
-    conf = SimpleNamespace(task_default_queue="default", task_queues=None)
-    asked = {"worker": {"active_queues": [{"name": "shop.ship"}, {"name": "media.drm"}]}}
-    handler = SimpleNamespace(application=SimpleNamespace(workers=asked), capp=SimpleNamespace(conf=conf))
-    assert BaseHandler.get_active_queue_names(handler) == ["handoff.dead-letters", "media.drm", "shop.ship"]
+def test_a_task_is_opened_by_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flower's list has a link to a task in the column of its id, and nowhere else: it is among the columns that we ask for."""
+    monkeypatch.delenv("FLOWER_TASKS_COLUMNS", raising=False)
+    [columns] = [one for one in default_options() if one.startswith("--tasks_columns=")]
+    assert "uuid" in columns.partition("=")[2].split(",")
+    monkeypatch.setenv("FLOWER_TASKS_COLUMNS", "name")
+    assert not any("tasks_columns" in one for one in default_options())

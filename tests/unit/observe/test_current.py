@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from handoffs.coordinator.observe.current import Current, current
+from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.observe.summary import summary
 from handoffs.coordinator.store.run_state import RunRecord
 
@@ -75,9 +76,10 @@ def test_waits_as_it_asked() -> None:
 
 
 def test_says_until_when() -> None:
-    """The line of such an entry in a history says until when, and why."""
+    """The line of such an entry in a history says until when, in the time of where it is read, and why."""
     told = entry("waits", 0, attempt=2, wait_ms=90_000, error="Transient: 429")
-    at = (ago(0) + timedelta(seconds=90)).isoformat(timespec="seconds")
+    at = moment(ago(0) + timedelta(seconds=90))
+    assert "T" not in at
     assert summary(told) == f"attempt 2 waits until {at}: Transient: 429"
     assert summary({**told, "at": "soon"}) == "attempt 2 waits: Transient: 429"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def shown(lines: Iterable[Text]) -> str:
     return "\n".join(line.plain for line in lines)
 
 
-def run(story: list[dict[str, Any]], flow: Outline | None = None, width: int = 100) -> str:
+def run(story: Sequence[Mapping[str, Any]], flow: Outline | None = None, width: int = 100) -> str:
     return shown(gantt(timeline(story, flow), width, {}))
 
 

@@ -18,13 +18,13 @@ from tests.store_suite import AGENT, FIRST, ONE, announcements, claim, outstandi
 
 SHOWN = {
     "cli/schedules.py", "cli/unheard.py", "client/coordinator.py", "history.py", "messaging/envelopes.py", "observe/current.py",
-    "render/moments.py", "render/run_timeline.py", "runs/due.py", "runtime/flower.py", "runtime/losses.py",
+    "client/run.py", "observe/moments.py", "render/run_timeline.py", "runs/due.py", "runtime/flower.py", "runtime/losses.py", "runtime/service.py",
     "runtime/embedded/deaths.py", "store/clock.py",
 }  # fmt: skip
 """The modules that ask their host what time it is: to write it down, or to show it to people."""
 
 MOVING = {
-    "client/virtual_time.py", "runs/start.py", "runtime/eager.py", "runtime/embedded/broker.py", "runtime/embedded/expiry.py",
+    "client/virtual_time.py", "handoff/signs.py", "runs/start.py", "runtime/eager.py", "runtime/embedded/broker.py", "runtime/embedded/expiry.py",
     "runtime/embedded/servers.py", "store/moved_time.py", "store/scripts.py",
 }  # fmt: skip
 """Those that know that a test may have moved it, in a process that is its own server."""

@@ -26,12 +26,15 @@ local function let_go_within(path)
   end
 end
 
+-- Whether what arrives is the first at the innermost join: a fallback, or a signal, has taken a step's place
+local taken = false
+
 -- A budget or a wait, where the first to arrive is all there is: whether this is it. A fallback leaves its mark.
 local function is_first(join)
   local field, text = ARRIVED .. join.path .. '.one', schemas .. '\n' .. data
   if redis.call('HSETNX', key.run, field, text) == 1 then
     redis.call('PEXPIRE', key.run, arg.ttl)
-    if arg.again == '1' then tell(arg.entry) end
+    if join == joins[1] then taken = arg.again == '1' end
     local awaited = redis.call('HGET', key.run, AWAITED .. join.path)
     if awaited then redis.call('HSET', key.run, FOLLOWED .. join.path, awaited) end  -- for a signal that is sent again
     redis.call('HDEL', key.run, AWAITED .. join.path)
