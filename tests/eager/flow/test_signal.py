@@ -65,7 +65,9 @@ class TestSignals:
         assert len(refused) == 2
         run.signal("approval", self.YES)
         assert run.result(timeout=20).trail[-1] == "approved=True by ann"
-        with pytest.raises(UnknownRun, match="is completed; the signal .approval. was not taken, and its wait for it is over"):
+        with pytest.raises(
+            UnknownRun, match="is completed; the signal .approval. was not taken, and its wait for it is over"
+        ):
             run.signal("approval", self.NO)
 
     def test_another_payload(self, live_coordinator: Coordinator) -> None:
