@@ -66,7 +66,8 @@ class TestSignals:
         run.signal("approval", self.YES)
         assert run.result(timeout=20).trail[-1] == "approved=True by ann"
         with pytest.raises(
-            UnknownRun, match="is completed; the signal .approval. was not taken, and its wait for it is over"
+            UnknownRun,
+            match=r"is completed; the signal .approval. was not taken, and its wait for it is over",
         ):
             run.signal("approval", self.NO)
 
