@@ -96,10 +96,6 @@ class Desk:
         reason = self._services.runs.parked(found.place) if found.agrees else None
         recorded = _recorded(found, reason)
         failure = recorded or found.failure
-        if (
-            not failure.contract
-        ):  # its worker could not read the input: what it says that it is, is known all the same
-            failure = replace(failure, contract=found.failure.contract)
         row, known = self._apart.named(found, failure)
         if known is not None and recorded is None:
             if known.state == "waiting" and reason is not None:

@@ -62,8 +62,10 @@ class Skips:
         :class:`~handoffs.coordinator.errors.RunCancelled`, and
         :class:`~handoffs.coordinator.errors.ServerError`.
         """
-        services, place = self._services, StepRef(row.run, row.flow, row.step)
+        services = self._services
+        row = revived(row, services.settings.message_limits)
         body, envelope = self._read(row)
+        place = StepRef(row.run, row.flow, row.step)
         self._refuse_spent(place)
         called_by_event = "event" in body.kwargs
         if called_by_event and not isinstance(output, Nothing):
@@ -147,6 +149,7 @@ class Skips:
             raise CoordinationError(
                 f"dead letter {row.id} cannot be read, so what follows its step is not known",
                 "it stays where it is",
+                f"look at what is there: coordinator dead-letters show {row.id}",
             )
         limits = self._services.settings.message_limits
         body = read_body(row.message["body"], "application/json", limits)
