@@ -188,7 +188,6 @@ def replay_letters(
     if dry_run and seconds is not None:
         raise click.UsageError("--dry-run does nothing for which there could be a --wait")
     with on_servers("replaying dead letters") as coordinator:
-        chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
         selection = selected(coordinator, letters, chosen)
         if dry_run:
             print_foreseen(coordinator.foresee_letters(selection), as_json=as_json)

@@ -85,9 +85,10 @@ def cancel_operation(operation: str, why: str, by: str, as_json: bool) -> None:
 
 @operations.command("resume")
 @click.argument("operation")
+@reason_option
 @by_option
 @json_option
-def resume_operation(operation: str, by: str, as_json: bool) -> None:
+def resume_operation(operation: str, why: str, by: str, as_json: bool) -> None:
     """Go on with OPERATION, which was stopped, or whose process has died. No letter is replayed twice.
 
     Where another process still does it, that one ends. What was stopped for its canary goes on past it. Exit status: 0 done, 3 it was
@@ -95,7 +96,7 @@ def resume_operation(operation: str, by: str, as_json: bool) -> None:
     """
     with on_servers("resuming an operation") as coordinator:
         found = coordinator.operation(operation)
-        begun = coordinator.operating.take(found.id, by=by)
+        begun = coordinator.operating.take(found.id, by=by, why=why)
         found = carried_on(coordinator, begun, found.pending)
     print_operation(found, as_json=as_json)
     if found.state != "done" or found.refused:

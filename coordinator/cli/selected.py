@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from handoffs.coordinator.cli.filtered import id_of_run
 from handoffs.coordinator.client.chosen_letters import Selection
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.journal.letters import LetterFilter
@@ -18,10 +19,11 @@ def refuse_none(letters: Sequence[str], everything: bool, chosen: LetterFilter) 
 
 
 def selected(coordinator: Coordinator, letters: Sequence[str], chosen: LetterFilter) -> Selection:
-    """The letters whose ids, or beginnings of ids, are given; or those of the filter. Raises what :meth:`Coordinator.find_letter` and
-    :meth:`Coordinator.letter_group` raise."""
+    """The letters whose ids, or beginnings of ids, are given; or those of the filter. Raises what :meth:`Coordinator.find_letter`,
+    :meth:`Coordinator.find_run` and :meth:`Coordinator.letter_group` raise."""
     if letters:
         return list(dict.fromkeys(coordinator.find_letter(one).id for one in letters))
+    chosen["run"] = id_of_run(coordinator, chosen.get("run", ""))
     resolve_group(coordinator, chosen)
     return chosen
 

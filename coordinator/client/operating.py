@@ -72,11 +72,11 @@ class Operating:
         order = Order(kind, picked.words, by or current_user(), why, pace.options())
         return Begun(self._journal.operations.begin(order, picked.letters), 1)
 
-    def take(self, operation: str, *, by: str = "") -> Begun:
-        """Take an operation of that id from whoever has it. Raises :class:`OperationOver` where there is nothing to go on with."""
+    def take(self, operation: str, *, by: str = "", why: str = "") -> Begun:
+        """Take an operation of that id from whoever has it, for a reason. Raises :class:`OperationOver` where there is nothing to go on with."""
         row = self._journal.operations.get(operation)
         passed = {"canary_passed": True} if row is not None and row.state == STOPPED else {}
-        turn = self._journal.operations.take(operation, by=by or current_user(), **passed)
+        turn = self._journal.operations.take(operation, by=by or current_user(), why=why, **passed)
         if turn is None:
             raise self.over(operation)
         return Begun(operation, turn)

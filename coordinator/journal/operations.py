@@ -116,9 +116,9 @@ class OperationTable:
             )
         return operation
 
-    def take(self, operation: str, *, by: str, **options: Any) -> int | None:
-        """Take an operation that is not over, from whoever has it, with these ``options`` beside its own, and record that; gives the turn
-        with which it goes on, or None where it is over."""
+    def take(self, operation: str, *, by: str, why: str = "", **options: Any) -> int | None:
+        """Take an operation that is not over, from whoever has it, with these ``options`` beside its own, and record that, with the reason;
+        gives the turn with which it goes on, or None where it is over."""
         row = self.get(operation)
         if row is None:
             return None
@@ -133,7 +133,9 @@ class OperationTable:
         with self._database.begin() as connection:
             turn = connection.scalar(taken.returning(operations.c.turn))
             if turn is not None:
-                self._record(connection, "resume-operation", operation, by, row.selection)
+                self._record(
+                    connection, "resume-operation", operation, by, f"{row.selection}: {why}".rstrip(": ")
+                )
         return None if turn is None else int(turn)
 
     def end(self, operation: str, turn: int, state: str, told: str = "") -> bool:
