@@ -109,7 +109,9 @@ class Exports:
         agents = [value] if isinstance(value, Agent) else [place.agent for place in value.places()]
         theirs = [str(getattr(agent.function, "__module__", "")) for agent in agents]
         for name in dict.fromkeys([*theirs, *sys.modules]):  # a module of tests that imports it would do, too
-            has = vars(sys.modules[name]).values() if name in sys.modules else ()
+            has = list(
+                getattr(sys.modules.get(name), "__dict__", {}).values()
+            )  # what stands in for a module may have none
             if name != "__main__" and any(one is value for one in list(has)):
                 return [name]
         raise LoadError(f"no module has {value.name}, so that a test could not load it", _NOTHING, _LOAD)

@@ -68,7 +68,7 @@ def observed(runs: Runs, run: Run, story: Story) -> Observed:
     assert all(len(one) == 1 for one in names.values()), "two effects have one name for systems outside"
     assert len({*map(frozenset, names.values())}) == len(names), "an effect has two names"
     history = [
-        {**unmasked(entry), "kind": _ALIKE.get(entry["kind"], entry["kind"])} for entry in run.history()
+        {**unmasked(dict(entry)), "kind": _ALIKE.get(entry["kind"], entry["kind"])} for entry in run.history()
     ]
     fallbacks = [entry["step"] for entry in history if entry["kind"] == "fallback"]
     assert len(fallbacks) == len(set(fallbacks)), (
