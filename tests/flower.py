@@ -38,6 +38,11 @@ class Flower:
 
         wait_until(listens, description="Flower listens", timeout=40)
 
+    def wait_hearing(self) -> None:
+        """Wait until it has heard of a worker as well: what workers tell before that, it may have missed."""
+        self.wait_ready()
+        wait_until(self.workers, description="Flower hears of a worker", timeout=40)
+
     def page(self, path: str) -> str:
         """A page of its, as a browser gets it."""
         login = base64.b64encode(FLOWER_LOGIN.encode()).decode()

@@ -29,7 +29,7 @@ _MOST_MEMORY = 400 * 1_048_576
 @pytest.fixture(scope="module")
 def flower(bench: Bench) -> Iterator[Flower]:
     opened = Flower(bench.installation)
-    opened.wait_ready()
+    opened.wait_hearing()
     yield opened
     opened.program.stop()
 

@@ -27,7 +27,7 @@ from tests.waiting import wait_until
 @pytest.fixture(scope="module")
 def flower(bench: Bench) -> Iterator[Flower]:
     opened = Flower(bench.installation)
-    opened.wait_ready()
+    opened.wait_hearing()
     yield opened
     opened.program.stop()
 
@@ -151,7 +151,7 @@ def test_what_flower_keeps_in_a_file_it_opens_after_another_start(
     monkeypatch.setenv("FLOWER_PERSISTENT", "true")
     monkeypatch.setenv("FLOWER_DB", str(bench.folder / "flower"))
     first = Flower(bench.installation)
-    first.wait_ready()
+    first.wait_hearing()
     run = bench.start(shop.chain)
     bench.completed(run)
     tasks = shown(first, run.id, "SUCCESS", agents=3)
