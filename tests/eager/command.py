@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
-from handoffs import Coordinator
+from handoffs import Coordinator, Flow
 from handoffs.config.settings import Settings
 from handoffs.coordinator.cli import main
+from handoffs.coordinator.flow.loading import Definitions
+
+
+def have_loaded(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch, *flows: Flow) -> None:
+    """Have a coordinator find these flows and their agents, as if a module of its settings declared them."""
+    loaded = Definitions()
+    for flow in flows:
+        loaded.add(flow)
+    monkeypatch.setattr(coordinator._loaded, "_definitions", loaded)
 
 
 class Command:

@@ -15,12 +15,12 @@ from handoffs.coordinator.cli import deployments as deployment_commands
 from handoffs.coordinator.cli.command_line import cli
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.deployment.deployments import Deployments
-from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.outstanding import Outstanding
 from tests.builds import manifest
+from tests.eager.command import have_loaded
 from tests.journal_suite import letter
 
 KEY = base64.b64encode(bytes(32)).decode()
@@ -85,10 +85,7 @@ class Office:
 def opened(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
     """An office; the commands on deployments are asked there too."""
     with Coordinator(settings) as coordinator:
-        loaded = Definitions()
-        for flow in (PRICES, ASKS, FILES):
-            loaded.add(flow)
-        monkeypatch.setattr(coordinator._loaded, "_definitions", loaded)
+        have_loaded(coordinator, monkeypatch, PRICES, ASKS, FILES)
         made = Office(coordinator)
 
         @contextmanager

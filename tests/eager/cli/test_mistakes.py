@@ -24,7 +24,7 @@ from handoffs.coordinator.observe.current import Current, State, unsettled
 from handoffs.coordinator.observe.served import coordinator_processes
 from handoffs.coordinator.render.streams import ReaderGone
 from handoffs.coordinator.store.scripts import redis_error
-from tests.eager.command import Command
+from tests.eager.command import Command, have_loaded
 from tests.waiting import wait_until
 
 
@@ -65,10 +65,7 @@ def _mended() -> Iterator[None]:
 @pytest.fixture
 def desk(coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch) -> Coordinator:
     """A coordinator that has the flows of this module loaded."""
-    loaded = Definitions()
-    loaded.flows.update({flow.name: flow for flow in (PACKS, ASKS)})
-    loaded.agents.update({one.name: one for one in (pack, send)})
-    monkeypatch.setattr(coordinator._loaded, "_definitions", loaded)
+    have_loaded(coordinator, monkeypatch, PACKS, ASKS)
     return coordinator
 
 

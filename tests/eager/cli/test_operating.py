@@ -17,8 +17,7 @@ from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import MASK
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.errors import AmbiguousId, UnknownLetter, UnknownRun
-from handoffs.coordinator.flow.loading import Definitions
-from tests.eager.command import Command
+from tests.eager.command import Command, have_loaded
 from tests.waiting import wait_until
 
 PIN = "correct horse battery"
@@ -65,9 +64,7 @@ def _mended() -> Iterator[None]:
 @pytest.fixture
 def desk(anywhere: Coordinator, monkeypatch: pytest.MonkeyPatch) -> Coordinator:
     """A coordinator, eager or with worker threads, that has the flows of this module loaded."""
-    loaded = Definitions()
-    loaded.flows.update({flow.name: flow for flow in (PRICES, ASKS)})
-    monkeypatch.setattr(anywhere._loaded, "_definitions", loaded)
+    have_loaded(anywhere, monkeypatch, PRICES, ASKS)
     return anywhere
 
 
