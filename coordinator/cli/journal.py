@@ -13,11 +13,11 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.errors import InvalidInput
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.exits import ALTERED, Malformed
+from handoffs.coordinator.cli.filtered import id_of_recorded_run
 from handoffs.coordinator.cli.journal_export import export
 from handoffs.coordinator.cli.options import by_option, json_option, limit_option, reason_option
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.errors import UnknownRun
 from handoffs.coordinator.journal.actions import ActionRow
 from handoffs.coordinator.journal.faults import Fault
 from handoffs.coordinator.journal.retention import Policy
@@ -64,7 +64,7 @@ def verify(run: str, against: Path | None, as_json: bool) -> None:
     with on_servers("verifying the journal") as coordinator:
         verification = coordinator.journal.verification
         if run:
-            run = _run_of(coordinator, run)
+            run = id_of_recorded_run(coordinator, run)
             found = verification.of(run)
         else:
             with bar() as progress:
@@ -144,16 +144,6 @@ def _list_expired(expired: Iterator[Any], limit: int, *, as_json: bool) -> None:
     rows = [(one.run, one.flow, one.state, moment(one.ended)) for one in shown]
     out.print(table(f"would be removed: {count:,}", ("run", "flow", "status", "ended"), rows))
     say(f"{_counted(count, 'run')} would be removed; nothing was done")
-
-
-def _run_of(coordinator: Coordinator, run: str) -> str:
-    """The id of a run that is asked for; one of which nothing is left but what people did to it, where it is given whole."""
-    try:
-        return coordinator.find_run(run).id
-    except UnknownRun:
-        if coordinator.journal.runs.states([run]) or coordinator.actions_page(run=run, limit=1).actions:
-            return run
-        raise
 
 
 def _compared(coordinator: Coordinator, path: Path) -> Iterator[Fault]:
