@@ -16,6 +16,7 @@ from handoffs.coordinator.journal.history import HistoryTable
 from handoffs.coordinator.journal.letters import LetterTable
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.operations import OperationTable
+from handoffs.coordinator.journal.recent import Recent
 from handoffs.coordinator.journal.records import Records
 from handoffs.coordinator.journal.retention import Retention
 from handoffs.coordinator.journal.runs import RunTable
@@ -60,6 +61,7 @@ class Journal:
         self.actions = ActionTable(self._database, own)
         self.deployments = DeploymentTable(self._database, own)
         self.runs = RunTable(self._database, own)
+        self.recent = Recent(self._database, own)
         self.sealing = Sealing(self._database, own, seal)
         self.verification = Verification(self._database, own)
         self.witness = Witness(self._database, own)

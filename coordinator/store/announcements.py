@@ -12,7 +12,7 @@ from redis import Redis
 
 from handoffs.config.settings import Settings
 from handoffs.contracts.text import printable
-from handoffs.coordinator.errors import Refused
+from handoffs.coordinator.errors import Refused, ServerError
 from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call, Command
 from handoffs.coordinator.store.keys import Keys
@@ -90,6 +90,22 @@ class Announcements:
                 light = one["manifest"]
                 whole = self._text(self._keys.build(str(light.get("agent")), str(light.get("build", ""))))
                 found.append({**one, "manifest": (_parsed(whole) if whole else None) or light})
+        return found
+
+    def everybody(self) -> dict[str, list[dict[str, Any]]]:
+        """The workers of all agents that were seen in the last day or are recorded as deployed, as :meth:`of` gives them: two round trips.
+        Of an agent of which something else is kept there are none."""
+        key = self._keys.announced()
+        time, agents = scripts.run(self._redis, clock.asked(key), Command("ZRANGE", key, 0, -1))
+        asked = [[Command("HGETALL", self._keys.consumers(str(agent)))] for agent in agents]
+        found: dict[str, list[dict[str, Any]]] = {}
+        for agent, answer in zip(agents, scripts.run_together(self._redis, asked), strict=True):
+            if isinstance(answer, ServerError) and not isinstance(answer, Refused):
+                raise answer
+            workers = (
+                [] if isinstance(answer, ServerError) else [_announced(*one) for one in answer[0].items()]
+            )
+            found[str(agent)] = [{**one, "live": one["until"] > int(time)} for one in workers]
         return found
 
     def agents(self) -> list[str]:
