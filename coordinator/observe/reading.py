@@ -214,8 +214,8 @@ class Reading:
         ``broker``, ``redis`` and ``journal``: whether each answered. What only one that did not can say is None, or has numbers that are.
     runs, rates, letters, drain
         The runs that live, what happens a second, the dead letters, and how far the journal is behind.
-    scheduled, unpublished
-        How many runs begin later, and how many were accepted of which nothing is published yet.
+    scheduled
+        How many runs begin later.
     coordinators
         How many coordinator processes take dead letters from the broker.
     agents, queues
@@ -229,7 +229,6 @@ class Reading:
     letters: Letters | None
     drain: DrainLag | None
     scheduled: int | None
-    unpublished: int | None
     coordinators: int | None
     agents: tuple[AgentReading, ...]
     queues: tuple[QueueReading, ...]
@@ -253,7 +252,6 @@ class Reading:
             "letters": self.letters.to_json() if self.letters else None,
             "drain": self.drain.to_json() if self.drain else None,
             "scheduled": self.scheduled,
-            "unpublished": self.unpublished,
             "coordinators": self.coordinators,
             "agents": [agent.to_json() for agent in self.agents],
             "queues": [queue.to_json() for queue in self.queues],

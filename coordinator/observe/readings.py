@@ -149,7 +149,6 @@ class Readings:
             letters=told.letters if told else None,
             drain=_lag(redis.shards) if redis else None,
             scheduled=redis.shards.scheduled if redis else None,
-            unpublished=redis.shards.unpublished if redis else None,
             coordinators=None if depths is None else _consumers(depths.get(topology.dead_letters.name)),
             agents=tuple(_agent(name, topology, redis, told, depths) for name in agents),
             queues=tuple(

@@ -14,21 +14,20 @@ from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call, Command
 from handoffs.coordinator.store.keys import Keys
 
-_PER_SHARD = 4
+_PER_SHARD = 3
 
 
 class Shards(NamedTuple):
     """What the shards hold ``at`` a moment, by Redis' clock, in UTC.
 
-    scheduled, unpublished
-        How many runs begin later, and how many were accepted of which nothing is published yet.
+    scheduled
+        How many runs begin later.
     entries, oldest
         How many entries of the history are not in the journal yet, and since when the oldest of them waits.
     """
 
     at: datetime
     scheduled: int
-    unpublished: int
     entries: int
     oldest: datetime | None
 
@@ -54,7 +53,6 @@ class Pulse:
         for shard in range(self._keys.shards):
             asked += [
                 [Command("ZCARD", self._keys.scheduled(shard))],
-                [Command("ZCARD", self._keys.starting(shard))],
                 [Command("XLEN", self._keys.history(shard))],
                 [Command("XRANGE", self._keys.history(shard), "-", "+", "COUNT", 1)],
             ]
@@ -63,10 +61,8 @@ class Pulse:
         counts = [sum(int(one[0]) for one in rest[at::_PER_SHARD] if one) for at in range(_PER_SHARD - 1)]
         first = [one[0][0][0] for one in rest[_PER_SHARD - 1 :: _PER_SHARD] if one and one[0]]
         since = [int(str(number).partition("-")[0]) for number in first]
-        scheduled, unpublished, entries = counts
-        return Shards(
-            _moment(int(time)), scheduled, unpublished, entries, _moment(min(since)) if since else None
-        )
+        scheduled, entries = counts
+        return Shards(_moment(int(time)), scheduled, entries, _moment(min(since)) if since else None)
 
     def backlog(self) -> Mapping[str, Backlog]:
         """What was sent and is not settled, by agent, in one round trip. What it costs Redis grows with how much that is."""

@@ -26,7 +26,7 @@ def test_what_there_is_is_counted(office: Office) -> None:
     assert found.runs is not None
     assert found.runs.complete
     assert found.runs.by_status == {"waiting": 1, "parked": 1}
-    assert (found.scheduled, found.unpublished) == (0, 0)
+    assert found.scheduled == 0
     assert found.letters is not None
     assert [(one.kind, one.count) for one in found.letters.by_kind] == [("error", 1)]
     assert found.letters.oldest is not None
@@ -95,7 +95,7 @@ def _again(coordinator: Coordinator) -> Reading:
     ("server", "method", "unknown"),
     [
         ("broker", "_queues.depths", {"coordinators"}),
-        ("redis", "_pulse.shards", {"drain", "scheduled", "unpublished", "runs", "rates"}),
+        ("redis", "_pulse.shards", {"drain", "scheduled", "runs", "rates"}),
         ("journal", "_journal.letters.by_reason", {"letters", "runs", "rates"}),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_server_that_is_away_is_said_to_be_and_since_when(
         first, second = office.coordinator.reading(), _again(office.coordinator)
     for found in (first, second):
         assert [one.name for one in found.unreachable] == [server]
-        parts = ("runs", "rates", "letters", "drain", "scheduled", "unpublished", "coordinators")
+        parts = ("runs", "rates", "letters", "drain", "scheduled", "coordinators")
         assert {part for part in parts if getattr(found, part) is None} == unknown
     assert first.unreachable[0].error == "it is away"
     assert first.unreachable[0].since == second.unreachable[0].since is not None
