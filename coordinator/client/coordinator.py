@@ -94,7 +94,7 @@ class Coordinator(Starting, Lookups, LetterDesk, Examining):
         self._endings = Endings(services.store.redis, services.store.keys)
         standings = Standings(services, self.journal)
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
-        Examining.__init__(self, services, self.journal)
+        Examining.__init__(self, services, self.journal, self._loaded)
         LetterDesk.__init__(self, services, self.journal, self.desk, self._followed)
         self._access = RunAccess(
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
