@@ -155,7 +155,14 @@ class Doctor:
         newest = self._journal.verification.newest()
         return journal_checks(
             JournalFacts(
-                server, self._journal.revision, ahead, took, self._journal.sealed_with, in_a_file, newest
+                server=server,
+                revision=self._journal.revision,
+                ahead=ahead,
+                took=took,
+                sealed_with=self._journal.sealed_with,
+                in_a_file=in_a_file,
+                embedded=self._settings.embedded,
+                newest=newest,
             )
         )
 
@@ -192,7 +199,7 @@ class Doctor:
             )  # last: under an alarm nothing is answered any more
         yield from rabbitmq_checks(facts, self._settings.broker_message_bytes)
         yield from exchange_checks(found)
-        yield from queue_checks(queues, [queue.name for queue in agents])
+        yield from queue_checks(queues)
         yield from serving_checks(queues.get(topology.dead_letters.name), queues.get(topology.timers.name))
 
     def _others(self, agents: Sequence[str], within: float) -> Iterator[Check]:
@@ -204,7 +211,7 @@ class Doctor:
             found |= queues_declared(
                 connection, [topology.queue(agent, Intake(ordered=True)) for agent in ordered]
             )
-        yield from queue_checks(found, list(found), "queues of agents that are not loaded here")
+        yield from queue_checks(found, "queues of agents that are not loaded here")
 
     def _management(self, within: float) -> Iterator[Check]:
         url = management_api()
