@@ -15,6 +15,7 @@ from handoffs.config.intake import Intake
 from handoffs.config.topology import TIMERS
 from handoffs.contracts.contract import valid_name
 from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.errors import Refused
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.journal.journal import Journal
@@ -126,9 +127,12 @@ class Doctor:
     def _embedded(self) -> Iterator[Check]:
         """What there is of servers that are in this process."""
         server = self._services.server
-        yield ok(
-            "redis", "embedded", f"{server.version()}, of this process alone; what it holds ends with it"
-        )
+        server.now()
+        try:
+            named = server.version()
+        except Refused:  # what imitates it has no INFO
+            named = "Redis, imitated in memory"
+        yield ok("redis", "embedded", f"{named}, of this process alone; what it holds ends with it")
         if not self._settings.eager:
             yield ok(
                 "rabbitmq", "embedded", "a broker in the memory of this process; what it holds ends with it"
