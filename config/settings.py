@@ -29,6 +29,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as MalformedSetting
 
 from handoffs.config.addresses import ListenAddress
+from handoffs.config.console import ConsoleSettings
 from handoffs.config.duration import Lifetime, Wait
 from handoffs.config.numbers import Whole
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
@@ -218,6 +219,7 @@ class Settings(BaseSettings):
     """Where the coordinator process answers Prometheus, ``HOST:PORT``, with ``GET /metrics``. It has no login: let nobody reach it who
     may not know the names of your flows. None: nowhere."""
 
+    console: ConsoleSettings = ConsoleSettings()
     payments: PaymentsSettings = PaymentsSettings()
     rides: RidesSettings = RidesSettings()
     media: MediaSettings = MediaSettings()
