@@ -9,6 +9,7 @@ import pytest
 
 from handoffs import Coordinator
 from handoffs.config.settings import Settings
+from handoffs.coordinator.cli import letters as cli
 from handoffs.coordinator.client import letter_view
 from tests.eager.command import Command
 from tests.journal_suite import letter
