@@ -21,6 +21,7 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console import about, actions, sign_in, ticks
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
+from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
 from handoffs.coordinator.console.page import told, wants_page
@@ -56,7 +57,13 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         docs_url=None,
         redoc_url=None,
     )
-    app.state.console = Console(coordinator, settings, Access(settings), templates())
+    app.state.console = Console(
+        coordinator,
+        settings,
+        Access(settings),
+        templates(),
+        Issuer(settings) if settings.oidc_issuer else None,
+    )
     app.add_middleware(
         SessionMiddleware,
         secret_key=secret,

@@ -13,6 +13,7 @@ from handoffs.config.console import ConsoleSettings
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console.access.access import Access
 from handoffs.coordinator.console.access.caller import Caller
+from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.access.permission import Permission
 
 
@@ -24,6 +25,7 @@ class Console:
     settings: ConsoleSettings
     access: Access
     templates: Environment
+    issuer: Issuer | None = None
 
 
 def console_of(request: Request) -> Console:
