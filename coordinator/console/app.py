@@ -24,7 +24,7 @@ from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
-from handoffs.coordinator.console.page import told, wants_page
+from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        responses=PROBLEMS,
     )
     app.state.console = Console(
         coordinator,
