@@ -56,9 +56,13 @@ def install() -> str:
     if os.geteuid() == 0 and shutil.which("apt-get"):
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         options = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
-        subprocess.run([*options, "update"], env=environment, check=False, capture_output=True, timeout=_SECONDS)
+        subprocess.run(
+            [*options, "update"], env=environment, check=False, capture_output=True, timeout=_SECONDS
+        )
         wanted = [*options, "install", "--yes", "--no-install-recommends", "chromium"]
-        done = subprocess.run(wanted, env=environment, check=False, capture_output=True, text=True, timeout=_SECONDS)
+        done = subprocess.run(
+            wanted, env=environment, check=False, capture_output=True, text=True, timeout=_SECONDS
+        )
         if done.returncode == 0 and program():
             return "chromium, with apt-get"
     subprocess.run([sys.executable, "-m", "playwright", "install", "chromium"], check=True, timeout=_SECONDS)
