@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -29,6 +30,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as MalformedSetting
 
 from handoffs.config.addresses import ListenAddress
+from handoffs.config.console import ConsoleSettings
 from handoffs.config.duration import Lifetime, Wait
 from handoffs.config.numbers import Whole
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
@@ -218,6 +220,7 @@ class Settings(BaseSettings):
     """Where the coordinator process answers Prometheus, ``HOST:PORT``, with ``GET /metrics``. It has no login: let nobody reach it who
     may not know the names of your flows. None: nowhere."""
 
+    console: ConsoleSettings = ConsoleSettings()
     payments: PaymentsSettings = PaymentsSettings()
     rides: RidesSettings = RidesSettings()
     media: MediaSettings = MediaSettings()
@@ -364,9 +367,11 @@ def _variables(settings: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
         elif isinstance(value, timedelta):
             yield name, _milliseconds(value)
         elif isinstance(value, tuple):
-            yield name, ",".join(value)
+            yield name, ",".join(map(str, value))
         elif isinstance(value, dict):
             yield name, ",".join(f"{key}={_plain(one)}" for key, one in value.items())
+        elif isinstance(value, SecretStr):
+            yield name, value.get_secret_value()
         elif value is not None:
             yield name, str(value)
 

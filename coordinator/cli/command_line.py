@@ -14,6 +14,7 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.coordinator.cli.actions import actions
 from handoffs.coordinator.cli.approvals import approvals
 from handoffs.coordinator.cli.check import agents, check
+from handoffs.coordinator.cli.console import console, console_token
 from handoffs.coordinator.cli.contracts import contracts
 from handoffs.coordinator.cli.demo import demo
 from handoffs.coordinator.cli.doctor import doctor
@@ -134,6 +135,7 @@ def cli() -> None:
     coordinator map                                                  who is there, and what goes from whom to whom
     coordinator runs list --key o-17                                 what became of an order
     coordinator approvals list                                       what waits for a person
+    coordinator console                                              all of this as pages, and an HTTP API
     coordinator dead-letters list                                    what failed and waits
     coordinator dead-letters groups                                  the same, by cause
     coordinator dead-letters replay --flow payments.payment          go on where it failed
@@ -145,7 +147,7 @@ def cli() -> None:
 
 for _command in (
     start, runs, approvals, dead_letters, operations, actions, journal, events, trace, topology_map, flows, schedules, contracts, agents, check,
-    doctor, top, worker, serve, beat, flower, health, demo, new,
+    doctor, top, worker, serve, beat, flower, console, console_token, health, demo, new,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import click
@@ -24,13 +23,10 @@ from handoffs.coordinator.cli.selected import refuse_none, resolve_group, select
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.cli.unserved import tell_of_unserved
+from handoffs.coordinator.client.letter_view import letters_json
 from handoffs.coordinator.client.operation import Pace
-from handoffs.coordinator.handoff.failure import remedy_of
-from handoffs.coordinator.journal.edits import EditNote
-from handoffs.coordinator.journal.letter_row import SUMMARY, LetterDetails, LetterSummary
+from handoffs.coordinator.journal.letter_row import LetterSummary
 from handoffs.coordinator.journal.letters import LetterFilter
-from handoffs.coordinator.letters.desk import Desk
-from handoffs.coordinator.letters.frames import innermost
 from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import (
@@ -46,9 +42,6 @@ from handoffs.coordinator.render.console import (
 
 _MOST = 100
 """How many letters are listed where nobody says how many."""
-
-_AT_ONCE = 50
-"""Of how many letters the inputs are held at once."""
 
 _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--flow", default="", help="Only of this flow."),
@@ -234,21 +227,6 @@ def archive_letters(
         raise click.exceptions.Exit(UNFINISHED)
 
 
-def _letter_json(letter: LetterSummary, details: LetterDetails, edits: Sequence[EditNote]) -> dict[str, Any]:
-    """A letter as people may see it: everything but the message itself."""
-    fields = {name: getattr(letter, name) for name in SUMMARY}
-    notes = [{"number": edit.number, "at": edit.at, "who": edit.who, "why": edit.why} for edit in edits]
-    remedy = remedy_of(letter.kind, letter.id)
-    return {
-        **fields,
-        "payload": details.payload,
-        "frames": list(innermost(details.trace)),
-        "trace": details.trace,
-        "remedy": remedy,
-        "edits": notes,
-    }
-
-
 def letter_table(letters: Sequence[LetterSummary], total: int | None = None) -> Group:
     """Letters as a table; ``total`` is how many there are, where these are not all."""
     rows = [
@@ -293,14 +271,3 @@ def reseal_letters(why: str, by: str, as_json: bool) -> None:
             tell(f"{letter}: {reason}")
     if resealed.refused:
         raise click.exceptions.Exit(UNFINISHED)
-
-
-def letters_json(desk: Desk, letters: Iterable[LetterSummary]) -> Iterator[dict[str, Any]]:
-    """Letters as people may see them; of a few at a time the inputs are held."""
-    rest = iter(letters)
-    while some := list(islice(rest, _AT_ONCE)):
-        ids = [letter.id for letter in some]
-        details, edits = desk.details(ids), desk.edit_notes(ids)
-        for letter in some:
-            if letter.id in details:
-                yield _letter_json(letter, details[letter.id], edits[letter.id])

@@ -24,12 +24,11 @@ from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.cli.unserved import tell_of_unserved
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
+from handoffs.coordinator.client.run_view import run_json
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
-from handoffs.coordinator.flow.usage import plain
-from handoffs.coordinator.observe.listing import RunSummary, wait_json
+from handoffs.coordinator.observe.listing import RunSummary
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.observe.outline import Outline, outline
 from handoffs.coordinator.observe.standing import Status
@@ -247,37 +246,6 @@ def signal_contract(run: Run, name: str) -> type[Contract]:
 def status_after(run: Run) -> str:
     """A run and what it does now, once something was done to it."""
     return f"run {run.id}: {status_line(run).removeprefix('status: ')}"
-
-
-def run_json(run: Run, history: History) -> dict[str, Any]:
-    """A run for programs."""
-    return {
-        "run": run.id,
-        "key": run.key() or None,
-        "status": run.status(),
-        "waiting": [wait_json(one) for one in run.waiting()],
-        **due_of(run),
-        "now": [{**one.to_json(), "says": one.words()} for one in run.current()],
-        **usage_of(run),
-        "history": history.to_json(),
-    }
-
-
-def due_of(run: Run) -> dict[str, str]:
-    """When a run is to begin, for programs; nothing where it began at once."""
-    when = run.due()
-    return {"due": when.isoformat()} if when else {}
-
-
-def usage_of(run: Run) -> dict[str, Any]:
-    """What a run has used up, and what it may, for programs; nothing where nobody counted or limited anything."""
-    used, may = run.usage(), run.spending()
-    limits = (
-        {}
-        if may is None
-        else {"spending": {"tokens": may.tokens, "cost": None if may.cost is None else plain(may.cost)}}
-    )
-    return {**({"usage": used.to_json()} if used or may else {}), **limits}
 
 
 def _say_usage(run: Run) -> None:

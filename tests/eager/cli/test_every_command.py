@@ -96,7 +96,8 @@ BEGINS = {
     "contracts publish": "it writes files that are committed: the version control has who and why",
     "new": "it writes files of a project that is not there yet",
     "demo": "it begins work of its own",
-    "worker": "a process", "serve": "a process", "beat": "a process", "flower": "a process",
+    "worker": "a process", "serve": "a process", "beat": "a process", "flower": "a process", "console": "a process",
+    "console-token": "it shows a new token, and keeps it nowhere",
 }  # fmt: skip
 """The commands that begin something, and why there is no action of it."""
 
@@ -273,6 +274,7 @@ SHOWN: dict[str, Arguments] = {
     "events replay": lambda _: ["--all", "--yes"],
     "events unheard": lambda _: [],
     "flows": lambda _: [],
+    "console-token": lambda _: ["ann"],
     "flows list": lambda _: [],
     "flows show": lambda _: ["payments.payment"],
     "flows usage": lambda _: [PRICES.name],
