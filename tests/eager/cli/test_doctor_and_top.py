@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from handoffs.coordinator.cli import main
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.observe.doctor.check import AREAS, Check, failed
+from handoffs.coordinator.render import console
 from tests.eager.command import Command
 from tests.eager.office import AGENT, Office
 
@@ -146,7 +148,6 @@ def test_top_is_drawn_again_until_it_is_stopped(
     office: Office, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a terminal, at the interval that was given; Ctrl-C ends it as it ends every command."""
-    from handoffs.coordinator.cli import top as module  # noqa: PLC0415 - for this alone
 
     slept: list[float] = []
 
@@ -156,9 +157,9 @@ def test_top_is_drawn_again_until_it_is_stopped(
             raise KeyboardInterrupt
 
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(module.out, "_force_terminal", True)
-    monkeypatch.setattr(module.out, "is_interactive", True)
-    monkeypatch.setattr(module.time, "sleep", sleep)
+    monkeypatch.setattr(console.out, "_force_terminal", True)
+    monkeypatch.setattr(console.out, "is_interactive", True)
+    monkeypatch.setattr(time, "sleep", sleep)
     status, out, _ = command(office.coordinator, "top", "--interval", "0.5")
     assert status == 130
     assert slept == [0.5] * 3
