@@ -202,7 +202,14 @@ def test_the_beginning_of_an_id_will_do_everywhere(place: str, office: Office, c
 def test_a_beginning_of_none_is_one_line(place: str, office: Office, command: Command) -> None:
     """It says that there is none, and where they are listed; nothing is done."""
     name = place.rpartition(" ")[0]
-    ids = {office.failed.id[:8], office.asking.id[:8], office.story.id[:8], office.letter.id[:8], BUILD[:6]}
+    ids = {
+        office.failed.id[:8],
+        office.done.id[:8],
+        office.asking.id[:8],
+        office.story.id[:8],
+        office.letter.id[:8],
+        BUILD[:6],
+    }
     arguments = ["none-such" if one in ids else one for one in BEGUN[place](office)]
     before = len(office.coordinator.actions_page().actions)
     status, out, err = command(office.coordinator, *name.split(), *arguments)
