@@ -56,6 +56,10 @@ class Token:
             )
         return cls(name, Role(role), digest[1] if digest else digest_of(secret))
 
+    def __str__(self) -> str:
+        """As a setting has it."""
+        return f"{self.name}:{self.role}:sha256={self.digest}"
+
     def fits(self, given: str) -> bool:
         """Whether ``given`` is this token."""
         return hmac.compare_digest(self.digest, digest_of(given))

@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -366,9 +367,11 @@ def _variables(settings: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
         elif isinstance(value, timedelta):
             yield name, _milliseconds(value)
         elif isinstance(value, tuple):
-            yield name, ",".join(value)
+            yield name, ",".join(map(str, value))
         elif isinstance(value, dict):
             yield name, ",".join(f"{key}={_plain(one)}" for key, one in value.items())
+        elif isinstance(value, SecretStr):
+            yield name, value.get_secret_value()
         elif value is not None:
             yield name, str(value)
 

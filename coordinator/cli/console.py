@@ -80,9 +80,8 @@ def console_token(name: str, role: str, as_json: bool) -> None:
         made = Token.read(f"{name}:{role}:sha256={digest_of(token)}")
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    setting = f"{made.name}:{made.role}:sha256={made.digest}"
     if as_json:
-        print_json({"name": name, "role": str(made.role), "token": token, "setting": setting})
+        print_json({"name": name, "role": str(made.role), "token": token, "setting": str(made)})
         return
     say(f"token of {made.name}: {token}")
-    say(f"COORDINATOR_CONSOLE__TOKENS={setting}")
+    say(f"COORDINATOR_CONSOLE__TOKENS={made}")

@@ -273,6 +273,7 @@ SHOWN: dict[str, Arguments] = {
     "events replay": lambda _: ["--all", "--yes"],
     "events unheard": lambda _: [],
     "flows": lambda _: [],
+    "console-token": lambda _: ["ann"],
     "flows list": lambda _: [],
     "flows show": lambda _: ["payments.payment"],
     "flows usage": lambda _: [PRICES.name],

@@ -64,7 +64,7 @@ class Browser:
     def _page(self, response: Any, status: int) -> str:
         assert response.status_code == status, response.text
         assert response.headers["content-type"].startswith("text/html")
-        return response.text
+        return str(response.text)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import SecretStr, TypeAdapter
 
 from handoffs.config.addresses import Address
 from handoffs.config.console import ConsoleSettings, Role, Token
@@ -59,11 +59,13 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
         {
             "CONSOLE__TOKENS": f"ann:admin:{'t' * 30}",
             "CONSOLE__PAYLOADS": "admin",
+            "CONSOLE__SECRET": "s" * 32,
             "CONSOLE__PUBLIC_URL": "https://console.example/",
         },
         ConsoleSettings(
             tokens=(Token.read(f"ann:admin:{'t' * 30}"),),
             payloads=Role.ADMIN,
+            secret=SecretStr("s" * 32),
             public_url="https://console.example",
         ),
     ),
