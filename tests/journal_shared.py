@@ -19,7 +19,8 @@ from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.migrations.upgrade import upgrade
 from handoffs.coordinator.journal.namespace import Namespace
-from handoffs.coordinator.journal.runs import Noted, RunFilter
+from handoffs.coordinator.journal.run_filter import RunFilter
+from handoffs.coordinator.journal.runs import Noted
 from tests.builds import manifest
 from tests.journal_suite import connected, letter
 

@@ -28,9 +28,9 @@ from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.client.run_view import run_json
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
-from handoffs.coordinator.observe.listing import RunSummary
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.observe.outline import Outline, outline
+from handoffs.coordinator.observe.run_summary import RunSummary
 from handoffs.coordinator.observe.standing import Status
 from handoffs.coordinator.observe.unattended import nobody
 from handoffs.coordinator.render.console import out, print_json, say, say_lines, table, tell
