@@ -10,7 +10,9 @@ from handoffs.coordinator.observe.json_changes import Change, changes
 from handoffs.coordinator.observe.paths import in_order
 from handoffs.coordinator.observe.step_state import Entry, kind_of, step_state, text_of
 
-Aspect = Literal["presence", "agent", "outcome", "attempts", "version", "duration", "input", "output", "error"]
+Aspect = Literal[
+    "presence", "agent", "outcome", "attempts", "version", "duration", "input", "output", "error"
+]
 
 _SLOWER, _LEAST_MS = 2.0, 20.0
 """By which factor, and by how many milliseconds at least, one took longer for that to be a difference."""
@@ -34,7 +36,11 @@ class StepSide:
 
     def to_json(self, *, payloads: bool) -> dict[str, Any]:
         """As JSON values, without what is empty; ``payloads``: with input and output."""
-        told = {name: getattr(self, name) for name in self.__slots__ if payloads or name not in ("input", "output")}
+        told = {
+            name: getattr(self, name)
+            for name in self.__slots__
+            if payloads or name not in ("input", "output")
+        }
         return {name: value for name, value in told.items() if value not in ("", None, 0)}
 
 
@@ -140,8 +146,17 @@ def _took_otherwise(one: float | None, other: float | None) -> bool:
 def _side(entries: Sequence[Entry]) -> StepSide:
     came = step_state(entries)
     last = entries[-1]
-    outcome = next((one for one in reversed(entries) if one.get("output") is not None and kind_of(one) != "edited"), {})
-    given = next((one.get("input") for one in reversed(entries) if one.get("input") is not None and kind_of(one) != "edited"), None)
+    outcome = next(
+        (one for one in reversed(entries) if one.get("output") is not None and kind_of(one) != "edited"), {}
+    )
+    given = next(
+        (
+            one.get("input")
+            for one in reversed(entries)
+            if one.get("input") is not None and kind_of(one) != "edited"
+        ),
+        None,
+    )
     failed = came.state in ("parked", "open")
     started = kind_of(entries[0]) == "started"
     return StepSide(

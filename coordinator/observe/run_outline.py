@@ -146,7 +146,10 @@ class _Drawing:
         if len(steps) <= most:
             return tuple(steps), 0
         rank = {state: number for number, state in enumerate(LIVE)}
-        bad = sorted((one for one in range(len(steps)) if steps[one].state in rank), key=lambda one: rank[steps[one].state])
+        bad = sorted(
+            (one for one in range(len(steps)) if steps[one].state in rank),
+            key=lambda one: rank[steps[one].state],
+        )
         kept = set(bad[:most])
         kept.update(range(max(most - len(kept), 3)))
         if self._window and self._window.path == path:
@@ -155,15 +158,30 @@ class _Drawing:
 
     def _step(self, node: OutlineStep | None, part: Part | None, path: str) -> RunStep:
         kind = node.kind if node else part.kind if part else ""
-        if kind in ("agent", "wait", "delay", "emit") or (part is not None and node is None and not part.parts):
+        if kind in ("agent", "wait", "delay", "emit") or (
+            part is not None and node is None and not part.parts
+        ):
             return self._leaf(kind or "agent", node, part, path)
         if kind == "flow" or not kind:
             within = self.sequence(node.tracks[0].nodes if node else (), part, f"{path}.")
             return self._nest(kind or "way", node, part, path, within, _LONG)
-        return self._nest(kind, node, part, path, list(self._ways(kind, node, part, path)), _FEW if kind in _NOUNS else _LONG)
+        return self._nest(
+            kind,
+            node,
+            part,
+            path,
+            list(self._ways(kind, node, part, path)),
+            _FEW if kind in _NOUNS else _LONG,
+        )
 
     def _nest(
-        self, kind: str, node: OutlineStep | None, part: Part | None, path: str, within: list[RunStep], most: int
+        self,
+        kind: str,
+        node: OutlineStep | None,
+        part: Part | None,
+        path: str,
+        within: list[RunStep],
+        most: int,
     ) -> RunStep:
         size = len(within) if kind in _NOUNS and part is not None and part.parts else 0
         noun = _NOUNS.get(kind, "")
@@ -180,13 +198,15 @@ class _Drawing:
             for word, inner in parts.items():
                 yield self._way(f"{_NOUNS[kind]} {word[1:]}", track, inner, f"{path}.{word}", False)
             if not parts and track:
-                yield self._way(f"each {_NOUNS[kind]}", track, None, f"{path}.{track.name}", self._passed(kind, part))
+                yield self._way(
+                    f"each {_NOUNS[kind]}", track, None, f"{path}.{track.name}", self._passed(kind, part)
+                )
             return
         taken = self._taken(kind, part)
         for track in node.tracks if node else ():
-            inner = parts.pop(track.name, None)
-            untaken = inner is None and track.name not in taken and bool(taken)
-            yield self._way(_title(kind, track.name, track), track, inner, f"{path}.{track.name}", untaken)
+            found = parts.pop(track.name, None)
+            untaken = found is None and track.name not in taken and bool(taken)
+            yield self._way(_title(kind, track.name, track), track, found, f"{path}.{track.name}", untaken)
         for word, inner in parts.items():
             yield self._way(_title(kind, word, None), None, inner, f"{path}.{word}", False)
 
@@ -215,9 +235,15 @@ class _Drawing:
         return set()
 
     def _is_done(self, part: Part | None) -> bool:
-        return part is not None and all(
-            step_state(inner.entries).state in GOOD for inner in part.parts.values() if inner.kind == "agent"
-        ) and not any(path.startswith(f"{part.path}.") for path in self._now)
+        return (
+            part is not None
+            and all(
+                step_state(inner.entries).state in GOOD
+                for inner in part.parts.values()
+                if inner.kind == "agent"
+            )
+            and not any(path.startswith(f"{part.path}.") for path in self._now)
+        )
 
     def _passed(self, kind: str, part: Part | None) -> bool:
         return part is not None and kind in _PASSED
@@ -254,10 +280,28 @@ class _Drawing:
             state = _undone(self._leaf("undo", None, undone, undone.path).state)
         if kind == "agent":
             self.counts[state] += 1
-        agent = next((text_of(one, "agent", 200) for one in entries if one.get("agent")), now.agent if now else "")
+        agent = next(
+            (text_of(one, "agent", 200) for one in entries if one.get("agent")), now.agent if now else ""
+        )
         title = node.title if node else agent or kind
-        says = now.words() if now is not None and state not in _FINE else came.reason if state == "parked" else ""
-        return RunStep(path, kind, title, state, says, came.attempts, came.at if entries else None, came.took_ms, came.notes)
+        says = (
+            now.words()
+            if now is not None and state not in _FINE
+            else came.reason
+            if state == "parked"
+            else ""
+        )
+        return RunStep(
+            path,
+            kind,
+            title,
+            state,
+            says,
+            came.attempts,
+            came.at if entries else None,
+            came.took_ms,
+            came.notes,
+        )
 
     def _state(
         self, kind: str, entries: Sequence[Entry], came: str, now: Current | None, *, is_there: bool

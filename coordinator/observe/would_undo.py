@@ -63,7 +63,9 @@ def would_undo(
         for entry in history
         if entry.get("kind") in _OUTCOMES and entry.get("step")
     }
-    undone = tuple(UndoneStep(one.step, agents.get(one.step, ""), one.agent, contract_of(one.accepts)) for one in undos)
+    undone = tuple(
+        UndoneStep(one.step, agents.get(one.step, ""), one.agent, contract_of(one.accepts)) for one in undos
+    )
     known = {one.step for one in undone}
     stays = tuple(
         step for step in agents if step not in known and not is_undo(step) and not follows_event(step)
