@@ -94,7 +94,7 @@ def _row(row: Row, *, payloads: bool) -> TraceRow:
     took = max((node.took_ms for node in nodes if node.took_ms is not None), default=None)
     told = [node for node in nodes if node.state != "emitted"]
     return TraceRow(
-        rails=row.first, kind="" if row.below or row.more else one.kind, name=_name(row), many=len(nodes),
+        rails=row.first, kind="" if row.below or row.more else one.kind, name=_name(row), many=1 if row.below or row.more else len(nodes),
         states=states(told), which=one.which if payloads and len(nodes) == 1 else "", at_ms=first, took_ms=took,
         attempts=max(node.attempts for node in nodes), said=_said(nodes), run=one.run, step=one.step,
     )  # fmt: skip

@@ -288,7 +288,7 @@ class _Drawing:
             now.words()
             if now is not None and state not in _FINE
             else came.reason
-            if state == "parked"
+            if state in ("parked", "stopped")
             else ""
         )
         return RunStep(
@@ -312,7 +312,7 @@ class _Drawing:
             return _state_now(now)
         if entries:
             after = "parked" if came == "parked" else _AFTER.get(kind_of(entries[-1]), "running")
-            return "stopped" if self._ended and after not in _FINE and after != "parked" else after
+            return "stopped" if self._ended and after not in _FINE else after
         if is_there and kind in _PASSED and now is None:
             return "done"
         return "not begun" if self._ended else "to come"
