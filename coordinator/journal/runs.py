@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
-from itertools import islice
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, case, func, select, true, tuple_, update
@@ -13,7 +12,7 @@ from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.columns import fitted
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.namespace import Namespace
-from handoffs.coordinator.journal.run_filter import LIVE, LOST, ListedRun, RunFilter, passes
+from handoffs.coordinator.journal.run_filter import ENDED, LIVE, LOST, ListedRun, RunFilter, passes
 from handoffs.coordinator.journal.tables import runs
 
 _AT_ONCE = 500
@@ -148,9 +147,21 @@ class RunTable:
         with self._database.begin() as connection:
             return int(connection.scalar(select(func.count()).select_from(one.subquery())) or 0)
 
-    def newest(self, chosen: RunFilter, most: int) -> list[ListedRun]:
-        """The first ``most`` of those, read at once: for counting them."""
-        return list(islice(self.listed(chosen, most), most)) if most else []
+    def ended_by_flow(self, chosen: RunFilter, most: int) -> dict[tuple[str, str], int]:
+        """How many of those that have ended, by the status with which they did and their flow: of the newest ``most``."""
+        states = [chosen.ended] if chosen.ended else list(ENDED)
+        own = self._own & (runs.c.started != "") & passes(chosen, self._namespace) & runs.c.state.in_(states)
+        newest = (
+            select(runs.c.state, runs.c.flow)
+            .where(own)
+            .order_by(runs.c.started.desc())
+            .limit(most)
+            .subquery()
+        )
+        by = (newest.c.state, newest.c.flow)
+        with self._database.begin() as connection:
+            found = connection.execute(select(*by, func.count()).group_by(*by))
+            return {(str(state), str(flow)): int(count) for state, flow, count in found}
 
     def started_in(self, chosen: RunFilter, characters: int, most: int) -> tuple[dict[str, int], str]:
         """How many of the newest ``most`` runs were accepted when, by so many first characters of the moment (13: the hour); and the moment

@@ -4,7 +4,7 @@ than the newest of them are counted."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -12,23 +12,18 @@ from typing import Any
 
 from handoffs.config import clock
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.run_filter import ListedRun
 from handoffs.coordinator.observe.listing import Listing
 from handoffs.coordinator.observe.run_query import RunQuery, written
 from handoffs.coordinator.observe.run_summary import told_at
-from handoffs.coordinator.store.run_state import ENDED
 
 COUNTED = 10_000
-"""So many of the newest runs are counted by status and flow."""
+"""So many of the newest runs that have ended are counted by status and flow."""
 
 ASKED = 1_000
-"""Of so many of them that have not ended Redis is asked how they are."""
+"""So many of the newest that have not ended, for Redis is asked how they are."""
 
 CHARTED = 100_000
 """So many of the newest runs are counted by when they were accepted."""
-
-NOT_ASKED = "not-ended"
-"""What is said of those of which Redis is not asked."""
 
 _DAY = timedelta(days=1)
 _PARTS = (
@@ -54,10 +49,10 @@ class RunFacets:
     """What there is to say of the runs of a list.
 
     total, more
-        How many were counted, and whether there are more: then they are the newest ten thousand.
+        How many were counted, and whether there are more: the newest ten thousand of those that have ended are counted, and the newest
+        thousand of the others.
     statuses, flows
-        How many of them are how, as tables call it (``waiting``), and of which flow, the most first. ``not-ended`` are those of which Redis
-        was not asked: it is asked of the newest thousand that have not ended.
+        How many of them are how, as tables call it (``waiting``), and of which flow, the most first.
     started, part
         When they were accepted, the oldest first, by parts of a minute, ten minutes, an hour or a day, 150 at most; and how long one is. It
         goes from ``since``, a day ago where that was not given, to ``until`` or now. It is what the journal knows: those on their way
@@ -97,29 +92,22 @@ class Facets:
     def of(self, query: RunQuery) -> RunFacets:
         """What there is to say of the runs that ``query`` lets pass, wherever in the list it begins."""
         query = replace(query, before=None)
-        rows = list(islice(self._listing.rows(query.stored(), COUNTED + 1), COUNTED + 1))
-        told = list(self._told(query, rows[:COUNTED]))
-        left_out = query.asks_redis and sum(row.state not in ENDED for row in rows) > ASKED
-        started, part, since = self._chart(query)
-        return RunFacets(
-            len(told),
-            len(rows) > COUNTED or left_out,
-            _most_first(status for status, _ in told),
-            _most_first(flow for _, flow in told),
-            started,
-            part,
-            since,
-        )
-
-    def _told(self, query: RunQuery, rows: list[ListedRun]) -> Iterator[tuple[str, str]]:
-        """The status and the flow of each that passes."""
-        living = [row for row in rows if row.state not in ENDED]
-        yield from ((row.state, row.flow) for row in rows if row.state in ENDED)
+        living = list(islice(self._listing.rows(replace(query.stored(), living=True), ASKED + 1), ASKED + 1))
+        statuses, flows = Counter[str](), Counter[str]()
         for run in self._listing.summaries(living[:ASKED]):
             if query.passes(run):
-                yield run.shown, run.flow
-        if not query.asks_redis and not query.status:
-            yield from ((NOT_ASKED, row.flow) for row in living[ASKED:])
+                statuses[run.shown] += 1
+                flows[run.flow] += 1
+        more = len(living) > ASKED
+        if not query.asks_redis:
+            ended = self._journal.runs.ended_by_flow(query.stored(), COUNTED + 1)
+            more = more or sum(ended.values()) > COUNTED
+            for (status, flow), count in ended.items():
+                statuses[status] += count
+                flows[flow] += count
+        total = sum(statuses.values())
+        started, part, since = self._chart(query)
+        return RunFacets(total, more, _most_first(statuses), _most_first(flows), started, part, since)
 
     def _chart(self, query: RunQuery) -> tuple[tuple[StartedRuns, ...], timedelta, datetime | None]:
         until = (query.until or clock.now()).astimezone(UTC)
@@ -140,5 +128,5 @@ def _floor(moment: datetime, part: timedelta) -> datetime:
     return begin + (moment - begin) // part * part
 
 
-def _most_first(found: Iterator[str]) -> dict[str, int]:
-    return dict(sorted(Counter(found).items(), key=lambda one: (-one[1], one[0])))
+def _most_first(found: Counter[str]) -> dict[str, int]:
+    return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))

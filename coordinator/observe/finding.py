@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any
 
 from handoffs.contracts.searchable import beginning, kept
@@ -136,7 +137,7 @@ class Finding:
             yield _of_run(by, row, row.run, text)
         for row in [*keyed, *journal.keyed(text, limit)]:
             yield _of_run(FoundBy.KEY, row, row.key, text)
-        for row in [*named, *journal.newest(RunFilter(flow=text), limit)]:
+        for row in [*named, *islice(journal.listed(RunFilter(flow=text), limit), limit)]:
             yield _of_run(FoundBy.FLOW, row, text, text)
 
     def _letters(self, text: str, limit: int) -> Iterator[Find]:

@@ -39,11 +39,13 @@ class Listing:
 
     def newest(self, query: RunQuery, limit: int | None) -> list[RunSummary]:
         """The runs that ``query`` lets pass, the newest first, those of one moment by their ids: at most ``limit``, None: all of them."""
-        return list(islice(self.each(query), limit)) if limit != 0 else []
+        few = limit is not None and limit < _LARGEST_PAGE and not query.asks_redis
+        at_once = limit if few and limit else _LARGEST_PAGE
+        return list(islice(self.each(query, at_once), limit)) if limit != 0 else []
 
-    def each(self, query: RunQuery) -> Iterator[RunSummary]:
+    def each(self, query: RunQuery, at_once: int = _LARGEST_PAGE) -> Iterator[RunSummary]:
         """The same one after the other: of some at a time it is asked how they are, as they are taken."""
-        rest, at_once = self.rows(query.stored()), _LARGEST_PAGE
+        rest = self.rows(query.stored(), at_once if at_once < _LARGEST_PAGE else _AT_ONCE)
         while rows := list(islice(rest, at_once)):
             yield from (run for run in self.summaries(rows) if query.passes(run))
 
