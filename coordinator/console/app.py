@@ -21,9 +21,10 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console import about, actions, flows, sign_in, ticks, trace
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
+from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
-from handoffs.coordinator.console.page import told, wants_page
+from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.runs import acting, compare, listing, mending, show
 from handoffs.coordinator.console.templating import base_of, templates
 
@@ -59,8 +60,15 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        responses=PROBLEMS,
     )
-    app.state.console = Console(coordinator, settings, Access(settings), templates())
+    app.state.console = Console(
+        coordinator,
+        settings,
+        Access(settings),
+        templates(),
+        Issuer(settings) if settings.oidc_issuer else None,
+    )
     app.add_middleware(
         SessionMiddleware,
         secret_key=secret,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import pytest
 
 from handoffs import Contract, Coordinator, Flow, Key, Permanent, Searchable, agent, wait_for
 from handoffs.config.settings import load
-from handoffs.coordinator.cli import run_lists, run_watch
+from handoffs.coordinator.cli import run_lists
 from handoffs.coordinator.observe.lag import Lag
 from handoffs.coordinator.render.console import out
 from handoffs.coordinator.runtime.service import Service
@@ -138,7 +139,7 @@ def test_what_happens_while_a_run_is_watched_is_told(
             looked.set()
             run.signal("approval", Approval(approved=True), by="ann")
 
-    monkeypatch.setattr(run_watch.time, "sleep", wait)
+    monkeypatch.setattr(time, "sleep", wait)
     told = command(shop, "runs", "watch", run.id)[1]
     assert told.index("started") < told.index("signalled") < told.index("lists.send")
     assert told.count("lists.send") == 1
