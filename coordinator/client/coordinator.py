@@ -210,6 +210,11 @@ class Coordinator(Starting, Lookups, LetterDesk, Examining):
         """
         return self._loaded.definitions
 
+    def agent(self, name: str) -> Agent:
+        """The agent of that name, of those that work here or are loaded. Raises :class:`~handoffs.coordinator.errors.LoadError` where it is
+        neither."""
+        return self._loaded.agent(given.text(name, "the name of an agent"))
+
     # For tests
 
     def fake(self, agent: Agent | str, *behaviours: Behaviour) -> Fake:

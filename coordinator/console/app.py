@@ -19,17 +19,21 @@ from handoffs.config.console import ConsoleSettings
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.console import about, actions, sign_in, ticks
+from handoffs.coordinator.console import about, actions, flows, sign_in, ticks, trace
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
 from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
+from handoffs.coordinator.console.runs import acting, compare, listing, mending, show
 from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
-_ROUTERS = (about.router, actions.router, sign_in.router, ticks.router)
+_ROUTERS = (
+    about.router, actions.router, sign_in.router, ticks.router,
+    listing.router, compare.router, show.router, acting.router, mending.router, trace.router, flows.router,
+)  # fmt: skip
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
