@@ -93,7 +93,7 @@ class Coordinator(Starting, Lookups, LetterDesk):
         self._endings = Endings(services.store.redis, services.store.keys)
         standings = Standings(services, self.journal)
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
-        LetterDesk.__init__(self, services, self.journal, self.desk, self._followed)
+        LetterDesk.__init__(self, services, self.journal, self.desk, self._followed, self._loaded)
         self._access = RunAccess(
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
             Waits(self._endings, standings, self._parked, self._threads), self._threads, exports,

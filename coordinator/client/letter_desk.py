@@ -11,6 +11,7 @@ from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import is_plain
 from handoffs.coordinator.client import given
 from handoffs.coordinator.client.chosen_letters import Selection, chosen, put_away
+from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.client.operating import Begun, Operating
 from handoffs.coordinator.client.operation import Operation, Pace
 from handoffs.coordinator.client.replayed import Followed
@@ -42,12 +43,14 @@ class LetterDesk:
     """The part of a coordinator with which people work on many dead letters. Every method raises
     :class:`~handoffs.coordinator.errors.ServerError` where Redis, the broker or the journal cannot be used."""
 
-    def __init__(self, services: Services, journal: Journal, desk: Desk, followed: Followed) -> None:
+    def __init__(
+        self, services: Services, journal: Journal, desk: Desk, followed: Followed, loaded: Loaded
+    ) -> None:
         self._records = journal
         self._of_letters = desk
         self.operating = Operating(journal, desk, Archive(services, journal), followed)
         """Goes on with operations, for who shows how far they are."""
-        self._foresight = Foresight(services)
+        self._foresight = Foresight(services, loaded.agents)
 
     # Letters
 

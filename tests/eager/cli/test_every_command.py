@@ -38,6 +38,11 @@ def _operation(office: Office) -> list[str]:
     return [office.coordinator.operating.begin("replay", {}, Pace(), by="", why="as agreed").id]
 
 
+def _put_away(office: Office) -> list[str]:
+    office.coordinator.archive_letters(office.letter)
+    return [office.letter.id]
+
+
 def _group(office: Office) -> list[str]:
     return [office.coordinator.letter_groups()[0].id]
 
@@ -48,6 +53,7 @@ def _file(*words: str) -> list[str]:
 
 ACTS: dict[str, tuple[str, Arguments]] = {
     "dead-letters archive": ("archive", lambda office: [office.letter.id]),
+    "dead-letters restore": ("restore", _put_away),
     "operations cancel": ("cancel-operation", _operation),
     "operations resume": ("resume-operation", _operation),
     "approvals answer": ("signal", lambda office: [office.asking.id, "--set", "approved=true"]),
