@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.resources import files
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -22,13 +24,18 @@ from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console import about, actions, sign_in, ticks
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.asked import Console
+from handoffs.coordinator.console.desk import amend, group, letter, letters, operations, replay
+from handoffs.coordinator.console.desk.operators import Operators
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
 from handoffs.coordinator.console.page import told, wants_page
 from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
-_ROUTERS = (about.router, actions.router, sign_in.router, ticks.router)
+_ROUTERS = (
+    about.router, actions.router, sign_in.router, ticks.router,
+    letters.router, group.router, replay.router, amend.router, letter.router, operations.router,
+)  # fmt: skip
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -55,8 +62,10 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        lifespan=_life,
     )
-    app.state.console = Console(coordinator, settings, Access(settings), templates())
+    operators = Operators(coordinator)
+    app.state.console = Console(coordinator, settings, Access(settings), templates(), operators)
     app.add_middleware(
         SessionMiddleware,
         secret_key=secret,
@@ -78,6 +87,13 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _unforeseen)
     return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """What goes on in the background ends with the app."""
+    yield
+    await run_in_threadpool(app.state.console.operators.close)
 
 
 async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:

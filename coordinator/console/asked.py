@@ -14,6 +14,7 @@ from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console.access.access import Access
 from handoffs.coordinator.console.access.caller import Caller
 from handoffs.coordinator.console.access.permission import Permission
+from handoffs.coordinator.console.desk.operators import Operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Console:
     settings: ConsoleSettings
     access: Access
     templates: Environment
+    operators: Operators
 
 
 def console_of(request: Request) -> Console:
@@ -41,6 +43,14 @@ def _caller(request: Request) -> Caller:
 
 Asked = Annotated[Coordinator, Depends(_coordinator)]
 """The coordinator that is asked."""
+
+
+def _operators(request: Request) -> Operators:
+    return console_of(request).operators
+
+
+InBackground = Annotated[Operators, Depends(_operators)]
+"""Who goes on with operations."""
 
 By = Annotated[Caller, Depends(_caller)]
 """Who asks."""
