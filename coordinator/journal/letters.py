@@ -271,9 +271,10 @@ class LetterTable:
         with self._database.begin() as connection:
             return {str(kind): (int(count), str(first)) for kind, count, first in connection.execute(query)}
 
-    def total(self, **chosen: Unpack[LetterFilter]) -> int:
-        """How many letters there are that :meth:`find` would give."""
-        query = select(func.count()).select_from(dead_letters).where(self._own & chosen_by(chosen))
+    def total(self, *, most: int | None = None, **chosen: Unpack[LetterFilter]) -> int:
+        """How many letters there are that :meth:`find` would give; no more than ``most`` are counted."""
+        some = select(dead_letters.c.id).where(self._own & chosen_by(chosen)).limit(most).subquery()
+        query = select(func.count()).select_from(some)
         with self._database.begin() as connection:
             return int(connection.scalar(query) or 0)
 

@@ -9,6 +9,8 @@ WIDTH, HEIGHT = 120, 24
 """Of the whole drawing."""
 
 _GAP, _LEAST = 1.0, 2.0
+_FEWEST = 20
+"""In how many parts it is drawn at least: of fewer counts, at its beginning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Bar:
 
 def bars(counts: Sequence[int], width: float = WIDTH, height: float = HEIGHT) -> list[Bar]:
     """A bar for each count, as high as it is beside the highest one; one that is small can be seen all the same, and none has none."""
-    most, part = max(counts, default=0), width / max(len(counts), 1)
+    most, part = max(counts, default=0), width / max(len(counts), _FEWEST)
     found = []
     for number, count in enumerate(counts):
         if count > 0:

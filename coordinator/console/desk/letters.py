@@ -23,8 +23,10 @@ from handoffs.coordinator.letters.causes import SAID, Cause, advice, cause_of
 
 router = APIRouter(tags=["dead letters"])
 
-State = Literal["waiting", "replayed", "settled", "cancelled", "archived", "all"]
-STATES: tuple[State, ...] = ("waiting", "replayed", "settled", "cancelled", "archived", "all")
+State = Literal["waiting", "replayed", "settled", "cancelled", "archived", "unheard", "all"]
+STATES: tuple[State, ...] = ("waiting", "replayed", "settled", "cancelled", "archived", "unheard", "all")
+COUNTED = 10_000
+"""Up to how many letters are counted, where they are listed one by one."""
 KINDS = tuple(sorted(FailureKind))
 
 
@@ -116,8 +118,8 @@ class Group(BaseModel):
 
 
 class DeadLetters(BaseModel):
-    """Dead letters: how many there are by cause, and some of them, as groups or one by one. `total` is how many groups, or letters, there
-    are in all; `next` is what to give as `after` for the next page of letters, empty where this is the last."""
+    """Dead letters: how many there are by cause (those that wait or are put away), and some of them, as groups or one by one. `total` is
+    how many groups, or letters, there are in all, where letters are counted up to 10,001; `next` is what to give as `after` for the next page of letters, empty where this is the last."""
 
     causes: list[CauseOfMany]
     by: Literal["group", "letter"]
@@ -133,14 +135,15 @@ def letters(coordinator: Asked, asked: Annotated[LettersQuery, Query()]) -> View
     chosen["state"] = None if asked.state == "all" else asked.state
     of_any_kind = chosen.copy()
     of_any_kind["kind"] = ""
-    causes = _by_cause(coordinator.letter_kinds(**of_any_kind))
+    small = asked.state in ("waiting", "archived")  # of the others there may be as many as there ever were
+    causes = _by_cause(coordinator.letter_kinds(**of_any_kind)) if small else []
     options: dict[str, Any] = {**asked.words(), "limit": asked.limit}
     if asked.shows_groups:
         data = _groups(coordinator, asked, causes)
         command = twin("dead-letters groups", limit=asked.limit)
     else:
         page = coordinator.letters_page(after=asked.after, limit=asked.limit, **chosen)
-        total = coordinator.journal.letters.total(**chosen)
+        total = coordinator.journal.letters.total(most=COUNTED + 1, **chosen)
         data = DeadLetters(
             causes=causes,
             by="letter",
@@ -150,7 +153,7 @@ def letters(coordinator: Asked, asked: Annotated[LettersQuery, Query()]) -> View
         )
         command = twin("dead-letters list", all=asked.state != "waiting", **options)
     more = {
-        "asked": asked, "states": STATES, "kinds": KINDS, "bars": bars,
+        "asked": asked, "states": STATES, "kinds": KINDS, "bars": bars, "counted": COUNTED,
         "words": {**asked.words(), **({"state": asked.state} if asked.state != "waiting" else {})},
         "selection": asked.words(),
         "of_groups": {"by": "group", **{name: value for name, value in asked.words().items() if name in ("flow", "agent", "kind")}},
