@@ -12,7 +12,9 @@ from handoffs.contracts.schema import generated
 from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.docs.fields import fields_of
 from handoffs.coordinator.docs.model import FieldEntry
-from handoffs.coordinator.observe.listing import Listing, RunQuery, told_at
+from handoffs.coordinator.observe.listing import Listing
+from handoffs.coordinator.observe.run_query import RunQuery
+from handoffs.coordinator.observe.run_summary import told_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from handoffs.coordinator.history import EntryKind
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.observe.current import Current, current
 from handoffs.coordinator.observe.histories import Histories
-from handoffs.coordinator.observe.listing import SignalWait, waits_of
+from handoffs.coordinator.observe.listing import waits_of
+from handoffs.coordinator.observe.run_summary import SignalWait
 from handoffs.coordinator.observe.standing import Standings, Status
 from handoffs.coordinator.observe.unattended import nobody, unattended
 from handoffs.coordinator.runs.control import Controls

@@ -23,11 +23,12 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console import about, actions, sign_in, ticks
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
+from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.desk import amend, group, letter, letters, operations, replay
 from handoffs.coordinator.console.desk.operators import Operators
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
-from handoffs.coordinator.console.page import told, wants_page
+from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
@@ -62,10 +63,17 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        responses=PROBLEMS,
         lifespan=_life,
     )
-    operators = Operators(coordinator)
-    app.state.console = Console(coordinator, settings, Access(settings), templates(), operators)
+    app.state.console = Console(
+        coordinator,
+        settings,
+        Access(settings),
+        templates(),
+        Operators(coordinator),
+        Issuer(settings) if settings.oidc_issuer else None,
+    )
     app.add_middleware(
         SessionMiddleware,
         secret_key=secret,

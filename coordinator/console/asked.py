@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from jinja2 import Environment
 
 from handoffs.config.console import ConsoleSettings
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console.access.access import Access
 from handoffs.coordinator.console.access.caller import Caller
+from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.desk.operators import Operators
 
@@ -26,6 +28,7 @@ class Console:
     access: Access
     templates: Environment
     operators: Operators
+    issuer: Issuer | None = None
 
 
 def console_of(request: Request) -> Console:
@@ -37,7 +40,12 @@ def _coordinator(request: Request) -> Coordinator:
     return console_of(request).coordinator
 
 
-def _caller(request: Request) -> Caller:
+_BEARER = HTTPBearer(
+    auto_error=False, description="A token of the console, as coordinator console-token makes one."
+)
+
+
+def _caller(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Caller:
     return console_of(request).access.caller(request)
 
 

@@ -37,7 +37,7 @@ _LISTED = [dead_letters.c[name] for name in SUMMARY]
 
 class LetterFilter(TypedDict, total=False):
     """Which letters. An empty filter lets everything pass, but ``state`` is ``waiting`` where it is not given, and None for all.
-    ``contract`` is a name, of any version; ``group`` the whole id of one (:mod:`.groups`)."""
+    ``contract`` is a name, of any version; ``group`` the whole id of one (:mod:`.groups`); ``error`` the type of an error."""
 
     state: str | None
     flow: str
@@ -46,6 +46,7 @@ class LetterFilter(TypedDict, total=False):
     kind: str
     contract: str
     group: str
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +213,14 @@ class LetterTable:
                     one = summary_of(row, self._namespace)
                     found[one.id] = one
         return found
+
+    def newest(self, limit: int, **chosen: Unpack[LetterFilter]) -> list[LetterSummary]:
+        """Letters, those first that failed first the last, at most ``limit``."""
+        letter = dead_letters.c
+        query = select(*_LISTED).where(self._own & chosen_by(chosen))
+        query = query.order_by(letter.first_failed_at.desc(), letter.id.desc()).limit(limit)
+        with self._database.begin() as connection:
+            return [summary_of(found, self._namespace) for found in connection.execute(query).mappings()]
 
     def ids(self, *, until: str = "", **chosen: Unpack[LetterFilter]) -> Iterator[str]:
         """The ids of letters, the oldest first; no message is read. What comes meanwhile may be among them or not, but what

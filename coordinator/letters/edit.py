@@ -12,6 +12,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData, InvalidInput
+from handoffs.contracts.searchable import marks
 from handoffs.contracts.text import MASK, printable
 from handoffs.coordinator.continuation.arrival import budgets_as_read
 from handoffs.coordinator.errors import Conflict, EditRefused
@@ -201,11 +202,12 @@ class Editing:
 
     def _record(self, waiting: _Waiting, agent: Agent, payload: Contract, edit: Edit) -> None:
         """Give the step its edit, unless it does not wait any more."""
-        place, current = waiting.place, waiting.current
+        place, current, shown = waiting.place, waiting.current, payload.redacted()
         entry = Entry(
             EntryKind.EDITED, place.run, place.flow, edit.at, step=place.step, agent=agent.name, message=waiting.letter, by=self._by,
             error=self._why, read=str(ContractRef.from_uri(current.schema)) if current else waiting.contract,
-            wrote=str(payload.ref()), input=waiting.shown, output=payload.redacted(),
+            wrote=str(payload.ref()), input=waiting.shown, output=shown,
+            marks=marks((type(payload), shown)),
         )  # fmt: skip
         verdict = self._services.runs.edit(
             place,

@@ -83,9 +83,9 @@ LOOKS = frozenset(
         "actions export", "actions list", "agents", "approvals list", "check", "contracts can-i-deploy", "contracts check",
         "contracts deployments", "contracts diff", "contracts docs", "contracts list", "contracts manifest", "contracts show",
         "dead-letters list", "dead-letters show", "events list", "events unheard", "flows", "flows list", "flows show",
-        "flows usage", "health", "map", "runs list", "runs show", "schedules list", "trace",
+        "flows usage", "doctor", "health", "map", "top", "runs list", "runs show", "schedules list", "trace",
         "dead-letters export", "dead-letters groups", "dead-letters groups show", "journal export", "journal seal", "journal verify",
-        "operations list", "operations show", "runs export",
+        "operations list", "operations show", "runs export", "runs find", "runs watch",
     }
 )  # fmt: skip
 """The commands that change nothing."""
@@ -173,6 +173,7 @@ BEGUN: dict[str, Arguments] = {
     "dead-letters export LETTER": lambda office: [office.letter.id[:8], *_file("--as-test")],
     "journal export --run": lambda office: ["--run", office.failed.id[:8], *_file("--output")],
     "journal verify --run": lambda office: ["--run", office.failed.id[:8]],
+    "runs watch RUN": lambda office: [office.done.id[:8]],
     "runs export RUN": lambda office: [office.failed.id[:8], *_file("--as-test")],
 }  # fmt: skip
 """Where ids are asked for, and arguments with the beginning of one."""
@@ -271,6 +272,7 @@ SHOWN: dict[str, Arguments] = {
     "contracts list": lambda _: [],
     "contracts publish": lambda _: ["--dry-run"],
     "contracts show": lambda _: ["payments.fraud-scored"],
+    "doctor": lambda _: [],
     "dead-letters list": lambda _: ["--all"],
     "dead-letters replay": lambda _: ["--all", "--dry-run"],
     "dead-letters reseal": lambda _: [],
@@ -285,10 +287,12 @@ SHOWN: dict[str, Arguments] = {
     "flows list": lambda _: [],
     "flows show": lambda _: ["payments.payment"],
     "flows usage": lambda _: [PRICES.name],
+    "runs find": lambda office: [office.failed.id[:6]],
     "runs list": lambda _: [],
     "runs show": lambda office: [office.failed.id],
     "schedules list": lambda _: [],
     "start": lambda _: [FILES.name, "--payload", '{"number": "3"}'],
+    "top": lambda _: ["--once"],
     "trace": lambda office: [office.story.id],
     "dead-letters archive": lambda _: ["--all"],
     "dead-letters restore": _put_away,
@@ -309,9 +313,9 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[^\s\"',;]*")
 
 
 def test_it_is_known_which_commands_print_tables() -> None:
-    """One that is added with --json is put into the table; the others print what they do, or write into files, and the map
-    has no time."""
-    others = {"contracts docs", "demo", "map", "new", "journal export", "journal prune"}
+    """One that is added with --json is put into the table; the others print what they do or what happens, or write into files, and the
+    map has no time."""
+    others = {"contracts docs", "demo", "map", "new", "journal export", "journal prune", "runs watch"}
     printing = {name for name, one in commands().items() if "--json" in options(one)}
     assert sorted(SHOWN) == sorted(printing - others)
 
