@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.resources import files
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -23,6 +25,8 @@ from handoffs.coordinator.console import about, actions, flows, sign_in, ticks, 
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
+from handoffs.coordinator.console.desk import amend, group, letter, letters, operations, replay
+from handoffs.coordinator.console.desk.operators import Operators
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
 from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.runs import acting, compare, listing, mending, show
@@ -33,6 +37,7 @@ _log = logging.getLogger(__name__)
 _ROUTERS = (
     about.router, actions.router, sign_in.router, ticks.router,
     listing.router, compare.router, show.router, acting.router, mending.router, trace.router, flows.router,
+    letters.router, group.router, replay.router, amend.router, letter.router, operations.router,
 )  # fmt: skip
 
 _HEADERS = {
@@ -61,12 +66,14 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         docs_url=None,
         redoc_url=None,
         responses=PROBLEMS,
+        lifespan=_life,
     )
     app.state.console = Console(
         coordinator,
         settings,
         Access(settings),
         templates(),
+        Operators(coordinator),
         Issuer(settings) if settings.oidc_issuer else None,
     )
     app.add_middleware(
@@ -90,6 +97,13 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _unforeseen)
     return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """What goes on in the background ends with the app."""
+    yield
+    await run_in_threadpool(app.state.console.operators.close)
 
 
 async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:

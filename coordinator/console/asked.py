@@ -16,6 +16,7 @@ from handoffs.coordinator.console.access.access import Access
 from handoffs.coordinator.console.access.caller import Caller
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.access.permission import Permission
+from handoffs.coordinator.console.desk.operators import Operators
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Console:
     settings: ConsoleSettings
     access: Access
     templates: Environment
+    operators: Operators
     issuer: Issuer | None = None
 
 
@@ -49,6 +51,14 @@ def _caller(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, 
 
 Asked = Annotated[Coordinator, Depends(_coordinator)]
 """The coordinator that is asked."""
+
+
+def _operators(request: Request) -> Operators:
+    return console_of(request).operators
+
+
+InBackground = Annotated[Operators, Depends(_operators)]
+"""Who goes on with operations."""
 
 By = Annotated[Caller, Depends(_caller)]
 """Who asks."""

@@ -53,6 +53,10 @@ class NotFound(CoordinationError):
     """There is no page, and nothing else, of that address."""
 
 
+class Busy(CoordinationError):
+    """The console goes on with as many things as it can at once."""
+
+
 _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (SignInFailed, HTTPStatus.UNAUTHORIZED),
@@ -66,6 +70,7 @@ _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (UnknownOperation, HTTPStatus.NOT_FOUND),
     (UnknownFlow, HTTPStatus.NOT_FOUND),
     (UnknownDeployment, HTTPStatus.NOT_FOUND),
+    (Busy, HTTPStatus.SERVICE_UNAVAILABLE),
     (AmbiguousId, HTTPStatus.CONFLICT),
     (Conflict, HTTPStatus.CONFLICT),
     (EditRefused, HTTPStatus.CONFLICT),

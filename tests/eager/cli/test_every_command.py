@@ -38,6 +38,11 @@ def _operation(office: Office) -> list[str]:
     return [office.coordinator.operating.begin("replay", {}, Pace(), by="", why="as agreed").id]
 
 
+def _put_away(office: Office) -> list[str]:
+    office.coordinator.archive_letters(office.letter)
+    return [office.letter.id]
+
+
 def _group(office: Office) -> list[str]:
     return [office.coordinator.letter_groups()[0].id]
 
@@ -48,6 +53,7 @@ def _file(*words: str) -> list[str]:
 
 ACTS: dict[str, tuple[str, Arguments]] = {
     "dead-letters archive": ("archive", lambda office: [office.letter.id]),
+    "dead-letters restore": ("restore", _put_away),
     "operations cancel": ("cancel-operation", _operation),
     "operations resume": ("resume-operation", _operation),
     "approvals answer": ("signal", lambda office: [office.asking.id, "--set", "approved=true"]),
@@ -162,6 +168,8 @@ BEGUN: dict[str, Arguments] = {
     "trace CORRELATION-ID": lambda office: [office.story.id[:8]],
     "dead-letters archive --run": lambda office: ["--run", office.failed.id[:8]],
     "dead-letters archive LETTERS": lambda office: [office.letter.id[:8]],
+    "dead-letters restore --run": lambda office: [*_put_away(office)[:0], "--run", office.failed.id[:8]],
+    "dead-letters restore LETTERS": lambda office: [_put_away(office)[0][:8]],
     "dead-letters export LETTER": lambda office: [office.letter.id[:8], *_file("--as-test")],
     "journal export --run": lambda office: ["--run", office.failed.id[:8], *_file("--output")],
     "journal verify --run": lambda office: ["--run", office.failed.id[:8]],
@@ -294,6 +302,7 @@ SHOWN: dict[str, Arguments] = {
     "top": lambda _: ["--once"],
     "trace": lambda office: [office.story.id],
     "dead-letters archive": lambda _: ["--all"],
+    "dead-letters restore": _put_away,
     "dead-letters export": lambda office: [office.letter.id, *_file("--as-test")],
     "dead-letters groups": lambda _: [],
     "dead-letters groups note": lambda office: [*_group(office), "the price list"],
