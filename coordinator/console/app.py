@@ -26,8 +26,8 @@ from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.desk import amend, group, letter, letters, operations, replay
-from handoffs.coordinator.console.desk.operators import Operators
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
+from handoffs.coordinator.console.operators import Operators
 from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.runs import acting, compare, listing, mending, show
 from handoffs.coordinator.console.templating import base_of, templates

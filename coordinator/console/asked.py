@@ -16,7 +16,7 @@ from handoffs.coordinator.console.access.access import Access
 from handoffs.coordinator.console.access.caller import Caller
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.access.permission import Permission
-from handoffs.coordinator.console.desk.operators import Operators
+from handoffs.coordinator.console.operators import Operators
 
 
 @dataclass(frozen=True, slots=True)
