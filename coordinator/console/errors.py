@@ -20,12 +20,14 @@ from handoffs.coordinator.errors import (
     SealBroken,
     ServerError,
     SignalRefused,
+    UnknownContract,
     UnknownDeployment,
     UnknownFlow,
     UnknownGroup,
     UnknownLetter,
     UnknownOperation,
     UnknownRun,
+    UnknownSchedule,
 )
 
 
@@ -56,6 +58,8 @@ _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (UnknownOperation, HTTPStatus.NOT_FOUND),
     (UnknownFlow, HTTPStatus.NOT_FOUND),
     (UnknownDeployment, HTTPStatus.NOT_FOUND),
+    (UnknownContract, HTTPStatus.NOT_FOUND),
+    (UnknownSchedule, HTTPStatus.NOT_FOUND),
     (AmbiguousId, HTTPStatus.CONFLICT),
     (Conflict, HTTPStatus.CONFLICT),
     (EditRefused, HTTPStatus.CONFLICT),
