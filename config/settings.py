@@ -290,7 +290,7 @@ def load(**overrides: Any) -> Settings:
     Raises :class:`SettingsError`, in one line without any value, for a malformed setting or an unknown
     ``COORDINATOR_`` variable.
     """
-    _check_names()
+    check_names()
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -321,7 +321,7 @@ def _meant(unknown: list[str], known: Iterable[str]) -> str:
     return "; ".join([*meant, "docs/settings.md has the names"])
 
 
-def _check_names() -> None:
+def check_names() -> None:
     """Raise :class:`SettingsError` for a variable that looks like a setting and is none, is there twice, or is not UTF-8."""
     found = [name for name in os.environ if name.upper().startswith(PREFIX)]
     known = frozenset(_names(Settings, PREFIX))

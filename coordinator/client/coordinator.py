@@ -16,6 +16,7 @@ from handoffs.config.settings import Settings, load
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.client import given
+from handoffs.coordinator.client.examining import Examining
 from handoffs.coordinator.client.exports import Exports
 from handoffs.coordinator.client.fake import Behaviour, Fake
 from handoffs.coordinator.client.history import History
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 
-class Coordinator(Starting, Lookups, LetterDesk, Inventory):
+class Coordinator(Starting, Lookups, LetterDesk, Examining, Inventory):
     """Starts runs and answers for them.
 
     With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
@@ -94,6 +95,7 @@ class Coordinator(Starting, Lookups, LetterDesk, Inventory):
         self._endings = Endings(services.store.redis, services.store.keys)
         standings = Standings(services, self.journal)
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
+        Examining.__init__(self, services, self.journal, self._loaded)
         LetterDesk.__init__(self, services, self.journal, self.desk, self._followed)
         Inventory.__init__(self, services, self.journal, self._loaded, self.engine.agents)
         self._access = RunAccess(
@@ -291,6 +293,7 @@ class Coordinator(Starting, Lookups, LetterDesk, Inventory):
         self._endings.close()
         self._hosting.stop_working()
         self._published.close()
+        self._readings.close()
         self._hosting.stop_serving()
         self.engine.close()
         self.journal.close()
