@@ -19,7 +19,7 @@ from handoffs.config.console import ConsoleSettings
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.console import about, actions, sign_in, ticks
+from handoffs.coordinator.console import about, actions, sign_in, ticks, topology
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
@@ -28,7 +28,7 @@ from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
-_ROUTERS = (about.router, actions.router, sign_in.router, ticks.router)
+_ROUTERS = (about.router, actions.router, sign_in.router, ticks.router, topology.router)
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -56,7 +56,7 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         docs_url=None,
         redoc_url=None,
     )
-    app.state.console = Console(coordinator, settings, Access(settings), templates())
+    app.state.console = Console.of(coordinator, settings, Access(settings), templates())
     app.add_middleware(
         SessionMiddleware,
         secret_key=secret,

@@ -47,16 +47,50 @@ class Drawing:
 def layered(nodes: Sequence[str], edges: Iterable[Edge]) -> Drawing:
     """Draw a graph. ``nodes`` are each once, ``edges`` between two of them; an edge from a node to itself is not drawn. The same graph is
     drawn the same."""
-    known = {node: None for node in nodes}
-    drawn = [edge for edge in dict.fromkeys(edges) if edge[0] != edge[1] and edge[0] in known and edge[1] in known]
-    back = _back(list(known), drawn)
-    forward = list(dict.fromkeys((b, a) if (a, b) in back else (a, b) for a, b in drawn))
-    ranks = _ranks(list(known), forward)
-    layers, chains = _layers(list(known), forward, ranks)
+    known = set(nodes)
+    drawn = [one for one in dict.fromkeys(edges) if one[0] != one[1] and one[0] in known and one[1] in known]
+    below, width = 0.0, 0.0
+    boxes: list[Box] = []
+    arrows: list[Arrow] = []
+    for some in _parts(nodes, drawn):
+        part = _part(some, [edge for edge in drawn if edge[0] in some], below)
+        boxes += part.boxes
+        arrows += part.arrows
+        below, width = part.height - _MARGIN, max(width, part.width)
+    return Drawing(tuple(boxes), tuple(arrows), width, below + _MARGIN)
+
+
+def _parts(nodes: Sequence[str], edges: Sequence[Edge]) -> list[dict[str, None]]:
+    """The nodes that edges connect, part by part, the largest first."""
+    around: dict[str, list[str]] = defaultdict(list)
+    for source, target in edges:
+        around[source].append(target)
+        around[target].append(source)
+    found: list[dict[str, None]] = []
+    seen: set[str] = set()
+    for node in nodes:
+        some, ahead = set[str](), [] if node in seen else [node]
+        while ahead:
+            one = ahead.pop()
+            if one not in some:
+                some.add(one)
+                ahead += around[one]
+        if some:
+            seen |= some
+            found.append({one: None for one in nodes if one in some})
+    return sorted(found, key=len, reverse=True)
+
+
+def _part(nodes: Mapping[str, None], edges: Sequence[Edge], top: float) -> Drawing:
+    """Nodes that are connected, below ``top``."""
+    back = _back(list(nodes), edges)
+    forward = list(dict.fromkeys((b, a) if (a, b) in back else (a, b) for a, b in edges))
+    ranks = _ranks(list(nodes), forward)
+    layers, chains = _layers(list(nodes), forward, ranks)
     around = _neighbours(chains)
     _order(layers, around, ranks)
-    heights = _heights(layers, around, known)
-    return _drawing(layers, heights, chains, [(edge, edge in back) for edge in drawn])
+    middles = {node: middle + top for node, middle in _heights(layers, around, nodes).items()}
+    return _drawing(layers, middles, chains, [(edge, edge in back) for edge in edges])
 
 
 def _back(nodes: Sequence[str], edges: Sequence[Edge]) -> set[Edge]:
