@@ -33,7 +33,7 @@ from handoffs.coordinator.client.contract_standing import (
 from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.deployment.deployments import Deployments
 from handoffs.coordinator.docs.gather import gather
-from handoffs.coordinator.docs.model import ContractEntry, Migration
+from handoffs.coordinator.docs.model import ContractEntry
 from handoffs.coordinator.errors import UnknownContract
 from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.flow.manifest import manifest_of

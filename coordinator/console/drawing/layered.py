@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 WIDTH, HEIGHT = 196, 48
 """Of a box."""
@@ -161,7 +162,7 @@ def _layers(
 def _neighbours(chains: Mapping[Edge, Sequence[str]]) -> dict[str, list[str]]:
     around: dict[str, list[str]] = defaultdict(list)
     for chain in chains.values():
-        for source, target in zip(chain, chain[1:], strict=False):
+        for source, target in pairwise(chain):
             around[source].append(target)
             around[target].append(source)
     return around
@@ -178,7 +179,7 @@ def _order(layers: list[list[str]], around: Mapping[str, Sequence[str]], ranks: 
     for sweep in range(_SWEEPS):
         step = 1 if sweep % 2 else -1
         for layer in layers if step < 0 else reversed(layers):
-            layer.sort(key=lambda node: wanted(node, step))  # noqa: B023 - it is called at once
+            layer.sort(key=lambda node, step=step: wanted(node, step))
             place.update({node: float(number) for number, node in enumerate(layer)})
 
 
@@ -188,7 +189,7 @@ def _heights(
     """The middle of each node and bend: near those of its neighbours, and none over another."""
     middles: dict[str, float] = {}
     for layer in layers:
-        _put(layer, {node: 0.0 for node in layer}, middles, nodes)
+        _put(layer, dict.fromkeys(layer, 0.0), middles, nodes)
     for _ in range(_SWEEPS):
         for layer in layers:
             wanted = {
