@@ -111,6 +111,10 @@ class ContractBook:
         """A version as it was published; None where it is not."""
         return self._now()[0].get(ContractRef(name, version))
 
+    def agents(self) -> list[str]:
+        """The agents whose code is loaded here, by name."""
+        return sorted(self._loaded.agents())
+
     def manifest(self, agent: str, build: str = "") -> Manifest:
         """What the loaded code of an agent reads and writes. Raises :class:`~handoffs.coordinator.errors.LoadError` where it is not loaded
         here, and :class:`~handoffs.contracts.errors.InvalidManifest` for a name of a build that is none."""

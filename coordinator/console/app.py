@@ -19,16 +19,17 @@ from handoffs.config.console import ConsoleSettings
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.console import about, actions, sign_in, ticks, topology
+from handoffs.coordinator.console import about, actions, contracts, deploying, sign_in, ticks, topology
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
+from handoffs.coordinator.console.limits import LimitedBodies
 from handoffs.coordinator.console.page import told, wants_page
 from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
-_ROUTERS = (about.router, actions.router, sign_in.router, ticks.router, topology.router)
+_ROUTERS = (about.router, actions.router, sign_in.router, ticks.router, topology.router, deploying.router, contracts.router)
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -67,6 +68,7 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
     )
     if not settings.is_guarded:  # a name that leads here from outside would let a page of another site in
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK), www_redirect=False)
+    app.add_middleware(LimitedBodies)
     app.middleware("http")(_with_headers)
     app.mount(
         "/static", StaticFiles(directory=str(files("handoffs.coordinator.console") / "static")), name="static"

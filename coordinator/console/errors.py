@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from handoffs.config.settings import SettingsError
-from handoffs.contracts.errors import CoordinationError, InvalidInput
+from handoffs.contracts.errors import CoordinationError, InvalidInput, InvalidManifest, InvalidRegistry
 from handoffs.coordinator.errors import (
     AmbiguousId,
     Conflict,
@@ -75,6 +75,8 @@ _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (FlowError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ScheduleError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InvalidManifest, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InvalidRegistry, HTTPStatus.CONFLICT),
 )
 
 

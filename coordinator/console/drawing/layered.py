@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 WIDTH, HEIGHT = 196, 48
@@ -172,14 +173,14 @@ def _order(layers: list[list[str]], around: Mapping[str, Sequence[str]], ranks: 
     """Order each layer by where its neighbours are in the layer before, and then in the one after, some times."""
     place = {node: float(number) for layer in layers for number, node in enumerate(layer)}
 
-    def wanted(node: str, step: int) -> float:
+    def wanted(step: int, node: str) -> float:
         there = [place[one] for one in around.get(node, ()) if ranks[one] == ranks[node] + step]
         return sum(there) / len(there) if there else place[node]
 
     for sweep in range(_SWEEPS):
         step = 1 if sweep % 2 else -1
         for layer in layers if step < 0 else reversed(layers):
-            layer.sort(key=lambda node, step=step: wanted(node, step))
+            layer.sort(key=partial(wanted, step))
             place.update({node: float(number) for number, node in enumerate(layer)})
 
 
