@@ -19,7 +19,17 @@ from handoffs.config.console import ConsoleSettings
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.console import about, actions, contracts, deploying, sign_in, ticks, topology
+from handoffs.coordinator.console import (
+    about,
+    actions,
+    approvals,
+    contracts,
+    deploying,
+    schedules,
+    sign_in,
+    ticks,
+    topology,
+)
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
@@ -29,7 +39,10 @@ from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
-_ROUTERS = (about.router, actions.router, sign_in.router, ticks.router, topology.router, deploying.router, contracts.router)
+_ROUTERS = (
+    about.router, actions.router, sign_in.router, ticks.router,
+    topology.router, deploying.router, contracts.router, approvals.router, schedules.router,
+)  # fmt: skip
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
