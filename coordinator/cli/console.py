@@ -32,7 +32,9 @@ def console_server(coordinator: Coordinator, host: str, port: int) -> ConsoleSer
     :class:`~handoffs.coordinator.console.server.ConsoleServer` raises.
     """
     if missing := [
-        name for name in ("fastapi", "uvicorn", "itsdangerous", "multipart") if find_spec(name) is None
+        name
+        for name in ("authlib", "fastapi", "httpx2", "itsdangerous", "python_multipart", "uvicorn")
+        if find_spec(name) is None
     ]:
         raise NotInstalled(
             f"the console needs packages that are not installed: {', '.join(missing)}",

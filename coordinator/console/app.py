@@ -25,23 +25,26 @@ from handoffs.coordinator.console import (
     approvals,
     contracts,
     deploying,
+    doctor,
+    now,
     schedules,
     sign_in,
     ticks,
     topology,
 )
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
+from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
 from handoffs.coordinator.console.limits import LimitedBodies
-from handoffs.coordinator.console.page import told, wants_page
+from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
 _ROUTERS = (
     about.router, actions.router, sign_in.router, ticks.router,
-    topology.router, deploying.router, contracts.router, approvals.router, schedules.router,
+    now.router, topology.router, deploying.router, contracts.router, approvals.router, schedules.router, doctor.router,
 )  # fmt: skip
 
 _HEADERS = {
@@ -69,8 +72,15 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        responses=PROBLEMS,
     )
-    app.state.console = Console.of(coordinator, settings, Access(settings), templates())
+    app.state.console = Console(
+        coordinator,
+        settings,
+        Access(settings),
+        templates(),
+        Issuer(settings) if settings.oidc_issuer else None,
+    )
     app.add_middleware(
         SessionMiddleware,
         secret_key=secret,

@@ -35,6 +35,10 @@ class Unauthenticated(CoordinationError):
     """Nobody knows who asks: there is no token and no session, or it is not valid any more."""
 
 
+class SignInFailed(CoordinationError):
+    """The issuer did not sign somebody in, or what it said of them does not hold."""
+
+
 class Forbidden(CoordinationError):
     """Who asks is known, and lacks a permission, which the text names."""
 
@@ -43,14 +47,20 @@ class ForeignForm(CoordinationError):
     """A form came from another page than ours, or from one that was open before its user signed in."""
 
 
+class IssuerFailed(CoordinationError):
+    """The issuer with which people sign in cannot be reached, or says what nobody can use."""
+
+
 class NotFound(CoordinationError):
     """There is no page, and nothing else, of that address."""
 
 
 _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (SignInFailed, HTTPStatus.UNAUTHORIZED),
     (Forbidden, HTTPStatus.FORBIDDEN),
     (ForeignForm, HTTPStatus.FORBIDDEN),
+    (IssuerFailed, HTTPStatus.BAD_GATEWAY),
     (NotFound, HTTPStatus.NOT_FOUND),
     (UnknownRun, HTTPStatus.NOT_FOUND),
     (UnknownLetter, HTTPStatus.NOT_FOUND),

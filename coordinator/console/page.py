@@ -74,6 +74,31 @@ def add_page(
     )
 
 
+class Problem(BaseModel):
+    """What went wrong (RFC 9457): its cause, what follows from it, and what to do about it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str | None = None
+    cause: str | None = None
+    consequence: str | None = None
+    remedy: str | None = None
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": what,
+        "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+    }
+    for status, what in (
+        ("422", "What was sent is not what is taken here."),
+        ("default", "It could not be done."),
+    )
+}
+"""How errors are described."""
+
+
 def problem(status: int, title: str, **said: Any) -> JSONResponse:
     """What went wrong, for programs (RFC 9457)."""
     body = {

@@ -8,11 +8,15 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
+from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import console_of
-from handoffs.coordinator.console.errors import Unauthenticated
+from handoffs.coordinator.console.errors import NotFound, Unauthenticated
 from handoffs.coordinator.console.templating import base_of, rendered
 
 router = APIRouter(include_in_schema=False)
+
+_AFTERWARDS = "afterwards"
+_LONGEST = 500
 
 
 class SignIn(BaseModel):
@@ -51,6 +55,35 @@ async def sign_out(request: Request) -> Response:
     access.check_form(request, form.get("form_key"))
     access.sign_out(request)
     return RedirectResponse(f"{base_of(request)}/sign-in", 303)
+
+
+@router.get("/sign-in/issuer")
+async def to_issuer(request: Request, to: str = "") -> Response:
+    """Lead the browser to the issuer."""
+    request.session[_AFTERWARDS] = own_address(request, to)[:_LONGEST]
+    return await _issuer(request).lead_there(request, _callback(request))
+
+
+@router.get("/sign-in/callback", name="sign_in_callback")
+async def from_issuer(request: Request) -> Response:
+    """Let the person in whom the issuer sends back."""
+    issuer, access = _issuer(request), console_of(request).access
+    to = request.session.get(_AFTERWARDS, "")
+    name, groups = await issuer.person(request)
+    access.sign_in_person(request, name, groups)
+    return RedirectResponse(own_address(request, to if isinstance(to, str) else ""), 303)
+
+
+def _issuer(request: Request) -> Issuer:
+    found = console_of(request).issuer
+    if found is None:
+        raise NotFound("no issuer is set", "nobody was signed in", "sign in with a token")
+    return found
+
+
+def _callback(request: Request) -> str:
+    public = console_of(request).settings.public_url
+    return f"{public}/sign-in/callback" if public else str(request.url_for("sign_in_callback"))
 
 
 def own_address(request: Request, given: str) -> str:
