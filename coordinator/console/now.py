@@ -141,7 +141,6 @@ def now(request: Request) -> View[Now]:
         "away": {one.name: one for one in reading.unreachable},
         "in_flight": None if None in told else sum(filter(None, told)),
         "unattended": {one.name for one in reading.agents if one.unattended},
-        "flower": console.settings.flower_url or "",
     }
     return View(data, "Now", twin("top", once=True), more)
 

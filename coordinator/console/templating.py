@@ -69,6 +69,7 @@ def rendered(
         form_key=console.access.form_key(request),
         flashed=request.session.pop(_FLASH, ""),
         guarded=console.settings.is_guarded,
+        flower=console.settings.flower_url or "",
         **values,
     )
     return HTMLResponse(text, code)
