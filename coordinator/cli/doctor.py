@@ -10,8 +10,7 @@ from rich.text import Text
 from handoffs.config.settings import SettingsError
 from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.parameters import SECONDS
-from handoffs.coordinator.cli.session import settings_of_command
-from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.observe.doctor.check import AREAS, Check, of_error, worst
 from handoffs.coordinator.observe.doctor.doctor import WITHIN
@@ -54,17 +53,14 @@ def doctor(within: float, faults: bool, as_json: bool) -> None:
 
 
 def _examined(within: float) -> Sequence[Check]:
-    """What there is to say, also where there are no settings to go by."""
+    """What there is to say, also where there is nothing to go by."""
     try:
-        settings = settings_of_command()
+        with opened() as coordinator:
+            return coordinator.examine(within)
     except SettingsError as error:
         return [settings_refused(error)]
-    try:
-        coordinator = Coordinator(settings)
     except ServerError as error:
         return [of_error("journal", "driver", error, "check COORDINATOR_JOURNAL_URL")]
-    with coordinator:
-        return coordinator.examine(within)
 
 
 def _summary(checks: Sequence[Check]) -> Text:

@@ -127,7 +127,7 @@ class OldestLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Letters:
+class LetterReading:
     """The dead letters that wait, by why they were parked, and the oldest of them; ``unheard`` are events that nobody heard."""
 
     by_kind: tuple[LetterCount, ...] = ()
@@ -226,7 +226,7 @@ class Reading:
     servers: tuple[ServerReading, ...]
     runs: RunCounts | None
     rates: Rates | None
-    letters: Letters | None
+    letters: LetterReading | None
     drain: DrainLag | None
     scheduled: int | None
     coordinators: int | None

@@ -26,7 +26,7 @@ from handoffs.coordinator.observe.reading import (
     AgentReading,
     DrainLag,
     LetterCount,
-    Letters,
+    LetterReading,
     OldestLetter,
     QueueReading,
     Rate,
@@ -76,7 +76,7 @@ class _InRedis(NamedTuple):
 class _Told(NamedTuple):
     """What the journal says of letters: those that wait, and how many of them each agent has."""
 
-    letters: Letters
+    letters: LetterReading
     by_agent: Mapping[str, int]
 
 
@@ -181,7 +181,7 @@ class Readings:
         ]
         unheard = sum(letters.count_unheard().values())
         by_agent = letters.count("waiting", by="agent") if reasons else {}
-        return _Told(Letters(tuple(reasons), oldest[0] if oldest else None, unheard), by_agent)
+        return _Told(LetterReading(tuple(reasons), oldest[0] if oldest else None, unheard), by_agent)
 
     def _rates(self, shards: Shards) -> Rates:
         until = shards.at if shards.oldest is None else min(shards.oldest, shards.at)

@@ -11,7 +11,7 @@ from rich.text import Text
 from handoffs.contracts.text import printable
 from handoffs.coordinator.observe.census import STATUSES
 from handoffs.coordinator.observe.moments import moment
-from handoffs.coordinator.observe.reading import AgentReading, Letters, Rates, Reading
+from handoffs.coordinator.observe.reading import AgentReading, LetterReading, Rates, Reading
 from handoffs.coordinator.observe.words import duration
 from handoffs.coordinator.render.console import STYLES, table
 
@@ -75,7 +75,7 @@ def _rates(rates: Rates | None) -> str:
     return f"{', '.join(parts)} (of the last {rates.seconds:.0f} s)"
 
 
-def _letters(letters: Letters | None, at: datetime) -> str:
+def _letters(letters: LetterReading | None, at: datetime) -> str:
     if letters is None:
         return _UNKNOWN
     unheard = f"; {letters.unheard:,} events that nobody heard" if letters.unheard else ""

@@ -39,12 +39,16 @@ def management_facts(url: str, vhost: str, seconds: float) -> ManagementFacts:
 
 def _get(url: str, path: str, seconds: float) -> Any:
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:  # whose text has a part of the URL
+        host, port = None, None
+    if parts.scheme not in ("http", "https") or not host:
         raise ValueError("it is no URL: http://USER:PASSWORD@HOST:15672/api/")
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
     headers = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
-    connection = kind(parts.hostname, parts.port, timeout=max(seconds, 0.01))
+    connection = kind(host, port, timeout=max(seconds, 0.01))
     try:
         connection.request("GET", f"{parts.path.rstrip('/')}/{path}", headers=headers)
         answer = connection.getresponse()

@@ -76,7 +76,7 @@ def _there_and_back(
     if bound:
         channel.queue_bind(queue=name, exchange=exchange, routing_key=name)
     began = time.monotonic()
-    message = channel.prepare_message("[]")
+    message = channel.prepare_message("[]", content_type="application/json", content_encoding="utf-8")
     channel.basic_publish_confirm(message, exchange=exchange, routing_key=name, confirm_timeout=seconds)
     until = min(began + seconds, time.monotonic() + _COMES_WITHIN)
     while time.monotonic() < until:

@@ -15,6 +15,7 @@ from handoffs.config.intake import Intake
 from handoffs.config.topology import TIMERS
 from handoffs.contracts.contract import valid_name
 from handoffs.contracts.errors import CoordinationError
+from handoffs.coordinator.errors import Refused
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.journal.journal import Journal
@@ -126,9 +127,12 @@ class Doctor:
     def _embedded(self) -> Iterator[Check]:
         """What there is of servers that are in this process."""
         server = self._services.server
-        yield ok(
-            "redis", "embedded", f"{server.version()}, of this process alone; what it holds ends with it"
-        )
+        server.now()
+        try:
+            named = server.version()
+        except Refused:  # what imitates it has no INFO
+            named = "Redis, imitated in memory"
+        yield ok("redis", "embedded", f"{named}, of this process alone; what it holds ends with it")
         if not self._settings.eager:
             yield ok(
                 "rabbitmq", "embedded", "a broker in the memory of this process; what it holds ends with it"
@@ -155,7 +159,14 @@ class Doctor:
         newest = self._journal.verification.newest()
         return journal_checks(
             JournalFacts(
-                server, self._journal.revision, ahead, took, self._journal.sealed_with, in_a_file, newest
+                server=server,
+                revision=self._journal.revision,
+                ahead=ahead,
+                took=took,
+                sealed_with=self._journal.sealed_with,
+                in_a_file=in_a_file,
+                embedded=self._settings.embedded,
+                newest=newest,
             )
         )
 
@@ -192,7 +203,7 @@ class Doctor:
             )  # last: under an alarm nothing is answered any more
         yield from rabbitmq_checks(facts, self._settings.broker_message_bytes)
         yield from exchange_checks(found)
-        yield from queue_checks(queues, [queue.name for queue in agents])
+        yield from queue_checks(queues)
         yield from serving_checks(queues.get(topology.dead_letters.name), queues.get(topology.timers.name))
 
     def _others(self, agents: Sequence[str], within: float) -> Iterator[Check]:
@@ -204,7 +215,7 @@ class Doctor:
             found |= queues_declared(
                 connection, [topology.queue(agent, Intake(ordered=True)) for agent in ordered]
             )
-        yield from queue_checks(found, list(found), "queues of agents that are not loaded here")
+        yield from queue_checks(found, "queues of agents that are not loaded here")
 
     def _management(self, within: float) -> Iterator[Check]:
         url = management_api()

@@ -25,6 +25,8 @@ class JournalFacts:
         By how many seconds its clock is ahead of this host's, None where it has none of its own; how long a question took.
     sealed_with, in_a_file
         The name of the key with which it seals messages; whether it is a file that is nobody else's.
+    embedded
+        Whether all is in one process, for a try.
     newest
         What following the chains of the newest runs has found.
     """
@@ -35,6 +37,7 @@ class JournalFacts:
     took: float = 0.0
     sealed_with: str = ""
     in_a_file: bool = False
+    embedded: bool = False
     newest: Verified = field(default_factory=Verified)
 
 
@@ -45,15 +48,19 @@ def journal_checks(facts: JournalFacts) -> Iterator[Check]:
     yield ok("journal", "latency", f"a question took {facts.took * 1000:.1f} ms")
     if facts.ahead is not None:
         yield clock_check("journal", "clock", facts.ahead, facts.took)
-    yield _sealed(facts.sealed_with)
+    yield _sealed(facts.sealed_with, embedded=facts.embedded)
     if facts.in_a_file:
         yield warning("journal", "place", IN_A_FILE.partition("; ")[0], IN_A_FILE.partition("; ")[2])
     yield _chain(facts.newest)
 
 
-def _sealed(key: str) -> Check:
+def _sealed(key: str, *, embedded: bool) -> Check:
     if key:
         return ok("journal", "sealed", f"messages of dead letters are sealed with the key {key}")
+    if embedded:
+        return ok(
+            "journal", "sealed", "messages of dead letters are kept in clear: all of it is in one process"
+        )
     return warning(
         "journal", "sealed", "messages of dead letters are kept in clear, sensitive values too",
         "set COORDINATOR_JOURNAL_KEYS in every process: openssl rand -base64 32",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from handoffs.contracts.text import printable
@@ -13,6 +13,8 @@ from handoffs.coordinator.observe.served import UNSERVED
 
 _SLOW = 0.25
 """Seconds for a confirmed message there and back from which on it is worth a word."""
+_MOST = 10
+"""How many names are told of that are missing."""
 _LARGEST = {3: 134_217_728, 4: 16_777_216}
 """The ``max_message_size`` of a RabbitMQ that is not told another, by its major version."""
 _DIFFERENCE = re.compile(
@@ -127,38 +129,34 @@ def _sizes(facts: RabbitFacts, message_bytes: int) -> Iterator[Check]:
 
 def exchange_checks(found: Mapping[str, DeclaredFacts]) -> Iterator[Check]:
     """Whether exchanges are as this release declares them, alternate exchanges included."""
-    yield from _sound("exchanges", found, "as this release declares them, alternate exchanges included")
-    for name, facts in found.items():
-        yield from _faults("exchange", name, facts, "coordinator serve")
+    yield from _declared(
+        "exchange", "exchanges", found, "as this release declares them, alternate exchanges included"
+    )
 
 
-def queue_checks(
-    found: Mapping[str, DeclaredFacts], agents: Sequence[str], what: str = "queues"
-) -> Iterator[Check]:
-    """Whether queues are as this release declares them, ``what`` together; ``agents`` are those of agents."""
+def queue_checks(found: Mapping[str, DeclaredFacts], what: str = "queues") -> Iterator[Check]:
+    """Whether queues are as this release declares them; ``what`` they are together."""
     sound = "quorum queues, at-least-once dead-lettering, full ones refuse"
-    yield from _sound(what, found, f"as this release declares them: {sound}")
-    for name, facts in found.items():
-        by = "coordinator worker" if name in agents else "coordinator serve"
-        yield from _faults("queue", name, facts, by)
+    yield from _declared("queue", what, found, f"as this release declares them: {sound}")
 
 
-def _sound(what: str, found: Mapping[str, DeclaredFacts], told: str) -> Iterator[Check]:
+def _declared(kind: str, what: str, found: Mapping[str, DeclaredFacts], told: str) -> Iterator[Check]:
     sound = [facts for facts in found.values() if facts.there and not facts.difference and not facts.refused]
     if sound:
         yield ok("rabbitmq", what, f"{len(sound)} {told}")
-
-
-def _faults(what: str, name: str, facts: DeclaredFacts, by: str) -> Iterator[Check]:
-    named = f"{what} {name}"
-    if facts.refused:
-        yield failed(
-            "rabbitmq", named, facts.refused, "rabbitmqctl set_permissions: configure, write and read of it"
-        )
-    elif not facts.there:
-        yield warning("rabbitmq", named, f"there is no such {what} yet", f"it is declared by {by}")
-    elif facts.difference:
-        yield failed("rabbitmq", named, difference(facts.difference), _otherwise(what, facts.difference))
+    missing = sorted(name for name, facts in found.items() if not facts.there)
+    if missing:
+        more = f" and {len(missing) - _MOST} more" if len(missing) > _MOST else ""
+        named = ", ".join(printable(name, 120) for name in missing[:_MOST]) + more
+        remedy = "coordinator serve declares its own, and coordinator worker those of its agents"
+        yield warning("rabbitmq", f"missing {what}", f"there is none yet that is called {named}", remedy)
+    for name, facts in found.items():
+        if facts.refused:
+            remedy = "rabbitmqctl set_permissions: configure, write and read of it"
+            yield failed("rabbitmq", f"{kind} {name}", facts.refused, remedy)
+        elif facts.difference:
+            remedy = _otherwise(kind, facts.difference)
+            yield failed("rabbitmq", f"{kind} {name}", difference(facts.difference), remedy)
 
 
 def difference(said: str) -> str:
