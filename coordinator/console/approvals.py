@@ -135,9 +135,9 @@ async def answer_form(
     request: Request, coordinator: Asked, caller: By, run: RunId, signal: Signal
 ) -> Response:
     """The same for a form. Where something is wrong with it, it comes back with what that is."""
-    sent = await request.form(max_files=0)
-    console_of(request).access.check_form(request, sent.get(FORM_KEY))
-    fields = {name: value for name, value in sent.items() if isinstance(value, str)}
+    async with request.form(max_files=0) as sent:
+        console_of(request).access.check_form(request, sent.get(FORM_KEY))
+        fields = {name: value for name, value in sent.items() if isinstance(value, str)}
     return await run_in_threadpool(_answered, request, coordinator, caller, run, signal, fields)
 
 

@@ -125,10 +125,13 @@ async def judge(request: Request, coordinator: Asked, caller: By) -> DeploymentD
 
 async def judge_form(request: Request, coordinator: Asked) -> HTMLResponse:
     """The same for a form with a manifest, as a text or as a file."""
-    form = await request.form(max_files=1, max_fields=10, max_part_size=MOST)
-    console_of(request).access.check_form(request, form.get(FORM_KEY))
-    file, text = form.get("file"), form.get("manifest")
-    given = await file.read() if isinstance(file, UploadFile) and file.size else str(text or "").encode("utf-8", "replace")
+    async with request.form(max_files=1, max_fields=10, max_part_size=MOST) as form:
+        console_of(request).access.check_form(request, form.get(FORM_KEY))
+        file, text = form.get("file"), form.get("manifest")
+        if isinstance(file, UploadFile) and file.size:
+            given = await file.read()
+        else:
+            given = str(text or "").encode("utf-8", "replace")
     decision = await run_in_threadpool(_of_text, coordinator, given)
     data = DeploymentQuestion(agents=_agents(coordinator), decision=decision)
     command = twin("contracts can-i-deploy", decision.agent, manifest="FILE")
