@@ -22,6 +22,7 @@ from handoffs.contracts.effort import effort
 from handoffs.contracts.errors import ContractError, CoordinationError, InvalidData, UnmarkedText
 from handoffs.contracts.patternsize import MOST_STEPS, too_large
 from handoffs.contracts.provenance import lost, misplaced
+from handoffs.contracts.searchable import unsearchable
 from handoffs.contracts.text import REVEAL, is_plain, named, printable
 from handoffs.contracts.written import Purpose, Written
 
@@ -173,6 +174,12 @@ class Contract(BaseModel, metaclass=_ContractMeta):
                 f"{cls.__name__}: {what}",
                 "it would be shown where it must not be",
                 "declare the secret as a field of its own, with nothing but None beside it",
+            )
+        if what := unsearchable(cls):
+            raise ContractError(
+                f"{cls.__name__}: {what}",
+                "no run could be found by it",
+                "mark a field of its own: order: Annotated[str, Searchable]",
             )
         for pattern in backtracking(cls.__pydantic_core_schema__):
             raise ContractError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -15,25 +15,22 @@ from handoffs.coordinator.cli.interventions import edit_step
 from handoffs.coordinator.cli.options import (
     by_option,
     json_option,
-    limit_option,
     payload_option,
     reason_option,
-    since_option,
 )
+from handoffs.coordinator.cli.run_lists import find_runs, list_runs
+from handoffs.coordinator.cli.run_watch import watch_run
 from handoffs.coordinator.cli.servers import on_servers
-from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.cli.unserved import tell_of_unserved
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.client.run_view import run_json
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
-from handoffs.coordinator.observe.listing import RunSummary
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.observe.outline import Outline, outline
-from handoffs.coordinator.observe.standing import Status
 from handoffs.coordinator.observe.unattended import nobody
-from handoffs.coordinator.render.console import out, print_json, say, say_lines, table, tell
+from handoffs.coordinator.render.console import out, print_json, say, say_lines, tell
 from handoffs.coordinator.render.run_timeline import now_table, run_timeline
 from handoffs.coordinator.render.trace_report import print_trace
 from handoffs.coordinator.store.run_state import ENDED
@@ -41,72 +38,10 @@ from handoffs.coordinator.store.run_state import ENDED
 _TRACES = 3
 """Of how many parked steps it is shown where they failed."""
 
-_SHOWN = 2
-"""Of how many parked steps the list of runs tells."""
-
 
 @click.group("runs")
 def runs() -> None:
     """Look at runs, hold them, and cancel them."""
-
-
-@runs.command("list")
-@click.option("--flow", default="", help="Only of this flow.")
-@click.option(
-    "--status",
-    type=click.Choice(["waiting", *get_args(Status)]),
-    default=None,
-    help="Only those that are so now.",
-)
-@click.option(
-    "--key", default="", help="Only the runs of this key: of an order, a customer, as it is listed."
-)
-@since_option("those that were accepted")
-@click.option(
-    "--waiting", is_flag=True, help="Only those that wait for a signal: coordinator approvals list."
-)
-@click.option(
-    "--failed-at",
-    default="",
-    metavar="STEP|AGENT",
-    help="Only those that are parked at this step, or this agent.",
-)
-@limit_option("the newest first")
-@json_option
-def list_runs(as_json: bool, limit: int, status: str | None, waiting: bool, **chosen: Any) -> None:
-    """The newest runs, each with the key of its input.
-
-    The status is ``waiting`` where a run waits for a signal, and the last column says for which and since when.
-
-    \b
-    coordinator runs list --key o-17                     what became of an order
-    coordinator runs list --status parked --since 2h     what has failed
-    coordinator runs list --failed-at shop.price         and where
-    """
-    waiting, state = waiting or status == "waiting", "" if status in (None, "waiting") else status
-    with on_servers("listing runs") as coordinator:
-        listed = coordinator.runs(limit=limit, status=state, waiting=waiting, **chosen)
-        narrowed = state or waiting or any(chosen.values())
-        total = 0 if narrowed or len(listed) < limit else coordinator.journal.runs.count()
-        if not listed and limit:
-            tell_of_unknown_names(coordinator, chosen)
-    if as_json:
-        print_json([run.to_json() for run in listed])
-        return
-    rows = [(run.id, run.flow, run.key or "-", run.shown, moment(run.started), _of(run)) for run in listed]
-    out.print(table("runs", ("run", "flow", "key", "status", "started", ""), rows))
-    if total > len(rows):
-        say(f"the newest {len(rows):,} of {total:,}: --limit N lists more")
-    elif narrowed and len(rows) == limit:
-        say(f"the newest {len(rows):,}: --limit N lists more")
-
-
-def _of(run: RunSummary) -> str:
-    """What there is to say of a run beside its status."""
-    waits = [f"{wait.words()} since {moment(wait.since) or '?'}" for wait in run.waiting]
-    failed = [f"step {one.step} ({one.agent}): {one.kind}: {one.error}" for one in run.parked]
-    due = [f"due {moment(run.due)}"] if run.status == "scheduled" and run.due else []
-    return "; ".join([*due, *waits, *failed[:_SHOWN], *(["..."] if len(failed) > _SHOWN else [])])
 
 
 @runs.command("show")
@@ -225,6 +160,9 @@ def resume_run(run: str, by: str, why: str) -> None:
         say(f"run {found.id}: {found.resume(by, why=why)}")
 
 
+runs.add_command(list_runs)
+runs.add_command(find_runs)
+runs.add_command(watch_run)
 runs.add_command(edit_step)
 runs.add_command(export_run)
 

@@ -14,7 +14,9 @@ from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.docs.fields import fields_of
 from handoffs.coordinator.docs.model import FieldEntry
 from handoffs.coordinator.flow.places import wait_at
-from handoffs.coordinator.observe.listing import Listing, RunQuery, RunSummary, SignalWait, told_at
+from handoffs.coordinator.observe.listing import Listing
+from handoffs.coordinator.observe.run_query import RunQuery
+from handoffs.coordinator.observe.run_summary import RunSummary, SignalWait, told_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.errors import UnknownSchedule
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.observe.listing import RunSummary
+from handoffs.coordinator.observe.run_summary import RunSummary
 from handoffs.coordinator.observe.scheduling import (
     ScheduleStanding,
     standing,

@@ -7,7 +7,7 @@ from typing import Any
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.flow.usage import plain
-from handoffs.coordinator.observe.listing import wait_json
+from handoffs.coordinator.observe.run_summary import wait_json
 
 
 def run_json(run: Run, history: History) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from handoffs.coordinator.console.access.access import Access
 from handoffs.coordinator.console.access.caller import Caller
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.access.permission import Permission
+from handoffs.coordinator.console.operators import Operators
 from handoffs.coordinator.console.shared import Shared
 from handoffs.coordinator.observe.doctor.check import Check
 from handoffs.coordinator.observe.reading import Reading
@@ -30,6 +31,7 @@ class Console:
     settings: ConsoleSettings
     access: Access
     templates: Environment
+    operators: Operators
     issuer: Issuer | None = None
     landscape: Shared[LandscapeMap] = field(init=False)
     reading: Shared[Reading] = field(init=False)
@@ -63,6 +65,14 @@ def _caller(request: Request, _: Annotated[HTTPAuthorizationCredentials | None, 
 
 Asked = Annotated[Coordinator, Depends(_coordinator)]
 """The coordinator that is asked."""
+
+
+def _operators(request: Request) -> Operators:
+    return console_of(request).operators
+
+
+InBackground = Annotated[Operators, Depends(_operators)]
+"""Who goes on with operations."""
 
 By = Annotated[Caller, Depends(_caller)]
 """Who asks."""

@@ -55,6 +55,10 @@ class NotFound(CoordinationError):
     """There is no page, and nothing else, of that address."""
 
 
+class Busy(CoordinationError):
+    """The console goes on with as many things as it can at once."""
+
+
 _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (SignInFailed, HTTPStatus.UNAUTHORIZED),
@@ -70,6 +74,7 @@ _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (UnknownDeployment, HTTPStatus.NOT_FOUND),
     (UnknownContract, HTTPStatus.NOT_FOUND),
     (UnknownSchedule, HTTPStatus.NOT_FOUND),
+    (Busy, HTTPStatus.SERVICE_UNAVAILABLE),
     (AmbiguousId, HTTPStatus.CONFLICT),
     (Conflict, HTTPStatus.CONFLICT),
     (EditRefused, HTTPStatus.CONFLICT),

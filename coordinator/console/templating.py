@@ -45,6 +45,7 @@ def templates() -> Environment:
         lasts=lasts,
         number=number,
         plain=plain,
+        plain_lines=plain_lines,
         pretty=pretty,
         short=short,
         segment=segment,
@@ -124,6 +125,11 @@ def number(value: float | None) -> str:
 def plain(value: object, longest: int = _LONGEST) -> str:
     """What others have written, without what a reader would not see."""
     return printable(value, longest)
+
+
+def plain_lines(value: object, longest: int = 20_000) -> str:
+    """The same of a text of several lines."""
+    return "\n".join(printable(line, _LONGEST) for line in str(value)[:longest].splitlines())
 
 
 def pretty(value: Any) -> str:

@@ -119,6 +119,10 @@ class Database:
         last = "\U0010ffff"  # SQLite compares octets, and its LIKE does not tell capitals apart
         return (column >= prefix) & (column < prefix + last)
 
+    def octets(self, column: ColumnElement[str]) -> ColumnElement[str]:
+        """A text to be put in order as Python does it, and not by the rules of a language."""
+        return column.collate("C") if self._engine.dialect.name == "postgresql" else column
+
     def version(self) -> str:
         """Name and version of the database. Raises :class:`~handoffs.coordinator.errors.ServerError` where there is none."""
         with self.begin() as connection:

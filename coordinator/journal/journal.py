@@ -23,6 +23,7 @@ from handoffs.coordinator.journal.retention import Retention
 from handoffs.coordinator.journal.runs import RunTable
 from handoffs.coordinator.journal.seal import Seal
 from handoffs.coordinator.journal.sealing import Sealing
+from handoffs.coordinator.journal.search import SearchTable
 from handoffs.coordinator.journal.verification import Verification
 from handoffs.coordinator.journal.witness import Witness
 
@@ -63,6 +64,7 @@ class Journal:
         self.deployments = DeploymentTable(self._database, own)
         self.runs = RunTable(self._database, own)
         self.recent = Recent(self._database, own)
+        self.search = SearchTable(self._database, own)
         self.sealing = Sealing(self._database, own, seal)
         self.verification = Verification(self._database, own)
         self.witness = Witness(self._database, own)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from handoffs.coordinator.continuation.path import STORY
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.namespace import Namespace
-from handoffs.coordinator.journal.runs import LIVE, LOST
+from handoffs.coordinator.journal.run_filter import LIVE, LOST
 from handoffs.coordinator.journal.tables import history, runs
 
 MOST = 20_000

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from handoffs.coordinator.observe.census import RunCounts
-from handoffs.coordinator.observe.listing import told_at
+from handoffs.coordinator.observe.run_summary import told_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,11 @@ def _operation(office: Office) -> list[str]:
     return [office.coordinator.operating.begin("replay", {}, Pace(), by="", why="as agreed").id]
 
 
+def _put_away(office: Office) -> list[str]:
+    office.coordinator.archive_letters(office.letter)
+    return [office.letter.id]
+
+
 def _group(office: Office) -> list[str]:
     return [office.coordinator.letter_groups()[0].id]
 
@@ -49,6 +54,7 @@ def _file(*words: str) -> list[str]:
 
 ACTS: dict[str, tuple[str, Arguments]] = {
     "dead-letters archive": ("archive", lambda office: [office.letter.id]),
+    "dead-letters restore": ("restore", _put_away),
     "operations cancel": ("cancel-operation", _operation),
     "operations resume": ("resume-operation", _operation),
     "approvals answer": ("signal", lambda office: [office.asking.id, "--set", "approved=true"]),
@@ -80,7 +86,7 @@ LOOKS = frozenset(
         "dead-letters list", "dead-letters show", "events list", "events unheard", "flows", "flows list", "flows show",
         "flows usage", "doctor", "health", "map", "top", "runs list", "runs show", "schedules list", "trace",
         "dead-letters export", "dead-letters groups", "dead-letters groups show", "journal export", "journal seal", "journal verify",
-        "operations list", "operations show", "runs export",
+        "operations list", "operations show", "runs export", "runs find", "runs watch",
     }
 )  # fmt: skip
 """The commands that change nothing."""
@@ -163,9 +169,12 @@ BEGUN: dict[str, Arguments] = {
     "trace CORRELATION-ID": lambda office: [office.story.id[:8]],
     "dead-letters archive --run": lambda office: ["--run", office.failed.id[:8]],
     "dead-letters archive LETTERS": lambda office: [office.letter.id[:8]],
+    "dead-letters restore --run": lambda office: [*_put_away(office)[:0], "--run", office.failed.id[:8]],
+    "dead-letters restore LETTERS": lambda office: [_put_away(office)[0][:8]],
     "dead-letters export LETTER": lambda office: [office.letter.id[:8], *_file("--as-test")],
     "journal export --run": lambda office: ["--run", office.failed.id[:8], *_file("--output")],
     "journal verify --run": lambda office: ["--run", office.failed.id[:8]],
+    "runs watch RUN": lambda office: [office.done.id[:8]],
     "runs export RUN": lambda office: [office.failed.id[:8], *_file("--as-test")],
 }  # fmt: skip
 """Where ids are asked for, and arguments with the beginning of one."""
@@ -202,7 +211,14 @@ def test_the_beginning_of_an_id_will_do_everywhere(place: str, office: Office, c
 def test_a_beginning_of_none_is_one_line(place: str, office: Office, command: Command) -> None:
     """It says that there is none, and where they are listed; nothing is done."""
     name = place.rpartition(" ")[0]
-    ids = {office.failed.id[:8], office.asking.id[:8], office.story.id[:8], office.letter.id[:8], BUILD[:6]}
+    ids = {
+        office.failed.id[:8],
+        office.done.id[:8],
+        office.asking.id[:8],
+        office.story.id[:8],
+        office.letter.id[:8],
+        BUILD[:6],
+    }
     arguments = ["none-such" if one in ids else one for one in BEGUN[place](office)]
     before = len(office.coordinator.actions_page().actions)
     status, out, err = command(office.coordinator, *name.split(), *arguments)
@@ -279,6 +295,7 @@ SHOWN: dict[str, Arguments] = {
     "flows list": lambda _: [],
     "flows show": lambda _: ["payments.payment"],
     "flows usage": lambda _: [PRICES.name],
+    "runs find": lambda office: [office.failed.id[:6]],
     "runs list": lambda _: [],
     "runs show": lambda office: [office.failed.id],
     "schedules list": lambda _: [],
@@ -286,6 +303,7 @@ SHOWN: dict[str, Arguments] = {
     "top": lambda _: ["--once"],
     "trace": lambda office: [office.story.id],
     "dead-letters archive": lambda _: ["--all"],
+    "dead-letters restore": _put_away,
     "dead-letters export": lambda office: [office.letter.id, *_file("--as-test")],
     "dead-letters groups": lambda _: [],
     "dead-letters groups note": lambda office: [*_group(office), "the price list"],
@@ -303,9 +321,9 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[^\s\"',;]*")
 
 
 def test_it_is_known_which_commands_print_tables() -> None:
-    """One that is added with --json is put into the table; the others print what they do, or write into files, and the map
-    has no time."""
-    others = {"contracts docs", "demo", "map", "new", "journal export", "journal prune"}
+    """One that is added with --json is put into the table; the others print what they do or what happens, or write into files, and the
+    map has no time."""
+    others = {"contracts docs", "demo", "map", "new", "journal export", "journal prune", "runs watch"}
     printing = {name for name, one in commands().items() if "--json" in options(one)}
     assert sorted(SHOWN) == sorted(printing - others)
 
