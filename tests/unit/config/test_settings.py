@@ -61,12 +61,14 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
             "CONSOLE__PAYLOADS": "admin",
             "CONSOLE__SECRET": "s" * 32,
             "CONSOLE__PUBLIC_URL": "https://console.example/",
+            "CONSOLE__FLOWER_URL": "https://flower.example/flower/",
         },
         ConsoleSettings(
             tokens=(Token.read(f"ann:admin:{'t' * 30}"),),
             payloads=Role.ADMIN,
             secret=SecretStr("s" * 32),
             public_url="https://console.example",
+            flower_url="https://flower.example/flower",
         ),
     ),
     "payments": (
