@@ -49,7 +49,7 @@ from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
-_ROUTERS = (
+ROUTERS = (
     about.router, actions.router, sign_in.router, ticks.router,
     listing.router, compare.router, show.router, acting.router, mending.router, trace.router, flows.router,
     letters.router, group.router, replay.router, amend.router, letter.router, operations.router,
@@ -107,7 +107,7 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
     app.mount(
         "/static", StaticFiles(directory=str(files("handoffs.coordinator.console") / "static")), name="static"
     )
-    for router in _ROUTERS:
+    for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(CoordinationError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from handoffs import Coordinator
 from tests.browser.person import Person
 from tests.browser.shop import SELLING, Order, Prices
@@ -35,10 +33,10 @@ def test_a_run_is_started_found_mended_and_completed(person: Person, selling: Co
     person.could_be_read_aloud()
     person.fill("article", "lamp")
     person.fill("why", "a slip of the pen")
-    person.press("Look at the change")
+    person.press("Look at it first")
     person.sees('"article": "lamp"')
     person.could_be_read_aloud()
-    person.press("Edit and replay")
+    person.press("Edit it, and replay it")
     person.sees_after_looking_again(f"/runs/{letter.run}", "completed")
     person.go(f"/actions?run={letter.run}")
     person.sees("a slip of the pen")
@@ -56,13 +54,13 @@ def test_a_group_is_tried_with_a_canary_and_replayed(person: Person, selling: Co
     person.sees("10")
     person.could_be_read_aloud()
     Prices.known["chair"] = 8_000
-    person.follow("Replay")
-    person.sees("10")  # the dry run
+    person.follow("Replay all 10")
+    person.sees("would be replayed")  # the dry run
     person.could_be_read_aloud()
     person.fill("canary", "2")
-    person.page.get_by_label(re.compile("recur", re.IGNORECASE)).check()
+    person.page.locator('[name="stop_on_recurrence"]').check()
     person.fill("why", "chairs have a price now")
-    person.press("Replay")
+    person.press("Replay 10 letters")
     person.sees("done")
     person.sees("chairs have a price now")
     person.could_be_read_aloud()
@@ -74,9 +72,11 @@ def test_an_approval_is_answered(person: Person, selling: Coordinator) -> None:
     run = selling.start(selling.flows.flows["browser.asking"], Order(order="o-1", article="lamp"))
     person.sees_after_looking_again("/approvals", "o-1")
     person.could_be_read_aloud()
+    person.follow("approval")
+    person.could_be_read_aloud()
     person.page.locator('[name="data.approved"]').first.select_option("true")
     person.fill("why", "called them")
-    person.press("Answer")
+    person.press("Send browser.approval/1")
     assert run.wait(timeout=20) == "completed"
     [action] = [one for one in selling.actions(run=run.id) if one.action == "signal"]
-    assert action.note == "called them"
+    assert action.note == "approval: called them"
