@@ -218,10 +218,9 @@ def runs(
         facets=_facets(facets) if facets else None,
     )
     query = picked.query()
-    narrowed = {name: value for name, value in query.items() if name != "text"}
     said = (
         twin("runs find", picked.text)
-        if picked.text and not narrowed
+        if picked.text
         else twin("runs list", **query, limit=limit if limit != 50 else None)
     )
     return View(
