@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
@@ -16,6 +17,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from handoffs import Coordinator
 from handoffs.config.console import ConsoleSettings, Role, Token
 from handoffs.coordinator.console.app import create_app
 from tests.eager.console.pages import SECRET
@@ -38,7 +40,14 @@ def _try(cases: SearchStrategy[Any]) -> None:
     check()
 
 
-def test_every_address_answers_whatever_is_sent(office: Office) -> None:
+def _paths() -> list[str]:
+    """Every address that the HTTP API describes; to describe itself, an app needs no coordinator."""
+    app = create_app(cast("Coordinator", None), secret=SECRET, settings=ConsoleSettings())
+    return sorted(set(app.openapi()["paths"]) - {ENDLESS})
+
+
+@pytest.mark.parametrize("path", _paths())
+def test_every_address_answers_whatever_is_sent(office: Office, path: str) -> None:
     """Values that the description allows, and values that it does not: never an answer of 500 or more, and what is answered is as described."""
     app = create_app(
         office.coordinator,
@@ -50,10 +59,10 @@ def test_every_address_answers_whatever_is_sent(office: Office) -> None:
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
         operation = found.ok()
-        if operation.path == ENDLESS:
+        if operation.path != path:
             continue
         takes = bool(list(operation.iter_parameters()) or list(operation.body))
         for mode in (GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if takes else [])):
             _try(operation.as_strategy(generation_mode=mode))
             tried += 1
-    assert tried > 4
+    assert tried
