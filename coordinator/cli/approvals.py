@@ -54,7 +54,15 @@ def list_approvals(flow: str, signal: str, key: str, limit: int, as_json: bool) 
         print_json([one.to_json() for one in found])
         return
     rows = [
-        (one.run, one.flow, one.key or "-", one.signal, moment(one.since), _asked(one), moment(one.due) or "-")
+        (
+            one.run,
+            one.flow,
+            one.key or "-",
+            one.signal,
+            moment(one.since),
+            _asked(one),
+            moment(one.due) or "-",
+        )
         for one in found
     ]
     out.print(table("approvals", ("run", "flow", "key", "signal", "since", "asks", "due"), rows))

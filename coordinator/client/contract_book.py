@@ -143,7 +143,11 @@ class ContractBook:
         with self._lock:
             definitions = self._definitions()
             registry = open_registry(Path(self._services.settings.contracts_folder))
-            seen = (*_files(registry), *map(id, definitions.agents.values()), *map(id, definitions.flows.values()))
+            seen = (
+                *_files(registry),
+                *map(id, definitions.agents.values()),
+                *map(id, definitions.flows.values()),
+            )
             if self._read is None or self._read[0] != seen:
                 entries = gather(definitions, self._services.settings, registry).contracts
                 self._read = seen, registry, {entry.name: entry for entry in entries}
@@ -237,8 +241,6 @@ def _migrated(entry: ContractEntry, source: int, target: int) -> bool:
     }
     step = 1 if target > source else -1
     return all((number, number + step) in declared for number in range(source, target, step))
-
-
 
 
 def _unknown(wanted: str, there: Sequence[str]) -> UnknownContract:

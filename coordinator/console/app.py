@@ -51,9 +51,9 @@ _log = logging.getLogger(__name__)
 
 _ROUTERS = (
     about.router, actions.router, sign_in.router, ticks.router,
-    now.router, topology.router, deploying.router, contracts.router, approvals.router, schedules.router, doctor.router,
     listing.router, compare.router, show.router, acting.router, mending.router, trace.router, flows.router,
     letters.router, group.router, replay.router, amend.router, letter.router, operations.router,
+    now.router, topology.router, deploying.router, contracts.router, approvals.router, schedules.router, doctor.router,
 )  # fmt: skip
 
 _HEADERS = {

@@ -18,7 +18,9 @@ from handoffs.coordinator.docs.model import UNPUBLISHED, Version
 
 router = APIRouter(tags=["contracts"])
 
-Name = Annotated[str, Path(max_length=200, description="The contract's name, such as `payments.fraud-scored`.")]
+Name = Annotated[
+    str, Path(max_length=200, description="The contract's name, such as `payments.fraud-scored`.")
+]
 Number = Annotated[int | None, Query(ge=1, lt=10**9)]
 _WIDEST = 12
 """So many versions are columns of a table."""
@@ -146,7 +148,9 @@ class ContractDetail(ContractLine):
 def contracts(
     coordinator: Asked,
     *,
-    text: Annotated[str, Query(max_length=200, description="Only those whose name, owner or agents have this in them.")] = "",
+    text: Annotated[
+        str, Query(max_length=200, description="Only those whose name, owner or agents have this in them.")
+    ] = "",
     after: Annotated[str, Query(max_length=200, description="Go on after the contract of this name.")] = "",
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> View[ContractList]:
@@ -155,14 +159,18 @@ def contracts(
     found = [line for line in lines if not text or _has(line, text.lower())]
     shown = found[:limit]
     more = shown[-1].name if len(found) > limit else None
-    return View(ContractList(contracts=shown, after=more), "Contracts", twin("contracts list"), {"text": text})
+    return View(
+        ContractList(contracts=shown, after=more), "Contracts", twin("contracts list"), {"text": text}
+    )
 
 
 def contract(
     coordinator: Asked,
     name: Name,
     *,
-    version: Annotated[Number, Query(description="Of which version the page shows the fields; the newest.")] = None,
+    version: Annotated[
+        Number, Query(description="Of which version the page shows the fields; the newest.")
+    ] = None,
     older: Annotated[Number, Query(description="Compare this version ...")] = None,
     newer: Annotated[Number, Query(description="... with this one.")] = None,
 ) -> View[ContractDetail]:
@@ -194,7 +202,9 @@ def schema(
     name: Name,
     version: Annotated[int, Path(ge=1, lt=10**9)],
     *,
-    side: Annotated[Literal["reads", "writes"], Query(description="What its readers take, or what its writers emit.")] = "reads",
+    side: Annotated[
+        Literal["reads", "writes"], Query(description="What its readers take, or what its writers emit.")
+    ] = "reads",
 ) -> JSONResponse:
     """The JSON Schema (2020-12) of a version, as a file."""
     found = coordinator.contracts.schema(name, version, side)
@@ -214,7 +224,8 @@ def _line(found: ContractStanding) -> ContractLine:
         event=entry.is_event,
         consumers=_names([one.agent for one in entry.consumers], [one.agent for one in there if one.reads]),
         producers=_names(
-            [one.agent for one in (*entry.producers, *entry.emitters)], [one.agent for one in there if one.writes]
+            [one.agent for one in (*entry.producers, *entry.emitters)],
+            [one.agent for one in there if one.writes],
         ),
         spoken=list(found.spoken()),
         outstanding=sum(found.outstanding.values()),

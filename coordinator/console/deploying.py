@@ -153,7 +153,10 @@ def _agents(coordinator: Coordinator) -> list[str]:
 
 add_page(router, "/contracts/can-i-deploy", can_i_deploy, template=_TEMPLATE, model=DeploymentQuestion)
 _options: dict[str, Any] = {"methods": ["POST"], "dependencies": [Depends(requires(Permission.READ))]}
-_BODY = {"required": True, "content": {"application/json": {"schema": {"type": "object", "description": "A manifest."}}}}
+_BODY = {
+    "required": True,
+    "content": {"application/json": {"schema": {"type": "object", "description": "A manifest."}}},
+}
 router.add_api_route(
     "/api/contracts/can-i-deploy", judge, response_model=DeploymentDecision, openapi_extra={"requestBody": _BODY}, **_options
 )  # fmt: skip

@@ -81,7 +81,9 @@ def _line(found: ScheduleStanding) -> ScheduleLine:
 
 
 def _started(one: ScheduleTime) -> StartedTime:
-    return StartedTime(due=one.due, run=one.run.id if one.run else "", status=one.run.shown if one.run else "")
+    return StartedTime(
+        due=one.due, run=one.run.id if one.run else "", status=one.run.shown if one.run else ""
+    )
 
 
 add_page(router, "/schedules", schedules, template="schedules.html.j2", model=ScheduleList)

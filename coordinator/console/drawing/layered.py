@@ -227,9 +227,7 @@ def _drawing(
     chains: Mapping[Edge, Sequence[str]],
     edges: Sequence[tuple[Edge, bool]],
 ) -> Drawing:
-    left = {
-        node: _MARGIN + number * (WIDTH + _GAP) for number, layer in enumerate(layers) for node in layer
-    }
+    left = {node: _MARGIN + number * (WIDTH + _GAP) for number, layer in enumerate(layers) for node in layer}
     boxes = tuple(
         Box(node, left[node], round(middles[node] - HEIGHT / 2, 1))
         for layer in layers
