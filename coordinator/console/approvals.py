@@ -1,4 +1,4 @@
-"""Approvals: what runs wait for from people, or from systems outside; each is answered with a form of its contract, on the page of its run."""
+"""Approvals: what runs wait for from people, or from systems outside; each is answered with a form of its contract."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from handoffs.coordinator.client.approvals import Approval
+from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console.access.caller import Caller
 from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.asked import Asked, By
+from handoffs.coordinator.console.forms.form import Form, form_of
 from handoffs.coordinator.console.page import View, add_page
 from handoffs.coordinator.console.twin import twin
 
@@ -66,7 +68,7 @@ def approvals(
     flow: Annotated[str, Query(max_length=200)] = "",
     signal: Annotated[str, Query(max_length=200)] = "",
     key: Annotated[str, Query(max_length=500, description="The idempotency key of a run, as it is shown.")] = "",
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> View[ApprovalList]:
     """The signals that runs wait for, those of the newest run first: since when, until when, and what an answer has.
 
@@ -75,7 +77,14 @@ def approvals(
     found = coordinator.approvals(flow=flow, signal=signal, key=key, limit=limit + 1)
     data = ApprovalList(approvals=[_told(one, caller) for one in found[:limit]], more=len(found) > limit)
     chosen = {"flow": flow, "signal": signal, "key": key}
-    return View(data, "Approvals", twin("approvals list", **chosen), {"chosen": chosen, "limit": limit})
+    forms = [_form(coordinator, one) for one in found[:limit]] if caller.may(Permission.OPERATE) else []
+    more = {"chosen": chosen, "limit": limit, "forms": forms}
+    return View(data, "Approvals", twin("approvals list", **chosen), more)
+
+
+def _form(coordinator: Coordinator, one: Approval) -> Form | None:
+    """The form of an answer; None where the flow is not loaded here."""
+    return None if one.asks is None else form_of(coordinator.flows.flow(one.flow).signals[one.signal])
 
 
 def _told(one: Approval, caller: Caller) -> AwaitedSignal:

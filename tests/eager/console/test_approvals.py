@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -55,7 +56,7 @@ def test_what_waits_is_listed_with_what_happens_otherwise(desk: Coordinator) -> 
     with console(desk) as browser:
         page = browser.get("/approvals?flow=approvals.timed&key=o-1")
         assert "coordinator approvals list --flow approvals.timed --key o-1" in page
-        assert f'href="/runs/{timed.id}/signals/verdict"' in page
+        assert f'action="/runs/{timed.id}/signals/verdict"' in page
         assert "p-1234" not in page
         found = browser.json("/approvals.json")["approvals"]
         assert {one["run"] for one in found} == {timed.id, asks.id}
@@ -75,20 +76,24 @@ def test_what_waits_is_listed_with_what_happens_otherwise(desk: Coordinator) -> 
 
 
 def test_a_form_of_the_contract_answers(desk: Coordinator) -> None:
-    """The list leads to a form whose fields are the contract's, which says until when it is waited for, and what stands in then; sent, the run goes on."""
-    run = desk.start(TIMED, Order(number="o-1"))
+    """Each has its own on the list; what is wrong in it comes back on a page of its own, which says until when it is waited for; sent, the run goes on."""
+    run, other = (desk.start(TIMED, Order(number=number)) for number in ("o-1", "o-2"))
     [known] = desk.approvals_of(run.id)
     assert known.due is not None
     path = f"/runs/{run.id}/signals/verdict"
     with console(desk) as browser:
-        assert path in browser.get("/approvals")
-        page = browser.get(path)
+        page = browser.get("/approvals")
+        ids = re.findall(r' id="([^"]*)"', page)
+        assert len(ids) == len(set(ids))
+        page = browser.send(page, path, {"data.granted": "true", "why": "a <b>reason"}, status=422)
         assert f"until {known.due:%Y-%m-%d %H:%M:%S} UTC; then approvals.verdict/1 stands in: " in page
+        assert "a &lt;b&gt;reason" in page
         assert "p-1234" not in page
+        assert len(desk.approvals()) == 2
         filled = {"data.order": "o-1", "data.granted": "true", "data.pin": "77", "why": "called"}
         browser.send(page, path, filled)
         assert run.status() == "completed"
-        assert desk.approvals() == []
+        assert [one.run for one in desk.approvals()] == [other.id]
         [action] = desk.actions(run=run.id)
         assert (action.action, action.note) == ("signal", "verdict: called")
 
