@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from handoffs import Contract, Coordinator, Flow, Key, Sensitive, agent, constan
 from handoffs.config.console import ConsoleSettings, Role, Token
 from tests.eager.command import have_loaded
 from tests.eager.console.pages import Browser, console
-from tests.eager.office import Approval, Office, Order, price, ship
+from tests.eager.office import Approval, Order, price, ship
 
 WORDS = {role: f"{role}-".ljust(40, "x") for role in Role}
 GUARDED = ConsoleSettings(tokens=tuple(Token.read(f"{role}:{role}:{word}") for role, word in WORDS.items()))
@@ -55,7 +56,7 @@ def test_what_waits_is_listed_with_what_happens_otherwise(desk: Coordinator) -> 
     with console(desk) as browser:
         page = browser.get("/approvals?flow=approvals.timed&key=o-1")
         assert "coordinator approvals list --flow approvals.timed --key o-1" in page
-        assert f'href="/approvals/{timed.id}/verdict"' in page
+        assert f'action="/runs/{timed.id}/signals/verdict"' in page
         assert "p-1234" not in page
         found = browser.json("/approvals.json")["approvals"]
         assert {one["run"] for one in found} == {timed.id, asks.id}
@@ -75,41 +76,31 @@ def test_what_waits_is_listed_with_what_happens_otherwise(desk: Coordinator) -> 
 
 
 def test_a_form_of_the_contract_answers(desk: Coordinator) -> None:
-    """Its fields are the contract's; what is wrong comes back with what was typed and nothing is sent; then the run goes on, and who and why is kept."""
-    run = desk.start(ASKS, Order(number="o-1"))
+    """Each has its own on the list; what is wrong in it comes back on a page of its own, which says until when it is waited for; sent, the run goes on."""
+    run, other = (desk.start(TIMED, Order(number=number)) for number in ("o-1", "o-2"))
+    [known] = desk.approvals_of(run.id)
+    assert known.due is not None
+    path = f"/runs/{run.id}/signals/verdict"
     with console(desk) as browser:
-        path = f"/approvals/{run.id}/approval"
-        page = browser.get(path)
-        assert 'name="data.approved"' in page
-        page = browser.send(page, path, {"why": "a <b>reason"}, status=422)
-        assert "Nothing was sent" in page
+        page = browser.get("/approvals")
+        ids = re.findall(r' id="([^"]*)"', page)
+        assert len(ids) == len(set(ids))
+        page = browser.send(page, path, {"data.granted": "true", "why": "a <b>reason"}, status=422)
+        assert f"until {known.due:%Y-%m-%d %H:%M:%S} UTC; then approvals.verdict/1 stands in: " in page
         assert "a &lt;b&gt;reason" in page
-        assert run.status() == "running"
-        page = browser.send(page, path, {"data.approved": "true", "why": "called"})
-        assert f"approval was sent to run {run.id}: it is completed" in page
-        assert run.result() == Approval(approved=True)
+        assert "p-1234" not in page
+        assert len(desk.approvals()) == 2
+        filled = {"data.order": "o-1", "data.granted": "true", "data.pin": "77", "why": "called"}
+        browser.send(page, path, filled)
+        assert run.status() == "completed"
+        assert [one.run for one in desk.approvals()] == [other.id]
         [action] = desk.actions(run=run.id)
-        assert (action.action, action.note) == ("signal", "approval: called")
-
-
-def test_a_program_answers_with_json(desk: Coordinator) -> None:
-    """The payload is checked by the contract before anything is sent; another answer after that is a conflict."""
-    run = desk.start(ASKS, Order(number="o-1"))
-    with console(desk) as browser:
-        path = f"/api/approvals/{run.id}/approval"
-        told = browser.post(path, {"payload": {"approved": "perhaps"}}, status=422)
-        assert "approved" in told["cause"]
-        done = browser.post(path, {"payload": {"approved": True}, "why": "called"})
-        assert done["location"] == f"/runs/{run.id}"
-        assert run.result() == Approval(approved=True)
+        assert (action.action, action.note) == ("signal", "verdict: called")
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/api/approvals/none/approval", 404),
-        ("/api/approvals/{run}/other", 409),
-        ("/api/approvals/%00/%00", 404),
         ("/api/approvals?limit=0", 422),
         ("/api/approvals?limit=1e9", 422),
         (f"/api/approvals?flow={'x' * 300}", 422),
@@ -117,14 +108,13 @@ def test_a_program_answers_with_json(desk: Coordinator) -> None:
     ],
 )
 def test_bad_addresses_are_answered_as_such(desk: Coordinator, path: str, status: int) -> None:
-    """A run that is not there, a signal that its flow does not wait for, numbers and texts that are none: never a fault."""
-    run = desk.start(ASKS, Order(number="o-1"))
+    """Numbers and texts that are none, and too long ones: never a fault."""
     with console(desk) as browser:
-        browser.json(path.format(run=run.id), status=status)
+        browser.json(path, status=status)
 
 
 def test_who_reads_sees_no_payload_and_answers_nothing(desk: Coordinator) -> None:
-    """A reader sees that a constant stands in, and not what it says; the form is not there, and an answer is refused."""
+    """A reader sees that a constant stands in, and not what it says; no form is linked, and none is given."""
     run = desk.start(TIMED, Order(number="o-1"))
     with console(desk, GUARDED) as browser:
 
@@ -135,22 +125,15 @@ def test_who_reads_sees_no_payload_and_answers_nothing(desk: Coordinator) -> Non
         assert one["otherwise"] == {"contract": "approvals.verdict/1", "data": None}
         [one] = get("/api/approvals", Role.OPERATOR).json()["approvals"]
         assert one["otherwise"]["data"]["order"] == "none"
-        path = f"/approvals/{run.id}/verdict"
-        page = get(path, Role.READER).text
-        assert "your role does not see what messages say" in page
-        assert 'name="data.granted"' not in page
-        assert 'name="data.granted"' in get(path, Role.OPERATOR).text
-        answer = {"payload": {"order": "o", "granted": True, "pin": "1"}}
-        refused = browser.client.post(f"/api{path}", json=answer, headers=as_role(browser, Role.READER))
-        assert refused.status_code == 403
+        path = f"/runs/{run.id}/signals/verdict"
+        assert path not in get("/approvals", Role.READER).text
+        assert path in get("/approvals", Role.OPERATOR).text
+        assert get(path, Role.READER).status_code == 403
         assert run.status() == "running"
 
 
-def test_a_run_that_does_not_wait_says_so(office: Office) -> None:
-    """Before it waits, or after: the page says that, and has its form; where the flow is not loaded here it is not found out what an answer has."""
-    office.asking.signal("approval", Approval(approved=True), by="ann")
-    with console(office.coordinator) as browser:
-        page = browser.get(f"/approvals/{office.asking.id}/approval")
-        assert "does not wait for it now" in page
-        told = browser.json(f"/api/approvals/{office.done.id}/approval", status=409)
-        assert "waits for no signal" in told["cause"]
+def test_what_is_sent_before_it_is_waited_for_is_told_as_such(desk: Coordinator) -> None:
+    """A run that is paused before it waits has the form as well, and it says that it does not wait now."""
+    run = desk.start(ASKS, Order(number="bad-1"))
+    with console(desk) as browser:
+        assert "does not wait for it now" in browser.get(f"/runs/{run.id}/signals/approval")
