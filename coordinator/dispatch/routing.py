@@ -212,7 +212,8 @@ class Router:
             moves = advance.after(arrival.then, value)
             if self._puts_off:
                 yield from self.foreseen(place, moves)
-            return found + (yield from self._moved(place, moves, noted=noted, fallback=settled.mark))
+            moved = yield from self._moved(place, moves, noted=noted, fallback=settled.mark)
+            return found + [replace(one, links=(*settled.spans, *one.links)) for one in moved]
         except InvalidInput:
             if not self._puts_off:
                 raise

@@ -14,6 +14,7 @@ from handoffs.coordinator.handoff.secrets import secrets_of
 from handoffs.coordinator.handoff.trace import Account, account_of
 from handoffs.coordinator.history import now
 from handoffs.coordinator.messaging.delivery import Delivery
+from handoffs.coordinator.messaging.trace_context import current
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.store import Store
 
@@ -56,6 +57,7 @@ class Parking:
             worker=delivery.worker,
             replays=delivery.replays,
             content=delivery.content,
+            span=current().span,
             payload=opened.payload.redacted() if opened else None,
             budgets=""  # nothing takes the place of what has its outcome
             if kind is FailureKind.NOT_PASSED_ON
