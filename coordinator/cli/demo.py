@@ -68,7 +68,7 @@ def demo(system: str, as_json: bool, **options: Any) -> None:
         raise click.UsageError(f"the demo of {system} has no --{'input' if name == 'file' else name}")
     if given and not as_json:  # alone, it was told before this was loaded
         announce(system)
-    with opened(quiet=True) as coordinator:
+    with opened(quiet=True, recorded=True) as coordinator:
         module.run(coordinator, as_json=as_json, **given)
 
 

@@ -64,6 +64,10 @@ class Parking:
             else " ".join(budgets_as_read(delivery.step, delivery.chain, delivery.chord)),
         )
 
+    def lost(self, delivery: Delivery, kind: FailureKind, error: str, text: str) -> Asking[Outcome]:
+        """Park a step whose handoff cannot say how it ended: for ``kind``, with the ``error`` of that name and its ``text``."""
+        return (yield from self.park(delivery, self.failure(delivery, kind, error, text)))
+
     def park(self, delivery: Delivery, failure: Failure) -> Asking[Outcome]:
         """Record that the step is parked. Where it is settled or the run has ended by now, there is nothing to park. Of a message
         that carries something else than its headers say, no run hears: it is a letter of its own."""
