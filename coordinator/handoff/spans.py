@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span
 
-PARKED, RETRIED, POSTPONED, BROKEN_OFF = "parked", "retried", "postponed", "broken-off"
+PARKED, RETRIED, POSTPONED, LATE, BROKEN_OFF = "parked", "retried", "postponed", "late", "broken-off"
 """How a handoff ends, beside the words of what is done."""
 
 MODEL, INPUT, OUTPUT = "gen_ai.request.model", "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
@@ -66,6 +66,7 @@ class _Recording:
         self._span = recorder.begin(f"handoff {agent}", kind, self._told(), context, links)
         self._parent = spans.parent_of(self._span)
         self._within = recorder.with_span(self._span)
+        self._failed = False
 
     def of(self, asking: Asking[Outcome]) -> Asking[Outcome]:
         """What the handoff asks for."""
@@ -158,6 +159,7 @@ class _Recording:
 
     def _worked(self, span: Span, found: Attempted) -> None:
         if found.error is not None:
+            self._failed = True
             self._recorder.fail(span, type(found.error).__name__)
 
     # How it ends
@@ -165,6 +167,10 @@ class _Recording:
     def _tell(self, outcome: Outcome) -> None:
         span, how = self._span, spans.OUTCOME
         match outcome:
+            case Done() if (
+                self._failed
+            ):  # its failure counts for nothing: the step is settled, or its run has ended
+                span.set_attribute(how, LATE)
             case Done():
                 span.set_attribute(how, outcome.summary.partition(" ")[0])
             case Park():
