@@ -67,7 +67,9 @@ def approvals(
     *,
     flow: Annotated[str, Query(max_length=200)] = "",
     signal: Annotated[str, Query(max_length=200)] = "",
-    key: Annotated[str, Query(max_length=500, description="The idempotency key of a run, as it is shown.")] = "",
+    key: Annotated[
+        str, Query(max_length=500, description="The idempotency key of a run, as it is shown.")
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
 ) -> View[ApprovalList]:
     """The signals that runs wait for, those of the newest run first: since when, until when, and what an answer has.

@@ -35,6 +35,7 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "namespace": ({"NAMESPACE": "team-1"}, "team-1"),
     "log_format": ({"LOG_FORMAT": "json"}, "json"),
     "metrics": ({"METRICS": "0.0.0.0:9464"}, Address("0.0.0.0", 9464)),
+    "telemetry": ({"TELEMETRY": "otlp"}, "otlp"),
     "eager": ({"EAGER": "true"}, True),
     "lease": ({"LEASE": "250ms"}, timedelta(milliseconds=250)),
     "stop_grace": ({"STOP_GRACE": "45s"}, timedelta(seconds=45)),
