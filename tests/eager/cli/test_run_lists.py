@@ -133,12 +133,12 @@ def test_what_happens_while_a_run_is_watched_is_told(
     run = shop.start(ASKS, Order(order="o-21"))
     looked = threading.Event()
 
-    def wait(_: float) -> None:
+    def wait() -> None:
         if not looked.is_set():
             looked.set()
             run.signal("approval", Approval(approved=True), by="ann")
 
-    monkeypatch.setattr(run_watch.time, "sleep", wait)
+    monkeypatch.setattr(run_watch, "_pause", wait)
     told = command(shop, "runs", "watch", run.id)[1]
     assert told.index("started") < told.index("signalled") < told.index("lists.send")
     assert told.count("lists.send") == 1

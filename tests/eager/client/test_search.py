@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import pytest
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from handoffs import Contract, Coordinator, Flow, Key, Permanent, Searchable, Sensitive, agent, each, wait_for
 from handoffs.config.settings import load
@@ -95,7 +95,7 @@ def ids(runs: Any) -> list[str]:
 
 def test_runs_are_found_by_what_they_were_given_and_have_made(coordinator: Coordinator, written: Any) -> None:
     """By each value, exactly and together; also where the history is on its way to the journal."""
-    first = coordinator.start(ORDERS, Order(order="o-17", card="4711-4711"))
+    first = coordinator.start(ORDERS, Order(order="o-17", card=SecretStr("4711-4711")))
     other = coordinator.start(ORDERS, Order(order="O-17", amount=Decimal("2.0")))
     written()
     assert ids(coordinator.runs(where={"order": "o-17"})) == [first.id]
