@@ -124,7 +124,10 @@ class GroupTable:
         begin, end = func.min(letter.last_failed_at), func.max(letter.last_failed_at)
         query = (
             select(letter.fingerprint, number, begin.label("begin"), end.label("end"))
-            .where(self._own & chosen_by({"group": only, "flow": flow, "agent": agent, "kind": kind}))
+            .where(
+                self._own
+                & chosen_by({"group": only, "flow": flow, "agent": agent, "kind": kind}, self._database)
+            )
             .group_by(letter.fingerprint)
             .order_by(number.desc(), letter.fingerprint)
         )
@@ -137,7 +140,7 @@ class GroupTable:
         """How many groups there are, of a flow, an agent, a kind where these are given."""
         query = select(func.count(func.distinct(dead_letters.c.fingerprint)))
         with self._database.begin() as connection:
-            waiting = self._own & chosen_by({"flow": flow, "agent": agent, "kind": kind})
+            waiting = self._own & chosen_by({"flow": flow, "agent": agent, "kind": kind}, self._database)
             return int(connection.scalar(query.where(waiting)) or 0)
 
     def beginning_with(self, prefix: str, limit: int) -> list[str]:

@@ -303,7 +303,7 @@ class OperationTable:
         query = select(
             literal(operation), place, letter.id, letter.state, letter.fingerprint, literal(PENDING), literal(0),
             letter.last_failed_at, empty, empty, empty,
-        ).where((letter.namespace == self._namespace.name) & chosen_by(chosen))  # fmt: skip
+        ).where((letter.namespace == self._namespace.name) & chosen_by(chosen, self._database))  # fmt: skip
         connection.execute(insert(operation_letters).from_select(["operation", "position", *_COPIED], query))
 
     def _name(self, connection: Connection, operation: str, letters: Iterable[str]) -> None:

@@ -24,7 +24,7 @@ _AT_ONCE = 500
 _MARKED = frozenset(EntryKind)
 """Entries of any kind may say by which values a run is found."""
 
-_LARGEST_PAGE = 200
+_LARGEST_PAGE = 500
 """Of how many runs Redis is asked at once."""
 
 
@@ -52,7 +52,8 @@ class Listing:
     def summaries(self, rows: Iterable[ListedRun]) -> list[RunSummary]:
         """How these runs are now."""
         listed = list(rows)
-        statuses = self._standings.statuses([row.run for row in listed])
+        states = {row.run: row.state for row in listed}
+        statuses = self._standings.statuses([row.run for row in listed], states)
         known = [
             row.run for row, status in zip(listed, statuses, strict=True) if status not in {"unknown", *ENDED}
         ]
