@@ -18,10 +18,12 @@ from handoffs.coordinator.cli.options import (
     payload_option,
     reason_option,
 )
+from handoffs.coordinator.cli.run_compare import compare_runs
 from handoffs.coordinator.cli.run_lists import find_runs, list_runs
 from handoffs.coordinator.cli.run_watch import watch_run
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unserved import tell_of_unserved
+from handoffs.coordinator.cli.would_undo import dry_run_option, print_would_undo
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.client.run_view import run_json
@@ -71,13 +73,17 @@ def show_run(run: str, as_json: bool) -> None:
 @runs.command("cancel")
 @click.argument("run")
 @click.option("--compensate", is_flag=True, help="Undo what was done, as its flow says, the last step first.")
+@dry_run_option
 @reason_option
 @by_option
-def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
+def cancel_run(run: str, compensate: bool, dry_run: bool, by: str, why: str) -> None:
     """Cancel RUN: steps that run now finish, nothing further begins."""
     with on_servers("cancelling a run") as coordinator:
         found = coordinator.find_run(run)
         before = found.status()
+        if dry_run:
+            print_would_undo(found, compensate=compensate)
+            return
         status = found.cancel(by, compensate=compensate, why=why)
         if compensate or before != "cancelled":  # to cancel it once more closes what still waits
             refuse_ended(
@@ -88,13 +94,17 @@ def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
 
 @runs.command("give-up")
 @click.argument("run")
+@dry_run_option
 @reason_option
 @by_option
-def give_up_run(run: str, by: str, why: str) -> None:
+def give_up_run(run: str, dry_run: bool, by: str, why: str) -> None:
     """Abandon RUN, for example where a step is parked for good: undo what was done, and cancel it."""
     with on_servers("giving up a run") as coordinator:
         found = coordinator.find_run(run)
         before = found.status()
+        if dry_run:
+            print_would_undo(found, compensate=True)
+            return
         status = found.give_up(by, why=why)
         refuse_ended(found, "completed" if status == "completed" else before, "given up", undo=True)
         say(f"run {found.id}: {status}")
@@ -164,6 +174,7 @@ runs.add_command(list_runs)
 runs.add_command(find_runs)
 runs.add_command(watch_run)
 runs.add_command(edit_step)
+runs.add_command(compare_runs)
 runs.add_command(export_run)
 
 

@@ -22,6 +22,7 @@ from handoffs.coordinator.client.fake import Behaviour, Fake
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.hosting import Hosting, engine_of, refuse_servers, with_files
 from handoffs.coordinator.client.interventions import Interventions, LetterInput
+from handoffs.coordinator.client.inventory import Inventory
 from handoffs.coordinator.client.letter_desk import LetterDesk
 from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.loaded import Loaded
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 
-class Coordinator(Starting, Lookups, LetterDesk, Examining):
+class Coordinator(Starting, Lookups, LetterDesk, Examining, Inventory):
     """Starts runs and answers for them.
 
     With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
@@ -96,6 +97,7 @@ class Coordinator(Starting, Lookups, LetterDesk, Examining):
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
         Examining.__init__(self, services, self.journal, self._loaded)
         LetterDesk.__init__(self, services, self.journal, self.desk, self._followed, self._loaded)
+        Inventory.__init__(self, services, self.journal, self._loaded, self.engine.agents)
         self._access = RunAccess(
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
             Waits(self._endings, standings, self._parked, self._threads), self._threads, exports,
@@ -220,6 +222,11 @@ class Coordinator(Starting, Lookups, LetterDesk, Examining):
         Raises :class:`~handoffs.coordinator.errors.LoadError` where one cannot be loaded.
         """
         return self._loaded.definitions
+
+    def agent(self, name: str) -> Agent:
+        """The agent of that name, of those that work here or are loaded. Raises :class:`~handoffs.coordinator.errors.LoadError` where it is
+        neither."""
+        return self._loaded.agent(given.text(name, "the name of an agent"))
 
     # For tests
 

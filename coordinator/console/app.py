@@ -21,21 +21,39 @@ from handoffs.config.console import ConsoleSettings
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.console import about, actions, sign_in, ticks
+from handoffs.coordinator.console import (
+    about,
+    actions,
+    approvals,
+    contracts,
+    deploying,
+    doctor,
+    flows,
+    now,
+    schedules,
+    sign_in,
+    ticks,
+    topology,
+    trace,
+)
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
 from handoffs.coordinator.console.desk import amend, group, letter, letters, operations, replay
-from handoffs.coordinator.console.desk.operators import Operators
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
+from handoffs.coordinator.console.limits import LimitedBodies
+from handoffs.coordinator.console.operators import Operators
 from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
+from handoffs.coordinator.console.runs import acting, compare, listing, mending, show
 from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
-_ROUTERS = (
+ROUTERS = (
     about.router, actions.router, sign_in.router, ticks.router,
+    listing.router, compare.router, show.router, acting.router, mending.router, trace.router, flows.router,
     letters.router, group.router, replay.router, amend.router, letter.router, operations.router,
+    now.router, topology.router, deploying.router, contracts.router, approvals.router, schedules.router, doctor.router,
 )  # fmt: skip
 
 _HEADERS = {
@@ -84,11 +102,12 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
     )
     if not settings.is_guarded:  # a name that leads here from outside would let a page of another site in
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK), www_redirect=False)
+    app.add_middleware(LimitedBodies)
     app.middleware("http")(_with_headers)
     app.mount(
         "/static", StaticFiles(directory=str(files("handoffs.coordinator.console") / "static")), name="static"
     )
-    for router in _ROUTERS:
+    for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(CoordinationError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)

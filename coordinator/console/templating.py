@@ -45,6 +45,7 @@ def templates() -> Environment:
         lasts=lasts,
         number=number,
         plain=plain,
+        plain_lines=plain_lines,
         pretty=pretty,
         short=short,
         segment=segment,
@@ -69,6 +70,7 @@ def rendered(
         form_key=console.access.form_key(request),
         flashed=request.session.pop(_FLASH, ""),
         guarded=console.settings.is_guarded,
+        flower=console.settings.flower_url or "",
         **values,
     )
     return HTMLResponse(text, code)
@@ -107,8 +109,7 @@ def lasts(seconds: float | None) -> str:
         return ""
     if abs(seconds) >= 86_400:
         return f"{seconds / 86_400:.3g} d"
-    if abs(seconds) >= 10:  # no one wants parts of it
-        seconds = round(seconds)
+    seconds = round(seconds) if abs(seconds) >= 10 else float(f"{seconds:.2g}")  # no one wants parts of it
     return duration(timedelta(seconds=max(seconds, 0.001)))
 
 
@@ -124,6 +125,11 @@ def number(value: float | None) -> str:
 def plain(value: object, longest: int = _LONGEST) -> str:
     """What others have written, without what a reader would not see."""
     return printable(value, longest)
+
+
+def plain_lines(value: object, longest: int = 20_000) -> str:
+    """The same of a text of several lines."""
+    return "\n".join(printable(line, _LONGEST) for line in str(value)[:longest].splitlines())
 
 
 def pretty(value: Any) -> str:

@@ -120,6 +120,8 @@ class Failure:
     """How often its message had been replayed: until it is once more, no copy of it runs the step."""
     content: str = ""
     """Names what its message carries (:mod:`~handoffs.coordinator.messaging.content`): no other message is taken for it."""
+    span: str = ""
+    """The span of the handoff that parked it, where one was recorded: a replay links to it."""
 
     @classmethod
     def read(cls, reason: Mapping[str, Any]) -> Self:
@@ -137,7 +139,7 @@ class Failure:
     def fields(self) -> dict[str, Any]:
         """As JSON values; those that an older release does not know only where they are there."""
         values = asdict(self)
-        for name in ("trace", "replays", "content"):
+        for name in ("trace", "replays", "content", "span"):
             if not values[name]:
                 del values[name]
         return values

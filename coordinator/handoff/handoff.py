@@ -147,7 +147,7 @@ class Handoff:
         work_at = at(opened.where(self.agent.name), lambda: self.agent.run(opened.payload, context))
         call = traced(opened.envelope, work_at)
         waits = partial(begin, call, told) if self.agent.is_async else None
-        attempted = yield Invoke(partial(attempt, call, told), waits)
+        attempted = yield Invoke(partial(attempt, call, told), waits, work=True)
         if uncounted := meter.uncounted:
             yield from self._store.usage.use(opened.place.run, opened.place.flow, uncounted)
         if attempted.error is not None or told.puts_back:

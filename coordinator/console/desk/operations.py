@@ -13,8 +13,8 @@ from handoffs.coordinator.client.operation import Operation, OperationState
 from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.action import Done, Why, add_action
 from handoffs.coordinator.console.asked import Asked, By, InBackground
-from handoffs.coordinator.console.desk.operators import Operators
 from handoffs.coordinator.console.desk.selection import Plain
+from handoffs.coordinator.console.operators import Operators
 from handoffs.coordinator.console.page import View, add_page
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.journal.operations import AGAIN, ELSEWISE, OperationLetter

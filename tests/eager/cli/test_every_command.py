@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from handoffs import Coordinator
-from handoffs.coordinator.cli.schedules import _cells, _row
+from handoffs.coordinator.cli.schedules import _cells
 from handoffs.coordinator.client.operation import Pace
+from handoffs.coordinator.observe.scheduling import standing
 from handoffs.coordinator.store.schedules import Progress
 from tests.eager.command import Command
 from tests.eager.office import AGENT, BUILD, FILES, PRICES, Filed, Office, Order, commands, options
@@ -210,7 +211,14 @@ def test_the_beginning_of_an_id_will_do_everywhere(place: str, office: Office, c
 def test_a_beginning_of_none_is_one_line(place: str, office: Office, command: Command) -> None:
     """It says that there is none, and where they are listed; nothing is done."""
     name = place.rpartition(" ")[0]
-    ids = {office.failed.id[:8], office.asking.id[:8], office.story.id[:8], office.letter.id[:8], BUILD[:6]}
+    ids = {
+        office.failed.id[:8],
+        office.done.id[:8],
+        office.asking.id[:8],
+        office.story.id[:8],
+        office.letter.id[:8],
+        BUILD[:6],
+    }
     arguments = ["none-such" if one in ids else one for one in BEGUN[place](office)]
     before = len(office.coordinator.actions_page().actions)
     status, out, err = command(office.coordinator, *name.split(), *arguments)
@@ -345,7 +353,7 @@ def test_the_times_of_edits_and_schedules_are_those_of_this_machine(
     assert "a try" in out
     assert not _ISO.findall(out)
     last = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    row = _row(each_second, Progress(last=last, run="run-1"), coordinator.now())
+    row = standing(each_second, Progress(last=last, run="run-1"), coordinator.now()).to_json()
     assert row["last"] == "2026-01-02T03:04:05+00:00"
     assert _cells(row)[4:] == (f"{last.astimezone():%Y-%m-%d %H:%M:%S}", "run-1")
 
