@@ -166,6 +166,9 @@ _NO_TEXT: dict[str, type | tuple[type, ...]] = {
 }  # fmt: skip
 """The fields that are no text, and of which types they are."""
 
+_KNOWN = frozenset({*Entry.__slots__, _BEGAN})
+_TEXTS = _KNOWN - _NO_TEXT.keys()
+
 
 def checked(value: Any) -> dict[str, Any]:
     """An entry as it was read from where others may have written it. Fields that only a newer release knows pass.
@@ -174,9 +177,9 @@ def checked(value: Any) -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         raise InvalidData("it is no object")
-    for name in (*Entry.__slots__, _BEGAN):
-        if name in value and not _fits(name, value[name]):
-            raise InvalidData(f"its {name} is a {type(value[name]).__name__}")
+    for name, one in value.items():
+        if not (type(one) is str and name in _TEXTS) and name in _KNOWN and not _fits(name, one):
+            raise InvalidData(f"its {name} is a {type(one).__name__}")
     return value
 
 

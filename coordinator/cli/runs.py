@@ -18,19 +18,19 @@ from handoffs.coordinator.cli.options import (
     payload_option,
     reason_option,
 )
+from handoffs.coordinator.cli.run_compare import compare_runs
 from handoffs.coordinator.cli.run_lists import find_runs, list_runs
 from handoffs.coordinator.cli.run_watch import watch_run
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unserved import tell_of_unserved
+from handoffs.coordinator.cli.would_undo import dry_run_option, print_would_undo
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
+from handoffs.coordinator.client.run_view import run_json
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
-from handoffs.coordinator.flow.usage import plain
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.observe.outline import Outline, outline
-from handoffs.coordinator.observe.run_summary import wait_json
 from handoffs.coordinator.observe.unattended import nobody
 from handoffs.coordinator.render.console import out, print_json, say, say_lines, tell
 from handoffs.coordinator.render.run_timeline import now_table, run_timeline
@@ -73,13 +73,17 @@ def show_run(run: str, as_json: bool) -> None:
 @runs.command("cancel")
 @click.argument("run")
 @click.option("--compensate", is_flag=True, help="Undo what was done, as its flow says, the last step first.")
+@dry_run_option
 @reason_option
 @by_option
-def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
+def cancel_run(run: str, compensate: bool, dry_run: bool, by: str, why: str) -> None:
     """Cancel RUN: steps that run now finish, nothing further begins."""
     with on_servers("cancelling a run") as coordinator:
         found = coordinator.find_run(run)
         before = found.status()
+        if dry_run:
+            print_would_undo(found, compensate=compensate)
+            return
         status = found.cancel(by, compensate=compensate, why=why)
         if compensate or before != "cancelled":  # to cancel it once more closes what still waits
             refuse_ended(
@@ -90,13 +94,17 @@ def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
 
 @runs.command("give-up")
 @click.argument("run")
+@dry_run_option
 @reason_option
 @by_option
-def give_up_run(run: str, by: str, why: str) -> None:
+def give_up_run(run: str, dry_run: bool, by: str, why: str) -> None:
     """Abandon RUN, for example where a step is parked for good: undo what was done, and cancel it."""
     with on_servers("giving up a run") as coordinator:
         found = coordinator.find_run(run)
         before = found.status()
+        if dry_run:
+            print_would_undo(found, compensate=True)
+            return
         status = found.give_up(by, why=why)
         refuse_ended(found, "completed" if status == "completed" else before, "given up", undo=True)
         say(f"run {found.id}: {status}")
@@ -166,6 +174,7 @@ runs.add_command(list_runs)
 runs.add_command(find_runs)
 runs.add_command(watch_run)
 runs.add_command(edit_step)
+runs.add_command(compare_runs)
 runs.add_command(export_run)
 
 
@@ -186,37 +195,6 @@ def signal_contract(run: Run, name: str) -> type[Contract]:
 def status_after(run: Run) -> str:
     """A run and what it does now, once something was done to it."""
     return f"run {run.id}: {status_line(run).removeprefix('status: ')}"
-
-
-def run_json(run: Run, history: History) -> dict[str, Any]:
-    """A run for programs."""
-    return {
-        "run": run.id,
-        "key": run.key() or None,
-        "status": run.status(),
-        "waiting": [wait_json(one) for one in run.waiting()],
-        **due_of(run),
-        "now": [{**one.to_json(), "says": one.words()} for one in run.current()],
-        **usage_of(run),
-        "history": history.to_json(),
-    }
-
-
-def due_of(run: Run) -> dict[str, str]:
-    """When a run is to begin, for programs; nothing where it began at once."""
-    when = run.due()
-    return {"due": when.isoformat()} if when else {}
-
-
-def usage_of(run: Run) -> dict[str, Any]:
-    """What a run has used up, and what it may, for programs; nothing where nobody counted or limited anything."""
-    used, may = run.usage(), run.spending()
-    limits = (
-        {}
-        if may is None
-        else {"spending": {"tokens": may.tokens, "cost": None if may.cost is None else plain(may.cost)}}
-    )
-    return {**({"usage": used.to_json()} if used or may else {}), **limits}
 
 
 def _say_usage(run: Run) -> None:

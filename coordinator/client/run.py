@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from handoffs.config import clock
@@ -20,6 +21,7 @@ from handoffs.coordinator.client.interventions import Interventions
 from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.parked import ParkedRuns
 from handoffs.coordinator.client.result import parked_error, typed_result
+from handoffs.coordinator.client.spans import waiting
 from handoffs.coordinator.client.threads import Threads
 from handoffs.coordinator.client.told_run import AtRest
 from handoffs.coordinator.client.waiting import Found, Waits
@@ -35,9 +37,10 @@ from handoffs.coordinator.observe.listing import waits_of
 from handoffs.coordinator.observe.run_summary import SignalWait
 from handoffs.coordinator.observe.standing import Standings, Status
 from handoffs.coordinator.observe.unattended import nobody, unattended
+from handoffs.coordinator.observe.would_undo import WouldUndo, would_undo
 from handoffs.coordinator.runs.control import Controls
 from handoffs.coordinator.services import Services
-from handoffs.coordinator.store.run_state import RunState
+from handoffs.coordinator.store.run_state import ENDED, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +65,13 @@ class Run:
     Every method raises :class:`~handoffs.coordinator.errors.ServerError` where Redis, the broker or the journal cannot be used.
     """
 
-    def __init__(self, run_id: str, access: RunAccess, flow: Flow | None, *, created: bool = False) -> None:
+    def __init__(
+        self, run_id: str, access: RunAccess, flow: Flow | None, *, created: bool = False, span: str = ""
+    ) -> None:
+        """``span`` is the one in which it was started, where one was recorded here."""
         self.id = run_id
         self.created = created
+        self._span = span
         self.flow = flow
         self._access = access
 
@@ -82,16 +89,20 @@ class Run:
         record = self._state()
         return datetime.fromtimestamp(record.due, UTC) if record and record.due is not None else None
 
-    def current(self) -> list[Current]:
+    def current(self, history: History | None = None) -> list[Current]:
         """What the run is doing now, by the paths of its steps: what runs, is queued, delayed, tried again, parked or held, and
         the signals that it waits for; nothing where it has ended. See :class:`~handoffs.coordinator.observe.current.Current`.
 
-        It is put together from Redis and the history, which are not read in one moment: a step may be just done.
+        It is put together from Redis and the history, which are not read in one moment: a step may be just done. Who has just read the
+        ``history`` gives it, and it is not read once more.
         """
         services = self._access.services
         sent = services.outstanding.sent(self.id)  # first: what is settled meanwhile is left out
         record = services.runs.get(self.id)
-        return current(record, sent, self.history(), services.store.progress_of(self.id)) if record else []
+        if record is None:
+            return []
+        known = self.history() if history is None else history
+        return current(record, sent, known, services.store.progress_of(self.id))
 
     def usage(self) -> Usage:
         """What its agents have used up, as they said by ``context.usage``, with what failed attempts had. It is forgotten
@@ -133,12 +144,12 @@ class Run:
         status. Where it is ``parked``, its dead letters are in the journal: :meth:`letters` has them. They are not where
         the coordinator process is down; that is waited for no longer than a few seconds, and then logged. It is ``unknown``
         where neither Redis nor the journal has said anything else for a few seconds."""
-        return self._access.waits.until_ended(self.id, given.seconds(timeout))[1]
+        return self._until_ended(timeout)[1]
 
     async def await_status(self, timeout: float | None = None) -> Status:  # noqa: ASYNC109 - as wait() has one
         """As :meth:`wait`, for coroutines: the event loop goes on with others meanwhile. Where the task that awaits it is cancelled,
         only the waiting ends: the run goes on."""
-        return (await self._access.waits.auntil_ended(self.id, given.seconds(timeout)))[1]
+        return (await self._auntil_ended(timeout))[1]
 
     def result(self, timeout: float | None = None) -> Any:
         """The output of the last step, waiting at most ``timeout`` seconds (None: as long as it takes).
@@ -148,13 +159,21 @@ class Run:
         :class:`~handoffs.coordinator.errors.RunCancelled`; :class:`~handoffs.coordinator.errors.RunTimeout`;
         :class:`~handoffs.coordinator.errors.UnknownRun` where Redis has forgotten the result, or knows nothing of the run.
         """
-        return self._result(self._access.waits.until_ended(self.id, given.seconds(timeout)), timeout)
+        return self._result(self._until_ended(timeout), timeout)
 
     async def aresult(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as result() has one
         """As :meth:`result`, for coroutines: the event loop goes on with others meanwhile. Where the task that awaits it is cancelled,
         only the waiting ends: the run goes on. What it raises is what :meth:`result` raises; it has a timeout of its own."""
-        found = await self._access.waits.auntil_ended(self.id, given.seconds(timeout))
+        found = await self._auntil_ended(timeout)
         return await self._access.threads.call(lambda: self._result(found, timeout))
+
+    def _until_ended(self, timeout: float | None) -> Found:
+        with waiting(self.id, self._span) as told:
+            return told(self._access.waits.until_ended(self.id, given.seconds(timeout)))
+
+    async def _auntil_ended(self, within: float | None) -> Found:
+        with waiting(self.id, self._span) as told:
+            return told(await self._access.waits.auntil_ended(self.id, given.seconds(within)))
 
     def _result(self, found: Found, timeout: float | None) -> Any:
         record, status = found
@@ -218,6 +237,20 @@ class Run:
         """
         self._access.controls.cancel(self.id, by or current_user(), compensate=compensate, why=why)
         return self.status()
+
+    def would_undo(self, history: History | None = None) -> WouldUndo:
+        """What :meth:`give_up`, and :meth:`cancel` with ``compensate``, would undo now, and in which order; nothing is changed. ::
+
+            for step in run.would_undo().undone:
+                print(step.step, step.agent, "undone by", step.undone_by)
+
+        Nothing would be where the run has ended. The ``history`` is as :meth:`current` takes it.
+        """
+        known = self.history() if history is None else history
+        runs = self._access.services.runs
+        goes_on = (record := self._state()) is not None and record.status not in ENDED
+        undos = chain.from_iterable(runs.undos(self.id)) if goes_on else ()
+        return would_undo(undos, known, self.current(known))
 
     def give_up(self, by: str = "", *, why: str = "") -> Status:
         """Abandon the run, for example where a step is parked for good: cancel it, and undo what was done. Gives the status."""

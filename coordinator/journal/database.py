@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, create_engine, event, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
@@ -150,6 +150,14 @@ class Database:
             dialect = connection.dialect
             name = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}.get(dialect.name, dialect.name)
             return f"{name} {'.'.join(map(str, dialect.server_version_info or ()))}"
+
+    def clock(self) -> datetime | None:
+        """What time it is there, in UTC; None of a database that has no clock of its own. Raises :class:`ServerError` as :meth:`begin` does."""
+        if self._engine.dialect.name != "postgresql":
+            return None
+        with self.begin() as connection:
+            found: datetime | None = connection.scalar(select(func.clock_timestamp()))
+            return found.astimezone(UTC) if found else None
 
     def close(self) -> None:
         """Give connections back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -46,6 +47,14 @@ class LetterFilter(TypedDict, total=False):
     contract: str
     group: str
     error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """Some letters, the oldest first. ``next`` is what to give as ``after`` for the next page; empty where this is the last."""
+
+    letters: tuple[LetterSummary, ...]
+    next: str
 
 
 class LetterTable:
@@ -112,6 +121,12 @@ class LetterTable:
         with self._database.begin() as connection:
             return bool(connection.execute(away).rowcount)
 
+    def restore(self, letter: LetterSummary, state: str = "waiting") -> bool:
+        """Give a letter that was put away another state; False where it is not put away any more."""
+        put_away = self._is(letter.id) & (dead_letters.c.state == "archived")
+        with self._database.begin() as connection:
+            return bool(connection.execute(update(dead_letters).where(put_away).values(state=state)).rowcount)
+
     def cancel_run(self, run: str) -> None:
         """The waiting letters of a cancelled run wait no more; but for those of what undoes it, and of what hears an event of
         a flow: both go on."""
@@ -148,13 +163,6 @@ class LetterTable:
             found = connection.execute(select(*_LISTED).where(self._is(letter))).mappings().first()
         return summary_of(found, self._namespace) if found else None
 
-    def summaries(self, letters: Iterable[str]) -> list[LetterSummary]:
-        """Those of these letters that there are, without their messages."""
-        keys = [self._namespace.key(letter) for letter in letters]
-        query = select(*_LISTED).where(self._own & dead_letters.c.id.in_(keys))
-        with self._database.begin() as connection:
-            return [summary_of(found, self._namespace) for found in connection.execute(query).mappings()]
-
     def details(self, letters: Iterable[str]) -> dict[str, LetterDetails]:
         """Input and traceback of these letters, by id, as far as they are known; without their messages."""
         keys, column = {self._namespace.key(letter): letter for letter in letters}, dead_letters.c
@@ -175,6 +183,34 @@ class LetterTable:
         """The same, one after the other: however many there are, no more than a page of them is held."""
         rows = self._rows(select(*_LISTED), chosen_by(chosen, self._database), most=limit)
         return (summary_of(found, self._namespace) for found in islice(rows, limit))
+
+    def page(self, *, after: str = "", limit: int = 50, **chosen: Unpack[LetterFilter]) -> LetterPage:
+        """Some letters, the oldest first; ``after`` is :attr:`LetterPage.next` of the page before this one.
+
+        Raises :class:`ValueError` where ``limit`` is not from 1 to :data:`PAGE`.
+        """
+        if not 1 <= limit <= PAGE:
+            raise ValueError(f"a page has 1 to {PAGE} letters, not {limit}")
+        moment, _, last = after.partition(" ")
+        place = tuple_(dead_letters.c.first_failed_at, dead_letters.c.id)
+        query = select(*_LISTED).where(self._own & chosen_by(chosen, self._database)).order_by(*place.clauses)
+        query = query.where(place > (moment, self._namespace.key(last))) if after else query
+        with self._database.begin() as connection:
+            found = connection.execute(query.limit(limit + 1)).mappings().all()
+        rows = tuple(summary_of(row, self._namespace) for row in found[:limit])
+        return LetterPage(rows, f"{rows[-1].first_failed_at} {rows[-1].id}" if len(found) > limit else "")
+
+    def summaries(self, letters: Iterable[str]) -> dict[str, LetterSummary]:
+        """These letters by their ids, as far as they are known; no more than :data:`PAGE` are asked for at once."""
+        found: dict[str, LetterSummary] = {}
+        ids = iter(letters)
+        while some := [self._namespace.key(letter) for letter in islice(ids, PAGE)]:
+            query = select(*_LISTED).where(self._own & dead_letters.c.id.in_(some))
+            with self._database.begin() as connection:
+                for row in connection.execute(query).mappings():
+                    one = summary_of(row, self._namespace)
+                    found[one.id] = one
+        return found
 
     def newest(self, limit: int, **chosen: Unpack[LetterFilter]) -> list[LetterSummary]:
         """Letters, those first that failed first the last, at most ``limit``."""
@@ -234,21 +270,23 @@ class LetterTable:
         """How many letters are in that state, by their agent or their ``contract/version``."""
         return self._counted(dead_letters.c[by], dead_letters.c.state == state)
 
-    def by_reason(self) -> dict[str, tuple[int, str]]:
-        """How many letters wait, and when the oldest of them failed first, ISO 8601, by why they were parked."""
+    def by_reason(self, **chosen: Unpack[LetterFilter]) -> dict[str, tuple[int, str]]:
+        """How many letters :meth:`find` would give, and when the oldest of them failed first, ISO 8601, by why they were parked."""
         columns = dead_letters.c.kind, func.count(), func.min(dead_letters.c.first_failed_at)
-        waiting = self._own & (dead_letters.c.state == "waiting")
+        waiting = self._own & chosen_by(chosen, self._database)
         query = select(*columns).where(waiting).group_by(dead_letters.c.kind).order_by(dead_letters.c.kind)
         with self._database.begin() as connection:
             return {str(kind): (int(count), str(first)) for kind, count, first in connection.execute(query)}
 
-    def total(self, **chosen: Unpack[LetterFilter]) -> int:
-        """How many letters there are that :meth:`find` would give."""
-        query = (
-            select(func.count())
-            .select_from(dead_letters)
+    def total(self, *, most: int | None = None, **chosen: Unpack[LetterFilter]) -> int:
+        """How many letters there are that :meth:`find` would give; no more than ``most`` are counted."""
+        some = (
+            select(dead_letters.c.id)
             .where(self._own & chosen_by(chosen, self._database))
+            .limit(most)
+            .subquery()
         )
+        query = select(func.count()).select_from(some)
         with self._database.begin() as connection:
             return int(connection.scalar(query) or 0)
 

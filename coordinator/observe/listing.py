@@ -62,6 +62,15 @@ class Listing:
             _summary(row, records.get(row.run), status) for row, status in zip(listed, statuses, strict=True)
         ]
 
+    def live(self, run_id: str, key: str = "") -> RunSummary | None:
+        """How a run is now that Redis knows, with the ``key`` that it is shown with; None where it has ended."""
+        record = self._services.runs.get(run_id)
+        if record is None:
+            return None
+        started = moment_of(record.started)
+        row = ListedRun(0, run_id, record.flow, LIVE, started.isoformat() if started else "", key)
+        return _summary(row, record, status_in_redis(record))
+
     def pending(self) -> list[ListedRun]:
         """The runs that were accepted and are not in the journal yet, the newest first."""
         found = []

@@ -18,7 +18,7 @@ from tests.store_suite import AGENT, FIRST, ONE, announcements, claim, outstandi
 
 SHOWN = {
     "cli/schedules.py", "cli/unheard.py", "client/coordinator.py", "history.py", "messaging/envelopes.py", "observe/current.py",
-    "client/run.py", "observe/moments.py", "render/run_timeline.py", "runs/due.py", "runtime/flower.py", "runtime/losses.py", "runtime/service.py",
+    "client/run.py", "observe/moments.py", "observe/doctor/doctor.py", "observe/readings.py", "render/run_timeline.py", "runs/due.py", "runtime/flower.py", "runtime/losses.py", "runtime/service.py",
     "runtime/embedded/deaths.py", "store/clock.py",
 }  # fmt: skip
 """The modules that ask their host what time it is: to write it down, or to show it to people."""
