@@ -9,9 +9,9 @@ import pytest
 
 from handoffs import Coordinator
 from handoffs.coordinator.client.operation import Pace
-from handoffs.coordinator.console.desk import operators
-from handoffs.coordinator.console.desk.operators import Operators
+from handoffs.coordinator.console import operators
 from handoffs.coordinator.console.errors import Busy
+from handoffs.coordinator.console.operators import Operators
 from handoffs.coordinator.errors import ServerError, UnknownLetter
 from tests.eager.console import bench
 from tests.waiting import wait_until
