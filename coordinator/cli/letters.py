@@ -254,7 +254,7 @@ def _carry_out(
 ) -> None:
     """Begin an operation that needs no pace, and carry it out.
 
-    Many parameters because each comes from an option.
+    Many parameters because most of them are options of the commands.
     """
     with on_servers(doing) as coordinator:
         selection = selected(coordinator, letters, chosen)

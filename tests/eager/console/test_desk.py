@@ -171,7 +171,7 @@ def test_a_program_replays_a_filter(desk: Coordinator, browser: Browser) -> None
 
 @pytest.mark.parametrize(
     "selection",
-    [{}, {"letters": []}, {"letters": ["a"], "flow": "b"}, {"everything": True, "flow": "b"}, {"colour": "red"}, "[", 5, {"flow": "\x00"}],
+    [{}, {"letters": []}, {"letters": ["a"], "flow": "b"}, {"all": True, "flow": "b"}, {"colour": "red"}, "[", 5, {"flow": "\x00"}],
 )  # fmt: skip
 def test_what_chooses_no_letters_is_refused(desk: Coordinator, browser: Browser, selection: object) -> None:
     """Nothing, two ways at once, or no selection at all: an answer of 4xx, and no operation."""
@@ -183,7 +183,7 @@ def test_what_failed_again_is_shown(desk: Coordinator, browser: Browser) -> None
     """A canary that parks again stops the operation; the page says which letter, lists it under `failed again`, and resumes."""
     letters = bench.failed(desk, 3)
     bench.BROKEN.add("o-0")
-    told = browser.post("/api/dead-letters/replay", {"selection": {"everything": True}, "canary": 1})
+    told = browser.post("/api/dead-letters/replay", {"selection": {"all": True}, "canary": 1})
     assert _over(desk, told["operation"]) == "stopped"
     at = f"/operations/{told['operation']}"
     page = browser.get(f"{at}?state=again")
@@ -237,7 +237,7 @@ def test_who_may_do_what(desk: Coordinator) -> None:
             header = {"authorization": f"Bearer {bench.WORDS[role]}"}
             return int(browser.client.post(path, json=body, headers=header).status_code)
 
-        everything = {"selection": {"everything": True}}
+        everything = {"selection": {"all": True}}
         assert sent(Role.READER, "/api/dead-letters/replay", everything) == 403
         assert sent(Role.OPERATOR, "/api/dead-letters/archive", everything) == 403
         begun = desk.operating.begin("replay", {}, desk.replay_letters([]).pace, by="somebody", why="").id
