@@ -231,7 +231,7 @@ def runs(
         "Runs",
         said,
         {
-            "chosen": picked, "statuses": ["waiting", *get_args(Status)], "link": _linking(query), "before": before,
+            "chosen": picked, "statuses": ["waiting", *get_args(Status)], "link": _linking({**query, **({"limit": limit} if limit != 50 else {})}), "before": before,
             "columns": histogram(facets.started, facets.part) if facets else [], "narrowed": bool(query),
         },
     )  # fmt: skip
