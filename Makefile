@@ -85,7 +85,7 @@ format: $(VENV)/.dev ## rewrite the code in the house style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 ##@ Measure it
-.PHONY: bench bench-quick bench-peers bench-rides bench-media
+.PHONY: bench bench-quick bench-peers bench-rides bench-media bench-journal
 bench: $(VENV)/.dev ## everything beside durable Celery, into docs/performance.md (about 20 minutes; ARGS="throughput --rounds 9")
 	@$(BIN)/python -m bench --document docs/performance.md $(ARGS)
 
@@ -100,6 +100,9 @@ bench-rides: $(VENV)/.dev ## rides on real servers while the ETA fleet is killed
 
 bench-media: $(VENV)/.dev ## many titles at once on real servers, a fleet gone for a while: tables and a picture (ARGS="--titles 10000")
 	@$(BIN)/python -m bench.media_load $(ARGS)
+
+bench-journal: $(VENV)/.dev ## how long lists take in a journal of ten million rows, with a PostgreSQL of its own (ARGS="--rows 1000000")
+	@$(BIN)/python -m bench.journal_rows $(ARGS)
 
 ##@ Maintain it
 .PHONY: lock api build clean help help-all

@@ -22,8 +22,10 @@ from multiprocessing import get_context
 from statistics import median
 from typing import Any, NamedTuple
 
+import psutil
 import psycopg
 
+from bench.cpu import load, seconds_at
 from bench.journal_made import END, FLOWS, ROWS_OF_A_RUN, Made, copy
 from bench.machine import processor
 from bench.servers import say
@@ -38,12 +40,14 @@ _RARE = FLOWS[-3]
 
 
 class Asked(NamedTuple):
-    """A list that was asked for: how often, and how long that took, in milliseconds."""
+    """A list that was asked for: how often, and how long that took, in milliseconds; and the processor time that this process and the
+    database took for it, on average."""
 
     name: str
     times: int
     p50: float
     most: float
+    cpu: float
 
 
 def main() -> None:
@@ -68,8 +72,10 @@ def main() -> None:
         rows = fill(servers.postgres_url, made)
         say(f"{rows:,} rows in {time.perf_counter() - began:.0f} s")
         with Coordinator(settings) as coordinator:
-            asked = [measured(name, ask, options.rounds) for name, ask in lists(coordinator, made)]
-        where = f"{rows:,} rows, {made.runs:,} runs; {servers.versions}; {processor()}"
+            busy = f"load before {load():.1f}"
+            url = servers.postgres_url
+            asked = [measured(name, ask, options.rounds, url) for name, ask in lists(coordinator, made)]
+        where = f"{rows:,} rows, {made.runs:,} runs; {servers.versions}; {psutil.cpu_count()} cores ({processor()}), {busy}"
     print(json.dumps([one._asdict() for one in asked]) if options.json else table(asked, where))
     sys.exit(any(one.most > options.most_ms for one in asked))
 
@@ -231,21 +237,23 @@ def search_boxes(coordinator: Coordinator, made: Made) -> Iterable[tuple[str, Ca
     yield "search: what is not there", lambda n: search(f"nothing {n}")
 
 
-def measured(name: str, ask: Callable[[int], object], rounds: int) -> Asked:
-    """How long it takes."""
-    took = []
+def measured(name: str, ask: Callable[[int], object], rounds: int, url: str) -> Asked:
+    """How long it takes, with the database at ``url``."""
+    took, before = [], seconds_at(url) + time.process_time()
     for number in range(rounds):
         began = time.perf_counter()
         ask(number)
         took.append((time.perf_counter() - began) * 1000)
-    say(f"  {name}: {median(took):.0f} ms, {max(took):.0f} at most")
-    return Asked(name, rounds, median(took), max(took))
+    cpu = (seconds_at(url) + time.process_time() - before) / rounds * 1000
+    say(f"  {name}: {median(took):.0f} ms, {max(took):.0f} at most, {cpu:.0f} of them at work")
+    return Asked(name, rounds, median(took), max(took), cpu)
 
 
 def table(asked: Iterable[Asked], where: str) -> str:
     """The figures, as Markdown."""
-    rows = [f"| {one.name} | {one.p50:,.1f} | {one.most:,.1f} |" for one in asked]
-    return "\n".join([f"{where}", "", "| list | p50, ms | longest, ms |", "| --- | ---: | ---: |", *rows])
+    rows = [f"| {one.name} | {one.p50:,.0f} | {one.most:,.0f} | {one.cpu:,.0f} |" for one in asked]
+    head = ["| list | p50, ms | longest, ms | processor time, ms |", "| --- | ---: | ---: | ---: |"]
+    return "\n".join([f"{where}", "", *head, *rows])
 
 
 if __name__ == "__main__":

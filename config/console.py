@@ -132,6 +132,8 @@ class ConsoleSettings(BaseModel):
     public_url: _Url = None
     """Under which address browsers find it, where that is another than the one that it listens on; ``https://...`` has cookies sent over
     TLS only. Flower's pages link there."""
+    flower_url: _Url = None
+    """Under which address browsers find Flower, where there is one: pages of runs link to its tasks."""
     oidc_issuer: _Url = None
     """People sign in there (OpenID Connect): the address below which there is ``/.well-known/openid-configuration``."""
     oidc_client_id: str = ""

@@ -219,6 +219,10 @@ class Settings(BaseSettings):
     metrics: ListenAddress | None = None
     """Where the coordinator process answers Prometheus, ``HOST:PORT``, with ``GET /metrics``. It has no login: let nobody reach it who
     may not know the names of your flows. None: nowhere."""
+    telemetry: Literal["otlp"] | None = None
+    """``otlp``: workers, the coordinator process, beat and the commands that start runs send spans to a collector, over HTTP. Where it is,
+    and all else, OpenTelemetry's own variables say, ``OTEL_EXPORTER_OTLP_ENDPOINT`` first. None: what the application has set up
+    is used."""
 
     console: ConsoleSettings = ConsoleSettings()
     payments: PaymentsSettings = PaymentsSettings()

@@ -80,7 +80,7 @@ def demo(system: str, as_json: bool, with_console: bool, port: int, **options: A
         raise click.UsageError(f"the demo of {system} has no --{'input' if name == 'file' else name}")
     if given and not as_json:  # alone, it was told before this was loaded
         announce(system)
-    with opened(quiet=True) as coordinator:
+    with opened(quiet=True, recorded=True) as coordinator:
         if not with_console:
             module.run(coordinator, as_json=as_json, **given)
             return

@@ -71,7 +71,7 @@ def emit_event(
     The same event is emitted once, however often it is asked for. Exit status: 0 the story has ended, 3 it has not, or something
     in it is parked, 1 nothing was emitted.
     """
-    with opened(quiet=True) as coordinator:
+    with opened(quiet=True, recorded=True) as coordinator:
         if no_wait:
             refuse_embedded(coordinator.settings, "--no-wait")
         try:

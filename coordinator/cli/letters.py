@@ -27,7 +27,7 @@ from handoffs.coordinator.client.letter_view import letters_json
 from handoffs.coordinator.client.operation import Pace
 from handoffs.coordinator.journal.letter_row import LetterSummary
 from handoffs.coordinator.journal.letters import LetterFilter
-from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY
+from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY, RESTORE
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import (
     bar,
@@ -211,16 +211,54 @@ def archive_letters(
 ) -> None:
     """Put away LETTERS by id, or those that a filter selects: they wait no more, and are kept.
 
-    `dead-letters list --all` has them; a replay of one by its id brings it back. Their runs stay parked until they are forgotten: `runs
+    `dead-letters list --all` has them; `dead-letters restore` brings them back, and so does a replay of one by its id. Their runs stay parked until they are forgotten: `runs
     cancel` ends them. Exit status: 0 all were put away, 3 it was stopped.
     \f
 
     Many parameters because each is an option of the command.
     """
     refuse_none(letters, everything, chosen)
-    with on_servers("putting dead letters away") as coordinator:
+    _carry_out(ARCHIVE, "putting dead letters away", letters, chosen, by=by, why=why, as_json=as_json)
+
+
+@dead_letters.command("restore")
+@click.argument("letters", nargs=-1)
+@_filtered
+@click.option("--all", "everything", is_flag=True, help="Everything that is put away.")
+@reason_option
+@by_option
+@json_option
+def restore_letters(
+    letters: tuple[str, ...],
+    everything: bool,
+    why: str,
+    by: str,
+    as_json: bool,
+    **chosen: Unpack[LetterFilter],
+) -> None:
+    """Bring back LETTERS that were put away, by id, or those that a filter selects: they wait again.
+
+    One whose step has its outcome by now, or whose run was cancelled, waits no more. Exit status: 0 all were brought back, 3 it was
+    stopped.
+    \f
+
+    Many parameters because each is an option of the command.
+    """
+    refuse_none(letters, everything, chosen)
+    chosen["state"] = "archived"
+    _carry_out(RESTORE, "bringing dead letters back", letters, chosen, by=by, why=why, as_json=as_json)
+
+
+def _carry_out(
+    kind: str, doing: str, letters: Sequence[str], chosen: LetterFilter, *, by: str, why: str, as_json: bool
+) -> None:
+    """Begin an operation that needs no pace, and carry it out.
+
+    Many parameters because most of them are options of the commands.
+    """
+    with on_servers(doing) as coordinator:
         selection = selected(coordinator, letters, chosen)
-        begun = coordinator.operating.begin(ARCHIVE, selection, Pace(), by=by, why=why)
+        begun = coordinator.operating.begin(kind, selection, Pace(), by=by, why=why)
         operation = carried_on(coordinator, begun, coordinator.operation(begun.id).total)
     print_operation(operation, as_json=as_json)
     if operation.state != "done":

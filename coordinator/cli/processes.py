@@ -35,6 +35,7 @@ from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.preflight import examine
 from handoffs.coordinator.runtime.readiness import until_ready
 from handoffs.coordinator.runtime.service import Service
+from handoffs.coordinator.runtime.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from handoffs.coordinator.runtime.metrics import MetricsServer
@@ -92,8 +93,10 @@ def serve() -> None:
                 "nobody would answer there",
                 "pip install 'handoffs[metrics]', or unset it",
             )
+        telemetry = Telemetry(settings)
         engine = Engine(settings)
         journal = Journal.of(settings, upgrades=True)
+    telemetry.begin()
     health = HealthFile(settings.health_file)
     stop = _stop_signal()
 
@@ -114,6 +117,7 @@ def serve() -> None:
     service.stop()
     engine.close()
     journal.close()
+    telemetry.end()
 
 
 def _metrics(service: Service, engine: Engine, journal: Journal) -> MetricsServer | None:
@@ -143,13 +147,16 @@ def beat() -> None:
     with _held_on_error():
         settings = configured()
         refuse_embedded(settings, "beat")
+        telemetry = Telemetry(settings)
         declared = load_modules(settings.agents).schedules.values()
     health = HealthFile(settings.health_file)
     stop = _stop_signal()
+    telemetry.begin()
     with closing(Engine(settings)) as engine:
         _examine(partial(examine, engine), health, stop)
         tell(f"coordinator: beat, {len(declared)} schedules")
         Beat(engine.services, declared).run(stop, health)
+    telemetry.end()
 
 
 @click.command("flower")

@@ -57,7 +57,7 @@ def _news(run: Run) -> Iterator[Mapping[str, Any]]:
         told = max(told, len(history))
         if ended:
             return
-        time.sleep(_EVERY)
+        _pause()
 
 
 def _draw(run: Run, flow: Outline | None) -> None:
@@ -69,7 +69,11 @@ def _draw(run: Run, flow: Outline | None) -> None:
             live.update(Group(drawn, now_table(doing)) if doing else drawn, refresh=True)
             if ended:
                 return
-            time.sleep(_EVERY)
+            _pause()
+
+
+def _pause() -> None:
+    time.sleep(_EVERY)
 
 
 def _line(entry: Mapping[str, Any]) -> str:

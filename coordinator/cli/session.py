@@ -13,6 +13,7 @@ from handoffs.config.settings import Settings, load
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.render.streams import results_apart
 from handoffs.coordinator.runtime.failure_log import FAILURES
+from handoffs.coordinator.runtime.telemetry import Telemetry
 
 
 def configured() -> Settings:
@@ -30,12 +31,17 @@ def settings_of_command() -> Settings:
 
 
 @contextmanager
-def opened(*, quiet: bool = False) -> Iterator[Coordinator]:
-    """A coordinator for one command. ``quiet``: what is parked is shown by the command, so the log need not say it."""
+def opened(*, quiet: bool = False, recorded: bool = False) -> Iterator[Coordinator]:
+    """A coordinator for one command. ``quiet``: what is parked is shown by the command, so the log need not say it. ``recorded``: what it
+    starts has spans, where the settings say so."""
     settings = settings_of_command()
+    telemetry = Telemetry(settings)
+    if recorded:
+        telemetry.begin()
     if quiet and settings.log_level == "WARNING":
         settings = settings.model_copy(update={"log_level": "ERROR"})
         configure("ERROR", settings.log_format)
         logging.getLogger(FAILURES).setLevel(logging.CRITICAL)
     with Coordinator(settings) as coordinator:
         yield coordinator
+    telemetry.end()

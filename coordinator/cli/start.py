@@ -98,7 +98,7 @@ def start(
         raise click.UsageError("--at-step is for one run: give what that step is given with --payload JSON")
     at = _when(begins)
     order = _Order(flow, at, None if no_wait or at is not None else timeout, as_json, at_step)
-    with opened(quiet=True) as coordinator:
+    with opened(quiet=True, recorded=True) as coordinator:
         if order.timeout is None:
             refuse_embedded(coordinator.settings, "--at" if at is not None else "--no-wait")
         if payload is not None:

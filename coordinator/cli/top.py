@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import sleep
 
 import click
 from rich.live import Live
@@ -43,5 +43,5 @@ def top(interval: float, once: bool, as_json: bool) -> None:
                 reading_view(coordinator.reading()), console=out, auto_refresh=False, screen=True
             ) as live:
                 while True:
-                    time.sleep(max(interval, _SHORTEST))
+                    sleep(max(interval, _SHORTEST))
                     live.update(reading_view(coordinator.reading()), refresh=True)

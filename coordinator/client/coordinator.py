@@ -21,7 +21,8 @@ from handoffs.coordinator.client.exports import Exports
 from handoffs.coordinator.client.fake import Behaviour, Fake
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.hosting import Hosting, engine_of, refuse_servers, with_files
-from handoffs.coordinator.client.interventions import Interventions
+from handoffs.coordinator.client.interventions import Interventions, LetterInput
+from handoffs.coordinator.client.inventory import Inventory
 from handoffs.coordinator.client.letter_desk import LetterDesk
 from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.loaded import Loaded
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 
-class Coordinator(Starting, Lookups, LetterDesk, Examining):
+class Coordinator(Starting, Lookups, LetterDesk, Examining, Inventory):
     """Starts runs and answers for them.
 
     With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
@@ -95,7 +96,8 @@ class Coordinator(Starting, Lookups, LetterDesk, Examining):
         standings = Standings(services, self.journal)
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
         Examining.__init__(self, services, self.journal, self._loaded)
-        LetterDesk.__init__(self, services, self.journal, self.desk, self._followed)
+        LetterDesk.__init__(self, services, self.journal, self.desk, self._followed, self._loaded)
+        Inventory.__init__(self, services, self.journal, self._loaded, self.engine.agents)
         self._access = RunAccess(
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
             Waits(self._endings, standings, self._parked, self._threads), self._threads, exports,
@@ -173,6 +175,17 @@ class Coordinator(Starting, Lookups, LetterDesk, Examining):
     def each_dead_letter(self, **chosen: Unpack[LetterFilter]) -> Iterator[Letter]:
         """The same, one after the other: however many there are, no more than a page of them is held, and none of their messages."""
         return self.desk.each(**chosen)
+
+    def input_of(self, letter: Letter) -> LetterInput:
+        """What an edit of ``letter`` begins with: the contract, and its input with sensitive values masked.
+
+        Raises :class:`~handoffs.coordinator.errors.LoadError` where its agent is not loaded here.
+        """
+        return self._interventions.input_of(given.letter(letter))
+
+    def outcome_of(self, letter: Letter) -> type[Contract]:
+        """The contract of the outcome that :meth:`skip` gives to the step of ``letter``. Raises what that raises before it looks at one."""
+        return self._interventions.outcome_of(given.letter(letter))
 
     def skip(
         self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""

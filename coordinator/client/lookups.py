@@ -104,6 +104,12 @@ class Lookups(ABC):
         found = self._approvals.each(flow=flow, signal=signal, key=key)
         return list(islice(found, given.limit(limit, "approvals")))
 
+    def approvals_of(self, run_id: str) -> list[Approval]:
+        """The signals that one run waits for. Raises :class:`~handoffs.coordinator.errors.UnknownRun`."""
+        run = self.run(run_id)
+        found = self._listing.live(run.id, run.key())
+        return self._approvals.of(found) if found else []
+
     def find_run(self, prefix: str) -> Run:
         """The run whose id is ``prefix``, or the one whose id begins so (four characters at least).
 

@@ -21,6 +21,7 @@ from handoffs.coordinator.client.interventions import Interventions
 from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.parked import ParkedRuns
 from handoffs.coordinator.client.result import parked_error, typed_result
+from handoffs.coordinator.client.spans import waiting
 from handoffs.coordinator.client.threads import Threads
 from handoffs.coordinator.client.told_run import AtRest
 from handoffs.coordinator.client.waiting import Found, Waits
@@ -64,9 +65,13 @@ class Run:
     Every method raises :class:`~handoffs.coordinator.errors.ServerError` where Redis, the broker or the journal cannot be used.
     """
 
-    def __init__(self, run_id: str, access: RunAccess, flow: Flow | None, *, created: bool = False) -> None:
+    def __init__(
+        self, run_id: str, access: RunAccess, flow: Flow | None, *, created: bool = False, span: str = ""
+    ) -> None:
+        """``span`` is the one in which it was started, where one was recorded here."""
         self.id = run_id
         self.created = created
+        self._span = span
         self.flow = flow
         self._access = access
 
@@ -139,12 +144,12 @@ class Run:
         status. Where it is ``parked``, its dead letters are in the journal: :meth:`letters` has them. They are not where
         the coordinator process is down; that is waited for no longer than a few seconds, and then logged. It is ``unknown``
         where neither Redis nor the journal has said anything else for a few seconds."""
-        return self._access.waits.until_ended(self.id, given.seconds(timeout))[1]
+        return self._until_ended(timeout)[1]
 
     async def await_status(self, timeout: float | None = None) -> Status:  # noqa: ASYNC109 - as wait() has one
         """As :meth:`wait`, for coroutines: the event loop goes on with others meanwhile. Where the task that awaits it is cancelled,
         only the waiting ends: the run goes on."""
-        return (await self._access.waits.auntil_ended(self.id, given.seconds(timeout)))[1]
+        return (await self._auntil_ended(timeout))[1]
 
     def result(self, timeout: float | None = None) -> Any:
         """The output of the last step, waiting at most ``timeout`` seconds (None: as long as it takes).
@@ -154,13 +159,21 @@ class Run:
         :class:`~handoffs.coordinator.errors.RunCancelled`; :class:`~handoffs.coordinator.errors.RunTimeout`;
         :class:`~handoffs.coordinator.errors.UnknownRun` where Redis has forgotten the result, or knows nothing of the run.
         """
-        return self._result(self._access.waits.until_ended(self.id, given.seconds(timeout)), timeout)
+        return self._result(self._until_ended(timeout), timeout)
 
     async def aresult(self, timeout: float | None = None) -> Any:  # noqa: ASYNC109 - as result() has one
         """As :meth:`result`, for coroutines: the event loop goes on with others meanwhile. Where the task that awaits it is cancelled,
         only the waiting ends: the run goes on. What it raises is what :meth:`result` raises; it has a timeout of its own."""
-        found = await self._access.waits.auntil_ended(self.id, given.seconds(timeout))
+        found = await self._auntil_ended(timeout)
         return await self._access.threads.call(lambda: self._result(found, timeout))
+
+    def _until_ended(self, timeout: float | None) -> Found:
+        with waiting(self.id, self._span) as told:
+            return told(self._access.waits.until_ended(self.id, given.seconds(timeout)))
+
+    async def _auntil_ended(self, within: float | None) -> Found:
+        with waiting(self.id, self._span) as told:
+            return told(await self._access.waits.auntil_ended(self.id, given.seconds(within)))
 
     def _result(self, found: Found, timeout: float | None) -> Any:
         record, status = found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from handoffs.coordinator.client.run import Run, RunAccess
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.runs.start import Accepted
+from handoffs.coordinator.runs.spans import Accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,4 +31,4 @@ def started(found: Iterable[Accepted | Exception], access: RunAccess, flow: Flow
         if isinstance(one, Exception):
             yield Started(error=one)
         else:
-            yield Started(Run(one.run_id, access, flow, created=one.created))
+            yield Started(Run(one.run_id, access, flow, created=one.created, span=one.span))

@@ -83,7 +83,7 @@ class Starting:
         accepted = self._starts.start(
             begins, payload, idempotency_key=idempotency_key, deadline=deadline, at=at, given=given
         )
-        return Run(accepted.run_id, self._access, flow, created=accepted.created)
+        return Run(accepted.run_id, self._access, flow, created=accepted.created, span=accepted.span)
 
     async def astart(
         self,
@@ -158,7 +158,7 @@ class Starting:
         event, deadline = checked.event(event), checked.deadline(deadline)
         self._hosting.host_subscribers()
         accepted = self._emits.emit(event, idempotency_key=idempotency_key, deadline=deadline)
-        return Run(accepted.run_id, self._access, None, created=accepted.created)
+        return Run(accepted.run_id, self._access, None, created=accepted.created, span=accepted.span)
 
 
 def _begins(flow: Flow, payload: object, at_step: object, given: object) -> Flow | Middle:

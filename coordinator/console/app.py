@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.resources import files
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -19,20 +21,39 @@ from handoffs.config.console import ConsoleSettings
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.console import about, actions, flows, sign_in, ticks, trace
+from handoffs.coordinator.console import (
+    about,
+    actions,
+    approvals,
+    contracts,
+    deploying,
+    doctor,
+    flows,
+    now,
+    schedules,
+    sign_in,
+    ticks,
+    topology,
+    trace,
+)
 from handoffs.coordinator.console.access.access import SESSION_HOURS, Access
 from handoffs.coordinator.console.access.issuer import Issuer
 from handoffs.coordinator.console.asked import Console
+from handoffs.coordinator.console.desk import amend, group, letter, letters, operations, replay
 from handoffs.coordinator.console.errors import Unauthenticated, status_of
+from handoffs.coordinator.console.limits import LimitedBodies
+from handoffs.coordinator.console.operators import Operators
 from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.runs import acting, compare, listing, mending, show
 from handoffs.coordinator.console.templating import base_of, templates
 
 _log = logging.getLogger(__name__)
 
-_ROUTERS = (
+ROUTERS = (
     about.router, actions.router, sign_in.router, ticks.router,
     listing.router, compare.router, show.router, acting.router, mending.router, trace.router, flows.router,
+    letters.router, group.router, replay.router, amend.router, letter.router, operations.router,
+    now.router, topology.router, deploying.router, contracts.router, approvals.router, schedules.router, doctor.router,
 )  # fmt: skip
 
 _HEADERS = {
@@ -61,12 +82,14 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         docs_url=None,
         redoc_url=None,
         responses=PROBLEMS,
+        lifespan=_life,
     )
     app.state.console = Console(
         coordinator,
         settings,
         Access(settings),
         templates(),
+        Operators(coordinator),
         Issuer(settings) if settings.oidc_issuer else None,
     )
     app.add_middleware(
@@ -79,17 +102,25 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
     )
     if not settings.is_guarded:  # a name that leads here from outside would let a page of another site in
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK), www_redirect=False)
+    app.add_middleware(LimitedBodies)
     app.middleware("http")(_with_headers)
     app.mount(
         "/static", StaticFiles(directory=str(files("handoffs.coordinator.console") / "static")), name="static"
     )
-    for router in _ROUTERS:
+    for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(CoordinationError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _unforeseen)
     return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    """What goes on in the background ends with the app."""
+    yield
+    await run_in_threadpool(app.state.console.operators.close)
 
 
 async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:

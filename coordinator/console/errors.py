@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from handoffs.config.settings import SettingsError
-from handoffs.contracts.errors import CoordinationError, InvalidInput
+from handoffs.contracts.errors import CoordinationError, InvalidInput, InvalidManifest, InvalidRegistry
 from handoffs.coordinator.errors import (
     AmbiguousId,
     Conflict,
@@ -20,12 +20,14 @@ from handoffs.coordinator.errors import (
     SealBroken,
     ServerError,
     SignalRefused,
+    UnknownContract,
     UnknownDeployment,
     UnknownFlow,
     UnknownGroup,
     UnknownLetter,
     UnknownOperation,
     UnknownRun,
+    UnknownSchedule,
 )
 
 
@@ -53,6 +55,10 @@ class NotFound(CoordinationError):
     """There is no page, and nothing else, of that address."""
 
 
+class Busy(CoordinationError):
+    """The console goes on with as many things as it can at once."""
+
+
 _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
     (SignInFailed, HTTPStatus.UNAUTHORIZED),
@@ -66,6 +72,9 @@ _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (UnknownOperation, HTTPStatus.NOT_FOUND),
     (UnknownFlow, HTTPStatus.NOT_FOUND),
     (UnknownDeployment, HTTPStatus.NOT_FOUND),
+    (Busy, HTTPStatus.SERVICE_UNAVAILABLE),
+    (UnknownContract, HTTPStatus.NOT_FOUND),
+    (UnknownSchedule, HTTPStatus.NOT_FOUND),
     (AmbiguousId, HTTPStatus.CONFLICT),
     (Conflict, HTTPStatus.CONFLICT),
     (EditRefused, HTTPStatus.CONFLICT),
@@ -81,6 +90,8 @@ _STATUS: tuple[tuple[type[CoordinationError], HTTPStatus], ...] = (
     (FlowError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (ScheduleError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (InvalidInput, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InvalidManifest, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (InvalidRegistry, HTTPStatus.CONFLICT),
 )
 
 

@@ -33,7 +33,7 @@ class ConsoleServer:
         self.app: FastAPI = create_app(coordinator, secret=secret, settings=settings)
         self._server = uvicorn.Server(
             uvicorn.Config(
-                self.app, log_config=None, access_log=False, lifespan="off", server_header=False, proxy_headers=True,
+                self.app, log_config=None, access_log=False, lifespan="on", server_header=False, proxy_headers=True,
                 timeout_graceful_shutdown=_PATIENCE, h11_max_incomplete_event_size=65_536,
             )
         )  # fmt: skip

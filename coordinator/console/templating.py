@@ -70,6 +70,7 @@ def rendered(
         form_key=console.access.form_key(request),
         flashed=request.session.pop(_FLASH, ""),
         guarded=console.settings.is_guarded,
+        flower=console.settings.flower_url or "",
         **values,
     )
     return HTMLResponse(text, code)
@@ -108,8 +109,7 @@ def lasts(seconds: float | None) -> str:
         return ""
     if abs(seconds) >= 86_400:
         return f"{seconds / 86_400:.3g} d"
-    if abs(seconds) >= 10:  # no one wants parts of it
-        seconds = round(seconds)
+    seconds = round(seconds) if abs(seconds) >= 10 else float(f"{seconds:.2g}")  # no one wants parts of it
     return duration(timedelta(seconds=max(seconds, 0.001)))
 
 

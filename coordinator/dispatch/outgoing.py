@@ -29,6 +29,8 @@ class Outgoing:
     """Which fallback it is, if it is one."""
     key: str = ""
     """Its idempotency key, where that is no output's."""
+    links: tuple[str, ...] = ()
+    """The spans that its handoff is to link to."""
 
     @classmethod
     def of(cls, go: Go, written: Written, *, own: bool = True, fallback: str = "") -> Self:

@@ -37,11 +37,12 @@ class Invoke:
     """A function that may take its time, an agent's above all. Answered with what it returns; what it raises is thrown.
 
     Where ``begin`` is there, it does the same without a thread that waits: it returns at once, and later calls what it is given with
-    the answer, once and from any thread.
+    the answer, once and from any thread. ``work`` says that it is the work of an agent, and not something of ours.
     """
 
     function: Callable[[], Any]
     begin: Callable[[Callable[[Any], None]], None] | None = None
+    work: bool = False
 
 
 Request: TypeAlias = RoundTrip | Publish | Invoke

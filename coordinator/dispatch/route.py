@@ -16,6 +16,7 @@ from handoffs.coordinator.continuation.path import hearing
 from handoffs.coordinator.continuation.signature import EVENT, TIMER, Send
 from handoffs.coordinator.messaging.envelopes import Written
 from handoffs.coordinator.messaging.room import REMEDY, UNLIMITED, JoinRoom, Room
+from handoffs.coordinator.messaging.trace_context import current
 from handoffs.coordinator.store.record import Record
 from handoffs.coordinator.store.settlement import Advance, Settled
 
@@ -77,7 +78,8 @@ def arriving(arrival: Arrival, part: Record, most: JoinRoom) -> Advance:
         for send in sends_after(arrival) or ()
         for sent in named(send, send.signature["kwargs"]["accepts"], {})
     )
-    return Advance(arrival.joins, sends, part, ends=not arrival.then.chain, most=most.octets, body=most.body)
+    ends, span = not arrival.then.chain, current().span
+    return Advance(arrival.joins, sends, part, ends=ends, most=most.octets, body=most.body, span=span)
 
 
 def named(send: Send, schema: str, heard: Mapping[str, tuple[str, ...]]) -> list[tuple[str, str, str]]:

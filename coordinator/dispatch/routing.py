@@ -38,6 +38,7 @@ from handoffs.coordinator.dispatch.writing import Writer
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending, Written
 from handoffs.coordinator.messaging.room import Room
+from handoffs.coordinator.messaging.trace_context import current
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Asking, RoundTrip
 from handoffs.coordinator.store.record import Record, StepRef
@@ -212,7 +213,9 @@ class Router:
             moves = advance.after(arrival.then, value)
             if self._puts_off:
                 yield from self.foreseen(place, moves)
-            return found + (yield from self._moved(place, moves, noted=noted, fallback=settled.mark))
+            moved = yield from self._moved(place, moves, noted=noted, fallback=settled.mark)
+            links = [span for span in settled.spans if span != current().span]  # which it comes after anyway
+            return found + [replace(one, links=(*links, *one.links)) for one in moved]
         except InvalidInput:
             if not self._puts_off:
                 raise

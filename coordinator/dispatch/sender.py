@@ -18,6 +18,7 @@ from handoffs.coordinator.messaging.envelopes import Sending, Written, envelope_
 from handoffs.coordinator.messaging.far_off import far_off
 from handoffs.coordinator.messaging.message import Message, message
 from handoffs.coordinator.messaging.room import Room
+from handoffs.coordinator.messaging.spans import linked
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import RoundTrip
 
@@ -124,4 +125,4 @@ def _message(out: Outgoing, sending: Sending) -> Message:
     envelope = envelope_for(
         step, out.written, sending, key=key, join_schemas=out.parts, fallback=out.fallback
     )
-    return message(out.send, envelope)
+    return linked(message(out.send, envelope), out.links)

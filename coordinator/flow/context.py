@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from handoffs.contracts.contract import Contract
+from handoffs.contracts.text import is_plain, named
+from handoffs.coordinator.errors import AgentError
 from handoffs.coordinator.flow.once import InMemory, Subresults, check_name, once, once_async
 from handoffs.coordinator.flow.progress import Signs, Unseen, progress_of
 from handoffs.coordinator.flow.usage import Amounts, Meter, Unmetered, amounts_of
@@ -19,6 +21,8 @@ if typing.TYPE_CHECKING:
     from handoffs.config.settings import Settings
 
 T = typing.TypeVar("T")
+
+_LONGEST_MODEL = 200  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,13 @@ class Context:
         self.signs.tell(progress_of(text, share))
 
     def usage(
-        self, tokens: int | None = None, cost: Decimal | float | None = None, *, of: str = "", **counters: int
+        self,
+        tokens: int | None = None,
+        cost: Decimal | float | None = None,
+        *,
+        of: str = "",
+        model: str = "",
+        **counters: int,
     ) -> None:
         """Say what was used up since it was said last: ``tokens``, the ``cost`` in the one unit that all agents count in, and
         ``counters`` of your own (``searches=1``), nothing below 0. It is summed for the run and for its flow, with what failed attempts
@@ -115,19 +125,28 @@ class Context:
         ``of`` is the name of the call under which :meth:`once` has recorded it: then it counts once, however many attempts are given that
         result and say this of it. Say it within the call instead, and only who makes the call says it.
 
+        ``model`` is the name of the model, for the spans of OpenTelemetry: it is told there with the tokens, the cost, and the counters
+        ``input_tokens`` and ``output_tokens``, and counts for nothing.
+
         In a thread it is counted when this returns. In an async agent it is counted a little later: ``await context.ausage(...)`` waits.
 
         Raises :class:`AgentError` for what is no amount, :class:`~handoffs.coordinator.errors.OverBudget` where the run has used up
         more than its flow allows it (within a call of :meth:`once` it is raised behind that, when the result is recorded),
         :class:`~handoffs.coordinator.errors.Stalled` as :meth:`progress`, and :class:`~handoffs.coordinator.errors.ServerError`.
         """
-        self.meter.use(_amounts(tokens, cost, of, counters), of)
+        self.meter.use(_amounts(tokens, cost, of, counters), of, _model(model))
 
     async def ausage(
-        self, tokens: int | None = None, cost: Decimal | float | None = None, *, of: str = "", **counters: int
+        self,
+        tokens: int | None = None,
+        cost: Decimal | float | None = None,
+        *,
+        of: str = "",
+        model: str = "",
+        **counters: int,
     ) -> None:
         """The same for an async agent, counted when it returns."""
-        await asyncio.to_thread(self.meter.use, _amounts(tokens, cost, of, counters), of)
+        await asyncio.to_thread(self.meter.use, _amounts(tokens, cost, of, counters), of, _model(model))
 
     def once(self, name: str, call: Callable[[], T]) -> T:
         """What ``call`` gave when it returned for the first time in this step: it is recorded under ``name`` before it is returned, and
@@ -173,6 +192,17 @@ class Context:
             return await call()
         finally:
             self.meter.end()
+
+
+def _model(name: object) -> str:
+    """The name of a model. Raises :class:`AgentError` for what is none."""
+    if not isinstance(name, str) or len(name) > _LONGEST_MODEL or not is_plain(name):
+        raise AgentError(
+            f"usage() is said to be of the model {named(name)}",
+            "it is not counted",
+            f"name the model by at most {_LONGEST_MODEL} plain characters",
+        )
+    return name
 
 
 def _amounts(tokens: object, cost: object, of: str, counters: Mapping[str, object]) -> Amounts:

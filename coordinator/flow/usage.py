@@ -97,8 +97,8 @@ class Spending:
 class Meter(Protocol):
     """Who is told what an agent at work uses up."""
 
-    def use(self, amounts: Amounts, of: str) -> None:
-        """So much more was used up, by the call that is called ``of`` where that is not empty."""
+    def use(self, amounts: Amounts, of: str, model: str = "") -> None:
+        """So much more was used up, by the call that is called ``of`` where that is not empty, of ``model`` where that is named."""
 
     def check(self, *, asked: bool = False) -> None:
         """Raise :class:`~handoffs.coordinator.errors.OverBudget` where the run has used up more than it may; with ``asked`` as it
@@ -114,7 +114,7 @@ class Meter(Protocol):
 class Unmetered:
     """Of a function that is called without an engine, in a test for example."""
 
-    def use(self, amounts: Amounts, of: str) -> None:
+    def use(self, amounts: Amounts, of: str, model: str = "") -> None:
         """Nobody counts."""
 
     def check(self, *, asked: bool = False) -> None:
@@ -165,6 +165,11 @@ def _billionths(value: object) -> int:
         f"usage is given as cost={named(value)}",
         remedy=f"give a number from 0 to {_DEAREST:,}, in one unit for all agents: Decimal('0.0125')",
     )
+
+
+def as_float(billionths: int) -> float:
+    """A cost as it is counted, in its unit, for who knows no exact numbers."""
+    return billionths / _BILLION
 
 
 def plain(cost: Decimal | float) -> str:

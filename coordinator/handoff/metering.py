@@ -13,6 +13,7 @@ from handoffs.coordinator.flow import ways
 from handoffs.coordinator.flow.usage import COST, Amounts, Usage, plain
 from handoffs.coordinator.handoff.open import Opened
 from handoffs.coordinator.handoff.signs import StepSigns
+from handoffs.coordinator.handoff.spans import tell_usage
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.store import Store
 from handoffs.coordinator.store.usage import Spent
@@ -47,8 +48,8 @@ class StepMeter:
         self._spent: Spent | None = None
         self._within = 0
 
-    def use(self, amounts: Amounts, of: str) -> None:
-        """Count so much more. Raises :class:`OverBudget` where the run has used up more than it may, unless that was within a call
+    def use(self, amounts: Amounts, of: str, model: str = "") -> None:
+        """Count so much more, of ``model`` where that is named. Raises :class:`OverBudget` where the run has used up more than it may, unless that was within a call
         whose result is to be recorded first."""
         self._signs.give()
         name = f"{self._work}/{of}/{self._place.step}" if of else self._attempt
@@ -58,12 +59,18 @@ class StepMeter:
                 self._used[name] = used | Counter(amounts)
             else:
                 used.update(amounts)
+        tell_usage(self._so_far, model)
         if (loop := _running_loop()) is not None:
             loop.run_in_executor(None, self._count_quietly)
         else:
             self._patiently(self._count)
         if not self._within:
             self.check()
+
+    def _so_far(self) -> Amounts:
+        """What the attempt has used up so far."""
+        with self._lock:
+            return sum(self._used.values(), Counter())
 
     @property
     def uncounted(self) -> dict[str, Amounts]:

@@ -14,6 +14,7 @@ from handoffs.coordinator.handoff.secrets import secrets_of
 from handoffs.coordinator.handoff.trace import Account, account_of
 from handoffs.coordinator.history import now
 from handoffs.coordinator.messaging.delivery import Delivery
+from handoffs.coordinator.messaging.trace_context import current
 from handoffs.coordinator.store.record import StepRef
 from handoffs.coordinator.store.store import Store
 
@@ -56,11 +57,16 @@ class Parking:
             worker=delivery.worker,
             replays=delivery.replays,
             content=delivery.content,
+            span=current().span,
             payload=opened.payload.redacted() if opened else None,
             budgets=""  # nothing takes the place of what has its outcome
             if kind is FailureKind.NOT_PASSED_ON
             else " ".join(budgets_as_read(delivery.step, delivery.chain, delivery.chord)),
         )
+
+    def lost(self, delivery: Delivery, kind: FailureKind, error: str, text: str) -> Asking[Outcome]:
+        """Park a step whose handoff cannot say how it ended: for ``kind``, with the ``error`` of that name and its ``text``."""
+        return (yield from self.park(delivery, self.failure(delivery, kind, error, text)))
 
     def park(self, delivery: Delivery, failure: Failure) -> Asking[Outcome]:
         """Record that the step is parked. Where it is settled or the run has ended by now, there is nothing to park. Of a message

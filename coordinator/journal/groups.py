@@ -29,6 +29,7 @@ from handoffs.coordinator.journal import actions
 from handoffs.coordinator.journal.columns import fitted
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.fingerprint import RULE, fingerprint, plain_step, plain_text
+from handoffs.coordinator.journal.letters import chosen_by
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.tables import dead_letters, deployments, group_notes
 
@@ -114,14 +115,19 @@ class GroupTable:
                 return count
             after = letter.id > page[-1]["id"]
 
-    def find(self, *, limit: int | None = None, only: str = "") -> list[LetterGroup]:
-        """The groups, the largest first: all of them, or the first ``limit``; or the one of that id."""
+    def find(
+        self, *, limit: int | None = None, only: str = "", flow: str = "", agent: str = "", kind: str = ""
+    ) -> list[LetterGroup]:
+        """The groups, the largest first: all of them, or the first ``limit``; the one of that id, or those of a flow, an agent, a kind."""
         letter = dead_letters.c
         number = func.count().label("number")
         begin, end = func.min(letter.last_failed_at), func.max(letter.last_failed_at)
         query = (
             select(letter.fingerprint, number, begin.label("begin"), end.label("end"))
-            .where(self._own, letter.state == "waiting", *([letter.fingerprint == only] if only else []))
+            .where(
+                self._own
+                & chosen_by({"group": only, "flow": flow, "agent": agent, "kind": kind}, self._database)
+            )
             .group_by(letter.fingerprint)
             .order_by(number.desc(), letter.fingerprint)
         )
@@ -130,11 +136,11 @@ class GroupTable:
             pages = (found[first : first + _AT_ONCE] for first in range(0, len(found), _AT_ONCE))
             return [group for page in pages for group in self._groups(connection, page)]
 
-    def total(self) -> int:
-        """How many groups there are."""
+    def total(self, *, flow: str = "", agent: str = "", kind: str = "") -> int:
+        """How many groups there are, of a flow, an agent, a kind where these are given."""
         query = select(func.count(func.distinct(dead_letters.c.fingerprint)))
         with self._database.begin() as connection:
-            waiting = self._own & (dead_letters.c.state == "waiting")
+            waiting = self._own & chosen_by({"flow": flow, "agent": agent, "kind": kind}, self._database)
             return int(connection.scalar(query.where(waiting)) or 0)
 
     def beginning_with(self, prefix: str, limit: int) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from heapq import merge
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, case, func, select, true, tuple_, update
+from sqlalchemy import ColumnElement, Select, case, func, select, true, tuple_, update
 
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal.columns import fitted
@@ -126,15 +126,24 @@ class RunTable:
         condition = self._own & (runs.c.started != "") & passes(chosen, self._namespace)
         if state:
             condition &= runs.c.state == state
-        query = select(*_LISTED).where(condition).order_by(*self._newest).limit(limit)
+        query = select(*_LISTED).where(condition)
         after = self._older(*chosen.before) if chosen.before is not None else true()
         while True:
             with self._database.begin() as connection:
-                page = [ListedRun(*found) for found in connection.execute(query.where(after))]
+                rows = self._ordered(query.where(after), chosen).limit(limit)
+                page = [ListedRun(*found) for found in connection.execute(rows)]
             yield from page
             if len(page) < limit:
                 return
             after = self._older(page[-1].started, page[-1].run)
+
+    def _ordered(self, query: Select[Any], chosen: RunFilter) -> Select[Any]:
+        """Rows in the order of a list. Where their ids are given they are looked up first, and then put in order: PostgreSQL would rather
+        read all runs in order until it has met enough of them."""
+        if chosen.runs is None:
+            return query.order_by(*self._newest)
+        named = query.offset(0).subquery()
+        return select(named).order_by(named.c.started.desc(), self._database.octets(named.c.run).desc())
 
     def _older(self, started: str, run: str) -> ColumnElement[bool]:
         """That a row comes after a run in a list that has the newest first."""
@@ -182,7 +191,7 @@ class RunTable:
     def keyed(self, key: str, limit: int) -> list[ListedRun]:
         """The runs that were accepted under this key, as it is shown, and then those whose key begins so; the newest first, at most
         ``limit`` of each."""
-        begins = self._database.begins(runs.c.key, key) & (runs.c.key != key)
+        begins = self._database.goes_on(runs.c.key, key)
         exact = select(*_LISTED).where(self._own & (runs.c.key == key) & (runs.c.started != ""))
         others = select(*_LISTED).where(self._own & begins & (runs.c.started != "")).limit(_LOOKED_THROUGH)
         with self._database.begin() as connection:
@@ -202,14 +211,10 @@ class RunTable:
         return {row.run: row for row in rows}
 
     def beginning_with(self, prefix: str, limit: int) -> list[str]:
-        """The ids of runs that begin with ``prefix``, sorted, at most ``limit``; stories are among them."""
-        query = (
-            select(runs.c.run)
-            .where(self._own & self._database.begins(runs.c.run, prefix))
-            .order_by(runs.c.run)
-        )
-        with self._database.begin() as connection:
-            return [str(found) for found in connection.scalars(query.limit(limit))]
+        """The ids of runs that begin with ``prefix``, sorted, at most ``limit`` (of the first thousand that are found); stories are among
+        them."""
+        found = self._own & self._database.begins(runs.c.run, prefix)
+        return self._database.first(runs.c.run, found, limit)
 
     def keys(self, wanted: Iterable[str]) -> dict[str, str]:
         """The keys of those of these runs that the journal knows, as people may see them."""

@@ -42,15 +42,16 @@ class SearchTable:
         self._own = search.c.namespace == namespace.name
 
     def exact(self, text: str, limit: int) -> list[Marked]:
-        """The runs that have exactly this value in whichever field, the newest first of each field, at most ``limit``."""
-        query = self._listed(search.c.value == kept(text)).order_by(search.c.name, search.c.at.desc())
+        """The runs that have exactly this value in whichever field, the newest first of each field, at most ``limit``. An index is read
+        backwards for that: half of all runs may have the value."""
+        query = self._listed(search.c.value == kept(text)).order_by(search.c.name.desc(), search.c.at.desc())
         return self._read(query.limit(limit))
 
     def beginning_with(self, text: str, limit: int) -> list[Marked]:
         """Those with a longer value that begins so: the newest of the first thousand, at most ``limit``."""
-        begins = self._database.begins(search.c.value, beginning(text))
-        query = self._listed(begins & (search.c.value != kept(text))).limit(_LOOKED_THROUGH)
-        found = self._read(query)
+        longer = self._database.goes_on(search.c.value, beginning(text))
+        same = kept(text)
+        found = [one for one in self._read(self._listed(longer).limit(_LOOKED_THROUGH)) if one.value != same]
         return sorted(found, key=lambda one: (one.at, one.run), reverse=True)[:limit]
 
     def of(self, run: str) -> list[Marked]:

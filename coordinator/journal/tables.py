@@ -88,13 +88,19 @@ dead_letters = Table(
     Index("handoff_dead_letters_own_state", "namespace", "state", "first_failed_at", "id"),
     Index("handoff_dead_letters_own_flow", "namespace", "state", "flow", "first_failed_at", "id"),
     Index("handoff_dead_letters_own_agent", "namespace", "state", "agent", "first_failed_at", "id"),
-    Index("handoff_dead_letters_own_contract", "namespace", "state", "contract"),
+    Index(
+        "handoff_dead_letters_own_wrote", "namespace", "state", "contract",
+        postgresql_ops={"contract": "varchar_pattern_ops"},
+    ),
     Index("handoff_dead_letters_own_run", "namespace", "run", "state"),
     Index("handoff_dead_letters_own_kind", "namespace", "state", "kind", "first_failed_at", "id"),
     Index("handoff_dead_letters_own_error", "namespace", "state", "error", "first_failed_at", "id"),
     Index("handoff_dead_letters_own_id", "namespace", "id", postgresql_ops={"id": "varchar_pattern_ops"}),
-    Index("handoff_dead_letters_own_group", "namespace", "state", "fingerprint", "last_failed_at"),
-)
+    Index(
+        "handoff_dead_letters_own_cause", "namespace", "state", "fingerprint", "last_failed_at",
+        postgresql_include=["first_failed_at", "worker"],
+    ),
+)  # fmt: skip
 
 actions = Table(
     "handoff_operator_actions",

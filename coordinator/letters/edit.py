@@ -94,10 +94,10 @@ class Editing:
             envelope, kwargs = current.applied(envelope, kwargs)
         payload = _payload(agent, given, self._known(agent, envelope.contract, envelope.data))
         self._refuse_ended(place)
-        before = (*superseded(kwargs), *_contents(self._services, agent, envelope))
+        before = (*superseded(kwargs), *contents_of(self._services, agent, envelope))
         edit = self._made(agent, payload, number + 1, before)
         key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
-        old = _old_key(self._services, agent, envelope, kwargs)
+        old = key_of(self._services, agent, envelope, kwargs)
         self._refuse_taken(place, agent, old, key, edit)
         budgets = budgets_as_read(row.step, continuation.get("chain") or [], continuation.get("chord"))
         self._refuse_too_large(row, edit, envelope, kwargs, continuation)
@@ -294,7 +294,7 @@ def _key(agent: Agent, payload: Contract, given: str) -> str:
         ) from error
 
 
-def _contents(services: Services, agent: Agent, envelope: Envelope) -> tuple[str, ...]:
+def contents_of(services: Services, agent: Agent, envelope: Envelope) -> tuple[str, ...]:
     """What names the content of an input: here, and where a worker of the release before claimed its key."""
     if envelope.original_digest:
         return (envelope.original_digest,)
@@ -305,7 +305,7 @@ def _contents(services: Services, agent: Agent, envelope: Envelope) -> tuple[str
     return tuple(dict.fromkeys((strictjson.digest(envelope.data), own)))
 
 
-def _old_key(services: Services, agent: Agent, envelope: Envelope, kwargs: dict[str, Any]) -> str:
+def key_of(services: Services, agent: Agent, envelope: Envelope, kwargs: dict[str, Any]) -> str:
     """The key of the input as it is; empty where it can have none: then nobody works under it."""
     try:
         payload = services.versions.read(agent.accepts, envelope.contract, envelope.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from handoffs.coordinator.journal.letter_row import LetterRow
 from handoffs.coordinator.letters.ended import ended_as
 from handoffs.coordinator.messaging.content import agrees
 from handoffs.coordinator.messaging.message import Message, rewritten
+from handoffs.coordinator.messaging.spans import linked
 from handoffs.coordinator.messaging.wire import read_body, read_message
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import StepRef
@@ -75,13 +77,14 @@ class Replays:
             by=who,
             why=why,
         )
+        failed = _span_of(self._services.runs.parked(place) if row.run else None)
         status = self._services.runs.unpark(place, entry.fields()) if row.run else ""
         if status == "cancelled" or (status == "compensating" and not is_undo(row.step)):
             self._journal.letters.cancel_run(row.run)
             raise RunCancelled(
                 f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
             )
-        self._send(row, self._journal.letters.count_replay(row.id))
+        self._send(row, self._journal.letters.count_replay(row.id), failed)
         self._journal.actions.record("replay", who=who, run=row.run, letter=row.id, note=why)
 
     def finish(self, row: LetterRow, by: str = "", why: str = "") -> None:
@@ -94,12 +97,13 @@ class Replays:
         if marked < row.replays:  # else it was sent, and has failed again
             if reason is not None:  # it could not be sent, and was marked as before
                 self._services.runs.unpark(place, {})
-            self._send(row, row.replays)
+            self._send(row, row.replays, _span_of(reason))
         self._journal.actions.record("replay", who=by or current_user(), run=row.run, letter=row.id, note=why)
 
-    def _send(self, row: LetterRow, number: int) -> None:
-        """Publish a letter as its replay of that number; where that fails, it waits as before."""
-        message = Message.restored(row.message).replayed(number)
+    def _send(self, row: LetterRow, number: int, failed: str = "") -> None:
+        """Publish a letter as its replay of that number, with a link to the span of what has ``failed``; where that fails, it waits as
+        before."""
+        message = linked(Message.restored(row.message).replayed(number), [failed])
         try:
             self._services.publisher.declare(
                 [] if follows_event(row.step) or message.event else [message.agent], again=True
@@ -203,6 +207,11 @@ def read_letter(row: LetterRow, limits: Limits) -> tuple[Envelope, dict[str, Any
         raise InvalidInput(f"dead letter {row.id} is no message of this system")
     text, kwargs, continuation = read_body(row.message["body"], "application/json", limits)
     return Envelope.decode(text, limits), kwargs, continuation
+
+
+def _span_of(reason: Mapping[str, Any] | None) -> str:
+    """The span of the handoff that parked a step, where one was recorded."""
+    return Failure.read(reason).span if reason is not None else ""
 
 
 def _failure(row: LetterRow) -> Failure:

@@ -27,6 +27,7 @@ from handoffs.coordinator.journal.letter_row import LetterRow
 from handoffs.coordinator.letters.ended import ended_as
 from handoffs.coordinator.letters.replay import revived
 from handoffs.coordinator.messaging.envelopes import Sending
+from handoffs.coordinator.messaging.trace_context import carried, current, goes_on
 from handoffs.coordinator.messaging.wire import Body, read_body
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Record, StepRef
@@ -94,7 +95,11 @@ class Skips:
             raise too_large_for_join(settled, route.most)
         if settled.undo and settled.verdict is SettleVerdict.UNDO:  # its run was cancelled right now
             services.perform(
-                send(services.router.undone(place, settled.undo), Sending(row.run), declare=True)
+                send(
+                    services.router.undone(place, settled.undo),
+                    Sending(row.run, trace=goes_on(current(), carried(envelope))),
+                    declare=True,
+                )
             )
         if settled.verdict not in {SettleVerdict.SETTLED, SettleVerdict.AGAIN}:
             raise _refused(place, ended_as(services, place))

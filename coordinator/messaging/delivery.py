@@ -11,12 +11,13 @@ from handoffs.coordinator.continuation.signature import Sig
 from handoffs.coordinator.messaging.content import agrees, content
 from handoffs.coordinator.messaging.message import BROKER_HEADERS, Message
 from handoffs.coordinator.messaging.trace_context import HEADERS as TRACE_HEADERS
+from handoffs.coordinator.messaging.trace_context import LINKS
 
 HEADERS = (
     "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit", "root_id",
     "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result", "replaced_task_nesting", "stamped_headers",
     "stamps", "handoff_run", "handoff_flow", "handoff_step", "handoff_replays", "handoff_waited",
-    "handoff_event", *TRACE_HEADERS,
+    "handoff_event", LINKS, *TRACE_HEADERS,
 )  # fmt: skip
 """The headers that go on with a message. What is in them is checked where it comes in: :mod:`.wire`."""
 

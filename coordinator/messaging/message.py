@@ -14,7 +14,7 @@ from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData
 from handoffs.coordinator.continuation.signature import EVENT, Send
-from handoffs.coordinator.messaging.trace_context import carried
+from handoffs.coordinator.messaging.trace_context import LINKS, carried
 
 BROKER_HEADERS = ("x-death", "x-first-death-", "x-last-death-", "x-delivery-count", "x-delay", "expires")
 
@@ -53,7 +53,7 @@ class Message:
     def replayed(self, replays: int) -> Message:
         """The same message for another try: attempts and waits begin anew, and the broker's traces of the last one are gone."""
         again = self.returned()
-        kept = {name: value for name, value in again.headers.items() if name != "handoff_waited"}
+        kept = {name: value for name, value in again.headers.items() if name not in {"handoff_waited", LINKS}}
         return replace(again, headers={**kept, "retries": 0, "handoff_replays": replays})
 
     def returned(self) -> Message:

@@ -18,6 +18,9 @@ from handoffs.contracts.envelope import BAGGAGE, Envelope, trace_of
 T = TypeVar("T")
 
 HEADERS = ("traceparent", "tracestate", "baggage")
+LINKS = "handoff_links"
+"""The header with the spans that a message's handoff links to, by their ids, separated by blanks: where spans are recorded, those of
+the other parts of a join, or that of the attempt before."""
 _LONGEST_STATE = 512
 
 
@@ -33,6 +36,11 @@ class TraceContext:
     def trace(self) -> str:
         """The id of the trace: 32 hexadecimal digits."""
         return self.parent[3:35]
+
+    @property
+    def span(self) -> str:
+        """The id of the span: 16 hexadecimal digits; empty where no span is current."""
+        return self.parent[36:52]
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> TraceContext:
@@ -126,6 +134,8 @@ def _propagators() -> tuple[Any, ...]:
 
 
 def headers_of(envelope: Envelope) -> Mapping[str, str]:
-    """What an agent may hand to systems outside, as headers: the trace of its message."""
-    state, baggage = envelope.trace_state or "", envelope.baggage or ""
-    return TraceContext(envelope.trace_parent, state, baggage).headers()
+    """What an agent may hand to systems outside, as headers: the trace of its message, and in it the span that is current where they are
+    made."""
+    here = current()
+    parent = here.parent if here.trace == envelope.trace_parent[3:35] else envelope.trace_parent
+    return TraceContext(parent, envelope.trace_state or "", envelope.baggage or "").headers()

@@ -16,13 +16,14 @@ from handoffs.coordinator.continuation import schema
 from handoffs.coordinator.continuation.signature import EVENT, TIMER
 from handoffs.coordinator.messaging.delivery import HEADERS
 from handoffs.coordinator.messaging.trace_context import HEADERS as TRACE_HEADERS
+from handoffs.coordinator.messaging.trace_context import LINKS
 
 NAMES = {"id": 200, "task": 200, "handoff_run": 200, "handoff_flow": 120, "handoff_step": 1000}
 """The headers that must be there, with the most characters that each may have."""
 
 _SHOWN = {
     "argsrepr": 2000, "kwargsrepr": 2000, "origin": 300, "root_id": 200, "parent_id": 200, "lang": 20,
-    **dict.fromkeys(TRACE_HEADERS, 8_192),
+    LINKS: 8_192, **dict.fromkeys(TRACE_HEADERS, 8_192),
 }  # fmt: skip
 """The headers that people get to see, with the most characters that each may have."""
 

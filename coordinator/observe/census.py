@@ -17,7 +17,7 @@ from handoffs.coordinator.store.run_state import ENDED
 
 _PAGE = 200
 """Of how many runs Redis is asked at once."""
-_MOST_PENDING = 2_000
+_MOST_PENDING = 500
 """How many entries may be on their way to the journal, that the runs are looked for which only they tell of."""
 
 STATUSES = ("running", "waiting", "parked", "paused", "compensating", "scheduled", "unknown")

@@ -22,7 +22,7 @@ COUNTED = 10_000
 ASKED = 1_000
 """So many of the newest that have not ended, for Redis is asked how they are."""
 
-CHARTED = 100_000
+CHARTED = 50_000
 """So many of the newest runs are counted by when they were accepted."""
 
 _DAY = timedelta(days=1)
@@ -58,7 +58,7 @@ class RunFacets:
         goes from ``since``, a day ago where that was not given, to ``until`` or now. It is what the journal knows: those on their way
         there are not in it, and where a list is narrowed down by what Redis knows, it has all that have not ended.
     counted_since
-        From when on the chart has all of them; None where it is whole. It has a hundred thousand runs at most.
+        From when on the chart has all of them; None where it is whole. It has fifty thousand runs at most.
     """
 
     total: int

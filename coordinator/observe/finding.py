@@ -143,9 +143,8 @@ class Finding:
     def _letters(self, text: str, limit: int) -> Iterator[Find]:
         """By ids of letters, and by what letters that wait say of their failure."""
         letters = self._journal.letters
-        for letter in letters.beginning_with(text, limit):
-            if (row := letters.summary(letter)) is not None:
-                yield _of_letter(FoundBy.LETTER, row, row.id, text)
+        for row in letters.summaries(letters.beginning_with(text, limit)).values():
+            yield _of_letter(FoundBy.LETTER, row, row.id, text)
         filters: tuple[tuple[FoundBy, LetterFilter], ...] = (
             (FoundBy.AGENT, {"agent": text}),
             (FoundBy.ERROR, {"error": text}),

@@ -24,7 +24,7 @@ _AT_ONCE = 500
 _MARKED = frozenset(EntryKind)
 """Entries of any kind may say by which values a run is found."""
 
-_LARGEST_PAGE = 200
+_LARGEST_PAGE = 500
 """Of how many runs Redis is asked at once."""
 
 
@@ -52,7 +52,8 @@ class Listing:
     def summaries(self, rows: Iterable[ListedRun]) -> list[RunSummary]:
         """How these runs are now."""
         listed = list(rows)
-        statuses = self._standings.statuses([row.run for row in listed])
+        states = {row.run: row.state for row in listed}
+        statuses = self._standings.statuses([row.run for row in listed], states)
         known = [
             row.run for row, status in zip(listed, statuses, strict=True) if status not in {"unknown", *ENDED}
         ]
@@ -60,6 +61,15 @@ class Listing:
         return [
             _summary(row, records.get(row.run), status) for row, status in zip(listed, statuses, strict=True)
         ]
+
+    def live(self, run_id: str, key: str = "") -> RunSummary | None:
+        """How a run is now that Redis knows, with the ``key`` that it is shown with; None where it has ended."""
+        record = self._services.runs.get(run_id)
+        if record is None:
+            return None
+        started = moment_of(record.started)
+        row = ListedRun(0, run_id, record.flow, LIVE, started.isoformat() if started else "", key)
+        return _summary(row, record, status_in_redis(record))
 
     def pending(self) -> list[ListedRun]:
         """The runs that were accepted and are not in the journal yet, the newest first."""

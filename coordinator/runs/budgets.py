@@ -27,6 +27,7 @@ from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.wire import read_body
 from handoffs.coordinator.runs.onward import Onward, value_in
+from handoffs.coordinator.runs.spans import standing_in
 from handoffs.coordinator.store.record import Record, StepRef
 from handoffs.coordinator.store.store import Store
 
@@ -83,8 +84,9 @@ class Timers:
         stands = self._store.stood_in(fired.place, fired.path)
         if (stands and not stands[1]) or self._store.closed(fired.place, *around):
             return f"in time run={fired.place.run} step={fired.path}"
-        batches, said = self._again(fired, *stands) if stands else self._taken(fired, fired.fallback)
-        self._driver.perform(send(batches, fired.sending))
+        with standing_in(fired.place, fired.envelope):
+            batches, said = self._again(fired, *stands) if stands else self._taken(fired, fired.fallback)
+            self._driver.perform(send(batches, fired.sending))
         return f"fallback ({said}) run={fired.place.run} step={fired.path}"
 
     def is_over(self, body: bytes | str, content_type: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from handoffs.coordinator.dispatch.sender import send
 from handoffs.coordinator.history import Entry
 from handoffs.coordinator.messaging.envelopes import Sending
+from handoffs.coordinator.runs.spans import trace_of_run
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store import scripts
 from handoffs.coordinator.store.record import StepRef
@@ -33,6 +34,7 @@ class Compensation:
             scripts.run(services.store.redis, *map(services.store.handoffs.undo_outcome, outcomes))
         if first is not None:
             place = StepRef(run_id, flow, "")
-            services.perform(send(services.router.undone(place, first), Sending(run_id), declare=True))
+            sending = Sending(run_id, trace=trace_of_run(services.runs.state(run_id)))
+            services.perform(send(services.router.undone(place, first), sending, declare=True))
         services.runs.published(run_id)
         return status

@@ -26,8 +26,10 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.compensation import Compensation
+from handoffs.coordinator.runs.spans import trace_of_run
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Record, StepRef
+from handoffs.coordinator.store.run_state import RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Controls:
         if follows:
             place = StepRef(run_id, sent.flow, follows["path"])
             try:
-                self._send(run_id, services.router.signalled(place, follows, record))
+                self._send(run, run_id, services.router.signalled(place, follows, record))
             except InvalidInput as error:  # somebody else has arrived there in between, perhaps
                 if verdict == "accepted":
                     services.store.take_back(place, name, record)
@@ -231,9 +233,10 @@ class Controls:
         record = self._services.runs.state(run_id)
         return record.flow if record else ""
 
-    def _send(self, run_id: str, batches: Batches) -> None:
+    def _send(self, run: RunState | None, run_id: str, batches: Batches) -> None:
         try:
-            self._services.perform(send(batches, Sending(run_id), declare=True))
+            sending = Sending(run_id, trace=trace_of_run(run))
+            self._services.perform(send(batches, sending, declare=True))
         except ServerError as error:
             raise ServerError(
                 error.cause,

@@ -22,9 +22,11 @@ from handoffs.coordinator.dispatch.sender import written
 from handoffs.coordinator.history import Entry, EntryKind, now
 from handoffs.coordinator.messaging.envelopes import Sending
 from handoffs.coordinator.messaging.message import Message
+from handoffs.coordinator.messaging.trace_context import current
 from handoffs.coordinator.runs.acceptance import accepting, publishing, recording
 from handoffs.coordinator.runs.lives import alive
-from handoffs.coordinator.runs.start import Accepted, Marks, checked_key, content_of, older_content_of
+from handoffs.coordinator.runs.spans import Accepted, starting
+from handoffs.coordinator.runs.start import Marks, checked_key, content_of, older_content_of
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.record import Record, StepRef
 
@@ -103,7 +105,8 @@ class Emits:
         key = checked_key(idempotency_key if idempotency_key is not None else event.key())
         run_id = derived_run_id(story, key) if key else str(uuid.uuid4())
         data = self._services.room.check_payload(event)
-        return self._services.perform(self._asking(event, key, data, deadline, run_id))
+        asking = self._asking(event, key, data, deadline, run_id)
+        return self._services.perform(starting(asking, story, event=event.ref().name))
 
     def _asking(
         self, event: Contract, key: str | None, data: dict[str, Any], deadline: timedelta | None, run_id: str
@@ -143,6 +146,7 @@ class Emits:
                 entry=emission.entry(event, run_id).fields(),
                 sends=emission.sends(),
                 life=life,
+                trace=current().parent,
             )
         if found == "over":
             return None

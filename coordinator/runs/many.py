@@ -16,7 +16,8 @@ from handoffs.coordinator.errors import Interrupted, ServerError, Unpublished, p
 from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.runs import due
 from handoffs.coordinator.runs.acceptance import accepting
-from handoffs.coordinator.runs.start import Accepted, Starts
+from handoffs.coordinator.runs.spans import Accepted
+from handoffs.coordinator.runs.start import Starts
 from handoffs.coordinator.services import Services
 
 Payload: TypeAlias = Contract | Mapping[str, Any]

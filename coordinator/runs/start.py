@@ -29,6 +29,7 @@ from handoffs.coordinator.runs.acceptance import accepting, publishing, recordin
 from handoffs.coordinator.runs.first_messages import First, Starter, delays
 from handoffs.coordinator.runs.lives import alive
 from handoffs.coordinator.runs.outbox import first_events
+from handoffs.coordinator.runs.spans import Accepted, starting
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.acceptance import Verdict
 from handoffs.coordinator.store.record import StepRef
@@ -45,14 +46,6 @@ class Marks(Protocol):
     def add(self, run: str) -> None: ...
 
     def __contains__(self, run: str) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A run that was accepted. ``created`` is False where its key already had it."""
-
-    run_id: str
-    created: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +154,7 @@ class Starts:
                     now = yield from self._services.runs.acceptance.now(run_id)
             expiry = max(now, due.moment(at or timedelta(), now)) + deadline
         start = _Start(whole, typed, run_id, key, expiry, begins, middle=middle, given=step_input)
-        return (yield from self._alive(start))
+        return (yield from starting(self._alive(start), whole.name))
 
     def start_on_event(
         self, flow: Flow, payload: Contract, key: str, *, story: str, event: str, deadline: datetime | None
@@ -170,7 +163,7 @@ class Starts:
         its messages now, the coordinator process publishes them."""
         start = _Start(flow, payload, derived_run_id(flow.name, key), key, deadline, story=story, event=event)
         try:
-            return self._services.perform(self._alive(start))
+            return self._services.perform(starting(self._alive(start), flow.name))
         except Unpublished as error:
             _log.warning("%s", error)
             return Accepted(error.run_id, created=True)
@@ -204,6 +197,7 @@ class Starts:
                 due=later,
                 life=life,
                 limits=start.flow.spending.amounts() if start.flow.spending else {},
+                trace=first.origin.trace.parent,
             )
         if found == "over":
             return None

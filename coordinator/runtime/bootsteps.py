@@ -32,6 +32,7 @@ from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.in_hand import runs_in_hand
 from handoffs.coordinator.runtime.preflight import examine
 from handoffs.coordinator.runtime.readiness import until_ready
+from handoffs.coordinator.runtime.telemetry import Telemetry
 from handoffs.coordinator.runtime.watch import Watch
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.server import connect
@@ -53,15 +54,16 @@ def worker_engine(settings: Settings) -> Engine:
     configure(settings.log_level, settings.log_format)
     engine = Engine(settings, agents=load_modules(settings.agents).agents.values())
     engine.stopping.share()
-    _listen(engine, Children())
+    telemetry = Telemetry(settings)
+    _listen(engine, Children(), telemetry)
     health = HealthFile(settings.health_file)
-    preflight = type("Preflight", (_Preflight,), {"engine": engine, "health": health})
+    preflight = type("Preflight", (_Preflight,), {"engine": engine, "health": health, "telemetry": telemetry})
     engine.app.steps["worker"].add(preflight)
     engine.app.steps["consumer"].add(type("Pulse", (_Pulse,), {"health": health, "engine": engine}))
     return engine
 
 
-def _listen(engine: Engine, children: Children) -> None:
+def _listen(engine: Engine, children: Children, telemetry: Telemetry) -> None:
     """Have Celery tell what happens to the worker, and to the processes of its pool."""
 
     def keep_logs(**_: Any) -> None:
@@ -74,11 +76,13 @@ def _listen(engine: Engine, children: Children) -> None:
 
     def process_begins(**_: Any) -> None:
         children.allow()
+        telemetry.begin()
 
     def process_ends(**_: Any) -> None:
         """Without Python's own end."""
         close_loop()
         children.end()
+        telemetry.end()
 
     setup_logging.connect(keep_logs, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
@@ -96,6 +100,7 @@ class _Preflight(bootsteps.StartStopStep):
     requires = ("celery.worker.components:Pool",)
     engine: Engine
     health: HealthFile
+    telemetry: Telemetry
 
     def __init__(self, parent: Any, **options: Any) -> None:
         self._announcer: Announcer | None = None
@@ -108,6 +113,7 @@ class _Preflight(bootsteps.StartStopStep):
         ]
         _refuse_concurrency(agents, parent)
         _refuse_pool(agents, parent)
+        self.telemetry.begin(forks=issubclass(parent.pool_cls, TaskPool))
         until_ready(lambda: examine(engine), self.health, _pause)
         until_ready(lambda: self._enter(agents, parent), self.health, _pause)
 

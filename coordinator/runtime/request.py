@@ -23,6 +23,7 @@ from handoffs.coordinator.errors import ServerError, passes
 from handoffs.coordinator.handoff.failure import FailureKind, describe
 from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.outcome import Done
+from handoffs.coordinator.handoff.spans import recorded
 from handoffs.coordinator.messaging.delivery import delivery_of
 from handoffs.coordinator.runtime.task import Parked
 
@@ -89,8 +90,9 @@ class Request(CeleryRequest):
         handoff: Handoff = self.task.handoff
         try:
             delivery = delivery_of({**self.request_dict, **_rest(self)}, *_arguments(self))
-            failure = handoff.parking.failure(delivery, kind, error, text)
-            outcome = self.task.driver.perform(handoff.parking.park(delivery, failure))
+            parking = handoff.parking.lost(delivery, kind, error, text)
+            # the span that its process had begun is lost with it
+            outcome = self.task.driver.perform(recorded(parking, delivery, handoff.agent.name))
             self.task.driver.perform(handoff.parking.release(delivery))
         except ServerError as trouble:
             if kind is FailureKind.TIME_LIMIT and passes(

@@ -21,6 +21,7 @@ from celery.worker import state
 
 from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.dispatch.driver import Driver
+from handoffs.coordinator.dispatch.requests import Asking
 from handoffs.coordinator.dispatch.sender import publish_later
 from handoffs.coordinator.errors import ServerError, passes
 from handoffs.coordinator.handoff.failure import FailureKind, describe
@@ -28,6 +29,7 @@ from handoffs.coordinator.handoff.handoff import Handoff
 from handoffs.coordinator.handoff.interruption import interruption_of, signals_told_apart
 from handoffs.coordinator.handoff.open import again
 from handoffs.coordinator.handoff.outcome import Done, Outcome, Park, Postpone, Reason, Refusal
+from handoffs.coordinator.handoff.spans import recorded
 from handoffs.coordinator.messaging.delivery import Delivery, delivery_of
 from handoffs.coordinator.runtime.failure_log import log_failure
 
@@ -100,12 +102,16 @@ class AgentTask(Task):
     def _handled(self, delivery: Delivery) -> Outcome:
         known = _known.get()
         if known is None:
-            return self.driver.perform(self.handoff(delivery))
+            return self.driver.perform(self.asking(delivery))
         outcome, error = known
         if outcome is None:
             assert error is not None
             raise error
         return outcome
+
+    def asking(self, delivery: Delivery) -> Asking[Outcome]:
+        """What the handoff of a delivery asks for, with its spans where this process records any."""
+        return recorded(self.handoff(delivery), delivery, self.handoff.agent.name)
 
     @contextmanager
     def knowing(self, outcome: Outcome | None, error: BaseException | None) -> Iterator[None]:

@@ -112,7 +112,7 @@ class ReactingPool(CeleryTaskPool):
         taken = _Taken(self, task, (target, args, kwargs, callback), time.monotonic())
         if accept_callback is not None:
             accept_callback(os.getpid(), taken.began)
-        reactor.take(task.handoff(delivery), taken.ended, lambda: _current(task, args[2]))
+        reactor.take(task.asking(delivery), taken.ended, lambda: _current(task, args[2]))
         return _Begun()
 
     @property

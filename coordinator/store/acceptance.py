@@ -48,6 +48,7 @@ class Acceptance:
         older: str = "",
         life: int = 0,
         limits: Amounts = MappingProxyType({}),
+        trace: str = "",
     ) -> Asking[Verdict]:
         """Accept a run, with its ``first`` messages until they are published, and the history entry of that.
 
@@ -55,7 +56,8 @@ class Acceptance:
         now, that is to come by Redis' clock, the run is ``scheduled``, and ``waiting`` when it is asked for again: nothing
         of it is to be published before :class:`~handoffs.coordinator.store.scheduled.ScheduledRuns` begins it. ``older`` is what
         the release before called the content. ``over``: the run has ended and is forgotten, and another life of it, of another id, is
-        to be started (:mod:`handoffs.coordinator.runs.lives`); ``life`` is the number of this one. ``limits`` are those of what it may use up.
+        to be started (:mod:`handoffs.coordinator.runs.lives`); ``life`` is the number of this one. ``limits`` are those of what it may use up, and
+        ``trace`` is the span in which it begins, where there is one.
 
         Raises :class:`Conflict` where the run exists with another content.
 
@@ -75,6 +77,7 @@ class Acceptance:
             "older": older,
             "life": f"{first_life(ref.run)} {life}" if life else "",
             "limits": amounts_text(limits),
+            "trace": trace,
         }
         keys["usage"] = self._keys.usage(ref.run)
         [(verdict, unpublished)] = yield RoundTrip.of(Call("start", keys, arguments))

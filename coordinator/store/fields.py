@@ -21,6 +21,8 @@ class Field(StrEnum):
     run, by the first message of it that comes."""
     KEY = "key"
     """Its idempotency key."""
+    TRACE = "trace"
+    """The span in which it began, as a W3C ``traceparent``, where one was current: for those of its messages to which no other has led."""
     LIFE = "life"
     """Of a run that was started anew when it had ended and was forgotten: the id of its first life, and the number of this one."""
     CONTENT = "content"
@@ -103,6 +105,8 @@ class Kind(StrEnum):
     ORIGIN = "a:"
     """By ``first``: the run's first messages once they are published, unless they are large. From these it is taken up again where
     Redis has lost what came after."""
+    SPANS = "t:"
+    """By path of a join: the spans in which parts have arrived there, by their ids, where spans are recorded."""
     EMITTER = "k:"
     """By agent and hash of an idempotency key: the step that sends the events of that key's outcome."""
 
@@ -117,7 +121,7 @@ class Kind(StrEnum):
 
 FORGOTTEN_AT_END = (
     Kind.ARRIVED, Kind.FENCE, Kind.ITEM, Kind.MARK, Kind.EDIT, Kind.BEGUN, Kind.HELD, Kind.DELAYED, Kind.FOLLOWED,
-    Kind.LOST, Kind.ORIGIN,
+    Kind.LOST, Kind.ORIGIN, Kind.SPANS,
 )  # fmt: skip
 """The kinds that a run needs no more when it completes."""
 

@@ -348,6 +348,7 @@ class Handoffs:
                 "left": "" if onward.left is None else onward.left,
                 "again": "1" if settlement.again else "",
                 "sends": lines_of(onward.sends),
+                "span": onward.span if onward.joins else "",
                 "entry": entry_text(settlement.entry),
                 "late": "1" if settlement.late else "",
                 "quiet": entry_text(settlement.quiet),

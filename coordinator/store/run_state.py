@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -15,6 +16,8 @@ _UNCLEAR = {
     "error": "Unreadable",
     "text": "why it is parked cannot be read: Redis was changed by hand",
 }
+
+_TRACE = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 UNCLEAR = "unknown"
 """The status of a run in whose place Redis holds something else."""
@@ -39,6 +42,8 @@ class RunState:
     """When it begins, or was to begin, where that was not at once: seconds since 1970."""
     life: tuple[str, int] | None = None
     """The id of its first life, and the number of this one, where it is another."""
+    trace: str = ""
+    """The span in which it began, as a W3C ``traceparent``; empty where none was current."""
 
     @classmethod
     def read(cls, run_id: str, fields: Mapping[str, str]) -> Self:
@@ -124,9 +129,14 @@ def _state(run_id: str, fields: Mapping[str, str]) -> dict[str, Any]:
         "started": milliseconds(fields.get(Field.STARTED)) / 1000,
         "parked": parked,
         "paused": Field.PAUSED in fields,
+        "trace": _traced(fields.get(Field.TRACE, "")),
         "life": _life(fields.get(Field.LIFE, "")),
         "due": milliseconds(fields[Field.DUE]) / 1000 if Field.DUE in fields else None,
     }
+
+
+def _traced(text: str) -> str:
+    return text if _TRACE.fullmatch(text) else ""
 
 
 def _values(fields: Mapping[str, str], kind: Kind, otherwise: dict[str, Any]) -> dict[str, dict[str, Any]]:

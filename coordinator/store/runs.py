@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 _AT_ONCE = 500
 
 _STANDING = (
-    Field.FLOW, Field.KEY, Field.STATUS, Field.STARTED, Field.PAUSED, Field.DUE, Field.OPEN, Field.PARKED, Field.LIFE,
+    Field.FLOW, Field.KEY, Field.STATUS, Field.STARTED, Field.PAUSED, Field.DUE, Field.OPEN, Field.PARKED, Field.LIFE, Field.TRACE,
 )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ class Advance:
     """The same for what they take in the body of a message, in which quotes and backslashes take two."""
     left: int | None = None
     """Of a step that undoes another: the number of the one that is to be undone after it, 0 for none. None for other steps."""
+    span: str = ""
+    """The span in which it arrives at its joins, where one is recorded: what they put together links to it."""
     undoes: OutcomeRef | None = None
     """Of a step that undoes another: the outcome that is undone by it."""
 
@@ -73,6 +75,8 @@ class Settled:
     kept: bool = False
     octets: int = 0
     undo: UndoNext | None = None
+    spans: tuple[str, ...] = ()
+    """The spans in which the parts of the joins have arrived, where spans are recorded."""
 
     @classmethod
     def read(cls, reply: list[str], *, kept: bool = False) -> Settled:
@@ -91,6 +95,7 @@ class Settled:
             joined=joined,
             level=int(level[0]) if level else 0,
             mark=level[1] if len(level) > 1 else "",
+            spans=tuple(level[2].split()) if len(level) > 2 else (),
             kept=kept and verdict in {SettleVerdict.SETTLED, SettleVerdict.AGAIN},
         )
 

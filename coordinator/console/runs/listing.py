@@ -180,7 +180,10 @@ def chosen(
         list[str] | None, Query(max_length=10, description="A searchable field and its value: `order=o-17`.")
     ] = None,
 ) -> Chosen:
-    """What the address chooses. Many parameters because each is a filter of its own."""
+    """What the address chooses.
+
+    Many parameters because each is a filter of its own.
+    """
     fields = tuple(one[:400] for one in where or () if one)
     return Chosen(
         text.strip(),

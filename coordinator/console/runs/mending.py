@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
+from handoffs.contracts import strictjson
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.console.access.permission import Permission
@@ -65,6 +66,7 @@ def skip_step(coordinator: Asked, request: Request, run: RunId, step: StepPath) 
 
 def send_signal(
     coordinator: Asked,
+    caller: By,
     request: Request,
     run: RunId,
     signal: Annotated[str, Path(max_length=200, description="The name of a signal that the flow waits for.")],
@@ -86,9 +88,26 @@ def send_signal(
         return Done(f"the signal {signal} was taken", page_of(found), {"run": found.id, "signal": signal})
 
     return Filling(
-        contract, f"Signal {signal}", f"What run {found.id} waits for.", "Send", sent,
+        contract, f"Signal {signal}", _awaited(coordinator, found, signal, sees=caller.may(Permission.PAYLOADS)), "Send", sent,
         twin=twin("runs signal", found.id, signal, payload="@signal.json"),
     )  # fmt: skip
+
+
+def _awaited(coordinator: Coordinator, run: Run, signal: str, *, sees: bool) -> str:
+    """What a run waits for under that name, since when, until when, and what happens otherwise, in words."""
+    found = [one for one in coordinator.approvals_of(run.id) if one.signal == signal]
+    if not found:
+        return f"Run {run.id} does not wait for it now. Sent before it does, it is kept; what was sent once stays as it was."
+    words = [f"Run {run.id} waits for it at step {found[0].step}"]
+    if found[0].since:
+        words.append(f"since {found[0].since:%Y-%m-%d %H:%M:%S} UTC")
+    if found[0].due and found[0].otherwise:
+        says = f": {strictjson.dumps(found[0].otherwise['data'])}" if sees else ""
+        stands = f"{found[0].otherwise['contract']} stands in{says}"
+        words.append(f"until {found[0].due:%Y-%m-%d %H:%M:%S} UTC; then {stands}")
+    else:
+        words.append("until it comes")
+    return f"{', '.join(words)}."
 
 
 def _stopped(

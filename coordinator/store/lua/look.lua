@@ -10,7 +10,7 @@ local function add(field, value)
   found[#found + 1] = value
 end
 
-local names = {'flow', 'key', 'status', 'started', 'paused', 'due', 'open', 'parked', 'alive', 'life'}
+local names = {'flow', 'key', 'status', 'started', 'paused', 'due', 'open', 'parked', 'alive', 'life', 'trace'}
 local known = redis.call('HMGET', key.run, unpack(names))
 for at, name in ipairs(names) do
   if known[at] then add(name, known[at]) end

@@ -9,9 +9,11 @@
 --       left (of a step that undoes, the number of the one to be undone after it; otherwise ''),
 --       again ('1': only find), sends (a line for each next message:
 --       'step agent contract/version'), entry, late ('1': where another outcome stands, that is told, as of the kind `late`),
+--       span (in which it arrives at the joins; ''),
 --       quiet (the entry for where nothing is passed on; '': the same), ttl (ms), result_ttl (ms)
 -- Gives {verdict, joined data or '', joined schemas or '', 'complete', 'waiting', or for a late one 'fenced' or '',
---        for a waiting one at which of the joins, from 1; for a complete one '0' and which fallback it is};
+--        for a waiting one at which of the joins, from 1; for a complete one '0', which fallback it is, and the spans in which the parts have
+--        arrived};
 -- where a step is to be undone next {verdict, '', '', 'undo', what undoes it as JSON, its record, how many are to be undone after it};
 -- or {'too-large', the octets of what a join would put together, '', ''}: then nothing was recorded
 if forgotten then return tell_of_forgotten() end
@@ -40,5 +42,5 @@ if arg.ends == '1' then
   if following then return {verdict, '', '', following[1] and 'undo' or 'waiting', unpack(following)} end
   if undoing then end_undoing() else end_run() end
 end
-if joined then return {verdict, data, schemas, 'complete', '0', mark} end
+if joined then return {verdict, data, schemas, 'complete', '0', mark, table.concat(spans, ' ')} end
 return {verdict, '', '', 'complete'}

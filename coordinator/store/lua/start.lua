@@ -2,6 +2,7 @@
 -- KEYS: run, ended, starting, history, outstanding, scheduled, later, usage
 -- ARGV: content, flow, key, first (its messages), run_id, entry, due, sends (a line for each: 'step agent contract/version'),
 --       ttl (ms), older (what the release before called the content), life ('': its first, or 'run number': another life of that run),
+--       trace (the span in which it begins, or ''),
 --       limits (of what it may use up, a line for each: 'name number')
 -- due is '' (now), milliseconds since 1970, or '+' and milliseconds from now; a time that is past is now. Times in ms.
 -- Gives what became of it, and whether its messages are unpublished: 'created'; 'scheduled' (created, for later); 'existing';
@@ -24,6 +25,7 @@ local ttl = digits(tonumber(arg.ttl) + wait)  -- it is kept as long once it begi
 if arg.life ~= '' then redis.call('HSET', key.run, 'life', arg.life) end
 redis.call('HSET', key.run, 'content', arg.content, 'flow', arg.flow, 'key', arg.key, 'first', arg.first,
   'status', later and 'scheduled' or 'running', 'started', at)
+if arg.trace ~= '' then redis.call('HSET', key.run, 'trace', arg.trace) end
 redis.call('PEXPIRE', key.run, ttl)
 for line in lines(arg.limits) do
   local name, number = string.match(line, '^(%S+) (%d+)$')

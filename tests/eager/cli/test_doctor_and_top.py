@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from handoffs.coordinator.cli import main
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.observe.doctor.check import AREAS, Check, failed
-from handoffs.coordinator.render import console
+from handoffs.coordinator.render.console import out
 from tests.eager.command import Command
 from tests.eager.office import AGENT, Office
 
@@ -148,7 +147,6 @@ def test_top_is_drawn_again_until_it_is_stopped(
     office: Office, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a terminal, at the interval that was given; Ctrl-C ends it as it ends every command."""
-
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
@@ -157,10 +155,10 @@ def test_top_is_drawn_again_until_it_is_stopped(
             raise KeyboardInterrupt
 
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(console.out, "_force_terminal", True)
-    monkeypatch.setattr(console.out, "is_interactive", True)
-    monkeypatch.setattr(time, "sleep", sleep)
-    status, out, _ = command(office.coordinator, "top", "--interval", "0.5")
+    monkeypatch.setattr(out, "_force_terminal", True)
+    monkeypatch.setattr(out, "is_interactive", True)
+    monkeypatch.setattr("handoffs.coordinator.cli.top.sleep", sleep)
+    status, drawn, _ = command(office.coordinator, "top", "--interval", "0.5")
     assert status == 130
     assert slept == [0.5] * 3
-    assert out.count("a second") >= 3
+    assert drawn.count("a second") >= 3

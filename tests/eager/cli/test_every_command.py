@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from handoffs import Coordinator
-from handoffs.coordinator.cli.schedules import _cells, _row
+from handoffs.coordinator.cli.schedules import _cells
 from handoffs.coordinator.client.operation import Pace
+from handoffs.coordinator.observe.scheduling import standing
 from handoffs.coordinator.store.schedules import Progress
 from tests.eager.command import Command
 from tests.eager.office import AGENT, BUILD, FILES, PRICES, Filed, Office, Order, commands, options
@@ -38,6 +39,11 @@ def _operation(office: Office) -> list[str]:
     return [office.coordinator.operating.begin("replay", {}, Pace(), by="", why="as agreed").id]
 
 
+def _put_away(office: Office) -> list[str]:
+    office.coordinator.archive_letters(office.letter)
+    return [office.letter.id]
+
+
 def _group(office: Office) -> list[str]:
     return [office.coordinator.letter_groups()[0].id]
 
@@ -48,6 +54,7 @@ def _file(*words: str) -> list[str]:
 
 ACTS: dict[str, tuple[str, Arguments]] = {
     "dead-letters archive": ("archive", lambda office: [office.letter.id]),
+    "dead-letters restore": ("restore", _put_away),
     "operations cancel": ("cancel-operation", _operation),
     "operations resume": ("resume-operation", _operation),
     "approvals answer": ("signal", lambda office: [office.asking.id, "--set", "approved=true"]),
@@ -163,6 +170,8 @@ BEGUN: dict[str, Arguments] = {
     "trace CORRELATION-ID": lambda office: [office.story.id[:8]],
     "dead-letters archive --run": lambda office: ["--run", office.failed.id[:8]],
     "dead-letters archive LETTERS": lambda office: [office.letter.id[:8]],
+    "dead-letters restore --run": lambda office: [*_put_away(office)[:0], "--run", office.failed.id[:8]],
+    "dead-letters restore LETTERS": lambda office: [_put_away(office)[0][:8]],
     "dead-letters export LETTER": lambda office: [office.letter.id[:8], *_file("--as-test")],
     "journal export --run": lambda office: ["--run", office.failed.id[:8], *_file("--output")],
     "journal verify --run": lambda office: ["--run", office.failed.id[:8]],
@@ -204,7 +213,14 @@ def test_the_beginning_of_an_id_will_do_everywhere(place: str, office: Office, c
 def test_a_beginning_of_none_is_one_line(place: str, office: Office, command: Command) -> None:
     """It says that there is none, and where they are listed; nothing is done."""
     name = place.rpartition(" ")[0]
-    ids = {office.failed.id[:8], office.asking.id[:8], office.story.id[:8], office.letter.id[:8], BUILD[:6]}
+    ids = {
+        office.failed.id[:8],
+        office.done.id[:8],
+        office.asking.id[:8],
+        office.story.id[:8],
+        office.letter.id[:8],
+        BUILD[:6],
+    }
     arguments = ["none-such" if one in ids else one for one in BEGUN[place](office)]
     before = len(office.coordinator.actions_page().actions)
     status, out, err = command(office.coordinator, *name.split(), *arguments)
@@ -289,6 +305,7 @@ SHOWN: dict[str, Arguments] = {
     "top": lambda _: ["--once"],
     "trace": lambda office: [office.story.id],
     "dead-letters archive": lambda _: ["--all"],
+    "dead-letters restore": _put_away,
     "dead-letters export": lambda office: [office.letter.id, *_file("--as-test")],
     "dead-letters groups": lambda _: [],
     "dead-letters groups note": lambda office: [*_group(office), "the price list"],
@@ -339,7 +356,7 @@ def test_the_times_of_edits_and_schedules_are_those_of_this_machine(
     assert "a try" in out
     assert not _ISO.findall(out)
     last = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    row = _row(each_second, Progress(last=last, run="run-1"), coordinator.now())
+    row = standing(each_second, Progress(last=last, run="run-1"), coordinator.now()).to_json()
     assert row["last"] == "2026-01-02T03:04:05+00:00"
     assert _cells(row)[4:] == (f"{last.astimezone():%Y-%m-%d %H:%M:%S}", "run-1")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ import pytest
 
 from handoffs import Contract, Coordinator, Flow, Key, Permanent, Searchable, agent, wait_for
 from handoffs.config.settings import load
-from handoffs.coordinator.cli import run_lists
+from handoffs.coordinator.cli import run_lists, run_watch
 from handoffs.coordinator.observe.lag import Lag
 from handoffs.coordinator.render.console import out
 from handoffs.coordinator.runtime.service import Service
@@ -134,12 +133,12 @@ def test_what_happens_while_a_run_is_watched_is_told(
     run = shop.start(ASKS, Order(order="o-21"))
     looked = threading.Event()
 
-    def wait(_: float) -> None:
+    def wait() -> None:
         if not looked.is_set():
             looked.set()
             run.signal("approval", Approval(approved=True), by="ann")
 
-    monkeypatch.setattr(time, "sleep", wait)
+    monkeypatch.setattr(run_watch, "_pause", wait)
     told = command(shop, "runs", "watch", run.id)[1]
     assert told.index("started") < told.index("signalled") < told.index("lists.send")
     assert told.count("lists.send") == 1

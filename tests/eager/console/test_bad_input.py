@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import schemathesis
+from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import SearchStrategy
 from schemathesis import GenerationMode
@@ -17,14 +19,14 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from handoffs.config.console import ConsoleSettings, Role, Token
-from handoffs.coordinator.console.app import create_app
+from handoffs.coordinator.console.app import ROUTERS, create_app
 from tests.eager.console.pages import SECRET
 from tests.eager.office import Office
 
 WORD = "t" * 40
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ENDLESS = "/api/ticks"
-EXAMPLES = 25
+EXAMPLES = 10
 
 
 def _try(cases: SearchStrategy[Any]) -> None:
@@ -38,7 +40,16 @@ def _try(cases: SearchStrategy[Any]) -> None:
     check()
 
 
-def test_every_address_answers_whatever_is_sent(office: Office) -> None:
+def _paths() -> list[str]:
+    """Every address that the HTTP API describes."""
+    app = FastAPI()
+    for router in ROUTERS:
+        app.include_router(router)
+    return sorted(set(app.openapi()["paths"]) - {ENDLESS})
+
+
+@pytest.mark.parametrize("path", _paths())
+def test_every_address_answers_whatever_is_sent(office: Office, path: str) -> None:
     """Values that the description allows, and values that it does not: never an answer of 500 or more, and what is answered is as described."""
     app = create_app(
         office.coordinator,
@@ -50,10 +61,10 @@ def test_every_address_answers_whatever_is_sent(office: Office) -> None:
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
         operation = found.ok()
-        if operation.path == ENDLESS:
+        if operation.path != path:
             continue
         takes = bool(list(operation.iter_parameters()) or list(operation.body))
         for mode in (GenerationMode.POSITIVE, *([GenerationMode.NEGATIVE] if takes else [])):
             _try(operation.as_strategy(generation_mode=mode))
             tried += 1
-    assert tried > 4
+    assert tried

@@ -155,7 +155,8 @@ def test_a_story_is_shown_as_its_trace(office: Office, browser: Browser) -> None
 def test_a_history_is_shown_in_parts(office: Office, browser: Browser) -> None:
     """Each part says where the next begins, and all of them together are the history."""
     whole = office.asking.history().to_json()
-    found, begin = [], 0
+    found: list[object] = []
+    begin: int | None = 0
     while begin is not None:
         part = browser.json(f"/api/runs/{office.asking.id}/history?limit=1&begin={begin}")
         found += part["entries"]

@@ -22,7 +22,8 @@ from handoffs.coordinator.client.started import Started
 from handoffs.coordinator.errors import Conflict, Interrupted, Refused, ServerError, Unanswered, Unpublished
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runs.many import ManyStarts
-from handoffs.coordinator.runs.start import Accepted, Starts
+from handoffs.coordinator.runs.spans import Accepted
+from handoffs.coordinator.runs.start import Starts
 from handoffs.coordinator.runtime.embedded.servers import EmbeddedEngine
 from handoffs.coordinator.store import scripts
 from tests.deliveries import RecordingPublisher

@@ -35,6 +35,7 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "namespace": ({"NAMESPACE": "team-1"}, "team-1"),
     "log_format": ({"LOG_FORMAT": "json"}, "json"),
     "metrics": ({"METRICS": "0.0.0.0:9464"}, Address("0.0.0.0", 9464)),
+    "telemetry": ({"TELEMETRY": "otlp"}, "otlp"),
     "eager": ({"EAGER": "true"}, True),
     "lease": ({"LEASE": "250ms"}, timedelta(milliseconds=250)),
     "stop_grace": ({"STOP_GRACE": "45s"}, timedelta(seconds=45)),
@@ -61,12 +62,14 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
             "CONSOLE__PAYLOADS": "admin",
             "CONSOLE__SECRET": "s" * 32,
             "CONSOLE__PUBLIC_URL": "https://console.example/",
+            "CONSOLE__FLOWER_URL": "https://flower.example/flower/",
         },
         ConsoleSettings(
             tokens=(Token.read(f"ann:admin:{'t' * 30}"),),
             payloads=Role.ADMIN,
             secret=SecretStr("s" * 32),
             public_url="https://console.example",
+            flower_url="https://flower.example/flower",
         ),
     ),
     "payments": (

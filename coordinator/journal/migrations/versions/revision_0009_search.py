@@ -1,7 +1,8 @@
 """By what runs are found: the searchable values of what they were given and have made; and how lists are read that are long.
 
 Nothing is taken from the history that is there: what is marked as searchable is told by the entries from now on. The index of keys
-gives way to one that also finds keys by how they begin.
+gives way to one that also finds keys by how they begin, that of groups to one that has all that groups are counted by, and
+that of contracts to one of their names without versions.
 """
 
 from alembic import op
@@ -38,6 +39,20 @@ def upgrade() -> None:
         postgresql_ops={"key": "varchar_pattern_ops"},
     )
     op.drop_index(f"{_RUNS}_own_key", _RUNS)
+    op.create_index(
+        f"{_LETTERS}_own_cause",
+        _LETTERS,
+        ["namespace", "state", "fingerprint", "last_failed_at"],
+        postgresql_include=["first_failed_at", "worker"],
+    )
+    op.drop_index(f"{_LETTERS}_own_group", _LETTERS)
+    op.create_index(
+        f"{_LETTERS}_own_wrote",
+        _LETTERS,
+        ["namespace", "state", "contract"],
+        postgresql_ops={"contract": "varchar_pattern_ops"},
+    )
+    op.drop_index(f"{_LETTERS}_own_contract", _LETTERS)
     op.create_index(
         f"{_LETTERS}_own_error", _LETTERS, ["namespace", "state", "error", "first_failed_at", "id"]
     )

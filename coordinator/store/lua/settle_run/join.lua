@@ -56,11 +56,26 @@ local function wait_for_others(field)
   redis.call('PEXPIRE', key.outstanding, arg.ttl)
 end
 
+-- The spans in which the parts have arrived at the joins that are complete; and what keeps the one of this part, for who arrives last
+local spans, most_spans = {}, 128
+local function keep_span(join)
+  if arg.span == '' then return end
+  local known = redis.call('HGET', key.run, SPANS .. join.path)
+  if known and (#known >= most_spans * 17 or string.find(known, arg.span, 1, true)) then return end
+  redis.call('HSET', key.run, SPANS .. join.path, known and known .. ' ' .. arg.span or arg.span)
+end
+
+local function find_spans(join)
+  local known = arg.span ~= '' and redis.call('HGET', key.run, SPANS .. join.path)
+  if known then spans[#spans + 1] = known end
+end
+
 -- Keep what arrives at a join of branches or items, once. A fallback leaves its mark: what it is put together with must not hide it
 local function arrive(join, prefix)
   local fresh = redis.call('HSETNX', key.run, prefix .. join.branch, schemas .. '\n' .. data) == 1
   redis.call('PEXPIRE', key.run, arg.ttl)
   if not fresh then return end
+  keep_span(join)
   wait_for_others(prefix .. join.branch)
   if join.count > 0 then
     if mark ~= '' then redis.call('HINCRBY', key.run, MARK .. prefix .. '#', 1) end
@@ -93,5 +108,6 @@ local function is_complete(join)
   if not whole then return false end
   for _, branch in ipairs(branches_of(join)) do redis.call('HDEL', key.outstanding, arg.run_id .. '|' .. prefix .. branch) end
   schemas, data, mark = whole.schemas, whole.data, marks_of(join, prefix)
+  find_spans(join)
   return true
 end
