@@ -252,7 +252,10 @@ def restore_letters(
 def _carry_out(
     kind: str, doing: str, letters: Sequence[str], chosen: LetterFilter, *, by: str, why: str, as_json: bool
 ) -> None:
-    """Begin an operation that needs no pace, and carry it out. Many parameters because each comes from an option."""
+    """Begin an operation that needs no pace, and carry it out.
+
+    Many parameters because most of them are options of the commands.
+    """
     with on_servers(doing) as coordinator:
         selection = selected(coordinator, letters, chosen)
         begun = coordinator.operating.begin(kind, selection, Pace(), by=by, why=why)

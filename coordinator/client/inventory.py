@@ -71,7 +71,10 @@ class Inventory(ABC):
         failed_at: str = "",
         limit: int | None = 50,
     ) -> list[RunSummary]:
-        """The newest runs."""
+        """The newest runs.
+
+        Many parameters because each is a filter of its own.
+        """
 
     def landscape(self, *, asks: bool = True) -> LandscapeMap:
         """The topology now: agents with their queues, events with who emits and who hears them, flows. Where it does not ask servers

@@ -34,9 +34,12 @@ class Person:
         ).first.click()
 
     def fill(self, name: str, value: str) -> None:
-        """Fill in the field of the contract, or of the form, that has that name."""
-        field = self.page.locator(f'[name="data.{name}"], [name="{name}"]').first
-        field.fill(value)
+        """Fill in the field of the contract, or of the form, that has that name: what is typed, or one of the choices."""
+        field = self.page.locator(f'main [name="data.{name}"], main [name="{name}"]').first
+        if field.evaluate("one => one.tagName") == "SELECT":
+            field.select_option(value)
+        else:
+            field.fill(value)
 
     def press(self, name: str) -> None:
         """Press a button of the page."""

@@ -85,7 +85,7 @@ def foresee(coordinator: Asked, asked: Annotated[ForesightQuery, Query()]) -> Vi
     what follows. Nothing is done."""
     chosen = asked.resolved(coordinator)
     data = _looked_ahead(coordinator, chosen, asked.limit)
-    options: dict[str, Any] = {**asked.words(), "all": asked.everything, "dry_run": True}
+    options: dict[str, Any] = {**asked.words(), "all": asked.all, "dry_run": True}
     more = {"asked": asked, "selection": Selection(**asked.model_dump(exclude={"limit"})).to_json()}
     return View(data, "Replay", twin("dead-letters replay", *asked.letters, **options), more)
 
@@ -139,7 +139,7 @@ def many(coordinator: Asked, asked: Annotated[ManyQuery, Query()]) -> View[ManyL
     total, found = _first(coordinator, chosen, asked.limit)
     data = ManyLetters(what=asked.what, total=total, letters=[line_of(one) for one in found])
     plain = Selection(**asked.model_dump(exclude={"limit", "what"}))
-    options: dict[str, Any] = {**asked.words(), "all": asked.everything}
+    options: dict[str, Any] = {**asked.words(), "all": asked.all}
     title = "Put away" if asked.what == "archive" else "Bring back"
     return View(
         data,

@@ -56,22 +56,22 @@ class Filter(BaseModel):
 
 
 class Selection(Filter):
-    """Which dead letters something is done with: `letters` by their ids, those of a filter or a group, or `everything` that waits."""
+    """Which dead letters something is done with: `letters` by their ids, those of a filter or a group, or `all` that wait."""
 
     letters: Annotated[list[Id], Field(max_length=MOST)] = []
-    everything: bool = False
+    all: bool = False
 
     def resolved(self, coordinator: Coordinator) -> Chosen:
         """What is chosen, whole ids in place of beginnings. Raises :class:`InvalidData` where nothing says which letters are meant, and
         what :meth:`Coordinator.find_letter` and :meth:`Coordinator.letter_group` raise."""
         named = self.words()
-        if bool(self.letters) + bool(named) + self.everything != 1:
+        if bool(self.letters) + bool(named) + self.all != 1:
             raise InvalidData(
                 "it is not said which dead letters are meant"
                 if not (self.letters or named)
                 else "dead letters are chosen in two ways",
                 "nothing was done",
-                "name letters, or give a filter such as a flow, or say everything: one of these",
+                "name letters, or give a filter such as a flow, or say all: one of these",
             )
         if self.letters:
             known = coordinator.journal.letters.failures(self.letters)
@@ -85,7 +85,7 @@ class Selection(Filter):
         """In words, for people."""
         if self.letters:
             return "1 letter" if len(self.letters) == 1 else f"{len(self.letters)} letters"
-        return ", ".join(f"{name} {value}" for name, value in self.words().items()) or "everything that waits"
+        return ", ".join(f"{name} {value}" for name, value in self.words().items()) or "all that wait"
 
     def to_json(self) -> str:
         """As a form carries it."""

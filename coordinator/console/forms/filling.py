@@ -92,6 +92,7 @@ def add_filling(
     there, and where it ``takes_json`` that at ``/api/path``.
 
     Many parameters because each is a choice of its own.
+    Long because its three routes take the same form.
     """
     Found = Annotated[Filling, Depends(filling)]  # noqa: N806 - a type
     guards: dict[str, Any] = {"dependencies": [Depends(requires(permission))]}

@@ -180,7 +180,10 @@ def chosen(
         list[str] | None, Query(max_length=10, description="A searchable field and its value: `order=o-17`.")
     ] = None,
 ) -> Chosen:
-    """What the address chooses. Many parameters because each is a filter of its own."""
+    """What the address chooses.
+
+    Many parameters because each is a filter of its own.
+    """
     fields = tuple(one[:400] for one in where or () if one)
     return Chosen(
         text.strip(),
@@ -228,7 +231,7 @@ def runs(
         "Runs",
         said,
         {
-            "chosen": picked, "statuses": ["waiting", *get_args(Status)], "link": _linking(query), "before": before,
+            "chosen": picked, "statuses": ["waiting", *get_args(Status)], "link": _linking({**query, **({"limit": limit} if limit != 50 else {})}), "before": before,
             "columns": histogram(facets.started, facets.part) if facets else [], "narrowed": bool(query),
         },
     )  # fmt: skip

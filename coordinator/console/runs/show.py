@@ -54,7 +54,10 @@ def run(
         int | None, Query(ge=0, le=1_000_000, description="From which number on, from 0.")
     ] = None,
 ) -> View[RunShown]:
-    """A run: how it is and what it does now, its flow with the state of each step, its timeline, and one step in full."""
+    """A run: how it is and what it does now, its flow with the state of each step, its timeline, and one step in full.
+
+    Many parameters because each is a part of the address.
+    """
     found = one_run(coordinator, request, run)
     window = Window(within, begin) if begin is not None else None
     data = run_shown(coordinator, found, caller, Looked(step, window))

@@ -87,6 +87,7 @@ LOOKS = frozenset(
         "flows usage", "doctor", "health", "map", "top", "runs list", "runs show", "schedules list", "trace",
         "dead-letters export", "dead-letters groups", "dead-letters groups show", "journal export", "journal seal", "journal verify",
         "operations list", "operations show", "runs export", "runs find", "runs watch",
+        "runs compare",
     }
 )  # fmt: skip
 """The commands that change nothing."""
@@ -175,6 +176,7 @@ BEGUN: dict[str, Arguments] = {
     "journal export --run": lambda office: ["--run", office.failed.id[:8], *_file("--output")],
     "journal verify --run": lambda office: ["--run", office.failed.id[:8]],
     "runs watch RUN": lambda office: [office.done.id[:8]],
+    "runs compare RUN": lambda office: [office.failed.id[:8], office.asking.id[:8]],
     "runs export RUN": lambda office: [office.failed.id[:8], *_file("--as-test")],
 }  # fmt: skip
 """Where ids are asked for, and arguments with the beginning of one."""
@@ -313,6 +315,7 @@ SHOWN: dict[str, Arguments] = {
     "operations list": lambda office: _operation(office)[:0],
     "operations resume": _operation,
     "operations show": _operation,
+    "runs compare": lambda office: [office.failed.id, office.asking.id],
     "runs export": lambda office: [office.failed.id, *_file("--as-test")],
 }
 """The commands that print a table, or JSON, and arguments for them."""

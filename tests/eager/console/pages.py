@@ -33,6 +33,12 @@ class Browser:
         assert response.status_code == status, response.text
         return response.json()
 
+    def typed(self, page: str) -> dict[str, str]:
+        """What stands in the fields of the form of a contract on ``page``, as a browser sends it."""
+        inputs = re.findall(r'<input[^>]*\bname="(data\.[^"]*)"[^>]*\bvalue="([^"]*)"', page)
+        areas = re.findall(r'<textarea[^>]*\bname="(data\.[^"]*)"[^>]*>([^<]*)</textarea>', page)
+        return {unescape(name): unescape(value) for name, value in [*inputs, *areas]}
+
     def send(
         self, page: str, action: str, fields: Mapping[str, Any] | None = None, *, status: int = 200
     ) -> str:
