@@ -51,7 +51,7 @@ SIDE_BY_SIDE := -n auto --dist worksteal -m "not alone"
 OR_NONE := $(if $(ARGS),|| [ $$? -eq 5 ])
 
 .PHONY: test test-all test-unit test-eager test-integration test-hostile test-smoke lint format
-test: lint ## lint, and all tests but those in containers; lint, then all tests but the containers', on real servers (Docker or installed); some 20 minutes on 2 cores
+test: lint $(VENV)/.browser ## lint, and all tests but those in containers; lint, then all tests but the containers', on real servers (Docker or installed); some 20 minutes on 2 cores
 	@$(SECOND_TRY) $(SIDE_BY_SIDE) $(ARGS) $(OR_NONE)
 	@$(SECOND_TRY) -m "alone and not smoke" $(ARGS) $(OR_NONE)
 
@@ -73,7 +73,7 @@ MINUTES := 5
 test-hostile: $(VENV)/.dev ## hostile messages on a whole installation; hostile messages, headers and bodies on a whole installation (MINUTES=5 SEED=... ARGS="--help")
 	@$(BIN)/python -m tests.hostile --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-test-smoke: $(VENV)/.dev ## the tests in containers; the compose stack and pytest-celery, in real containers (needs a Docker engine)
+test-smoke: $(VENV)/.dev $(VENV)/.browser ## the tests in containers; the compose stack and pytest-celery, in real containers (needs a Docker engine)
 	@$(SECOND_TRY) tests/smoke $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
@@ -85,7 +85,7 @@ format: $(VENV)/.dev ## rewrite the code in the house style
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format .
 
 ##@ Measure it
-.PHONY: bench bench-quick bench-peers bench-rides bench-media
+.PHONY: bench bench-quick bench-peers bench-rides bench-media bench-journal
 bench: $(VENV)/.dev ## everything beside durable Celery, into docs/performance.md (about 20 minutes; ARGS="throughput --rounds 9")
 	@$(BIN)/python -m bench --document docs/performance.md $(ARGS)
 
@@ -100,6 +100,9 @@ bench-rides: $(VENV)/.dev ## rides on real servers while the ETA fleet is killed
 
 bench-media: $(VENV)/.dev ## many titles at once on real servers, a fleet gone for a while: tables and a picture (ARGS="--titles 10000")
 	@$(BIN)/python -m bench.media_load $(ARGS)
+
+bench-journal: $(VENV)/.dev ## how long lists take in a journal of ten million rows, with a PostgreSQL of its own (ARGS="--rows 1000000")
+	@$(BIN)/python -m bench.journal_rows $(ARGS)
 
 ##@ Maintain it
 .PHONY: lock api build clean help help-all
@@ -169,3 +172,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	@$(PIP) install --no-deps --require-hashes --requirement requirements/dev.txt
 	@$(INSTALL_SELF)
 	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.browser: $(VENV)/.dev
+	@$(BIN)/python -m tests.browser.chromium
+	@touch $@

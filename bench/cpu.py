@@ -47,17 +47,26 @@ def server_processes(broker_url: str, redis_url: str) -> dict[str, list[int]]:
     """The processes of RabbitMQ and Redis, and of Docker's proxy where there is one; a server on another machine has none."""
     found: dict[str, list[int]] = {}
     for name, url in (("RabbitMQ", broker_url), ("Redis", redis_url)):
-        parts = urlsplit(url)
-        if parts.hostname not in _HERE or parts.port is None:
-            continue
-        listener, container = _listener(parts.port), _container(parts.port)
-        if container is not None:
-            found[name] = [container]
-            if listener is not None:
-                found.setdefault("Docker's proxy", []).append(listener)
-        elif listener is not None:
-            found[name] = [listener]
+        for kind, process in _serving(url).items():
+            found.setdefault(kind or name, []).append(process)
     return found
+
+
+def seconds_at(url: str) -> float:
+    """How much processor time the server at ``url`` has taken by now, with the processes that it has now; 0 of one on another machine."""
+    server = _serving(url).get("")
+    return sum(_seconds(one, alone=False) for one in _family(server)) if server else 0.0
+
+
+def _serving(url: str) -> dict[str, int]:
+    """The first process of a server, under an empty name, and Docker's proxy where there is one."""
+    parts = urlsplit(url)
+    if parts.hostname not in _HERE or parts.port is None:
+        return {}
+    listener, container = _listener(parts.port), _container(parts.port)
+    if container is None:
+        return {} if listener is None else {"": listener}
+    return {"": container} | ({} if listener is None else {"Docker's proxy": listener})
 
 
 def load() -> float:

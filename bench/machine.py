@@ -23,7 +23,7 @@ def facts(place: Place, optional: Sequence[str], size: str) -> dict[str, str]:
     """Date, machine, versions, workers, and how busy the machine was before."""
     found = {
         "on": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": f"{psutil.cpu_count()} cores ({_processor()}), {psutil.virtual_memory().total / 2**30:.0f} GB,"
+        "machine": f"{psutil.cpu_count()} cores ({processor()}), {psutil.virtual_memory().total / 2**30:.0f} GB,"
         f" {platform.system()} {platform.release()}",
         "load before": f"{load():.1f}",
         "size": size,
@@ -44,7 +44,8 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):

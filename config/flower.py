@@ -1,4 +1,4 @@
-"""Flower's own variables, as far as we insist on one and have a better default for another."""
+"""Flower's own variables, as far as we insist on one, use another as well, and have a better default for others."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from handoffs.config.settings import SettingsError
 
 _VARIABLE = "FLOWER_BASIC_AUTH"
+_MANAGEMENT = "FLOWER_BROKER_API"
 _DEFAULTS = {
     "tasks_columns": "name,state,args,result,received,runtime,worker,uuid",
     "max_tasks": "10000",
@@ -33,6 +34,11 @@ def require_login() -> None:
             "Flower was not started: it would show everybody every task, and let them stop workers",
             f"set {_VARIABLE}; several logins are separated by commas",
         )
+
+
+def management_api() -> str:
+    """The URL of RabbitMQ's management API, with user and password, where Flower is told one; empty where it is not."""
+    return os.environ.get(_MANAGEMENT, "").strip()
 
 
 def default_options() -> list[str]:

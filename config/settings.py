@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     Field,
+    SecretStr,
     ValidationError,
     model_validator,
 )
@@ -29,6 +30,7 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as MalformedSetting
 
 from handoffs.config.addresses import ListenAddress
+from handoffs.config.console import ConsoleSettings
 from handoffs.config.duration import Lifetime, Wait
 from handoffs.config.numbers import Whole
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
@@ -222,6 +224,7 @@ class Settings(BaseSettings):
     and all else, OpenTelemetry's own variables say, ``OTEL_EXPORTER_OTLP_ENDPOINT`` first. None: what the application has set up
     is used."""
 
+    console: ConsoleSettings = ConsoleSettings()
     payments: PaymentsSettings = PaymentsSettings()
     rides: RidesSettings = RidesSettings()
     media: MediaSettings = MediaSettings()
@@ -291,7 +294,7 @@ def load(**overrides: Any) -> Settings:
     Raises :class:`SettingsError`, in one line without any value, for a malformed setting or an unknown
     ``COORDINATOR_`` variable.
     """
-    _check_names()
+    check_names()
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -322,7 +325,7 @@ def _meant(unknown: list[str], known: Iterable[str]) -> str:
     return "; ".join([*meant, "docs/settings.md has the names"])
 
 
-def _check_names() -> None:
+def check_names() -> None:
     """Raise :class:`SettingsError` for a variable that looks like a setting and is none, is there twice, or is not UTF-8."""
     found = [name for name in os.environ if name.upper().startswith(PREFIX)]
     known = frozenset(_names(Settings, PREFIX))
@@ -368,9 +371,11 @@ def _variables(settings: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
         elif isinstance(value, timedelta):
             yield name, _milliseconds(value)
         elif isinstance(value, tuple):
-            yield name, ",".join(value)
+            yield name, ",".join(map(str, value))
         elif isinstance(value, dict):
             yield name, ",".join(f"{key}={_plain(one)}" for key, one in value.items())
+        elif isinstance(value, SecretStr):
+            yield name, value.get_secret_value()
         elif value is not None:
             yield name, str(value)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from handoffs.contracts.migration import downcast, upcast
     from handoffs.contracts.numbers import ExactDecimal
     from handoffs.contracts.prompt import render_for_prompt
+    from handoffs.contracts.searchable import Searchable
     from handoffs.contracts.text import Hygiene, Sensitive, UntrustedText
 
 _WHERE = {
@@ -26,6 +27,7 @@ _WHERE = {
     "ExactDecimal": "handoffs.contracts.numbers",
     "Hygiene": "handoffs.contracts.text",
     "Key": "handoffs.contracts.contract",
+    "Searchable": "handoffs.contracts.searchable",
     "Sensitive": "handoffs.contracts.text",
     "UntrustedText": "handoffs.contracts.text",
     "downcast": "handoffs.contracts.migration",
@@ -43,6 +45,7 @@ __all__ = [
     "ExactDecimal",
     "Hygiene",
     "Key",
+    "Searchable",
     "Sensitive",
     "UntrustedText",
     "downcast",

@@ -128,6 +128,11 @@ def holds_secret(hint: Any) -> bool:
     return any(is_secret(inner) for _, inner, _ in _hints(hint, once=True))
 
 
+def beside(hint: Any) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    """What stands beside a type, and each in it that is not inside of a model, in ``Annotated``, with its path in it."""
+    return ((path, metadata) for path, _, metadata in _hints(hint, models=False))
+
+
 def meant(hint: Any) -> Any:
     """What an alias or a NewType stands for; None for any other type."""
     return getattr(hint, "__value__", None) or getattr(hint, "__supertype__", None)

@@ -22,6 +22,7 @@ from handoffs.contracts.effort import effort
 from handoffs.contracts.errors import ContractError, CoordinationError, InvalidData, UnmarkedText
 from handoffs.contracts.patternsize import MOST_STEPS, too_large
 from handoffs.contracts.provenance import lost, misplaced
+from handoffs.contracts.searchable import unsearchable
 from handoffs.contracts.text import REVEAL, is_plain, named, printable
 from handoffs.contracts.written import Purpose, Written
 
@@ -174,6 +175,12 @@ class Contract(BaseModel, metaclass=_ContractMeta):
                 "it would be shown where it must not be",
                 "declare the secret as a field of its own, with nothing but None beside it",
             )
+        if what := unsearchable(cls):
+            raise ContractError(
+                f"{cls.__name__}: {what}",
+                "no run could be found by it",
+                "mark a field of its own: order: Annotated[str, Searchable]",
+            )
         for pattern in backtracking(cls.__pydantic_core_schema__):
             raise ContractError(
                 f"{cls.__name__} has the pattern {printable(pattern, 120)!r} for Python's own engine",
@@ -295,15 +302,18 @@ def faults(
     """Say in one line what is wrong where: field paths and messages, no values, at most five of them. What a validator of the
     ``model`` says of a field in which there is a secret is not shown: it may quote it. ``hide`` takes out of the text what else must
     not be in it, before the text is cut."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    secret = traits(model).secret if model is not None else frozenset[str]()
-    shown = [
-        f"{'.'.join(str(part) for part in fault['loc']) or '(whole)'}: {_message(fault, secret)}"
-        for fault in found[:_REPORTED_FAULTS]
-    ]
+    found = each_fault(error, model)
+    shown = [f"{place or '(whole)'}: {text}" for place, text in found[:_REPORTED_FAULTS]]
     if len(found) > _REPORTED_FAULTS:
         shown.append(f"and {len(found) - _REPORTED_FAULTS} more")
     return printable(hide("; ".join(shown)))
+
+
+def each_fault(error: ValidationError, model: type[BaseModel] | None = None) -> list[tuple[str, str]]:
+    """What is wrong where: the path of each field, dotted, empty for the whole, and a message without values."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    secret = traits(model).secret if model is not None else frozenset[str]()
+    return [(".".join(str(part) for part in fault["loc"]), _message(fault, secret)) for fault in found]
 
 
 def _message(fault: ErrorDetails, secret: frozenset[str]) -> str:

@@ -74,6 +74,14 @@ class NotOne(CoordinationError, AssertionError):
     It is an :class:`AssertionError` too, so that a test fails by it."""
 
 
+class UnknownContract(CoordinationError):
+    """No contract, or no version of it, is published or loaded under that name."""
+
+
+class UnknownSchedule(CoordinationError):
+    """No loaded module declares a schedule of that name."""
+
+
 class UnknownDeployment(CoordinationError):
     """That build of that agent is not recorded as deployed."""
 

@@ -101,6 +101,9 @@ class Entry:
         event was emitted with it. Where Redis has lost it, it is put back from here.
     migrated
         The migrations that the input went through here, in order.
+    marks
+        By what the run can be found: the values of the searchable fields of what the entry tells of, by their names
+        (:func:`handoffs.contracts.searchable.marks`).
     """
 
     kind: EntryKind
@@ -135,6 +138,7 @@ class Entry:
     wait_ms: int = 0
     digest: str = ""
     trace: str = ""
+    marks: dict[str, list[str]] | None = None
 
     def fields(self) -> dict[str, Any]:
         """As JSON values, without the empty ones."""
@@ -158,9 +162,12 @@ def triggered_run(entry: Mapping[str, Any]) -> str:
 
 _NO_TEXT: dict[str, type | tuple[type, ...]] = {
     "attempt": int, "wait_ms": (int, float), "took_ms": (int, float, NoneType), "input": object, "output": object,
-    "sent": (dict, NoneType), "migrated": (list, NoneType), "emitted": (list, NoneType),
+    "sent": (dict, NoneType), "marks": (dict, NoneType), "migrated": (list, NoneType), "emitted": (list, NoneType),
 }  # fmt: skip
 """The fields that are no text, and of which types they are."""
+
+_KNOWN = frozenset({*Entry.__slots__, _BEGAN})
+_TEXTS = _KNOWN - _NO_TEXT.keys()
 
 
 def checked(value: Any) -> dict[str, Any]:
@@ -170,9 +177,9 @@ def checked(value: Any) -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         raise InvalidData("it is no object")
-    for name in (*Entry.__slots__, _BEGAN):
-        if name in value and not _fits(name, value[name]):
-            raise InvalidData(f"its {name} is a {type(value[name]).__name__}")
+    for name, one in value.items():
+        if not (type(one) is str and name in _TEXTS) and name in _KNOWN and not _fits(name, one):
+            raise InvalidData(f"its {name} is a {type(one).__name__}")
     return value
 
 
@@ -181,6 +188,8 @@ def _fits(name: str, value: Any) -> bool:
         return all(isinstance(one, dict) for one in value)
     if name == "sent" and isinstance(value, dict):
         return all(isinstance(one, str) for one in value.values())
+    if name == "marks" and isinstance(value, dict):
+        return all(isinstance(one, list) for one in value.values())
     return isinstance(value, _NO_TEXT.get(name, str)) and not (name == "attempt" and isinstance(value, bool))
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
+
+from handoffs.config.forks import after_fork
 
 T = TypeVar("T")
 
@@ -54,3 +57,44 @@ def within(seconds: float, work: Callable[[], T], leave: Callable[[T], object] =
     if attempt.error is not None:
         raise attempt.error
     return attempt.found[0]
+
+
+class Looks(Generic[T]):
+    """Looks at several things, side by side and by a deadline. Safe for threads.
+
+    One that does not end in time is left to itself, and not begun again before it has ended: whoever asks for it meanwhile waits for
+    that one. So a server that is silent costs one thread, however often it is looked at.
+    """
+
+    def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
+        """In a child that was forked none of them goes on."""
+        self._lock, self._under_way = threading.Lock(), dict[str, _Attempt[T]]()
+        after_fork(self, Looks._renew)
+
+    def look(self, works: Mapping[str, Callable[[], T]], seconds: float) -> dict[str, T | Exception]:
+        """What each of ``works`` found, or raised, by its name; :class:`TimeoutError` of one that had no answer within ``seconds``."""
+        until = time.monotonic() + seconds
+        attempts = {name: self._begin(name, work) for name, work in works.items()}
+        found: dict[str, T | Exception] = {}
+        for name, attempt in attempts.items():
+            if not attempt.done.wait(max(until - time.monotonic(), 0)):
+                found[name] = TimeoutError(f"there was no answer within {seconds:.3g} s")
+            elif attempt.error is None:
+                found[name] = attempt.found[0]
+            elif isinstance(attempt.error, Exception):
+                found[name] = attempt.error
+            else:  # what would end a thread, and not the process
+                found[name] = RuntimeError(f"it ended with {type(attempt.error).__name__}")
+        return found
+
+    def _begin(self, name: str, work: Callable[[], T]) -> _Attempt[T]:
+        with self._lock:
+            attempt = self._under_way.get(name)
+            if attempt is not None and not attempt.done.is_set():
+                return attempt
+            attempt = self._under_way[name] = _Attempt(work, lambda _: None)
+        threading.Thread(target=attempt.run, name=f"look-{name}", daemon=True).start()
+        return attempt

@@ -23,7 +23,7 @@ import handoffs
 FILE = Path(__file__).resolve().parent.parent / "docs" / "api.md"
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Contracts": ("Contract", "Key", "ContractRef", "ExactDecimal", "upcast", "downcast", "Envelope"),
+    "Contracts": ("Contract", "Key", "Searchable", "ContractRef", "ExactDecimal", "upcast", "downcast", "Envelope"),
     "Text from outside": ("UntrustedText", "Hygiene", "Sensitive", "render_for_prompt"),
     "Agents": ("agent", "Agent", "Context", "Retry", "lifespan"),
     "Flows": (

@@ -178,6 +178,8 @@ class Stack:
         print(
             f"Flower: http://127.0.0.1:{port}, user coordinator, password: FLOWER_PASSWORD in {self._env_file.name}"
         )
+        console = values.get("CONSOLE_PORT", "8470")
+        print(f"console: http://127.0.0.1:{console}, token: CONSOLE_TOKEN in {self._env_file.name}")
         there = {row["service"] for row in self.rows()}
         print("a thousand payments: make demo-up")
         for system in ("media", "rides"):

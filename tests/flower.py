@@ -22,11 +22,11 @@ _AS_THEY_ARE = "!'()*~-_."
 class Flower:
     """The process, and its pages."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, **settings: str) -> None:
         port = free_port()
-        self._url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}"
         self.program: Program = installation.program(
-            "flower", "flower", "--port", str(port), "--address", "127.0.0.1"
+            "flower", "flower", "--port", str(port), "--address", "127.0.0.1", **settings
         )
 
     def wait_ready(self) -> None:
@@ -47,7 +47,7 @@ class Flower:
         """A page of its, as a browser gets it."""
         login = base64.b64encode(FLOWER_LOGIN.encode()).decode()
         with urlopen(
-            Request(self._url + path, headers={"Authorization": f"Basic {login}"}), timeout=20
+            Request(self.url + path, headers={"Authorization": f"Basic {login}"}), timeout=20
         ) as answer:
             text: str = answer.read().decode()
         return text

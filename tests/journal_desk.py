@@ -69,6 +69,65 @@ class DeskSuite:
         assert journal.groups.beginning_with(first.id[:6], 5) == [first.id]
         assert [row.id for row in journal.letters.find(group=second.id)] == ["letter-050", "letter-051"]
 
+    def test_groups_of_a_flow_an_agent_a_kind(self, journal: Journal) -> None:
+        """Only those, and only those are counted."""
+        others = [failed(1, flow="shop.late"), failed(2, agent="shop.ship"), failed(3, kind="poison")]
+        journal.letters.add_all([failed(0), *others])
+        chosens: list[dict[str, Any]] = [{"flow": "shop.late"}, {"agent": "shop.ship"}, {"kind": "poison"}]
+        for chosen in chosens:
+            [found] = journal.groups.find(**chosen)
+            assert {name: getattr(found, name) for name in chosen} == chosen
+            assert journal.groups.total(**chosen) == 1
+
+    def test_letters_come_page_by_page(self, journal: Journal) -> None:
+        """Each once, the oldest first, whatever has the same moment; what fails meanwhile comes at the end."""
+        same = [failed(number, first_failed_at=at(1)) for number in range(5)]
+        journal.letters.add_all([*same, failed(7), failed(8, state="settled")])
+        seen, page = [], journal.letters.page(limit=2)
+        journal.letters.add(failed(9))
+        while True:
+            seen += [one.id for one in page.letters]
+            if not page.next:
+                break
+            page = journal.letters.page(after=page.next, limit=2)
+        assert seen == [f"letter-{number:03}" for number in (0, 1, 2, 3, 4, 7, 9)]
+        assert [one.id for one in journal.letters.page(state="settled").letters] == ["letter-008"]
+        assert journal.letters.total(most=3) == 3
+        assert journal.letters.total(most=100) == 7
+        for odd in (0, 1_001):
+            with pytest.raises(ValueError, match="a page has"):
+                journal.letters.page(limit=odd)
+
+    def test_letters_by_their_ids_and_by_their_kinds(self, journal: Journal) -> None:
+        """Those that are known; of the kinds how many there are of what is chosen, and since when."""
+        journal.letters.add_all(
+            [failed(1), failed(2, kind="poison"), failed(3, kind="poison", flow="shop.late")]
+        )
+        assert set(journal.letters.summaries(["letter-001", "nobody", "letter-003"])) == {
+            "letter-001",
+            "letter-003",
+        }
+        assert journal.letters.by_reason() == {"error": (1, at(1)), "poison": (2, at(2))}
+        assert journal.letters.by_reason(flow="shop.late") == {"poison": (1, at(3))}
+
+    def test_only_what_is_put_away_is_brought_back(self, journal: Journal) -> None:
+        """Into the state that is said; what waits stays as it is."""
+        row = failed(1)
+        journal.letters.add(row)
+        assert not journal.letters.restore(row)
+        assert journal.letters.archive(row)
+        assert journal.letters.restore(row, "settled")
+        assert [one.state for one in journal.letters.find(state=None)] == ["settled"]
+
+    def test_operations_come_page_by_page(self, journal: Journal) -> None:
+        """The newest first, each once, also those of one moment."""
+        made = {journal.operations.begin(Order("replay", "none", "ann"), []) for _ in range(5)}
+        seen: list[str] = []
+        while page := journal.operations.find(2, after=seen[-1] if seen else ""):
+            seen += [one.id for one in page]
+        assert seen == [one.id for one in journal.operations.find()]
+        assert set(seen) == made
+
     def test_how_they_came_over_time(self, journal: Journal) -> None:
         """Each letter is counted in one part of the time, the last one too."""
         journal.letters.add_all([*map(failed, range(10)), failed(200)])

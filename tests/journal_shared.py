@@ -19,7 +19,8 @@ from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.migrations.upgrade import upgrade
 from handoffs.coordinator.journal.namespace import Namespace
-from handoffs.coordinator.journal.runs import Noted, RunFilter
+from handoffs.coordinator.journal.run_filter import RunFilter
+from handoffs.coordinator.journal.runs import Noted
 from tests.builds import manifest
 from tests.journal_suite import connected, letter
 
@@ -402,7 +403,7 @@ class RunsSuite:
             assert journal.runs.count() == 2
 
     def test_runs_are_listed_newest_first_page_by_page(self, url: str) -> None:
-        """Each once, of several of one moment the one that came last, however large a page is; stories are not among them."""
+        """Each once, those of one moment by their ids, however large a page is; stories are not among them."""
         with closing(Journal(url, upgrades=True)) as journal, closing(Journal(url, namespace="b")) as other:
             names = [f"run-{number}" for number in range(10)]
             for number, name in enumerate(names):
@@ -429,6 +430,19 @@ class RunsSuite:
             (RunFilter(ended="cancelled"), "acd"),
             (RunFilter(living=True), "ad"),
             (RunFilter(living=True, since=DAY[3]), "d"),
+            (RunFilter(until=DAY[2]), "ab"),
+            (RunFilter(since=DAY[1], until=DAY[3]), "bc"),
+            (RunFilter(before=(DAY[2], "c")), "ab"),
+            (RunFilter(before=(DAY[2], "d")), "abc"),
+            (RunFilter(before=(DAY[3], "d"), ended="completed"), "ab"),
+            (RunFilter(runs=frozenset("adx")), "ad"),
+            (RunFilter(error="ValueError"), "ac"),
+            (RunFilter(error="time-limit"), "b"),
+            (RunFilter(error="ValueError", living=True), "a"),
+            (RunFilter(error="Value"), ""),
+            (RunFilter(where=(("order", "1"),)), "ab"),
+            (RunFilter(where=(("order", "1"), ("country", "de"))), "b"),
+            (RunFilter(where=(("country", "1"),)), ""),
         ],
     )
     def test_what_runs_are_listed_by(self, url: str, chosen: RunFilter, found: str) -> None:
@@ -441,6 +455,22 @@ class RunsSuite:
                     "c": Noted("shop.return", "cancelled", DAY[2], "o-1"),
                     "d": Noted("shop.order", "lost", DAY[3], "o-4"),
                 }
+            )
+            for run, kind, state in (
+                ("a", "error", "waiting"),
+                ("b", "time-limit", "waiting"),
+                ("d", "error", "replayed"),
+            ):
+                error = "" if run == "b" else "ValueError"
+                journal.letters.add(letter(run, run=run, kind=kind, state=state, error=error))
+            journal.letters.add(letter("c", run="c"))
+            marks = {
+                "a": {"order": ["1"]},
+                "b": {"order": ["2", "1"], "country": ["de"]},
+                "c": {"country": ["de"]},
+            }
+            journal.history.record(
+                (f"0/{run}", {"run": run, "kind": "settled", "marks": told}) for run, told in marks.items()
             )
             assert [row.run for row in journal.runs.listed(chosen)] == sorted(found, reverse=True)
 

@@ -17,7 +17,7 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.letter_row import SUMMARY, LetterRow, LetterSummary
 from handoffs.coordinator.journal.migrations import HEAD, REVISIONS
 from handoffs.coordinator.journal.migrations.upgrade import upgrade
-from handoffs.coordinator.journal.runs import RunFilter
+from handoffs.coordinator.journal.run_filter import RunFilter
 from tests import journal_before_migrations as before
 
 _MARK = "handoff_journal_revision"

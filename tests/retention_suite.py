@@ -13,7 +13,8 @@ from handoffs.contracts.errors import InvalidData
 from handoffs.coordinator.journal.edits import EditRow
 from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.journal.retention import BATCH, Policy
-from handoffs.coordinator.journal.runs import LIVE, LOST, Noted
+from handoffs.coordinator.journal.run_filter import LIVE, LOST
+from handoffs.coordinator.journal.runs import Noted
 from handoffs.coordinator.journal.verification import Verified
 from tests.chain_suite import by_hand, entry, found, named, written
 from tests.journal_suite import letter

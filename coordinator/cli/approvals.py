@@ -42,7 +42,7 @@ def approvals() -> None:
 @limit_option("those of the newest run first")
 @json_option
 def list_approvals(flow: str, signal: str, key: str, limit: int, as_json: bool) -> None:
-    """The signals that runs wait for: since when, and which fields an answer has.
+    """The signals that runs wait for: since when, which fields an answer has, and until when, where the flow says it.
 
     The fields are those of the signal's contract, where its flow is loaded with COORDINATOR_AGENTS; optional ones are in brackets.
     """
@@ -53,8 +53,19 @@ def list_approvals(flow: str, signal: str, key: str, limit: int, as_json: bool) 
     if as_json:
         print_json([one.to_json() for one in found])
         return
-    rows = [(one.run, one.flow, one.key or "-", one.signal, moment(one.since), _asked(one)) for one in found]
-    out.print(table("approvals", ("run", "flow", "key", "signal", "since", "asks"), rows))
+    rows = [
+        (
+            one.run,
+            one.flow,
+            one.key or "-",
+            one.signal,
+            moment(one.since),
+            _asked(one),
+            moment(one.due) or "-",
+        )
+        for one in found
+    ]
+    out.print(table("approvals", ("run", "flow", "key", "signal", "since", "asks", "due"), rows))
     if found:
         say("answer one: coordinator approvals answer RUN --set FIELD=VALUE")
         if len(found) == limit:

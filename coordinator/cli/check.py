@@ -8,9 +8,6 @@ from datetime import timedelta
 
 import click
 
-from handoffs.contracts.contract import Contract
-from handoffs.contracts.registry.registry import Registry
-from handoffs.contracts.versions import known
 from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.published import sound_registry
 from handoffs.coordinator.cli.session import settings_of_command
@@ -18,13 +15,13 @@ from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.flow.lineage import contracts_of
 from handoffs.coordinator.flow.loading import Definitions, load_modules
 from handoffs.coordinator.flow.twins import refuse_twins
+from handoffs.coordinator.observe.doctor.journal import IN_A_FILE
+from handoffs.coordinator.observe.doctor.settings import changed_contracts
 from handoffs.coordinator.observe.served import UNSERVED, coordinator_processes
 from handoffs.coordinator.observe.unattended import nobody, without_worker
 from handoffs.coordinator.render.console import print_rows, tell
 from handoffs.coordinator.runtime.preflight import examine
 from handoffs.coordinator.services import Services
-
-_IN_A_FILE = "it is a file in this folder: others do not see it; set COORDINATOR_JOURNAL_URL"
 
 _SOON = timedelta(seconds=5)
 """It looks at one server after the other, and is to end within 15 seconds where one hangs."""
@@ -60,7 +57,7 @@ def check(as_json: bool) -> None:
     contracts = contracts_of(definitions)
     refuse_twins(contracts)
     registry = sound_registry(settings)
-    changed = [str(one.ref()) for one in contracts if _is_changed(one, registry)]
+    changed = changed_contracts(contracts, registry)
     rows = [("published contracts", _published(len(list(registry)), changed))]
     if settings.embedded:
         rows.append(("servers", "none set: embedded in each process"))
@@ -87,12 +84,7 @@ def remarks(services: Services, definitions: Definitions) -> list[tuple[str, str
         ("workers", "; ".join(nobody(missing)) if missing else f"of {len(definitions.agents)} agents"),
         ("coordinator process", f"{serving} at work" if serving else UNSERVED),
     ]
-    return found if services.settings.journal_url else [*found, ("journal file", _IN_A_FILE)]
-
-
-def _is_changed(contract: type[Contract], registry: Registry) -> bool:
-    published = registry.get(contract.ref())
-    return published is not None and published.fingerprint != known(contract).fingerprint
+    return found if services.settings.journal_url else [*found, ("journal file", IN_A_FILE)]
 
 
 def _published(versions: int, changed: Sequence[str]) -> str:

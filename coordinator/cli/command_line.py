@@ -14,8 +14,10 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.coordinator.cli.actions import actions
 from handoffs.coordinator.cli.approvals import approvals
 from handoffs.coordinator.cli.check import agents, check
+from handoffs.coordinator.cli.console import console, console_token
 from handoffs.coordinator.cli.contracts import contracts
 from handoffs.coordinator.cli.demo import demo
+from handoffs.coordinator.cli.doctor import doctor
 from handoffs.coordinator.cli.events import events
 from handoffs.coordinator.cli.exits import NOBODY_READS, raised_at
 from handoffs.coordinator.cli.flows import flows
@@ -29,6 +31,7 @@ from handoffs.coordinator.cli.processes import beat, flower, health, serve, work
 from handoffs.coordinator.cli.runs import runs
 from handoffs.coordinator.cli.schedules import schedules
 from handoffs.coordinator.cli.start import start
+from handoffs.coordinator.cli.top import top
 from handoffs.coordinator.cli.trace import trace
 from handoffs.coordinator.handoff.interruption import interruption_of
 from handoffs.coordinator.render.console import err, tell
@@ -132,16 +135,19 @@ def cli() -> None:
     coordinator map                                                  who is there, and what goes from whom to whom
     coordinator runs list --key o-17                                 what became of an order
     coordinator approvals list                                       what waits for a person
+    coordinator console                                              all of this as pages, and an HTTP API
     coordinator dead-letters list                                    what failed and waits
     coordinator dead-letters groups                                  the same, by cause
     coordinator dead-letters replay --flow payments.payment          go on where it failed
     coordinator journal verify                                       is the history as it was written?
+    coordinator doctor                                               is all in order, and what to do where it is not
+    coordinator top                                                  what runs and waits now, each second
     """
 
 
 for _command in (
     start, runs, approvals, dead_letters, operations, actions, journal, events, trace, topology_map, flows, schedules, contracts, agents, check,
-    worker, serve, beat, flower, health, demo, new,
+    doctor, top, worker, serve, beat, flower, console, console_token, health, demo, new,
 ):  # fmt: skip
     cli.add_command(_command)
 

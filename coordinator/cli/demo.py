@@ -5,18 +5,21 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import pkgutil
+import threading
 from pathlib import Path
 from typing import Any
 
 import click
 
 from handoffs.contracts.text import printable
+from handoffs.coordinator.cli.console import PORT, console_server
 from handoffs.coordinator.cli.opening import announce
 from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.parameters import Amount, Count
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.loading import imported
+from handoffs.coordinator.render.console import tell
 
 _SYSTEMS = "handoffs.tasks"
 
@@ -48,8 +51,17 @@ _SYSTEMS = "handoffs.tasks"
     metavar="JSON",
     help="With --running: the film in their object store, as handoffs.tasks.media.upload prints it there (media).",
 )
+@click.option(
+    "--console",
+    "with_console",
+    is_flag=True,
+    help="Open the console beside it, and keep all of it until Ctrl-C.",
+)
+@click.option(
+    "--port", type=Count(0, 65535), default=PORT, show_default=True, help="With --console: where it listens."
+)
 @json_option
-def demo(system: str, as_json: bool, **options: Any) -> None:
+def demo(system: str, as_json: bool, with_console: bool, port: int, **options: Any) -> None:
     """Show a reference SYSTEM at work: payments, rides, or media.
 
     payments: a thousand payments, the ledger down for some; what is parked is replayed until every run has ended.
@@ -69,7 +81,14 @@ def demo(system: str, as_json: bool, **options: Any) -> None:
     if given and not as_json:  # alone, it was told before this was loaded
         announce(system)
     with opened(quiet=True, recorded=True) as coordinator:
-        module.run(coordinator, as_json=as_json, **given)
+        if not with_console:
+            module.run(coordinator, as_json=as_json, **given)
+            return
+        with console_server(coordinator, "127.0.0.1", port).beside() as url:
+            tell(f"coordinator: console at {url}")
+            module.run(coordinator, as_json=as_json, **given)
+            tell(f"coordinator: the demo is over; the console at {url} stays until Ctrl-C")
+            threading.Event().wait()
 
 
 def find_demo(system: str) -> Any:

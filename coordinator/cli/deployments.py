@@ -11,11 +11,12 @@ import click
 
 from handoffs.config.settings import Settings
 from handoffs.contracts.text import printable
-from handoffs.coordinator.cli.decision import report, show
+from handoffs.coordinator.cli.decision import show
 from handoffs.coordinator.cli.manifests import given_manifest, manifest
 from handoffs.coordinator.cli.options import build_option, by_option, json_option, reason_option
 from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.deployment.deployments import Deployments, open_deployments
+from handoffs.coordinator.observe.decided import decided
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import out, print_json, say, table, tell
 from handoffs.coordinator.runtime.embedded.servers import refuse_embedded
@@ -53,7 +54,7 @@ def can_i_deploy(agent: str, file: Path | None, as_json: bool) -> None:
         found = deployments.outstanding(agent)
         decision = deployments.judge(new, found)
     if as_json:
-        print_json(report(decision, found))
+        print_json(decided(decision, found))
     else:
         show(decision, found)
     if not decision.ok:

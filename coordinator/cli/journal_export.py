@@ -14,8 +14,7 @@ import click
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.cli.exits import Malformed
-from handoffs.coordinator.cli.options import json_option, since_option
-from handoffs.coordinator.cli.parameters import Since
+from handoffs.coordinator.cli.options import json_option, since_option, until_option
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.client import given
 from handoffs.coordinator.client.coordinator import Coordinator
@@ -26,6 +25,9 @@ from handoffs.coordinator.render.console import print_json, say
 from handoffs.coordinator.render.record_lines import lines
 from handoffs.coordinator.render.record_page import page
 from handoffs.coordinator.render.record_table import require_parquet, write_parquet
+
+FORMS = ("jsonl", "html", "parquet")
+"""As what runs are written."""
 
 _LONGEST_NAME = 200
 
@@ -44,16 +46,11 @@ class _Written:
 @click.option("--key", default="", help="Only runs that were accepted under this idempotency key.")
 @click.option("--flow", default="", help="Only runs of this flow.")
 @since_option("runs that were accepted")
-@click.option(
-    "--until",
-    type=Since(),
-    default=None,
-    help="Only runs that were accepted before: a moment as for --since.",
-)
+@until_option("runs that were accepted")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["jsonl", "html", "parquet"]),
+    type=click.Choice(FORMS),
     default="jsonl",
     show_default=True,
     help="jsonl: one file, a line for each run, entry and action; html: a page for each run; parquet: one file of all entries.",
@@ -96,6 +93,19 @@ def export(
         run = coordinator.find_run(run).id if run else ""
         chosen = RecordFilter(run, key, flow, given.since(since), given.since(until))
         written = _write(coordinator, chosen, form, output)
+    _say(written, form, as_json=as_json)
+
+
+def export_record(run: str, form: str, output: Path, *, as_json: bool) -> None:
+    """Write one run, by its id or how that begins, and say so."""
+    if form == "parquet":
+        require_parquet()
+    with on_servers("exporting a run") as coordinator:
+        written = _write(coordinator, RecordFilter(coordinator.find_run(run).id), form, output)
+    _say(written, form, as_json=as_json)
+
+
+def _say(written: _Written, form: str, *, as_json: bool) -> None:
     if as_json:
         print_json(
             {"output": str(written.output), "format": form, "runs": written.runs, "files": written.files}

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Sequence
 from typing import Any, Unpack
 
 import click
@@ -24,14 +23,11 @@ from handoffs.coordinator.cli.selected import refuse_none, resolve_group, select
 from handoffs.coordinator.cli.servers import on_servers
 from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.cli.unserved import tell_of_unserved
+from handoffs.coordinator.client.letter_view import letters_json
 from handoffs.coordinator.client.operation import Pace
-from handoffs.coordinator.handoff.failure import remedy_of
-from handoffs.coordinator.journal.edits import EditNote
-from handoffs.coordinator.journal.letter_row import SUMMARY, LetterDetails, LetterSummary
+from handoffs.coordinator.journal.letter_row import LetterSummary
 from handoffs.coordinator.journal.letters import LetterFilter
-from handoffs.coordinator.letters.desk import Desk
-from handoffs.coordinator.letters.frames import innermost
-from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY
+from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY, RESTORE
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.render.console import (
     bar,
@@ -46,9 +42,6 @@ from handoffs.coordinator.render.console import (
 
 _MOST = 100
 """How many letters are listed where nobody says how many."""
-
-_AT_ONCE = 50
-"""Of how many letters the inputs are held at once."""
 
 _FILTERS: tuple[Callable[[Any], Any], ...] = (
     click.option("--flow", default="", help="Only of this flow."),
@@ -218,35 +211,58 @@ def archive_letters(
 ) -> None:
     """Put away LETTERS by id, or those that a filter selects: they wait no more, and are kept.
 
-    `dead-letters list --all` has them; a replay of one by its id brings it back. Their runs stay parked until they are forgotten: `runs
+    `dead-letters list --all` has them; `dead-letters restore` brings them back, and so does a replay of one by its id. Their runs stay parked until they are forgotten: `runs
     cancel` ends them. Exit status: 0 all were put away, 3 it was stopped.
     \f
 
     Many parameters because each is an option of the command.
     """
     refuse_none(letters, everything, chosen)
-    with on_servers("putting dead letters away") as coordinator:
+    _carry_out(ARCHIVE, "putting dead letters away", letters, chosen, by=by, why=why, as_json=as_json)
+
+
+@dead_letters.command("restore")
+@click.argument("letters", nargs=-1)
+@_filtered
+@click.option("--all", "everything", is_flag=True, help="Everything that is put away.")
+@reason_option
+@by_option
+@json_option
+def restore_letters(
+    letters: tuple[str, ...],
+    everything: bool,
+    why: str,
+    by: str,
+    as_json: bool,
+    **chosen: Unpack[LetterFilter],
+) -> None:
+    """Bring back LETTERS that were put away, by id, or those that a filter selects: they wait again.
+
+    One whose step has its outcome by now, or whose run was cancelled, waits no more. Exit status: 0 all were brought back, 3 it was
+    stopped.
+    \f
+
+    Many parameters because each is an option of the command.
+    """
+    refuse_none(letters, everything, chosen)
+    chosen["state"] = "archived"
+    _carry_out(RESTORE, "bringing dead letters back", letters, chosen, by=by, why=why, as_json=as_json)
+
+
+def _carry_out(
+    kind: str, doing: str, letters: Sequence[str], chosen: LetterFilter, *, by: str, why: str, as_json: bool
+) -> None:
+    """Begin an operation that needs no pace, and carry it out.
+
+    Many parameters because most of them are options of the commands.
+    """
+    with on_servers(doing) as coordinator:
         selection = selected(coordinator, letters, chosen)
-        begun = coordinator.operating.begin(ARCHIVE, selection, Pace(), by=by, why=why)
+        begun = coordinator.operating.begin(kind, selection, Pace(), by=by, why=why)
         operation = carried_on(coordinator, begun, coordinator.operation(begun.id).total)
     print_operation(operation, as_json=as_json)
     if operation.state != "done":
         raise click.exceptions.Exit(UNFINISHED)
-
-
-def _letter_json(letter: LetterSummary, details: LetterDetails, edits: Sequence[EditNote]) -> dict[str, Any]:
-    """A letter as people may see it: everything but the message itself."""
-    fields = {name: getattr(letter, name) for name in SUMMARY}
-    notes = [{"number": edit.number, "at": edit.at, "who": edit.who, "why": edit.why} for edit in edits]
-    remedy = remedy_of(letter.kind, letter.id)
-    return {
-        **fields,
-        "payload": details.payload,
-        "frames": list(innermost(details.trace)),
-        "trace": details.trace,
-        "remedy": remedy,
-        "edits": notes,
-    }
 
 
 def letter_table(letters: Sequence[LetterSummary], total: int | None = None) -> Group:
@@ -293,14 +309,3 @@ def reseal_letters(why: str, by: str, as_json: bool) -> None:
             tell(f"{letter}: {reason}")
     if resealed.refused:
         raise click.exceptions.Exit(UNFINISHED)
-
-
-def letters_json(desk: Desk, letters: Iterable[LetterSummary]) -> Iterator[dict[str, Any]]:
-    """Letters as people may see them; of a few at a time the inputs are held."""
-    rest = iter(letters)
-    while some := list(islice(rest, _AT_ONCE)):
-        ids = [letter.id for letter in some]
-        details, edits = desk.details(ids), desk.edit_notes(ids)
-        for letter in some:
-            if letter.id in details:
-                yield _letter_json(letter, details[letter.id], edits[letter.id])

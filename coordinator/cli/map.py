@@ -11,7 +11,6 @@ from rich.live import Live
 from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.observe.survey import Surveyor
 from handoffs.coordinator.observe.topology import LandscapeMap
 from handoffs.coordinator.render.console import out, print_json
 from handoffs.coordinator.render.lines import as_ascii
@@ -53,12 +52,7 @@ def topology_map(as_mermaid: bool, as_json: bool, watch: bool) -> None:
 
 def survey(coordinator: Coordinator) -> LandscapeMap:
     """The map, as a command sees it."""
-    asks = not coordinator.settings.embedded
-    engine = coordinator.engine
-    surveyor = Surveyor(
-        engine.services, coordinator.journal, coordinator.flows, asks=asks, working=engine.agents
-    )
-    return surveyor.landscape_map()
+    return coordinator.landscape(asks=not coordinator.settings.embedded)
 
 
 def _drawn(landscape: LandscapeMap) -> Group:

@@ -64,6 +64,13 @@ def since_option(what: str) -> Callable[[Command], Command]:
     )
 
 
+def until_option(what: str) -> Callable[[Command], Command]:
+    """``--until``: ``what`` says what happened before."""
+    return click.option(
+        "--until", type=Since(), default=None, help=f"Only {what} before: a moment as for --since."
+    )
+
+
 def limit_option(order: str, *, least: int = 0, most: int = MOST) -> Callable[[Command], Command]:
     """``--limit``: how many are listed; ``order`` says which come first."""
     return click.option(

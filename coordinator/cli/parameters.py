@@ -83,6 +83,25 @@ class Since(click.ParamType[datetime]):
             )
 
 
+class FieldValue(click.ParamType[tuple[str, str]]):
+    """A searchable field and its value: ``NAME=VALUE``."""
+
+    name = "NAME=VALUE"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """The name and the value. Fails where one of them is missing."""
+        if isinstance(value, tuple):
+            return value
+        name, _, wanted = str(value).partition("=")
+        if not (name and wanted):
+            self.fail("it names no field and its value, as order=o-17 does", param, ctx)
+        if not is_utf8(wanted) or not is_utf8(name):
+            self.fail("it is not UTF-8", param, ctx)
+        return name, wanted
+
+
 class JsonValue(click.ParamType[Any]):
     """A JSON value, or ``@`` and the name of a file that has one."""
 

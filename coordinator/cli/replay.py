@@ -56,11 +56,11 @@ def replayed(desk: Desk, letters: Iterable[str], total: int, *, by: str = "", wh
 def print_foreseen(foreseen: Iterable[Foreseen], *, as_json: bool) -> None:
     """Print what a replay of letters would do and meet, or why it would be refused. Nothing is done."""
     rows = [
-        (one.letter.id, one.letter.run, one.letter.flow, f"{one.letter.step} {one.letter.agent}", one.letter.kind, one.refused, one.meets)
+        (one.letter.id, one.letter.run, one.letter.flow, f"{one.letter.step} {one.letter.agent}", one.letter.kind, one.refused, one.meets, one.follows)
         for one in foreseen
     ]  # fmt: skip
     if as_json:
-        names = ("letter", "run", "flow", "step", "kind", "refused", "meets")
+        names = ("letter", "run", "flow", "step", "kind", "refused", "meets", "follows")
         print_json({"would": [dict(zip(names, row, strict=True)) for row in rows]})
         return
     shown = [

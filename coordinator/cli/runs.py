@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import click
 
@@ -15,26 +15,24 @@ from handoffs.coordinator.cli.interventions import edit_step
 from handoffs.coordinator.cli.options import (
     by_option,
     json_option,
-    limit_option,
     payload_option,
     reason_option,
-    since_option,
 )
+from handoffs.coordinator.cli.run_compare import compare_runs
+from handoffs.coordinator.cli.run_lists import find_runs, list_runs
+from handoffs.coordinator.cli.run_watch import watch_run
 from handoffs.coordinator.cli.servers import on_servers
-from handoffs.coordinator.cli.unknown_names import tell_of_unknown_names
 from handoffs.coordinator.cli.unserved import tell_of_unserved
+from handoffs.coordinator.cli.would_undo import dry_run_option, print_would_undo
 from handoffs.coordinator.client.coordinator import Coordinator
-from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.run import Run
+from handoffs.coordinator.client.run_view import run_json
 from handoffs.coordinator.continuation.path import is_story
 from handoffs.coordinator.errors import LoadError
-from handoffs.coordinator.flow.usage import plain
-from handoffs.coordinator.observe.listing import RunSummary, wait_json
 from handoffs.coordinator.observe.moments import moment
 from handoffs.coordinator.observe.outline import Outline, outline
-from handoffs.coordinator.observe.standing import Status
 from handoffs.coordinator.observe.unattended import nobody
-from handoffs.coordinator.render.console import out, print_json, say, say_lines, table, tell
+from handoffs.coordinator.render.console import out, print_json, say, say_lines, tell
 from handoffs.coordinator.render.run_timeline import now_table, run_timeline
 from handoffs.coordinator.render.trace_report import print_trace
 from handoffs.coordinator.store.run_state import ENDED
@@ -42,72 +40,10 @@ from handoffs.coordinator.store.run_state import ENDED
 _TRACES = 3
 """Of how many parked steps it is shown where they failed."""
 
-_SHOWN = 2
-"""Of how many parked steps the list of runs tells."""
-
 
 @click.group("runs")
 def runs() -> None:
     """Look at runs, hold them, and cancel them."""
-
-
-@runs.command("list")
-@click.option("--flow", default="", help="Only of this flow.")
-@click.option(
-    "--status",
-    type=click.Choice(["waiting", *get_args(Status)]),
-    default=None,
-    help="Only those that are so now.",
-)
-@click.option(
-    "--key", default="", help="Only the runs of this key: of an order, a customer, as it is listed."
-)
-@since_option("those that were accepted")
-@click.option(
-    "--waiting", is_flag=True, help="Only those that wait for a signal: coordinator approvals list."
-)
-@click.option(
-    "--failed-at",
-    default="",
-    metavar="STEP|AGENT",
-    help="Only those that are parked at this step, or this agent.",
-)
-@limit_option("the newest first")
-@json_option
-def list_runs(as_json: bool, limit: int, status: str | None, waiting: bool, **chosen: Any) -> None:
-    """The newest runs, each with the key of its input.
-
-    The status is ``waiting`` where a run waits for a signal, and the last column says for which and since when.
-
-    \b
-    coordinator runs list --key o-17                     what became of an order
-    coordinator runs list --status parked --since 2h     what has failed
-    coordinator runs list --failed-at shop.price         and where
-    """
-    waiting, state = waiting or status == "waiting", "" if status in (None, "waiting") else status
-    with on_servers("listing runs") as coordinator:
-        listed = coordinator.runs(limit=limit, status=state, waiting=waiting, **chosen)
-        narrowed = state or waiting or any(chosen.values())
-        total = 0 if narrowed or len(listed) < limit else coordinator.journal.runs.count()
-        if not listed and limit:
-            tell_of_unknown_names(coordinator, chosen)
-    if as_json:
-        print_json([run.to_json() for run in listed])
-        return
-    rows = [(run.id, run.flow, run.key or "-", run.shown, moment(run.started), _of(run)) for run in listed]
-    out.print(table("runs", ("run", "flow", "key", "status", "started", ""), rows))
-    if total > len(rows):
-        say(f"the newest {len(rows):,} of {total:,}: --limit N lists more")
-    elif narrowed and len(rows) == limit:
-        say(f"the newest {len(rows):,}: --limit N lists more")
-
-
-def _of(run: RunSummary) -> str:
-    """What there is to say of a run beside its status."""
-    waits = [f"{wait.words()} since {moment(wait.since) or '?'}" for wait in run.waiting]
-    failed = [f"step {one.step} ({one.agent}): {one.kind}: {one.error}" for one in run.parked]
-    due = [f"due {moment(run.due)}"] if run.status == "scheduled" and run.due else []
-    return "; ".join([*due, *waits, *failed[:_SHOWN], *(["..."] if len(failed) > _SHOWN else [])])
 
 
 @runs.command("show")
@@ -137,13 +73,17 @@ def show_run(run: str, as_json: bool) -> None:
 @runs.command("cancel")
 @click.argument("run")
 @click.option("--compensate", is_flag=True, help="Undo what was done, as its flow says, the last step first.")
+@dry_run_option
 @reason_option
 @by_option
-def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
+def cancel_run(run: str, compensate: bool, dry_run: bool, by: str, why: str) -> None:
     """Cancel RUN: steps that run now finish, nothing further begins."""
     with on_servers("cancelling a run") as coordinator:
         found = coordinator.find_run(run)
         before = found.status()
+        if dry_run:
+            print_would_undo(found, compensate=compensate)
+            return
         status = found.cancel(by, compensate=compensate, why=why)
         if compensate or before != "cancelled":  # to cancel it once more closes what still waits
             refuse_ended(
@@ -154,13 +94,17 @@ def cancel_run(run: str, compensate: bool, by: str, why: str) -> None:
 
 @runs.command("give-up")
 @click.argument("run")
+@dry_run_option
 @reason_option
 @by_option
-def give_up_run(run: str, by: str, why: str) -> None:
+def give_up_run(run: str, dry_run: bool, by: str, why: str) -> None:
     """Abandon RUN, for example where a step is parked for good: undo what was done, and cancel it."""
     with on_servers("giving up a run") as coordinator:
         found = coordinator.find_run(run)
         before = found.status()
+        if dry_run:
+            print_would_undo(found, compensate=True)
+            return
         status = found.give_up(by, why=why)
         refuse_ended(found, "completed" if status == "completed" else before, "given up", undo=True)
         say(f"run {found.id}: {status}")
@@ -226,7 +170,11 @@ def resume_run(run: str, by: str, why: str) -> None:
         say(f"run {found.id}: {found.resume(by, why=why)}")
 
 
+runs.add_command(list_runs)
+runs.add_command(find_runs)
+runs.add_command(watch_run)
 runs.add_command(edit_step)
+runs.add_command(compare_runs)
 runs.add_command(export_run)
 
 
@@ -247,37 +195,6 @@ def signal_contract(run: Run, name: str) -> type[Contract]:
 def status_after(run: Run) -> str:
     """A run and what it does now, once something was done to it."""
     return f"run {run.id}: {status_line(run).removeprefix('status: ')}"
-
-
-def run_json(run: Run, history: History) -> dict[str, Any]:
-    """A run for programs."""
-    return {
-        "run": run.id,
-        "key": run.key() or None,
-        "status": run.status(),
-        "waiting": [wait_json(one) for one in run.waiting()],
-        **due_of(run),
-        "now": [{**one.to_json(), "says": one.words()} for one in run.current()],
-        **usage_of(run),
-        "history": history.to_json(),
-    }
-
-
-def due_of(run: Run) -> dict[str, str]:
-    """When a run is to begin, for programs; nothing where it began at once."""
-    when = run.due()
-    return {"due": when.isoformat()} if when else {}
-
-
-def usage_of(run: Run) -> dict[str, Any]:
-    """What a run has used up, and what it may, for programs; nothing where nobody counted or limited anything."""
-    used, may = run.usage(), run.spending()
-    limits = (
-        {}
-        if may is None
-        else {"spending": {"tokens": may.tokens, "cost": None if may.cost is None else plain(may.cost)}}
-    )
-    return {**({"usage": used.to_json()} if used or may else {}), **limits}
 
 
 def _say_usage(run: Run) -> None:

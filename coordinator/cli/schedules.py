@@ -9,8 +9,8 @@ import click
 from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.flow.loading import load_modules
-from handoffs.coordinator.flow.schedule import Schedule
 from handoffs.coordinator.observe.moments import moment
+from handoffs.coordinator.observe.scheduling import standing
 from handoffs.coordinator.render.console import out, print_json, say, table
 from handoffs.coordinator.store.schedules import Progress, ScheduleProgress
 from handoffs.coordinator.store.server import connect
@@ -38,7 +38,7 @@ def list_schedules(as_json: bool) -> None:
             now, come = ScheduleProgress(redis, settings).read([schedule.name for schedule in found])
         finally:
             redis.close()
-    rows = [_row(schedule, done, now) for schedule, done in zip(found, come, strict=True)]
+    rows = [standing(schedule, done, now).to_json() for schedule, done in zip(found, come, strict=True)]
     if as_json:
         print_json(rows)
     elif not rows:
@@ -46,18 +46,6 @@ def list_schedules(as_json: bool) -> None:
     else:
         columns = ("schedule", "flow", "when", "next", "last", "run")
         out.print(table("schedules", columns, map(_cells, rows)))
-
-
-def _row(schedule: Schedule, done: Progress, now: datetime) -> dict[str, str]:
-    following = schedule.when.after(max(now, done.until or now))
-    return {
-        "schedule": schedule.name,
-        "flow": schedule.flow.name,
-        "when": str(schedule.when),
-        "next": following.astimezone(UTC).isoformat(),
-        "last": done.last.astimezone(UTC).isoformat() if done.last else "",
-        "last_run": done.run,
-    }
 
 
 def _cells(row: dict[str, str]) -> tuple[str, ...]:

@@ -15,15 +15,17 @@ from rich.progress import Progress
 
 from handoffs.contracts.errors import InvalidInput
 from handoffs.coordinator.cli.exits import UNFINISHED
-from handoffs.coordinator.cli.letters import letter_table, letters_json
+from handoffs.coordinator.cli.letters import letter_table
 from handoffs.coordinator.cli.options import json_option, no_wait_option, payload_option, timeout_option
-from handoffs.coordinator.cli.runs import due_of, outline_of, status_line, tell_of_nobody
+from handoffs.coordinator.cli.runs import outline_of, status_line, tell_of_nobody
 from handoffs.coordinator.cli.session import opened
 from handoffs.coordinator.cli.unknown_fields import tell_of_unknown
 from handoffs.coordinator.cli.unserved import tell_of_unserved
 from handoffs.coordinator.client.batch import Batch, batch_letters, read_lines, start_batch
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.letter_view import letters_json
 from handoffs.coordinator.client.run import Run
+from handoffs.coordinator.client.run_view import due_of
 from handoffs.coordinator.errors import RunNotCompleted
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.observe.current import unsettled

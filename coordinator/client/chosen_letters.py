@@ -44,6 +44,13 @@ def chosen(selection: object) -> Chosen:
             raise _odd(selection)
 
 
+def put_away(selection: Selection) -> Selection:
+    """The same choice; of a filter those letters that are put away."""
+    if isinstance(selection, Mapping):
+        return cast("LetterFilter", {"state": "archived", **selection})
+    return selection
+
+
 def _several(values: list[object]) -> Chosen:
     ids: list[str] = []
     for value in values:

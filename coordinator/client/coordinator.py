@@ -16,11 +16,13 @@ from handoffs.config.settings import Settings, load
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import is_plain, printable
 from handoffs.coordinator.client import given
+from handoffs.coordinator.client.examining import Examining
 from handoffs.coordinator.client.exports import Exports
 from handoffs.coordinator.client.fake import Behaviour, Fake
 from handoffs.coordinator.client.history import History
 from handoffs.coordinator.client.hosting import Hosting, engine_of, refuse_servers, with_files
-from handoffs.coordinator.client.interventions import Interventions
+from handoffs.coordinator.client.interventions import Interventions, LetterInput
+from handoffs.coordinator.client.inventory import Inventory
 from handoffs.coordinator.client.letter_desk import LetterDesk
 from handoffs.coordinator.client.letters import Letters
 from handoffs.coordinator.client.loaded import Loaded
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
     from handoffs.coordinator.runtime.embedded.worker import EmbeddedWorker
 
 
-class Coordinator(Starting, Lookups, LetterDesk):
+class Coordinator(Starting, Lookups, LetterDesk, Examining, Inventory):
     """Starts runs and answers for them.
 
     With no settings everything runs inside it: broker, Redis, worker and coordinator process, until :meth:`close`.
@@ -93,7 +95,9 @@ class Coordinator(Starting, Lookups, LetterDesk):
         self._endings = Endings(services.store.redis, services.store.keys)
         standings = Standings(services, self.journal)
         Lookups.__init__(self, services, self.journal, standings, self.desk, self._loaded)
-        LetterDesk.__init__(self, services, self.journal, self.desk, self._followed)
+        Examining.__init__(self, services, self.journal, self._loaded)
+        LetterDesk.__init__(self, services, self.journal, self.desk, self._followed, self._loaded)
+        Inventory.__init__(self, services, self.journal, self._loaded, self.engine.agents)
         self._access = RunAccess(
             services, controls, self._interventions, self.desk, self._parked, self._histories, standings,
             Waits(self._endings, standings, self._parked, self._threads), self._threads, exports,
@@ -172,6 +176,17 @@ class Coordinator(Starting, Lookups, LetterDesk):
         """The same, one after the other: however many there are, no more than a page of them is held, and none of their messages."""
         return self.desk.each(**chosen)
 
+    def input_of(self, letter: Letter) -> LetterInput:
+        """What an edit of ``letter`` begins with: the contract, and its input with sensitive values masked.
+
+        Raises :class:`~handoffs.coordinator.errors.LoadError` where its agent is not loaded here.
+        """
+        return self._interventions.input_of(given.letter(letter))
+
+    def outcome_of(self, letter: Letter) -> type[Contract]:
+        """The contract of the outcome that :meth:`skip` gives to the step of ``letter``. Raises what that raises before it looks at one."""
+        return self._interventions.outcome_of(given.letter(letter))
+
     def skip(
         self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
     ) -> None:
@@ -207,6 +222,11 @@ class Coordinator(Starting, Lookups, LetterDesk):
         Raises :class:`~handoffs.coordinator.errors.LoadError` where one cannot be loaded.
         """
         return self._loaded.definitions
+
+    def agent(self, name: str) -> Agent:
+        """The agent of that name, of those that work here or are loaded. Raises :class:`~handoffs.coordinator.errors.LoadError` where it is
+        neither."""
+        return self._loaded.agent(given.text(name, "the name of an agent"))
 
     # For tests
 
@@ -289,6 +309,7 @@ class Coordinator(Starting, Lookups, LetterDesk):
         self._endings.close()
         self._hosting.stop_working()
         self._published.close()
+        self._readings.close()
         self._hosting.stop_serving()
         self.engine.close()
         self.journal.close()

@@ -11,6 +11,7 @@ from handoffs.config.delays import LONGEST_WAIT
 from handoffs.config.settings import Settings
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.searchable import value_text
 from handoffs.contracts.text import named, printable
 from handoffs.coordinator.client.operation import Pace
 from handoffs.coordinator.flow.agent import Agent
@@ -19,7 +20,7 @@ from handoffs.coordinator.flow.flow import Flow
 from handoffs.coordinator.flow.step import Step
 from handoffs.coordinator.journal.letters import LetterFilter
 from handoffs.coordinator.letters.letter import Letter
-from handoffs.coordinator.observe.listing import RunQuery
+from handoffs.coordinator.observe.run_query import RunChoice, RunQuery
 from handoffs.coordinator.observe.standing import Status
 from handoffs.coordinator.store.usage import MOST_DAYS
 
@@ -174,16 +175,78 @@ def agent_or_step(value: Any) -> str:
 _STATUSES = get_args(Status)
 
 
-def run_query(flow: Any, status: Any, key: Any, since: Any, waiting: Any, failed_at: Any) -> RunQuery:
-    """Which runs are asked for."""
-    names = {"flow": flow, "status": status, "key": key, "failed_at": failed_at}
+def run_query(chosen: Mapping[str, Any], before: Any = "", found: frozenset[str] | None = None) -> RunQuery:
+    """Which runs are asked for, and after which place in the list; ``found`` are those of the text that is looked for."""
+    known = RunChoice.__annotations__
+    if odd := [name for name in chosen if name not in known]:
+        raise InvalidData(
+            f"runs are not chosen by {printable(', '.join(odd), 120)}",
+            _LOOKED,
+            f"choose by {', '.join(sorted(known))}",
+        )
+    names = {name: chosen.get(name, "") for name in ("flow", "status", "key", "failed_at", "error")}
     for name, value in names.items():
         text(value, f"the {name} of runs")
-    if status and status not in _STATUSES:
+    if names["status"] and names["status"] not in _STATUSES:
+        shown = printable(names["status"], 60)
+        raise InvalidData(f"no run has the status {shown!r}", _LOOKED, f"give one of {', '.join(_STATUSES)}")
+    return RunQuery(
+        **names,
+        since=_moment(chosen.get("since"), "since"),
+        until=_moment(chosen.get("until"), "until"),
+        waiting=bool(chosen.get("waiting", False)),
+        where=_where(chosen.get("where") or {}),
+        before=_place(before),
+        runs=found,
+    )
+
+
+def _where(value: Any) -> tuple[tuple[str, str], ...]:
+    """Values of searchable fields, as they are looked for."""
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) and name for name in value):
         raise InvalidData(
-            f"no run has the status {printable(status, 60)!r}", _LOOKED, f"give one of {', '.join(_STATUSES)}"
+            f"runs are looked for where {_kind(value)} holds",
+            _LOOKED,
+            'give values by the names of searchable fields: where={"order": "o-17"}',
         )
-    return RunQuery(flow, status, key, _moment(since), bool(waiting), failed_at)
+    found = tuple((name, value_text(one)) for name, one in value.items())
+    for name, wanted in found:
+        if not wanted:
+            raise InvalidData(
+                f"runs are looked for where {printable(name, 120)!r} is {_kind(value[name]) if value[name] != '' else 'empty'}",
+                _LOOKED,
+                "give a text, a whole number, true or false, a decimal, a date, a UUID, or one of an enum",
+            )
+    return found
+
+
+def _place(value: Any) -> tuple[str, str] | None:
+    """A place in the list of runs; None for its beginning."""
+    started, _, run = text(value, "the place in the list of runs").partition(" ")
+    if value and not (started and run):
+        raise InvalidData(
+            f"{printable(value, 60)!r} is no place in the list of runs",
+            _LOOKED,
+            "give the cursor of the last run of the page before: before=runs[-1].cursor",
+        )
+    return (started, run) if value else None
+
+
+def searched(value: Any) -> str:
+    """A text that is looked for, without the blanks around it."""
+    found = text(value, "what is looked for").strip()
+    if not found:
+        raise InvalidData("nothing is looked for", _LOOKED, "give a text: an id, a key, a value, or a name")
+    return found
+
+
+def page(value: Any, what: str, most: int) -> int:
+    """How many are asked for at once, 1 to ``most``."""
+    if type(value) is not int or not 1 <= value <= most:
+        raise InvalidData(
+            f"the limit of {what} is {_shown(value)}", _LOOKED, f"give a number from 1 to {most:,}"
+        )
+    return value
 
 
 def since(value: Any) -> str:
@@ -214,10 +277,10 @@ def pace(canary: Any, canary_wait: Any, rate: Any, stop_on_recurrence: Any) -> P
     return Pace(canary, float(canary_wait), None if rate is None else float(rate), stop_on_recurrence)
 
 
-def _moment(value: Any) -> datetime | None:
+def _moment(value: Any, what: str = "since") -> datetime | None:
     if value is not None and not (isinstance(value, datetime) and value.tzinfo is not None):
         raise InvalidData(
-            f"since is {_kind(value)}" + (" without a time zone" if isinstance(value, datetime) else ""),
+            f"{what} is {_kind(value)}" + (" without a time zone" if isinstance(value, datetime) else ""),
             _LOOKED,
             "give a datetime with a time zone: datetime(2026, 11, 30, 12, tzinfo=UTC)",
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handoffs.config.app import create_app
+from handoffs.config.installed import installed
 from handoffs.config.logs import no_lower
 from handoffs.config.reference import PaymentsSettings
 from handoffs.config.settings import Settings
@@ -155,7 +156,7 @@ class Hosting:
     def _announce(self, agents: Iterable[Agent]) -> None:
         for agent in agents:  # who is here reads what its code reads, as long as this process lives
             manifest = self._engine.manifest(agent)
-            self._engine.announcements.announce(manifest.to_json(), "here", _FOREVER)
+            self._engine.announcements.announce(manifest.to_json(), "here", _FOREVER, installed())
 
     def _subscribe(self, agents: Iterable[Agent]) -> None:
         if not self._engine.settings.eager:

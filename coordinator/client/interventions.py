@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from handoffs.config.user import current_user
 from handoffs.contracts.contract import Contract
-from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.errors import InvalidData, InvalidInput
 from handoffs.contracts.text import printable
 from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.client.parked import ParkedRuns
@@ -17,12 +19,23 @@ from handoffs.coordinator.journal.journal import Journal
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.edit import Editing
 from handoffs.coordinator.letters.letter import Letter
+from handoffs.coordinator.letters.replay import read_letter
 from handoffs.coordinator.letters.skip import Skips
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.run_state import ENDED, can_be_edited
 
 _NOTHING = "nothing was edited"
 _LOOK = "look at the run: coordinator runs show RUN"
+
+
+@dataclass(frozen=True, slots=True)
+class LetterInput:
+    """What an edit of a letter begins with: the contract that its agent accepts, its input with sensitive values masked (None where it
+    cannot be read), and which fields its idempotency key is made of."""
+
+    contract: type[Contract]
+    value: Any
+    keys: frozenset[str]
 
 
 class Interventions:
@@ -42,18 +55,34 @@ class Interventions:
         self._parked = parked
         self._loaded = loaded
 
+    def input_of(self, letter: Letter) -> LetterInput:
+        """What an edit of a letter's input begins with."""
+        agent = self._loaded.agent(letter.agent)
+        fields = agent.accepts.model_fields
+        keys = frozenset(fields[name].alias or name for name in agent.accepts.__keys__)
+        value = letter.payload
+        if value is None:
+            with contextlib.suppress(InvalidInput):
+                limits, versions = self._services.settings.message_limits, self._services.versions
+                envelope, _, _ = read_letter(letter.row, limits)
+                value = versions.shown(envelope.contract, envelope.data)
+        return LetterInput(agent.accepts, value, keys)
+
+    def outcome_of(self, letter: Letter) -> type[Contract]:
+        """The contract of the outcome that a skip gives to the step of a letter. Raises what :meth:`skip` raises."""
+        skips = Skips(self._services, self._journal)
+        skips.refuse(letter.row)
+        if letter.agent == TIMER:
+            return self._loaded.contract(skips.given_by_timer(letter.row))
+        return self._loaded.agent(letter.agent).emits
+
     def skip(
         self, letter: Letter, output: Contract | Mapping[str, Any], *, by: str = "", why: str = ""
     ) -> None:
         """Give the parked step of ``letter`` its outcome. Raises what :meth:`handoffs.coordinator.letters.skip.Skips.skip` raises too."""
-        skips = Skips(self._services, self._journal)
-        skips.refuse(letter.row)
-        if letter.agent == TIMER:
-            made = _outcome(self._loaded.contract(skips.given_by_timer(letter.row)), output, "the timer")
-        else:
-            agent = self._loaded.agent(letter.agent)
-            made = _outcome(agent.emits, output, agent.name)
-        skips.skip(letter.row, made, by=by or current_user(), why=why)
+        contract = self.outcome_of(letter)
+        made = _outcome(contract, output, "the timer" if letter.agent == TIMER else letter.agent)
+        Skips(self._services, self._journal).skip(letter.row, made, by=by or current_user(), why=why)
 
     def edit(
         self, letter: Letter, payload: Contract | Mapping[str, Any], *, by: str = "", why: str = ""

@@ -3,47 +3,91 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Unpack
 
 from handoffs.config.user import current_user
+from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.text import is_plain
 from handoffs.coordinator.client import given
-from handoffs.coordinator.client.chosen_letters import Selection, chosen
+from handoffs.coordinator.client.chosen_letters import Selection, chosen, put_away
+from handoffs.coordinator.client.loaded import Loaded
 from handoffs.coordinator.client.operating import Begun, Operating
 from handoffs.coordinator.client.operation import Operation, Pace
 from handoffs.coordinator.client.replayed import Followed
 from handoffs.coordinator.errors import UnknownGroup, UnknownOperation
 from handoffs.coordinator.journal.groups import LetterGroup
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letters import PAGE, LetterFilter, LetterPage
 from handoffs.coordinator.journal.operations import OperationLetter
+from handoffs.coordinator.letters.archive import Archive
+from handoffs.coordinator.letters.causes import Cause, cause_of
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.foresight import Foreseen, Foresight
-from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY
+from handoffs.coordinator.letters.operations import ARCHIVE, REPLAY, RESTORE
 from handoffs.coordinator.prefix import the_one
 from handoffs.coordinator.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class LetterKind:
+    """How many letters of one kind wait, what they have as their ``cause``, and when the ``oldest`` of them failed first (ISO 8601, UTC)."""
+
+    kind: str
+    cause: Cause
+    count: int
+    oldest: str
 
 
 class LetterDesk:
     """The part of a coordinator with which people work on many dead letters. Every method raises
     :class:`~handoffs.coordinator.errors.ServerError` where Redis, the broker or the journal cannot be used."""
 
-    def __init__(self, services: Services, journal: Journal, desk: Desk, followed: Followed) -> None:
+    def __init__(
+        self, services: Services, journal: Journal, desk: Desk, followed: Followed, loaded: Loaded
+    ) -> None:
         self._records = journal
         self._of_letters = desk
-        self.operating = Operating(journal, desk, followed)
+        self.operating = Operating(journal, desk, Archive(services, journal), followed)
         """Goes on with operations, for who shows how far they are."""
-        self._foresight = Foresight(services)
+        self._foresight = Foresight(services, loaded.agents)
+
+    # Letters
+
+    def letters_page(self, *, after: str = "", limit: int = 50, **chosen: Unpack[LetterFilter]) -> LetterPage:
+        """Some dead letters that wait, the oldest first, chosen as :meth:`Coordinator.dead_letters` chooses; ``after`` is ``next`` of the page
+        before. Raises :class:`~handoffs.contracts.errors.InvalidData` for what chooses none, and for what begins no page."""
+        given.letters(limit, chosen)
+        if not is_plain(given.text(after, "the place of a page")):
+            raise InvalidData("there is no such page", "nothing was looked up", "begin with the first one")
+        if chosen.get("group"):
+            self._records.groups.fill()
+        return self._records.letters.page(after=after, limit=max(1, min(limit, PAGE)), **chosen)
+
+    def letter_kinds(self, **chosen: Unpack[LetterFilter]) -> list[LetterKind]:
+        """How many dead letters wait, by the kind of what befell them, the most frequent first; chosen as
+        :meth:`Coordinator.dead_letters` chooses."""
+        given.letters(None, chosen)
+        found = self._records.letters.by_reason(**chosen)
+        kinds = [LetterKind(kind, cause_of(kind), count, oldest) for kind, (count, oldest) in found.items()]
+        return sorted(kinds, key=lambda one: (-one.count, one.kind))
 
     # Groups
 
-    def letter_groups(self, *, limit: int | None = 50) -> list[LetterGroup]:
+    def letter_groups(
+        self, *, flow: str = "", agent: str = "", kind: str = "", limit: int | None = 50
+    ) -> list[LetterGroup]:
         """The dead letters that wait, by step, contract version, kind and error, the largest group first, at most ``limit`` (None: all of
-        them). ::
+        them); those of a ``flow``, an ``agent``, a ``kind``. ::
 
             for group in coordinator.letter_groups():
                 print(group.id, group.count, group.agent, group.text, group.owner)
         """
         most = given.limit(limit, "groups of dead letters")
+        for value, what in ((flow, "flow"), (agent, "agent"), (kind, "kind")):
+            given.text(value, f"the {what} of groups")
         self._records.groups.fill()
-        return self._records.groups.find(limit=most)
+        return self._records.groups.find(limit=most, flow=flow, agent=agent, kind=kind)
 
     def letter_group(self, group_id: str) -> LetterGroup:
         """The group of that id, or the one whose id begins so, four characters at least.
@@ -105,12 +149,20 @@ class LetterDesk:
         return self._go_on(begun)
 
     def archive_letters(self, selection: Selection, *, by: str = "", why: str = "") -> Operation:
-        """Put away dead letters that nobody will replay: they wait no more, and are counted in no group. They are kept, and a replay of
-        one by its id brings it back. Their runs stay as they are, and are kept from expiring no longer: cancel those that are not wanted.
+        """Put away dead letters that nobody will replay: they wait no more, and are counted in no group. They are kept,
+        :meth:`restore_letters` brings them back, and so does a replay of one by its id. Their runs stay as they are, and are kept from expiring no longer: cancel those that are not wanted.
 
         Raises what :meth:`replay_letters` raises.
         """
         return self._go_on(self.operating.begin(ARCHIVE, selection, Pace(), by=by, why=why))
+
+    def restore_letters(self, selection: Selection, *, by: str = "", why: str = "") -> Operation:
+        """Bring back dead letters that were put away: they wait again. A filter chooses among those that are put away. One whose step has
+        its outcome by now, or whose run was cancelled meanwhile, waits no more.
+
+        Raises what :meth:`replay_letters` raises.
+        """
+        return self._go_on(self.operating.begin(RESTORE, put_away(selection), Pace(), by=by, why=why))
 
     def foresee_letters(self, selection: Selection) -> Iterator[Foreseen]:
         """What a replay of these letters would meet, one after the other: whether it would be refused, whether the workers of today read
@@ -122,10 +174,12 @@ class LetterDesk:
             self._records.groups.fill()
         return self._foresight.of(self._of_letters.each(**picked.letters))
 
-    def operations(self, *, limit: int | None = 50) -> list[Operation]:
-        """What was done with many letters at once, the newest first, at most ``limit`` (None: all of it)."""
-        found = self._records.operations.find(given.limit(limit, "operations"))
-        return [Operation.of(row) for row in found]
+    def operations(self, *, limit: int | None = 50, after: str = "") -> list[Operation]:
+        """What was done with many letters at once, the newest first, at most ``limit`` (None: all of it); ``after`` is the id of the last one
+        that is known already."""
+        most = given.limit(limit, "operations")
+        known = self._operation_id(after) if given.text(after, "the id of an operation") else ""
+        return [Operation.of(row) for row in self._records.operations.find(most, after=known)]
 
     def operation(self, operation_id: str) -> Operation:
         """The operation of that id, or the one whose id begins so, four characters at least.
@@ -142,12 +196,15 @@ class LetterDesk:
             )
         return Operation.of(row)
 
-    def operation_letters(self, operation_id: str, *, state: str = "") -> Iterator[OperationLetter]:
-        """The letters of an operation in their order, each with what came of it; those of one ``state``, or all. No more than a page of
-        them is held. Raises what :meth:`operation` raises."""
+    def operation_letters(
+        self, operation_id: str, *, state: str = "", again: bool = False, after: int = -1
+    ) -> Iterator[OperationLetter]:
+        """The letters of an operation in their order, each with what came of it; those of one ``state``, or all; those that parked ``again``,
+        for whatever cause; those whose position is above ``after``. No more than a page of them is held. Raises what
+        :meth:`operation` raises."""
         given.text(state, "the state of letters")
-        known, after = self._operation_id(operation_id), -1
-        while page := self._records.operations.letters(known, state=state, after=after):
+        known = self._operation_id(operation_id)
+        while page := self._records.operations.letters(known, state=state, again=again, after=after):
             yield from page
             after = page[-1].position
 

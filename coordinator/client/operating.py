@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from handoffs.config.user import current_user
@@ -23,12 +24,16 @@ from handoffs.coordinator.journal.operations import (
     OperationRow,
     Order,
 )
+from handoffs.coordinator.letters.archive import Archive
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.letters.operations import Operations
 
 Progress = Callable[[OperationLetter], None]
 """Is told of each letter, as soon as it is concluded."""
+
+Leaving = Callable[[], bool]
+"""Whether this process is to go on with nothing any more."""
 
 _SLICE = 0.5
 """For how many seconds nothing is looked at, at most: an operation that is cancelled meanwhile ends then."""
@@ -52,11 +57,11 @@ class Operating:
     """Goes on with operations. Every method raises :class:`~handoffs.coordinator.errors.ServerError` where a server cannot be used; the
     operation can be resumed then."""
 
-    def __init__(self, journal: Journal, desk: Desk, followed: Followed) -> None:
+    def __init__(self, journal: Journal, desk: Desk, archive: Archive, followed: Followed) -> None:
         self._journal = journal
         self._desk = desk
         self._followed = followed
-        self._operations = Operations(journal, desk)
+        self._operations = Operations(journal, desk, archive)
 
     def begin(self, kind: str, selection: object, pace: Pace, *, by: str, why: str) -> Begun:
         """Write down an operation of a kind with the letters that ``selection`` chooses now. Raises
@@ -90,31 +95,35 @@ class Operating:
             f"look at it: coordinator operations show {operation}; for what is left begin another one",
         )
 
-    def go_on(self, begun: Begun, progress: Progress | None = None) -> None:
-        """Go on with an operation to its end, or until it is stopped or cancelled, or somebody else takes it."""
-        operation, turn = begun.id, begun.turn
-        row = self._mine(operation, turn)
-        if row is None:
-            return
-        self._operations.resolve(row)
-        pace = Pace.of(row.options)
+    def go_on(self, begun: Begun, progress: Progress | None = None, leaving: Leaving = lambda: False) -> None:
+        """Go on with an operation to its end, or until it is stopped or cancelled, or somebody else takes it; or until this process is
+        ``leaving``: then it is as where the process died, and is resumed where it was."""
+        row = self._mine(begun.id, begun.turn)
+        if row is not None:
+            self._operations.resolve(row)
+            with suppress(_Left):
+                self._go_on(_Course(row, Pace.of(row.options), progress, leaving))
+
+    def _go_on(self, course: _Course) -> None:
+        row, pace = course.row, course.pace
         if pace.canary and not pace.canary_passed:
-            told = self._canary(row, pace, progress)
+            told = self._canary(course)
             if told is None:
                 return
             if told:
-                self._journal.operations.end(operation, turn, STOPPED, told)
+                self._journal.operations.end(row.id, row.turn, STOPPED, told)
                 return
-            self._journal.operations.allow(operation, turn, canary_passed=True)
-        self._rest(row, pace, progress)
+            self._journal.operations.allow(row.id, row.turn, canary_passed=True)
+        self._rest(course)
 
     def _mine(self, operation: str, turn: int) -> OperationRow | None:
         row = self._journal.operations.get(operation)
         return row if row is not None and (row.turn, row.state) == (turn, RUNNING) else None
 
-    def _rest(self, row: OperationRow, pace: Pace, progress: Progress | None) -> None:
+    def _rest(self, course: _Course) -> None:
         """Do what is left, at its rate."""
-        turn = _Clock(pace.rate)
+        row, pace = course.row, course.pace
+        turn = self._clock(course)
         looked, took = time.monotonic() - 1, 0.0
         while True:
             began = time.monotonic()
@@ -124,7 +133,7 @@ class Operating:
                     return
                 looked, took = began, time.monotonic() - began
             turn.wait()
-            if not self._stepped(row, progress):
+            if not self._stepped(course):
                 break
         told = self._recurrence(row)  # as far as it is known by now
         if self._is_left(row):
@@ -137,14 +146,15 @@ class Operating:
         """Whether it was taken, stopped or cancelled by others."""
         return self._mine(row.id, row.turn) is None
 
-    def _canary(self, row: OperationRow, pace: Pace, progress: Progress | None) -> str | None:
+    def _canary(self, course: _Course) -> str | None:
         """Replay the first ones, and wait for what comes of them. Gives why it does not go on, empty where it does; None where it
         is somebody else's by now, or over."""
-        clock = _Clock(pace.rate)
+        row, pace = course.row, course.pace
+        clock = self._clock(course)
         known = self._counts(row)
         for _ in range(pace.canary - known.get(DONE, 0) - known.get(REFUSED, 0)):
             clock.wait()
-            if not self._stepped(row, progress):
+            if not self._stepped(course):
                 break
         if self._is_left(row):
             return None
@@ -152,14 +162,16 @@ class Operating:
         refused = [one for one in first if one.state == REFUSED]
         if refused:
             return f"canary: {refused[0].letter} was refused: {refused[0].told}"
-        came = self._came([one.letter for one in first if one.state == DONE], row, pace.canary_wait)
+        came = self._came([one.letter for one in first if one.state == DONE], course)
         return None if came is None else self._verdict(row, pace, came)
 
-    def _came(self, ids: list[str], row: OperationRow, seconds: float) -> Came | None:
-        """What comes of the canary within so many seconds; None where the operation is over, or taken, by then."""
+    def _came(self, ids: list[str], course: _Course) -> Came | None:
+        """What comes of the canary in its time; None where the operation is over, or taken, by then."""
+        row, seconds = course.row, course.pace.canary_wait
         letters = [letter for one in ids if (letter := self._letter(one)).run]
         until = time.monotonic() + seconds
         while True:
+            course.look()
             came = self._followed.follow(letters, max(min(_SLICE, until - time.monotonic()), 0.0))
             if self._is_left(row):
                 return None
@@ -198,23 +210,54 @@ class Operating:
         found = self._journal.operations.get(row.id)
         return dict(found.counts) if found else {}
 
-    def _stepped(self, row: OperationRow, progress: Progress | None) -> bool:
+    def _stepped(self, course: _Course) -> bool:
         """Do the next letter; whether there was one, and it was for this process to do."""
-        done = self._operations.step(row)
-        if done is not None and progress is not None:
-            progress(done)
+        course.look()
+        done = self._operations.step(course.row)
+        if done is not None and course.progress is not None:
+            course.progress(done)
         return done is not None
+
+    def _clock(self, course: _Course) -> _Clock:
+        def look() -> None:
+            course.look()
+            if self._is_left(course.row):
+                raise _Left
+
+        return _Clock(course.pace.rate, look)
+
+
+class _Left(Exception):
+    """This process goes on with an operation no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """An operation that this process goes on with, and what it has been told for that."""
+
+    row: OperationRow
+    pace: Pace
+    progress: Progress | None
+    leaving: Leaving
+
+    def look(self) -> None:
+        """Raise :class:`_Left` where this process is leaving."""
+        if self.leaving():
+            raise _Left
 
 
 class _Clock:
-    """Lets so many through a second, the first at once; what was late is not made up for."""
+    """Lets so many through a second, the first at once; what was late is not made up for. ``look`` is called while it waits."""
 
-    def __init__(self, rate: float | None) -> None:
+    def __init__(self, rate: float | None, look: Callable[[], None]) -> None:
         self._pause = 1 / rate if rate else 0.0
         self._next = time.monotonic()
+        self._look = look
 
     def wait(self) -> None:
         """Return when it is the next one's turn."""
         while (left := self._next - time.monotonic()) > 0:
             time.sleep(min(left, _SLICE))
+            if left > _SLICE:
+                self._look()
         self._next = max(self._next, time.monotonic() - self._pause) + self._pause

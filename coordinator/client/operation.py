@@ -52,7 +52,7 @@ class Pace:
 class Operation:
     """What is done with many dead letters, those that were chosen when it began. Times are ISO 8601 in UTC.
 
-    ``kind`` is ``replay`` or ``archive``. ``state`` is ``running`` (also where the process that did it has died: ``changed_at`` is its last
+    ``kind`` is ``replay``, ``archive`` or ``restore``. ``state`` is ``running`` (also where the process that did it has died: ``changed_at`` is its last
     sign), ``stopped`` (``told`` says why; it can be resumed), ``cancelled`` or ``done``. Of its ``total`` letters so many are ``pending``,
     ``done``, ``refused``, or ``gone``, moved by something else before their turn; of those that are done, so many have parked ``again``
     for the same cause, and for another (``otherwise``).

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from handoffs.config import clock
@@ -32,12 +33,14 @@ from handoffs.coordinator.history import EntryKind
 from handoffs.coordinator.letters.desk import Desk
 from handoffs.coordinator.observe.current import Current, current
 from handoffs.coordinator.observe.histories import Histories
-from handoffs.coordinator.observe.listing import SignalWait, waits_of
+from handoffs.coordinator.observe.listing import waits_of
+from handoffs.coordinator.observe.run_summary import SignalWait
 from handoffs.coordinator.observe.standing import Standings, Status
 from handoffs.coordinator.observe.unattended import nobody, unattended
+from handoffs.coordinator.observe.would_undo import WouldUndo, would_undo
 from handoffs.coordinator.runs.control import Controls
 from handoffs.coordinator.services import Services
-from handoffs.coordinator.store.run_state import RunState
+from handoffs.coordinator.store.run_state import ENDED, RunState
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +89,20 @@ class Run:
         record = self._state()
         return datetime.fromtimestamp(record.due, UTC) if record and record.due is not None else None
 
-    def current(self) -> list[Current]:
+    def current(self, history: History | None = None) -> list[Current]:
         """What the run is doing now, by the paths of its steps: what runs, is queued, delayed, tried again, parked or held, and
         the signals that it waits for; nothing where it has ended. See :class:`~handoffs.coordinator.observe.current.Current`.
 
-        It is put together from Redis and the history, which are not read in one moment: a step may be just done.
+        It is put together from Redis and the history, which are not read in one moment: a step may be just done. Who has just read the
+        ``history`` gives it, and it is not read once more.
         """
         services = self._access.services
         sent = services.outstanding.sent(self.id)  # first: what is settled meanwhile is left out
         record = services.runs.get(self.id)
-        return current(record, sent, self.history(), services.store.progress_of(self.id)) if record else []
+        if record is None:
+            return []
+        known = self.history() if history is None else history
+        return current(record, sent, known, services.store.progress_of(self.id))
 
     def usage(self) -> Usage:
         """What its agents have used up, as they said by ``context.usage``, with what failed attempts had. It is forgotten
@@ -230,6 +237,20 @@ class Run:
         """
         self._access.controls.cancel(self.id, by or current_user(), compensate=compensate, why=why)
         return self.status()
+
+    def would_undo(self, history: History | None = None) -> WouldUndo:
+        """What :meth:`give_up`, and :meth:`cancel` with ``compensate``, would undo now, and in which order; nothing is changed. ::
+
+            for step in run.would_undo().undone:
+                print(step.step, step.agent, "undone by", step.undone_by)
+
+        Nothing would be where the run has ended. The ``history`` is as :meth:`current` takes it.
+        """
+        known = self.history() if history is None else history
+        runs = self._access.services.runs
+        goes_on = (record := self._state()) is not None and record.status not in ENDED
+        undos = chain.from_iterable(runs.undos(self.id)) if goes_on else ()
+        return would_undo(undos, known, self.current(known))
 
     def give_up(self, by: str = "", *, why: str = "") -> Status:
         """Abandon the run, for example where a step is parked for good: cancel it, and undo what was done. Gives the status."""

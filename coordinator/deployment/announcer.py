@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
+from handoffs.config.installed import installed
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.store.announcements import Announcements
 
@@ -76,4 +77,4 @@ class Announcer:
 
     def _announce(self, life: timedelta) -> None:
         for manifest in self._manifests:
-            self._announcements.announce(manifest, self._instance, life)
+            self._announcements.announce(manifest, self._instance, life, installed())

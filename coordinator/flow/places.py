@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,11 +46,22 @@ def places(step: Step, prefix: str = "") -> Iterator[AgentPlace]:
 
 def waits(step: Step, prefix: str = "") -> Iterator[tuple[str, str]]:
     """Where a step waits for signals: the paths, and their names."""
+    yield from ((path, part.name) for path, part in _waiting(step, prefix))
+
+
+def wait_at(step: Step, path: str) -> WaitFor | None:
+    """The wait that is at ``path`` in a run: ``3.i7.1`` is that at ``3.i*.1``. None where there is none."""
+    found = dict(_waiting(step, ""))
+    fitting = (place for place in found if re.fullmatch(re.escape(place).replace(r"\*", "[0-9]+"), path))
+    return found[path] if path in found else next((found[place] for place in fitting), None)
+
+
+def _waiting(step: Step, prefix: str) -> Iterator[tuple[str, WaitFor]]:
     for path, part in positions(step, prefix):
         if isinstance(part, WaitFor):
-            yield path, part.name
+            yield path, part
         for way, inner in part.inner():
-            yield from waits(inner, inside(path, way))
+            yield from _waiting(inner, inside(path, way))
 
 
 def inside(path: str, way: str) -> str:

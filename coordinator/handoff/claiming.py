@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,18 @@ from handoffs.coordinator.handoff.outcome import Done, Leave, Park, Reason, refu
 from handoffs.coordinator.history import now
 from handoffs.coordinator.store.claim import Claim, ClaimVerdict
 from handoffs.coordinator.store.store import Store
+
+
+def still_wanted(opened: Opened, claim: Claim) -> Opened:
+    """The same, without its deadline where that has passed and a person has replayed the step: who does that wants it still, and what
+    follows it."""
+    if not opened.delivery.replays or not _is_late(opened, claim):
+        return opened
+    return replace(opened, envelope=opened.envelope.model_copy(update={"expiry_time": None}))
+
+
+def _is_late(opened: Opened, claim: Claim) -> bool:
+    return opened.envelope.expired(datetime.fromtimestamp(claim.at / 1000, UTC))
 
 
 class Claimer:
@@ -78,9 +91,9 @@ class Claimer:
 
     def _may_begin(self, opened: Opened, claim: Claim) -> Asking[None]:
         """Whether a step that has its lease may begin: an outcome that is known is passed on all the same. Raises :class:`Leave` where its
-        deadline has passed, or its run has used up more than it may."""
+        deadline has passed and nobody has replayed it, or its run has used up more than it may."""
         over = may_not_begin(opened, claim.spent)
-        passed = opened.envelope.expired(datetime.fromtimestamp(claim.at / 1000, UTC))
+        passed = _is_late(opened, claim) and not opened.delivery.replays
         if passed or over:
             yield from self._store.handoffs.release(self._agent.name, opened.key, fence=claim.fence)
         if passed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from handoffs.contracts.contract import ContractRef
+from handoffs.contracts.searchable import marks
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.close import Closed
 from handoffs.coordinator.handoff.open import Opened
@@ -23,16 +24,18 @@ class HandoffEntries:
 
     def settled(self, kind: EntryKind, opened: Opened, closed: Closed) -> dict[str, Any]:
         """An outcome: of this step, or one that its key had (``deduplicated``)."""
-        route = closed.route
+        route, given = closed.route, opened.payload.redacted()
         entry = self._of(
             kind,
             opened,
+            given,
             wrote=str(ContractRef.from_uri(closed.record.schema)),
             sent=route.sent_otherwise(),
             emitted=route.emissions(opened.place.run),
             output=closed.shown,
             took_ms=closed.took_ms,
             digest=_whole(closed),
+            marks=marks((type(opened.payload), given), (self._agent.emits, closed.shown)),
         )
         return entry.fields()
 
@@ -41,9 +44,10 @@ class HandoffEntries:
         when (``waits``)."""
         kind = EntryKind.RETRIED if ending.counts else EntryKind.WAITS
         error, pause = f"{told.name}: {told.text}", round(ending.wait.total_seconds() * 1000)
-        return self._of(kind, opened, error=error, trace=told.trace, wait_ms=pause).fields()
+        given = opened.payload.redacted()
+        return self._of(kind, opened, given, error=error, trace=told.trace, wait_ms=pause).fields()
 
-    def _of(self, kind: EntryKind, opened: Opened, **more: Any) -> Entry:
+    def _of(self, kind: EntryKind, opened: Opened, given: dict[str, Any], **more: Any) -> Entry:
         original = opened.envelope.original_schema
         return Entry(
             kind,
@@ -59,7 +63,7 @@ class HandoffEntries:
             original=str(ContractRef.from_uri(original)) if original else "",
             migrated=opened.migrated,
             fallback=opened.envelope.fallback or "",
-            input=opened.payload.redacted(),
+            input=given,
             worker=opened.delivery.worker,
             **more,
         )

@@ -54,16 +54,16 @@ REMEDIES: dict[str, str] = {
     FailureKind.ERROR: "mend the cause, then replay",
     FailureKind.ALLOWANCE: "what it calls had no time for it, for as long as Retry(allowance=...) allows: find out why, or allow more; then replay",
     FailureKind.OVER_BUDGET: "allow the run more (coordinator runs allow RUN --tokens N --cost N), then replay; or cancel it",
-    FailureKind.INVALID_INPUT: "mend the sender or add the missing upcast, then replay",
+    FailureKind.INVALID_INPUT: "edit it; or mend the sender or add the missing upcast, then replay",
     FailureKind.INVALID_OUTPUT: "mend the agent, deploy it, then replay",
-    FailureKind.CONFLICT: "the key has an outcome for other content: find out which of the two is right",
+    FailureKind.CONFLICT: "the key has an outcome for other content: find out which of the two is right, then skip the step with that outcome, or edit its input",
     FailureKind.EXPIRED: "the deadline passed before the step ran: replay only if it is still wanted",
     FailureKind.TIME_LIMIT: "raise the agent's time_limit or make it faster, then replay",
     FailureKind.WORKER_LOST: "look at the worker's memory and log, then replay",
     FailureKind.POISON: "each worker that took it died: mend the agent before replaying",
     FailureKind.DELIVERY_LIMIT: "each worker that took it died: mend the agent before replaying",
     FailureKind.UNKNOWN_AGENT: "start a worker that declares this agent (COORDINATOR_AGENTS), then replay",
-    FailureKind.UNDECODABLE: "find out who sent it: it is no message of this system",
+    FailureKind.UNDECODABLE: "find out who sent it, for it is no message of this system; then put it away",
     FailureKind.UNROUTABLE: "start a worker of that agent, or declare its queue, then replay",
     FailureKind.REVOKED: "somebody revoked the task: replay it, or cancel the run",
     FailureKind.INCOMPLETE: "find out where the missing events are; then replay, or skip the step with an outcome",
@@ -74,13 +74,13 @@ REMEDIES: dict[str, str] = {
 }
 
 
-_OF_NO_MESSAGE = ("lost:", "stranded:", "garbled:", "history:")
+OF_NO_MESSAGE = ("lost:", "stranded:", "garbled:", "history:")
 """What the ids of letters begin with that have no message, since there was none."""
 
 
 def remedy_of(kind: str, letter: str) -> str:
     """What to do about a letter of that kind and id; empty where nobody knows the kind."""
-    if letter.startswith(_OF_NO_MESSAGE):
+    if letter.startswith(OF_NO_MESSAGE):
         if letter.startswith("history:"):
             return "find out who wrote it into Redis: it is no entry of this system"
         if letter.startswith("stranded:"):

@@ -29,7 +29,7 @@ from handoffs.coordinator.errors import OverBudget, passes
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.retry import Verdict
 from handoffs.coordinator.handoff.attempt import attempt, begin
-from handoffs.coordinator.handoff.claiming import Claimer
+from handoffs.coordinator.handoff.claiming import Claimer, still_wanted
 from handoffs.coordinator.handoff.close import Closed, Closer, Returned
 from handoffs.coordinator.handoff.context import Voices, context_of
 from handoffs.coordinator.handoff.entries import HandoffEntries, summary
@@ -110,6 +110,7 @@ class Handoff:
             while claim.verdict is ClaimVerdict.EDITED:  # a person gave the step another input
                 opened = self._opener.edited(delivery, claim.edit)
                 claim = yield from self._claimer.claim(opened)
+            opened = still_wanted(opened, claim)
             if claim.verdict is ClaimVerdict.GRANTED:
                 with self._leased(opened, claim) as kept:
                     returned = yield from self._run(opened, claim, kept)  # 3. run

@@ -7,10 +7,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, create_engine, event
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Table, create_engine, event, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
@@ -21,6 +21,7 @@ from handoffs.coordinator.journal.patience import Patience
 from handoffs.coordinator.journal.schema import prepare
 
 _PAUSE = 0.01  # seconds
+_LOOKED_THROUGH = 1_000  # rows
 
 
 class Database:
@@ -58,6 +59,7 @@ class Database:
             from handoffs.coordinator.journal.postgres import connecting  # noqa: PLC0415
 
             event.listen(self._engine, "do_connect", connecting(self._patience))
+            event.listen(self._engine, "connect", _configure_postgres)
         self._upgrades = upgrades
         self._prepared = False
         self._preparing = threading.Lock()
@@ -119,12 +121,43 @@ class Database:
         last = "\U0010ffff"  # SQLite compares octets, and its LIKE does not tell capitals apart
         return (column >= prefix) & (column < prefix + last)
 
+    def goes_on(self, column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+        """The same of a text that is longer than ``prefix``: however many are just that, none of them is read."""
+        if self._engine.dialect.name == "postgresql":
+            return self.begins(column, prefix) & column.bool_op("~>~")(prefix)
+        return self.begins(column, prefix) & (column > prefix)
+
+    def first(self, column: Column[str], condition: ColumnElement[bool], limit: int) -> list[str]:
+        """The texts in ``column`` of the rows for which ``condition`` holds, sorted, at most ``limit``, of the first thousand that are
+        found. They are put in order once they are: for the first ones in an order PostgreSQL would read all rows in it.
+
+        Raises what :meth:`begin` raises.
+        """
+        found = select(column).where(condition).limit(max(limit, _LOOKED_THROUGH)).subquery()
+        [text] = found.c
+        with self.begin() as connection:
+            return [
+                str(one) for one in connection.scalars(select(text).order_by(self.octets(text)).limit(limit))
+            ]
+
+    def octets(self, column: ColumnElement[str]) -> ColumnElement[str]:
+        """A text to be put in order as Python does it, and not by the rules of a language."""
+        return column.collate("C") if self._engine.dialect.name == "postgresql" else column
+
     def version(self) -> str:
         """Name and version of the database. Raises :class:`~handoffs.coordinator.errors.ServerError` where there is none."""
         with self.begin() as connection:
             dialect = connection.dialect
             name = {"postgresql": "PostgreSQL", "sqlite": "SQLite"}.get(dialect.name, dialect.name)
             return f"{name} {'.'.join(map(str, dialect.server_version_info or ()))}"
+
+    def clock(self) -> datetime | None:
+        """What time it is there, in UTC; None of a database that has no clock of its own. Raises :class:`ServerError` as :meth:`begin` does."""
+        if self._engine.dialect.name != "postgresql":
+            return None
+        with self.begin() as connection:
+            found: datetime | None = connection.scalar(select(func.clock_timestamp()))
+            return found.astimezone(UTC) if found else None
 
     def close(self) -> None:
         """Give connections back."""
@@ -134,6 +167,15 @@ class Database:
         connection.execute(f"PRAGMA busy_timeout={round(self._seconds * 1000)}")
         _write_ahead(connection, self._seconds)
         connection.execute("PRAGMA synchronous=FULL")
+
+
+def _configure_postgres(connection: Any, _record: Any) -> None:
+    """Have each question answered by one process of the server, and planned for what it asks for. All of them are short, or read in pages:
+    several processes that look for the first fifty rows read more than one that stops there; and what half of all runs have is to be looked
+    for in another way than what one run has."""
+    connection.execute("set max_parallel_workers_per_gather = 0")
+    connection.execute("set plan_cache_mode = force_custom_plan")
+    connection.commit()
 
 
 def _write_ahead(connection: Any, seconds: float) -> None:

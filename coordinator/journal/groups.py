@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    String,
+    case,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+    values,
+)
 
 from handoffs.contracts.text import printable
 from handoffs.coordinator.history import now
@@ -16,6 +29,7 @@ from handoffs.coordinator.journal import actions
 from handoffs.coordinator.journal.columns import fitted
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.fingerprint import RULE, fingerprint, plain_step, plain_text
+from handoffs.coordinator.journal.letters import chosen_by
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.tables import dead_letters, deployments, group_notes
 
@@ -25,6 +39,7 @@ PARTS = 20
 PAGE = 1_000
 """How many letters are named at once."""
 
+_AT_ONCE = 200
 _MOST_WORKERS = 10
 _LONGEST_NAME, _LONGEST_NOTE = 200, 2_000
 _NAMED_BY = ("kind", "flow", "step", "agent", "contract", "error", "text")
@@ -100,27 +115,32 @@ class GroupTable:
                 return count
             after = letter.id > page[-1]["id"]
 
-    def find(self, *, limit: int | None = None, only: str = "") -> list[LetterGroup]:
-        """The groups, the largest first: all of them, or the first ``limit``; or the one of that id."""
+    def find(
+        self, *, limit: int | None = None, only: str = "", flow: str = "", agent: str = "", kind: str = ""
+    ) -> list[LetterGroup]:
+        """The groups, the largest first: all of them, or the first ``limit``; the one of that id, or those of a flow, an agent, a kind."""
         letter = dead_letters.c
         number = func.count().label("number")
         begin, end = func.min(letter.last_failed_at), func.max(letter.last_failed_at)
         query = (
             select(letter.fingerprint, number, begin.label("begin"), end.label("end"))
-            .where(self._own, letter.state == "waiting", *([letter.fingerprint == only] if only else []))
+            .where(
+                self._own
+                & chosen_by({"group": only, "flow": flow, "agent": agent, "kind": kind}, self._database)
+            )
             .group_by(letter.fingerprint)
             .order_by(number.desc(), letter.fingerprint)
         )
         with self._database.begin() as connection:
             found = connection.execute(query if limit is None else query.limit(limit)).mappings().all()
-            builds = self._builds(connection) if found else {}
-        return [self._group(row, builds) for row in found]
+            pages = (found[first : first + _AT_ONCE] for first in range(0, len(found), _AT_ONCE))
+            return [group for page in pages for group in self._groups(connection, page)]
 
-    def total(self) -> int:
-        """How many groups there are."""
+    def total(self, *, flow: str = "", agent: str = "", kind: str = "") -> int:
+        """How many groups there are, of a flow, an agent, a kind where these are given."""
         query = select(func.count(func.distinct(dead_letters.c.fingerprint)))
         with self._database.begin() as connection:
-            waiting = self._own & (dead_letters.c.state == "waiting")
+            waiting = self._own & chosen_by({"flow": flow, "agent": agent, "kind": kind}, self._database)
             return int(connection.scalar(query.where(waiting)) or 0)
 
     def beginning_with(self, prefix: str, limit: int) -> list[str]:
@@ -145,39 +165,107 @@ class GroupTable:
             connection.execute(statement)
             actions.record(connection, self._namespace, "note-group", who=by, note=said)
 
-    def _group(self, row: Mapping[Any, Any], builds: Mapping[str, list[tuple[str, str, str]]]) -> LetterGroup:
-        letter, group = dead_letters.c, row["fingerprint"]
-        of_it = self._own & (letter.fingerprint == group)
-        waiting = of_it & (letter.state == "waiting")
-        edges = _edges(row["begin"], row["end"])
-        before = [func.sum(case((letter.last_failed_at < edge, 1), else_=0)) for edge in edges]
-        shown = select(letter.id, *(letter[name] for name in _NAMED_BY)).where(waiting)
-        with self._database.begin() as connection:
-            first, *sums = connection.execute(
-                select(func.min(letter.first_failed_at), *before).where(waiting)
-            ).one()
-            example = connection.execute(shown.order_by(letter.last_failed_at.desc(), letter.id).limit(1))
-            one = example.mappings().first() or dict.fromkeys(("id", *_NAMED_BY), "")
-            ever = select(func.min(letter.first_failed_at)).where(of_it, letter.state.in_(_STATES))
-            seen = connection.scalar(ever) or first or ""
-            workers = select(letter.worker).where(waiting, letter.worker != "").distinct()
-            names = connection.scalars(workers.order_by(letter.worker).limit(_MOST_WORKERS)).all()
-            noted = (group_notes.c.namespace == self._namespace.name) & (group_notes.c.fingerprint == group)
-            note: Mapping[Any, Any] = (
-                connection.execute(select(group_notes).where(noted)).mappings().first() or {}
+    def _groups(self, connection: Connection, rows: Sequence[Mapping[Any, Any]]) -> Iterator[LetterGroup]:
+        """The groups of these rows, however many there are: in as many questions as one takes."""
+        letter, builds = dead_letters.c, self._builds(connection)
+        named = self._own & letter.fingerprint.in_([row["fingerprint"] for row in rows])
+        waiting = named & (letter.state == "waiting")
+        by_name = self._counts(connection, rows, waiting)
+        seen = self._seen(connection, named) if builds else {}
+        workers: dict[str, list[str]] = {}
+        at_work = select(letter.fingerprint, letter.worker).where(waiting, letter.worker != "").distinct()
+        for name, worker in connection.execute(at_work.order_by(letter.fingerprint, letter.worker)):
+            workers.setdefault(name, []).append(worker)
+        noted = select(group_notes).where(
+            (group_notes.c.namespace == self._namespace.name)
+            & group_notes.c.fingerprint.in_([row["fingerprint"] for row in rows])
+        )
+        notes = {str(note["fingerprint"]): note for note in connection.execute(noted).mappings()}
+        examples = self._examples(connection, rows)
+        for row in rows:
+            group = row["fingerprint"]
+            one = examples.get(group) or dict.fromkeys(("id", *_NAMED_BY), "")
+            first, counts = by_name.get(group, (row["begin"], (row["number"],)))
+            deployed = builds.get(one["agent"], [])
+            note: Mapping[Any, Any] = notes.get(group, {})
+            since = seen.get(group) or first
+            yield LetterGroup(
+                id=group, count=row["number"], kind=one["kind"], flow=one["flow"], step=plain_step(one["step"]),
+                agent=one["agent"], contract=one["contract"], error=one["error"], text=plain_text(one["text"]),
+                first=first, last=row["end"], counts=counts,
+                example=self._namespace.plain(one["id"]), workers=tuple(workers.get(group, ())[:_MOST_WORKERS]),
+                builds=tuple(b for b, begin, end in deployed if begin <= row["end"] and (not end or end >= since)),
+                new_since=deployed[-1][0] if deployed and deployed[-1][1] <= since else "",
+                owner=note.get("owner", ""), note=note.get("note", ""), noted_by=note.get("who", ""),
+                noted_at=note.get("at", ""),
+            )  # fmt: skip
+
+    def _seen(self, connection: Connection, named: ColumnElement[bool]) -> dict[str, str]:
+        """By group when the first of its letters failed first that are known, also of those that wait no more."""
+        letter = dead_letters.c
+        ever = select(letter.fingerprint, func.min(letter.first_failed_at)).group_by(letter.fingerprint)
+        oldest = connection.execute(ever.where(named, letter.state.in_(_STATES)))
+        return {str(name): str(first) for name, first in oldest}
+
+    def _counts(
+        self, connection: Connection, rows: Sequence[Mapping[Any, Any]], waiting: ColumnElement[bool]
+    ) -> dict[str, tuple[str, tuple[int, ...]]]:
+        """By group when the first of those that wait failed first, and how many failed in each part of the time in which they did."""
+        letter, edges = dead_letters.c, {row["fingerprint"]: _edges(row["begin"], row["end"]) for row in rows}
+        parted = {name: given for name, given in edges.items() if given}
+        part: ColumnElement[int] = literal(0)
+        origin: FromClause = dead_letters
+        if parted:
+            columns = [
+                column("name", String),
+                *(column(f"edge_{number}", String) for number in range(1, PARTS)),
+            ]
+            given = (
+                values(*columns, name="edges")
+                .data([(name, *moments) for name, moments in parted.items()])
+                .cte("edges")
             )
-        steps = [0, *(int(one or 0) for one in sums), row["number"]]
-        deployed = builds.get(one["agent"], [])
-        return LetterGroup(
-            id=group, count=row["number"], kind=one["kind"], flow=one["flow"], step=plain_step(one["step"]),
-            agent=one["agent"], contract=one["contract"], error=one["error"], text=plain_text(one["text"]),
-            first=first or row["begin"], last=row["end"], counts=tuple(max(b - a, 0) for a, b in pairwise(steps)),
-            example=self._namespace.plain(one["id"]), workers=tuple(names),
-            builds=tuple(b for b, since, until in deployed if since <= row["end"] and (not until or until >= seen)),
-            new_since=deployed[-1][0] if deployed and deployed[-1][1] <= seen else "",
-            owner=note.get("owner", ""), note=note.get("note", ""), noted_by=note.get("who", ""),
-            noted_at=note.get("at", ""),
-        )  # fmt: skip
+            failed = self._database.octets(letter.last_failed_at)
+            before = (failed < given.c[one.name] for one in columns[1:])
+            part = case(*((one, number) for number, one in enumerate(before)), else_=PARTS - 1)
+            origin = dead_letters.outerjoin(given, given.c.name == letter.fingerprint)
+        query = select(letter.fingerprint, part, func.count(), func.min(letter.first_failed_at)).select_from(
+            origin
+        )
+        found: dict[str, tuple[str, tuple[int, ...]]] = {}
+        for name, at, count, first in connection.execute(
+            query.where(waiting).group_by(letter.fingerprint, part)
+        ):
+            begin, counts = found.get(name, (first, (0,) * (PARTS if name in parted else 1)))
+            place = at if name in parted else 0
+            found[name] = (min(begin, first), (*counts[:place], counts[place] + count, *counts[place + 1 :]))
+        return found
+
+    def _examples(
+        self, connection: Connection, rows: Sequence[Mapping[Any, Any]]
+    ) -> dict[str, Mapping[Any, Any]]:
+        """By group the letter that failed last."""
+        letter, of_it = dead_letters.c, dead_letters.alias("of_it")
+        names = (
+            values(column("name", String), name="names")
+            .data([(row["fingerprint"],) for row in rows])
+            .cte("names")
+        )
+        newest = (
+            select(of_it.c.id)
+            .where(
+                of_it.c.namespace == self._namespace.name,
+                of_it.c.state == "waiting",
+                of_it.c.fingerprint == names.c.name,
+            )
+            .order_by(of_it.c.last_failed_at.desc(), of_it.c.id)
+            .limit(1)
+            .scalar_subquery()
+        )
+        ids = [one for one in connection.scalars(select(newest).select_from(names)) if one is not None]
+        shown = select(letter.id, letter.fingerprint, *(letter[name] for name in _NAMED_BY))
+        found = connection.execute(shown.where(self._own, letter.id.in_(ids))).mappings()
+        return {str(one["fingerprint"]): one for one in found}
 
     def _builds(self, connection: Connection) -> dict[str, list[tuple[str, str, str]]]:
         """By agent its builds that were recorded, the oldest first, each with when it was recorded and withdrawn."""

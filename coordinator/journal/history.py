@@ -17,7 +17,8 @@ from handoffs.coordinator.journal.columns import fitted, json_text, json_value
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.heads import alone, heads_of, move
 from handoffs.coordinator.journal.namespace import Namespace
-from handoffs.coordinator.journal.tables import history
+from handoffs.coordinator.journal.search import rows_of
+from handoffs.coordinator.journal.tables import history, search
 
 _TOLD = (history.c.run, history.c.at, history.c.entry)
 
@@ -36,7 +37,8 @@ class HistoryTable:
     def record(self, entries: Iterable[tuple[str, dict[str, Any]]]) -> int:
         """Write history entries, each given with a unique source; gives how many were new. Each is added to the chain of its run
         (:mod:`~handoffs.coordinator.journal.chain`), in the order in which they come. What a person did to a run is an operator's action
-        as well, and is written with the same transaction: once, however often the entry comes."""
+        as well, and by what the run can be found (its marks) is written down too, with the same transaction: once, however often the
+        entry comes."""
         rows: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         for row, entry in map(self._row, entries):
             rows.setdefault(row["source"], (row, entry))
@@ -49,6 +51,8 @@ class HistoryTable:
                 del rows[source]
             if rows:
                 self._append(connection, [row for row, _ in rows.values()])
+                marked = rows_of(self._namespace, (entry for _, entry in rows.values()))
+                insert_all(connection, self._database.insert(search).on_conflict_do_nothing(), marked)
             by_people = [action for _, entry in rows.values() if (action := action_of(entry)) is not None]
             if by_people:
                 tell(connection, self._namespace, by_people)

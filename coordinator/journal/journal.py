@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from handoffs.config.settings import Settings
@@ -14,13 +14,16 @@ from handoffs.coordinator.journal.edits import EditTable
 from handoffs.coordinator.journal.groups import GroupTable
 from handoffs.coordinator.journal.history import HistoryTable
 from handoffs.coordinator.journal.letters import LetterTable
+from handoffs.coordinator.journal.migrations import HEAD
 from handoffs.coordinator.journal.namespace import Namespace
 from handoffs.coordinator.journal.operations import OperationTable
+from handoffs.coordinator.journal.recent import Recent
 from handoffs.coordinator.journal.records import Records
 from handoffs.coordinator.journal.retention import Retention
 from handoffs.coordinator.journal.runs import RunTable
 from handoffs.coordinator.journal.seal import Seal
 from handoffs.coordinator.journal.sealing import Sealing
+from handoffs.coordinator.journal.search import SearchTable
 from handoffs.coordinator.journal.verification import Verification
 from handoffs.coordinator.journal.witness import Witness
 
@@ -60,6 +63,8 @@ class Journal:
         self.actions = ActionTable(self._database, own)
         self.deployments = DeploymentTable(self._database, own)
         self.runs = RunTable(self._database, own)
+        self.recent = Recent(self._database, own)
+        self.search = SearchTable(self._database, own)
         self.sealing = Sealing(self._database, own, seal)
         self.verification = Verification(self._database, own)
         self.witness = Witness(self._database, own)
@@ -80,6 +85,16 @@ class Journal:
     def ping(self) -> str:
         """Name and version of the database. Raises :class:`~handoffs.coordinator.errors.ServerError` where there is none."""
         return self._database.version()
+
+    def clock(self) -> datetime | None:
+        """What time it is in the database, in UTC; None of one that has no clock of its own. Raises
+        :class:`~handoffs.coordinator.errors.ServerError`."""
+        return self._database.clock()
+
+    @property
+    def revision(self) -> str:
+        """Of which revision its tables have to be: that of this release."""
+        return HEAD
 
     def sealed(self) -> str:
         """How messages are kept, in a line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -36,7 +37,7 @@ _LISTED = [dead_letters.c[name] for name in SUMMARY]
 
 class LetterFilter(TypedDict, total=False):
     """Which letters. An empty filter lets everything pass, but ``state`` is ``waiting`` where it is not given, and None for all.
-    ``contract`` is a name, of any version; ``group`` the whole id of one (:mod:`.groups`)."""
+    ``contract`` is a name, of any version; ``group`` the whole id of one (:mod:`.groups`); ``error`` the type of an error."""
 
     state: str | None
     flow: str
@@ -45,6 +46,15 @@ class LetterFilter(TypedDict, total=False):
     kind: str
     contract: str
     group: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """Some letters, the oldest first. ``next`` is what to give as ``after`` for the next page; empty where this is the last."""
+
+    letters: tuple[LetterSummary, ...]
+    next: str
 
 
 class LetterTable:
@@ -111,6 +121,12 @@ class LetterTable:
         with self._database.begin() as connection:
             return bool(connection.execute(away).rowcount)
 
+    def restore(self, letter: LetterSummary, state: str = "waiting") -> bool:
+        """Give a letter that was put away another state; False where it is not put away any more."""
+        put_away = self._is(letter.id) & (dead_letters.c.state == "archived")
+        with self._database.begin() as connection:
+            return bool(connection.execute(update(dead_letters).where(put_away).values(state=state)).rowcount)
+
     def cancel_run(self, run: str) -> None:
         """The waiting letters of a cancelled run wait no more; but for those of what undoes it, and of what hears an event of
         a flow: both go on."""
@@ -123,7 +139,7 @@ class LetterTable:
     def forget_unheard(self, contract: str = "", before: str = "", *, by: str, why: str = "") -> int:
         """Drop the events that :meth:`count_unheard` counts, and record who did, and why. Gives how many there were."""
         with self._database.begin() as connection:
-            unheard = self._own & _unheard(contract, before)
+            unheard = self._own & _unheard(contract, before, self._database)
             dropped = connection.execute(delete(dead_letters).where(unheard)).rowcount
             if dropped:
                 note = f"{dropped} unheard events of {contract or 'every contract'}"
@@ -156,10 +172,8 @@ class LetterTable:
 
     def beginning_with(self, prefix: str, limit: int) -> list[str]:
         """The ids of letters, in whatever state, that begin with ``prefix``, sorted, at most ``limit``."""
-        begins = self._database.begins(dead_letters.c.id, self._namespace.key(prefix))
-        query = select(dead_letters.c.id).where(self._own & begins).order_by(dead_letters.c.id).limit(limit)
-        with self._database.begin() as connection:
-            return [self._namespace.plain(str(found)) for found in connection.scalars(query)]
+        found = self._own & self._database.begins(dead_letters.c.id, self._namespace.key(prefix))
+        return [self._namespace.plain(one) for one in self._database.first(dead_letters.c.id, found, limit)]
 
     def find(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> list[LetterSummary]:
         """Letters, the oldest first: all of them, or the first ``limit``."""
@@ -167,14 +181,50 @@ class LetterTable:
 
     def each(self, *, limit: int | None = None, **chosen: Unpack[LetterFilter]) -> Iterator[LetterSummary]:
         """The same, one after the other: however many there are, no more than a page of them is held."""
-        rows = self._rows(select(*_LISTED), chosen_by(chosen), most=limit)
+        rows = self._rows(select(*_LISTED), chosen_by(chosen, self._database), most=limit)
         return (summary_of(found, self._namespace) for found in islice(rows, limit))
+
+    def page(self, *, after: str = "", limit: int = 50, **chosen: Unpack[LetterFilter]) -> LetterPage:
+        """Some letters, the oldest first; ``after`` is :attr:`LetterPage.next` of the page before this one.
+
+        Raises :class:`ValueError` where ``limit`` is not from 1 to :data:`PAGE`.
+        """
+        if not 1 <= limit <= PAGE:
+            raise ValueError(f"a page has 1 to {PAGE} letters, not {limit}")
+        moment, _, last = after.partition(" ")
+        place = tuple_(dead_letters.c.first_failed_at, dead_letters.c.id)
+        query = select(*_LISTED).where(self._own & chosen_by(chosen, self._database)).order_by(*place.clauses)
+        query = query.where(place > (moment, self._namespace.key(last))) if after else query
+        with self._database.begin() as connection:
+            found = connection.execute(query.limit(limit + 1)).mappings().all()
+        rows = tuple(summary_of(row, self._namespace) for row in found[:limit])
+        return LetterPage(rows, f"{rows[-1].first_failed_at} {rows[-1].id}" if len(found) > limit else "")
+
+    def summaries(self, letters: Iterable[str]) -> dict[str, LetterSummary]:
+        """These letters by their ids, as far as they are known; no more than :data:`PAGE` are asked for at once."""
+        found: dict[str, LetterSummary] = {}
+        ids = iter(letters)
+        while some := [self._namespace.key(letter) for letter in islice(ids, PAGE)]:
+            query = select(*_LISTED).where(self._own & dead_letters.c.id.in_(some))
+            with self._database.begin() as connection:
+                for row in connection.execute(query).mappings():
+                    one = summary_of(row, self._namespace)
+                    found[one.id] = one
+        return found
+
+    def newest(self, limit: int, **chosen: Unpack[LetterFilter]) -> list[LetterSummary]:
+        """Letters, those first that failed first the last, at most ``limit``."""
+        letter = dead_letters.c
+        query = select(*_LISTED).where(self._own & chosen_by(chosen, self._database))
+        query = query.order_by(letter.first_failed_at.desc(), letter.id.desc()).limit(limit)
+        with self._database.begin() as connection:
+            return [summary_of(found, self._namespace) for found in connection.execute(query).mappings()]
 
     def ids(self, *, until: str = "", **chosen: Unpack[LetterFilter]) -> Iterator[str]:
         """The ids of letters, the oldest first; no message is read. What comes meanwhile may be among them or not, but what
         failed first after ``until``, a time as the history has it, is not."""
         query = select(dead_letters.c.id, dead_letters.c.first_failed_at)
-        condition = chosen_by(chosen)
+        condition = chosen_by(chosen, self._database)
         if until:
             condition &= dead_letters.c.first_failed_at <= until
         return (self._namespace.plain(str(found["id"])) for found in self._rows(query, condition))
@@ -193,7 +243,7 @@ class LetterTable:
     def waiting_runs(self) -> Iterator[set[str]]:
         """The runs of which letters wait, page by page; one of which several wait may come again. No message is read."""
         query = select(dead_letters.c.id, dead_letters.c.first_failed_at, dead_letters.c.run)
-        for page in self._pages(query, chosen_by({})):
+        for page in self._pages(query, chosen_by({}, self._database)):
             yield {str(found["run"]) for found in page if found["run"]}
 
     def waiting_sets(self) -> Iterator[LetterSummary]:
@@ -220,17 +270,23 @@ class LetterTable:
         """How many letters are in that state, by their agent or their ``contract/version``."""
         return self._counted(dead_letters.c[by], dead_letters.c.state == state)
 
-    def by_reason(self) -> dict[str, tuple[int, str]]:
-        """How many letters wait, and when the oldest of them failed first, ISO 8601, by why they were parked."""
+    def by_reason(self, **chosen: Unpack[LetterFilter]) -> dict[str, tuple[int, str]]:
+        """How many letters :meth:`find` would give, and when the oldest of them failed first, ISO 8601, by why they were parked."""
         columns = dead_letters.c.kind, func.count(), func.min(dead_letters.c.first_failed_at)
-        waiting = self._own & (dead_letters.c.state == "waiting")
+        waiting = self._own & chosen_by(chosen, self._database)
         query = select(*columns).where(waiting).group_by(dead_letters.c.kind).order_by(dead_letters.c.kind)
         with self._database.begin() as connection:
             return {str(kind): (int(count), str(first)) for kind, count, first in connection.execute(query)}
 
-    def total(self, **chosen: Unpack[LetterFilter]) -> int:
-        """How many letters there are that :meth:`find` would give."""
-        query = select(func.count()).select_from(dead_letters).where(self._own & chosen_by(chosen))
+    def total(self, *, most: int | None = None, **chosen: Unpack[LetterFilter]) -> int:
+        """How many letters there are that :meth:`find` would give; no more than ``most`` are counted."""
+        some = (
+            select(dead_letters.c.id)
+            .where(self._own & chosen_by(chosen, self._database))
+            .limit(most)
+            .subquery()
+        )
+        query = select(func.count()).select_from(some)
         with self._database.begin() as connection:
             return int(connection.scalar(query) or 0)
 
@@ -242,7 +298,7 @@ class LetterTable:
     def count_unheard(self, contract: str = "", before: str = "") -> dict[str, int]:
         """How many events of a contract (without one: of all) had no subscriber, by ``contract/version``; of those that were
         kept before ``before``, a time as the history has it (without one: whenever)."""
-        return self._counted(dead_letters.c.contract, _unheard(contract, before))
+        return self._counted(dead_letters.c.contract, _unheard(contract, before, self._database))
 
     def _counted(self, column: ColumnElement[str], condition: ColumnElement[bool]) -> dict[str, int]:
         query = select(column, func.count()).where(self._own & condition).group_by(column).order_by(column)
@@ -275,21 +331,16 @@ class LetterTable:
             after = place > (page[-1]["first_failed_at"], page[-1]["id"])
 
 
-def chosen_by(chosen: LetterFilter) -> ColumnElement[bool]:
+def chosen_by(chosen: LetterFilter, database: Database) -> ColumnElement[bool]:
     """That a row of the table is among the chosen letters, of whichever installation."""
     condition: ColumnElement[bool] = true()
     for name, wanted in {"state": "waiting", **chosen}.items():
         if wanted:
             column = dead_letters.c[_COLUMNS.get(name, name)]
-            condition &= _is_of(str(wanted)) if name == "contract" else column == wanted
+            condition &= database.begins(column, f"{wanted}/") if name == "contract" else column == wanted
     return condition
 
 
-def _unheard(contract: str, before: str) -> ColumnElement[bool]:
-    condition = chosen_by({"state": "unheard", "contract": contract})
+def _unheard(contract: str, before: str, database: Database) -> ColumnElement[bool]:
+    condition = chosen_by({"state": "unheard", "contract": contract}, database)
     return condition & (dead_letters.c.last_failed_at < before) if before else condition
-
-
-def _is_of(contract: str) -> ColumnElement[bool]:
-    """Exactly: LIKE does not tell capitals apart everywhere."""
-    return func.substr(dead_letters.c.contract, 1, len(contract) + 1) == f"{contract}/"

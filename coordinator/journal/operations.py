@@ -34,8 +34,8 @@ _LONGEST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done, and how. ``kind`` is ``replay`` or ``archive``; ``selection`` says in words what was chosen, ``options`` how it
-    is done, as JSON values."""
+    """What is to be done, and how. ``kind`` is ``replay``, ``archive`` or ``restore``; ``selection`` says in words what was chosen, ``options`` how
+    it is done, as JSON values."""
 
     kind: str
     selection: str
@@ -211,12 +211,14 @@ class OperationTable:
             )
 
     def letters(
-        self, operation: str, *, state: str = "", after: int = -1, limit: int = _PAGE
+        self, operation: str, *, state: str = "", again: bool = False, after: int = -1, limit: int = _PAGE
     ) -> list[OperationLetter]:
-        """Its letters in their order, of one state or of all, whose position is above ``after``, at most ``limit``."""
+        """Its letters in their order, of one state or of all, whose position is above ``after``, at most ``limit``; with ``again`` those
+        that parked once more."""
         one = operation_letters.c
         query = select(operation_letters).where(one.operation == operation, one.position > after)
         query = query.where(one.state == state) if state else query
+        query = query.where(one.came != "") if again else query
         with self._database.begin() as connection:
             rows = connection.execute(query.order_by(one.position).limit(limit)).mappings()
             return [self._letter(row) for row in rows]
@@ -251,9 +253,13 @@ class OperationTable:
         """The operation of that id."""
         return next(iter(self._rows(self._is(operation), 1)), None)
 
-    def find(self, limit: int | None = None) -> list[OperationRow]:
-        """The operations, the newest first: all of them, or the first ``limit``."""
-        return self._rows(self._own, limit)
+    def find(self, limit: int | None = None, *, after: str = "") -> list[OperationRow]:
+        """The operations, the newest first: all of them, or the first ``limit``; those after the one of an id."""
+        column, condition = operations.c, self._own
+        if after:
+            at = select(column.at).where(self._is(after)).scalar_subquery()
+            condition &= (column.at < at) | ((column.at == at) & (column.id > after))
+        return self._rows(condition, limit)
 
     def beginning_with(self, prefix: str, limit: int) -> list[str]:
         """The ids of operations that begin with ``prefix``, sorted, at most ``limit``."""
@@ -297,7 +303,7 @@ class OperationTable:
         query = select(
             literal(operation), place, letter.id, letter.state, letter.fingerprint, literal(PENDING), literal(0),
             letter.last_failed_at, empty, empty, empty,
-        ).where((letter.namespace == self._namespace.name) & chosen_by(chosen))  # fmt: skip
+        ).where((letter.namespace == self._namespace.name) & chosen_by(chosen, self._database))  # fmt: skip
         connection.execute(insert(operation_letters).from_select(["operation", "position", *_COPIED], query))
 
     def _name(self, connection: Connection, operation: str, letters: Iterable[str]) -> None:

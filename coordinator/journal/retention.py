@@ -14,8 +14,8 @@ from handoffs.coordinator.journal.chain import RUNS, Head
 from handoffs.coordinator.journal.database import Database
 from handoffs.coordinator.journal.heads import alone, heads_of
 from handoffs.coordinator.journal.namespace import Namespace
-from handoffs.coordinator.journal.runs import ENDED
-from handoffs.coordinator.journal.tables import chains, dead_letters, edits, history, runs
+from handoffs.coordinator.journal.run_filter import ENDED
+from handoffs.coordinator.journal.tables import chains, dead_letters, edits, history, runs, search
 from handoffs.coordinator.journal.tombstones import PRUNE, words
 
 BATCH = 50
@@ -117,6 +117,7 @@ class Retention:
         connection.execute(delete(edits).where(edits.c.letter.in_(ids)))
         connection.execute(delete(dead_letters).where(letters))
         connection.execute(delete(history).where(of_them))
+        connection.execute(delete(search).where((search.c.namespace == own) & search.c.run.in_(names)))
         ended = (chains.c.namespace == own) & (chains.c.kind == RUNS) & chains.c.name.in_(names)
         connection.execute(delete(chains).where(ended))
         connection.execute(delete(runs).where((runs.c.namespace == own) & runs.c.run.in_(names)))

@@ -88,12 +88,19 @@ dead_letters = Table(
     Index("handoff_dead_letters_own_state", "namespace", "state", "first_failed_at", "id"),
     Index("handoff_dead_letters_own_flow", "namespace", "state", "flow", "first_failed_at", "id"),
     Index("handoff_dead_letters_own_agent", "namespace", "state", "agent", "first_failed_at", "id"),
-    Index("handoff_dead_letters_own_contract", "namespace", "state", "contract"),
+    Index(
+        "handoff_dead_letters_own_wrote", "namespace", "state", "contract",
+        postgresql_ops={"contract": "varchar_pattern_ops"},
+    ),
     Index("handoff_dead_letters_own_run", "namespace", "run", "state"),
     Index("handoff_dead_letters_own_kind", "namespace", "state", "kind", "first_failed_at", "id"),
+    Index("handoff_dead_letters_own_error", "namespace", "state", "error", "first_failed_at", "id"),
     Index("handoff_dead_letters_own_id", "namespace", "id", postgresql_ops={"id": "varchar_pattern_ops"}),
-    Index("handoff_dead_letters_own_group", "namespace", "state", "fingerprint", "last_failed_at"),
-)
+    Index(
+        "handoff_dead_letters_own_cause", "namespace", "state", "fingerprint", "last_failed_at",
+        postgresql_include=["first_failed_at", "worker"],
+    ),
+)  # fmt: skip
 
 actions = Table(
     "handoff_operator_actions",
@@ -155,9 +162,13 @@ runs = Table(
     Index("handoff_runs_own_at", "namespace", "at", "id"),
     Index("handoff_runs_own_started", "namespace", "started", "id"),
     Index("handoff_runs_own_flow", "namespace", "flow", "started", "id"),
-    Index("handoff_runs_own_key", "namespace", "key", "started", "id"),
+    Index("handoff_runs_own_stood", "namespace", "state", "started", "id"),
+    Index(
+        "handoff_runs_own_keyed", "namespace", "key", "started", "id",
+        postgresql_ops={"key": "varchar_pattern_ops"},
+    ),
     Index("handoff_runs_own_run", "namespace", "run", postgresql_ops={"run": "varchar_pattern_ops"}),
-)
+)  # fmt: skip
 
 group_notes = Table(
     "handoff_group_notes",
@@ -217,6 +228,22 @@ chains = Table(
     PrimaryKeyConstraint("namespace", "kind", "name"),
 )
 """Where each chain ends."""
+
+search = Table(
+    "handoff_search",
+    metadata,
+    _namespace(),
+    Column("run", String(200), nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("value", String(200), nullable=False),
+    Column("at", String(40), nullable=False),
+    PrimaryKeyConstraint("namespace", "run", "name", "value"),
+    Index(
+        "handoff_search_value", "namespace", "value", "name", "at", "run",
+        postgresql_ops={"value": "varchar_pattern_ops"},
+    ),
+)  # fmt: skip
+"""By what runs are found: the values of the searchable fields of what they were given and have made, each once."""
 
 revision = Table(
     "handoff_journal_revision",

@@ -83,6 +83,18 @@ class Verification:
         self._actions(start.get(ACTIONS, 0), found, progress)
         return found
 
+    def newest(self, most: int = 3, entries: int = 50) -> Verified:
+        """The chains of some runs that the newest ``entries`` are about, ``most`` at most. Nobody who writes is held up for it, as long as
+        they are sound."""
+        found = Verified()
+        newest = select(history.c.run).where(self._own).order_by(history.c.id.desc()).limit(entries)
+        with self._database.begin() as connection:
+            names = list(dict.fromkeys(connection.scalars(newest)))[:most]
+            heads = heads_of(connection, self._namespace, RUNS, names)
+            start = starts(connection).get(RUNS, 0)
+        self._page({name: heads[name] for name in names if name in heads}, start, found, lambda _: None)
+        return found
+
     def of(self, run: str) -> Verified:
         """The chain of one run."""
         found = Verified(runs=1)

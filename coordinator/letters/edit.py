@@ -12,6 +12,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData, InvalidInput
+from handoffs.contracts.searchable import marks
 from handoffs.contracts.text import MASK, printable
 from handoffs.coordinator.continuation.arrival import budgets_as_read
 from handoffs.coordinator.errors import Conflict, EditRefused
@@ -93,10 +94,10 @@ class Editing:
             envelope, kwargs = current.applied(envelope, kwargs)
         payload = _payload(agent, given, self._known(agent, envelope.contract, envelope.data))
         self._refuse_ended(place)
-        before = (*superseded(kwargs), *_contents(self._services, agent, envelope))
+        before = (*superseded(kwargs), *contents_of(self._services, agent, envelope))
         edit = self._made(agent, payload, number + 1, before)
         key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
-        old = _old_key(self._services, agent, envelope, kwargs)
+        old = key_of(self._services, agent, envelope, kwargs)
         self._refuse_taken(place, agent, old, key, edit)
         budgets = budgets_as_read(row.step, continuation.get("chain") or [], continuation.get("chord"))
         self._refuse_too_large(row, edit, envelope, kwargs, continuation)
@@ -201,11 +202,12 @@ class Editing:
 
     def _record(self, waiting: _Waiting, agent: Agent, payload: Contract, edit: Edit) -> None:
         """Give the step its edit, unless it does not wait any more."""
-        place, current = waiting.place, waiting.current
+        place, current, shown = waiting.place, waiting.current, payload.redacted()
         entry = Entry(
             EntryKind.EDITED, place.run, place.flow, edit.at, step=place.step, agent=agent.name, message=waiting.letter, by=self._by,
             error=self._why, read=str(ContractRef.from_uri(current.schema)) if current else waiting.contract,
-            wrote=str(payload.ref()), input=waiting.shown, output=payload.redacted(),
+            wrote=str(payload.ref()), input=waiting.shown, output=shown,
+            marks=marks((type(payload), shown)),
         )  # fmt: skip
         verdict = self._services.runs.edit(
             place,
@@ -292,7 +294,7 @@ def _key(agent: Agent, payload: Contract, given: str) -> str:
         ) from error
 
 
-def _contents(services: Services, agent: Agent, envelope: Envelope) -> tuple[str, ...]:
+def contents_of(services: Services, agent: Agent, envelope: Envelope) -> tuple[str, ...]:
     """What names the content of an input: here, and where a worker of the release before claimed its key."""
     if envelope.original_digest:
         return (envelope.original_digest,)
@@ -303,7 +305,7 @@ def _contents(services: Services, agent: Agent, envelope: Envelope) -> tuple[str
     return tuple(dict.fromkeys((strictjson.digest(envelope.data), own)))
 
 
-def _old_key(services: Services, agent: Agent, envelope: Envelope, kwargs: dict[str, Any]) -> str:
+def key_of(services: Services, agent: Agent, envelope: Envelope, kwargs: dict[str, Any]) -> str:
     """The key of the input as it is; empty where it can have none: then nobody works under it."""
     try:
         payload = services.versions.read(agent.accepts, envelope.contract, envelope.data)

@@ -15,10 +15,10 @@ the same, and counted once more            it may have been sent: the same messa
 
 from __future__ import annotations
 
-from handoffs.config.user import current_user
 from handoffs.contracts.errors import CoordinationError
-from handoffs.coordinator.errors import QueueFull, UnknownLetter, passes
+from handoffs.coordinator.errors import QueueFull, passes
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.journal.letter_row import LetterSummary
 from handoffs.coordinator.journal.operations import (
     CLAIMED,
     DONE,
@@ -27,9 +27,10 @@ from handoffs.coordinator.journal.operations import (
     OperationLetter,
     OperationRow,
 )
+from handoffs.coordinator.letters.archive import Archive
 from handoffs.coordinator.letters.desk import Desk
 
-REPLAY, ARCHIVE = "replay", "archive"
+REPLAY, ARCHIVE, RESTORE = "replay", "archive", "restore"
 """The kinds of operations."""
 
 
@@ -37,9 +38,10 @@ class Operations:
     """Goes on with operations, letter by letter. Every method raises :class:`~handoffs.coordinator.errors.ServerError`: what was claimed
     then stays so until the operation is resumed."""
 
-    def __init__(self, journal: Journal, desk: Desk) -> None:
+    def __init__(self, journal: Journal, desk: Desk, archive: Archive) -> None:
         self._journal = journal
         self._desk = desk
+        self._archive = archive
 
     def step(self, row: OperationRow) -> OperationLetter | None:
         """Do what is to be done with the next letter of an operation, and give it as it is then; None where none is left, or the
@@ -63,15 +65,21 @@ class Operations:
             self._conclude(row, one, GONE, f"it was {letter.state} before it was sent")
         elif row.kind == ARCHIVE and letter.state != "archived":
             self._conclude(row, one, GONE, f"it was {letter.state} before it was put away")
+        elif row.kind == RESTORE and letter.state == "replayed":
+            self._conclude(row, one, GONE, "it was replayed before it was brought back")
         else:
-            self._record_once(row, one, letter.run)
+            self._record_once(row, one, letter)
             self._conclude(row, one, DONE)
 
     def _done(self, row: OperationRow, one: OperationLetter, *, counted: bool = False) -> OperationLetter:
         try:
-            if row.kind == ARCHIVE:
-                done = self._archive(row, one)
-                return self._conclude(row, one, DONE if done else GONE, "" if done else "it waits no more")
+            if row.kind in {ARCHIVE, RESTORE}:
+                away = row.kind == ARCHIVE
+                done = (self._archive.put_away if away else self._archive.bring_back)(
+                    one.letter, row.who, row.why
+                )
+                told = "" if done else "it waits no more" if away else "it is not put away"
+                return self._conclude(row, one, DONE if done else GONE, told)
             send = self._desk.finish_replay if counted else self._desk.replay
             send(one.letter, row.who, row.why)
         except CoordinationError as error:
@@ -80,15 +88,6 @@ class Operations:
             return self._conclude(row, one, REFUSED, str(error))
         return self._conclude(row, one, DONE)
 
-    def _archive(self, row: OperationRow, one: OperationLetter) -> bool:
-        letter = self._journal.letters.summary(one.letter)
-        if letter is None:
-            raise UnknownLetter(f"there is no dead letter {one.letter}")
-        done = self._journal.letters.archive(letter)
-        if done:
-            self._record(row, one, letter.run)
-        return done
-
     def _conclude(
         self, row: OperationRow, one: OperationLetter, state: str, told: str = ""
     ) -> OperationLetter:
@@ -96,13 +95,8 @@ class Operations:
         values = {name: getattr(one, name) for name in OperationLetter.__slots__}
         return OperationLetter(**{**values, "state": state, "told": told})
 
-    def _record_once(self, row: OperationRow, one: OperationLetter, run: str) -> None:
+    def _record_once(self, row: OperationRow, one: OperationLetter, letter: LetterSummary) -> None:
         """Record what the process before this one did, unless it did that itself."""
-        since = self._journal.actions.each(run=run, since=one.claimed_at)
+        since = self._journal.actions.each(run=letter.run, since=one.claimed_at)
         if not any((done.action, done.letter) == (row.kind, one.letter) for done in since):
-            self._record(row, one, run)
-
-    def _record(self, row: OperationRow, one: OperationLetter, run: str) -> None:
-        self._journal.actions.record(
-            row.kind, who=row.who or current_user(), run=run, letter=one.letter, note=row.why
-        )
+            self._archive.record(row.kind, letter, row.who, row.why)

@@ -11,6 +11,7 @@ from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.event import Nothing
+from handoffs.contracts.searchable import marks
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Cursor, Move, Value
 from handoffs.coordinator.continuation.path import is_timer, timed
@@ -80,9 +81,10 @@ class Skips:
         route, sending = prepared(route, sending, services.room)
         check_undo(place, body.kwargs, outcome.record, services.room)
         services.perform(services.router.foreseen(place, route.moves, sending))
+        shown = output.redacted()
         entry = Entry(
             EntryKind.SKIPPED, row.run, row.flow, now(), step=row.step, agent=row.agent, message=row.id, by=by,
-            error=why, wrote=str(output.ref()), output=output.redacted(),
+            error=why, wrote=str(output.ref()), output=shown, marks=marks((type(output), shown)),
             event=envelope.id if called_by_event else "", emitted=route.emissions(row.run),
         )  # fmt: skip
         onward = with_undo(route.advance(), row.step, body.kwargs)

@@ -2,130 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from heapq import merge
 from itertools import islice
-from typing import Any
 
-from handoffs.contracts.text import printable
+from handoffs.contracts.searchable import kept
 from handoffs.coordinator.history import EntryKind
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.runs import LIVE, ListedRun, RunFilter
+from handoffs.coordinator.journal.run_filter import LIVE, ListedRun, RunFilter
+from handoffs.coordinator.journal.search import marks_of
 from handoffs.coordinator.observe.current import contract_of, moment_of
 from handoffs.coordinator.observe.pending import Pending
+from handoffs.coordinator.observe.run_query import RunQuery, passes_pending
+from handoffs.coordinator.observe.run_summary import ParkedStep, RunSummary, SignalWait
 from handoffs.coordinator.observe.standing import Standings, Status, status_in_redis
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.run_state import ENDED, RunRecord, waits_for_person
 
-_LARGEST_PAGE = 200
+_AT_ONCE = 500
+_MARKED = frozenset(EntryKind)
+"""Entries of any kind may say by which values a run is found."""
+
+_LARGEST_PAGE = 500
 """Of how many runs Redis is asked at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignalWait:
-    """A signal that a run waits for: at the ``step`` of that path, of the ``contract`` (``name/version``), ``since`` then (UTC; None
-    where that is not known)."""
-
-    signal: str
-    contract: str
-    since: datetime | None
-    step: str
-
-    def words(self) -> str:
-        """``signal "approval"``."""
-        return f'signal "{printable(self.signal, 80)}"'
-
-
-@dataclass(frozen=True, slots=True)
-class ParkedStep:
-    """A step that waits in the dead-letter queue: its path, its agent, and of which ``kind`` and ``error`` it failed."""
-
-    step: str
-    agent: str
-    kind: str
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunSummary:
-    """A run in a list.
-
-    key
-        The idempotency key under which it was accepted, sensitive values masked; empty where it has none, or where a release accepted it
-        that did not write it down.
-    status
-        As :meth:`Run.status <handoffs.coordinator.client.run.Run.status>` has it.
-    started, due
-        When it was accepted; when it begins, or was to begin, where that was to be later. UTC.
-    waiting
-        The signals that it waits for; it may be ``running`` meanwhile, and goes on with the first that comes.
-    parked
-        Its steps that wait in the dead-letter queue.
-    """
-
-    id: str
-    flow: str
-    key: str
-    status: Status
-    started: datetime
-    due: datetime | None = None
-    waiting: tuple[SignalWait, ...] = ()
-    parked: tuple[ParkedStep, ...] = ()
-
-    @property
-    def shown(self) -> str:
-        """The status for people: ``waiting`` where a run that goes on waits for a signal."""
-        return "waiting" if self.waiting and self.status == "running" else self.status
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values; moments in ISO 8601."""
-        return {
-            "run": self.id,
-            "flow": self.flow,
-            "key": self.key or None,
-            "status": self.status,
-            "started": told_at(self.started),
-            "due": told_at(self.due),
-            "waiting": [wait_json(one) for one in self.waiting],
-            "parked": [
-                {"step": one.step, "agent": one.agent, "kind": one.kind, "error": one.error}
-                for one in self.parked
-            ],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class RunQuery:
-    """Which runs are listed; what is empty lets everything pass.
-
-    ``since``: accepted then or later. ``waiting``: for a signal. ``failed_at``: a step (its path, or that of what it is in), or an agent,
-    that is parked.
-    """
-
-    flow: str = ""
-    status: str = ""
-    key: str = ""
-    since: datetime | None = None
-    waiting: bool = False
-    failed_at: str = ""
-
-    def stored(self) -> RunFilter:
-        """What the journal can say of it."""
-        since = self.since.astimezone(UTC).isoformat(timespec="milliseconds") if self.since else ""
-        lives = self.waiting or bool(self.failed_at) or self.status not in {"", "unknown", *ENDED}
-        return RunFilter(
-            self.flow, self.key, since, self.status if self.status in ENDED else "", living=lives
-        )
-
-    def passes(self, run: RunSummary) -> bool:
-        """Whether a run is among them, by how it is now."""
-        if self.status and run.status != self.status:
-            return False
-        if self.waiting and not run.waiting:
-            return False
-        return not self.failed_at or any(_is_at(one, self.failed_at) for one in run.parked)
 
 
 class Listing:
@@ -138,19 +38,22 @@ class Listing:
         self._pending = Pending(services)
 
     def newest(self, query: RunQuery, limit: int | None) -> list[RunSummary]:
-        """The runs that ``query`` lets pass, the newest first: at most ``limit``, None: all of them."""
-        return list(islice(self.each(query), limit)) if limit != 0 else []
+        """The runs that ``query`` lets pass, the newest first, those of one moment by their ids: at most ``limit``, None: all of them."""
+        few = limit is not None and limit < _LARGEST_PAGE and not query.asks_redis
+        at_once = limit if few and limit else _LARGEST_PAGE
+        return list(islice(self.each(query, at_once), limit)) if limit != 0 else []
 
-    def each(self, query: RunQuery) -> Iterator[RunSummary]:
+    def each(self, query: RunQuery, at_once: int = _LARGEST_PAGE) -> Iterator[RunSummary]:
         """The same one after the other: of some at a time it is asked how they are, as they are taken."""
-        rest, at_once = self._rows(query.stored()), _LARGEST_PAGE
+        rest = self.rows(query.stored(), at_once if at_once < _LARGEST_PAGE else _AT_ONCE)
         while rows := list(islice(rest, at_once)):
             yield from (run for run in self.summaries(rows) if query.passes(run))
 
     def summaries(self, rows: Iterable[ListedRun]) -> list[RunSummary]:
         """How these runs are now."""
         listed = list(rows)
-        statuses = self._standings.statuses([row.run for row in listed])
+        states = {row.run: row.state for row in listed}
+        statuses = self._standings.statuses([row.run for row in listed], states)
         known = [
             row.run for row, status in zip(listed, statuses, strict=True) if status not in {"unknown", *ENDED}
         ]
@@ -159,31 +62,49 @@ class Listing:
             _summary(row, records.get(row.run), status) for row, status in zip(listed, statuses, strict=True)
         ]
 
+    def live(self, run_id: str, key: str = "") -> RunSummary | None:
+        """How a run is now that Redis knows, with the ``key`` that it is shown with; None where it has ended."""
+        record = self._services.runs.get(run_id)
+        if record is None:
+            return None
+        started = moment_of(record.started)
+        row = ListedRun(0, run_id, record.flow, LIVE, started.isoformat() if started else "", key)
+        return _summary(row, record, status_in_redis(record))
+
     def pending(self) -> list[ListedRun]:
         """The runs that were accepted and are not in the journal yet, the newest first."""
-        return [
-            ListedRun(
-                0,
-                str(entry.get("run", "")),
-                str(entry.get("flow", "")),
-                LIVE,
-                str(entry.get("at", "")),
-                str(entry.get("key", "")),
-            )
-            for entry in self._pending.entries({EntryKind.STARTED})
-            if entry.get("run")
-        ]
+        found = []
+        for entry in self._pending.entries({EntryKind.STARTED}):
+            run, flow, at, key = (str(entry.get(name, "")) for name in ("run", "flow", "at", "key"))
+            if run:
+                found.append(ListedRun(0, run, flow, LIVE, at, key))
+        return sorted(found, key=_place, reverse=True)
+
+    def pending_marks(self) -> dict[str, dict[str, list[str]]]:
+        """By which values runs are found that are not in the journal yet: by run, and by the name of the field."""
+        found: dict[str, dict[str, list[str]]] = {}
+        for entry in self._pending.entries(_MARKED, with_word="marks"):
+            for name, value in marks_of(entry):
+                found.setdefault(str(entry.get("run", "")), {}).setdefault(name, []).append(value)
+        return found
 
     def pending_stories(self) -> set[str]:
         """The stories, and runs that have emitted an event, that are not in the journal yet, by their ids."""
         return {str(entry["run"]) for entry in self._pending.entries({EntryKind.EMITTED}) if entry.get("run")}
 
-    def _rows(self, chosen: RunFilter) -> Iterator[ListedRun]:
-        """Each run once, the newest first, by what is written down of it."""
-        pending = [row for row in self.pending() if _passes(row, chosen)]
+    def rows(self, chosen: RunFilter, at_once: int = _AT_ONCE) -> Iterator[ListedRun]:
+        """Each run once, the newest first, by what is written down of it; so many are read at once."""
+        pending = [row for row in self.pending() if passes_pending(row, chosen)]
+        if pending and chosen.where:
+            marks = self.pending_marks()
+            pending = [row for row in pending if _has(marks.get(row.run, {}), chosen)]
+        if pending and chosen.error:
+            letters = self._journal.letters.waiting([row.run for row in pending])
+            failed = {one.run for one in letters if chosen.error in (one.error, one.kind)}
+            pending = [row for row in pending if row.run in failed]
         seen: set[str] = set()
-        stored = self._journal.runs.listed(chosen)
-        for row in merge(pending, stored, key=lambda one: one.started, reverse=True):
+        stored = self._journal.runs.listed(chosen, at_once)
+        for row in merge(pending, stored, key=_place, reverse=True):
             if row.run not in seen:
                 seen.add(row.run)
                 yield row
@@ -201,20 +122,11 @@ def waits_of(record: RunRecord) -> tuple[SignalWait, ...]:
     )
 
 
-def wait_json(wait: SignalWait) -> dict[str, Any]:
-    """A wait as JSON values."""
-    return {"signal": wait.signal, "contract": wait.contract, "since": told_at(wait.since), "step": wait.step}
-
-
-def told_at(moment: datetime | None) -> str | None:
-    """A moment in ISO 8601, to the millisecond."""
-    return moment.isoformat(timespec="milliseconds") if moment else None
-
-
 def _summary(row: ListedRun, record: RunRecord | None, status: Status) -> RunSummary:
     started = _read(row.started)
+    cursor = f"{row.started} {row.run}"
     if record is None:  # it has ended, or nobody knows
-        return RunSummary(row.run, row.flow, row.key, status, started)
+        return RunSummary(row.run, row.flow, row.key, status, started, cursor=cursor)
     status = status_in_redis(record)  # it may have gone on in between
     parked = (
         ParkedStep(step, *(str(reason.get(name, "")) for name in ("agent", "kind", "error")))
@@ -222,17 +134,16 @@ def _summary(row: ListedRun, record: RunRecord | None, status: Status) -> RunSum
         if waits_for_person(step, reason)
     )
     return RunSummary(
-        row.run, row.flow, row.key, status, started, moment_of(record.due), waits_of(record), tuple(parked)
-    )
+        row.run, row.flow, row.key, status, started, moment_of(record.due), waits_of(record), tuple(parked), cursor
+    )  # fmt: skip
 
 
-def _passes(row: ListedRun, chosen: RunFilter) -> bool:
-    given = (chosen.flow in ("", row.flow), chosen.key in ("", row.key), row.started >= chosen.since)
-    return all(given)
+def _has(marks: Mapping[str, list[str]], chosen: RunFilter) -> bool:
+    return all(kept(value) in marks.get(name, ()) for name, value in chosen.where)
 
 
-def _is_at(parked: ParkedStep, where: str) -> bool:
-    return where == parked.agent or f"{parked.step}.".startswith(f"{where}.")
+def _place(row: ListedRun) -> tuple[str, str]:
+    return row.started, row.run
 
 
 def _read(text: str) -> datetime:

@@ -24,11 +24,12 @@ class Pending:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    def entries(self, kinds: Collection[str]) -> list[dict[str, Any]]:
-        """The entries of these kinds, the newest first. What is no entry is passed over: it becomes a letter."""
+    def entries(self, kinds: Collection[str], *, with_word: str = "") -> list[dict[str, Any]]:
+        """The entries of these kinds, and that have this field, the newest first. What is no entry is passed over: it becomes a letter."""
         found: list[tuple[str, dict[str, Any]]] = []
         for number, text in self._kept():
-            if any(f'"{kind}"' in text for kind in kinds):  # most are others, and need not be read
+            if f'"{with_word}' in text and any(f'"{kind}"' in text for kind in kinds):
+                # most are others, and need not be read
                 with contextlib.suppress(InvalidData):
                     entry = read(number, text)
                     if entry["kind"] in kinds:

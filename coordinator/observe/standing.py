@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias, get_args
 
 from handoffs.coordinator.journal.journal import Journal
@@ -36,11 +36,15 @@ class Standings:
         record = self._services.runs.state(run)
         return record, status_in_redis(record) if record else self._told([run])[0]
 
-    def statuses(self, runs: Sequence[str]) -> list[Status]:
-        """The statuses of many runs, in one round trip, and another to the journal where Redis does not know them all."""
+    def statuses(self, runs: Sequence[str], states: Mapping[str, str] | None = None) -> list[Status]:
+        """The statuses of many runs, in one round trip, and another to the journal where Redis does not know them all and their ``states``
+        there are not given."""
         records = self._services.runs.states(runs)
         gone = [run for run, record in zip(runs, records, strict=True) if record is None]
-        told = dict(zip(gone, self._told(gone), strict=True))
+        if states is not None:
+            told = {run: _status(states.get(run, "")) for run in gone}
+        else:
+            told = dict(zip(gone, self._told(gone), strict=True))
         return [
             status_in_redis(record) if record else told[run]
             for run, record in zip(runs, records, strict=True)

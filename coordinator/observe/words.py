@@ -12,3 +12,8 @@ def duration(span: timedelta) -> str:
     seconds = span.total_seconds()
     unit, size = next((unit for unit in _UNITS if seconds >= unit[1]), _UNITS[-1])
     return f"{seconds / size:.4g} {unit}"
+
+
+def milliseconds(number: float) -> str:
+    """A number of milliseconds as people read it."""
+    return duration(timedelta(milliseconds=max(number, 0.001)))

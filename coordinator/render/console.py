@@ -41,7 +41,7 @@ STYLES = {
     "completed": "green", "settled": "green", "running": "cyan", "started": "cyan", "begun": "cyan", "scheduled": "blue", "parked": "red", "late": "yellow",
     "retried": "yellow", "waits": "yellow", "allowed": "magenta", "fallback": "yellow", "paused": "yellow", "resumed": "cyan", "signalled": "green", "replayed": "magenta", "edited": "magenta", "skipped": "magenta", "deduplicated": "blue", "cancelled": "dim", "given-up": "dim", "waiting": "red",
     "published": "green", "unchanged": "green", "not published": "yellow", "would be published": "green",
-    "changed": "red", "breaks": "red", "refused": "red",
+    "changed": "red", "breaks": "red", "refused": "red", "ok": "green", "warning": "yellow", "failed": "red",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidInput
+from handoffs.contracts.searchable import marks
 from handoffs.contracts.text import printable
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Value
@@ -44,6 +45,7 @@ class _Signal:
 
     def entry(self, kind: EntryKind, *, step: str, error: str = "") -> Entry:
         """What the history says of it."""
+        shown = self.payload.redacted()
         return Entry(
             kind,
             self.run_id,
@@ -51,7 +53,8 @@ class _Signal:
             now(),
             step=step,
             wrote=str(self.payload.ref()),
-            input=self.payload.redacted(),
+            input=shown,
+            marks=marks((type(self.payload), shown)) if kind is EntryKind.SIGNALLED else None,
             by=self.by,
             why=self.why,
             error=error,

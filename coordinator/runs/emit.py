@@ -11,6 +11,7 @@ from typing import Any
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.envelope import run_id as derived_run_id
+from handoffs.contracts.searchable import marks
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.path import story_of
 from handoffs.coordinator.dispatch.outgoing import Outgoing
@@ -47,6 +48,7 @@ class Emission:
 
     def entry(self, event: Contract, run_id: str) -> Entry:
         """What the history says of it."""
+        shown = event.redacted()
         return Entry(
             EntryKind.EMITTED,
             run_id,
@@ -54,7 +56,8 @@ class Emission:
             now(),
             wrote=str(event.ref()),
             emitted=self.route.emissions(run_id),
-            input=event.redacted(),
+            input=shown,
+            marks=marks((type(event), shown)),
         )
 
 

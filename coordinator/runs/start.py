@@ -13,6 +13,7 @@ from handoffs.config import clock
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.envelope import run_id as derived_run_id
 from handoffs.contracts.errors import InvalidData
+from handoffs.contracts.searchable import marks
 from handoffs.contracts.strictjson import digest
 from handoffs.contracts.text import is_plain
 from handoffs.coordinator.dispatch.requests import Asking
@@ -319,4 +320,5 @@ def _entry(start: _Start, first: First, data: dict[str, Any], *, told_later: boo
         due=due.moment(start.at).isoformat(timespec="milliseconds") if start.at is not None else "",
         story=start.story,
         event=start.event,
+        marks=marks((type(start.payload), redacted)),
     )

@@ -7,7 +7,9 @@ import asyncio
 import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
+from html import escape
 from typing import Any
+from urllib.parse import quote
 
 from flower.utils.broker import Broker
 from flower.utils.tasks import get_task_by_id
@@ -24,6 +26,9 @@ from handoffs.coordinator.runtime.engine import Engine
 
 _log = logging.getLogger(__name__)
 
+_PLACES = (b'<div class="detail-actions">', b'<main class="app-content" id="main-content">')
+"""Where a link may stand in the page of a task: the first that is there."""
+
 Row = dict[str, Any]
 """A queue as RabbitMQ's management API describes one, as far as the page shows it."""
 
@@ -39,6 +44,29 @@ def instruct(engine: Engine) -> None:
     _own_broker = BaseHandler.get_broker
     BaseHandler.get_broker = broker
     TaskView.prepare = _explain_unknown
+    if console := engine.settings.console.public_url:
+        _link_to(console)
+
+
+def _link_to(console: str) -> None:
+    """Have the page of each task lead to its run in the console."""
+
+    def rendered(handler: TaskView, template_name: str, **values: Any) -> bytes:
+        page = _own_page(handler, template_name, **values)
+        return with_link(page, console, str(getattr(values.get("task"), "root_id", "") or ""))
+
+    _own_page = TaskView.render_string
+    TaskView.render_string = rendered
+
+
+def with_link(page: bytes, console: str, run: str) -> bytes:
+    """The page of a task with a link to its run in the console, which is at that address, below its heading; as it is where its run is not known."""
+    place = next((mark for mark in _PLACES if mark in page), None)
+    if not run or place is None:
+        return page
+    address = escape(f"{console}/runs/{quote(run, safe='')}")
+    link = f'<a class="btn btn-outline-primary" id="console-run" href="{address}" rel="noreferrer">Its run in the console</a>'
+    return page.replace(place, place + link.encode(), 1)
 
 
 class QueuesOfInstallation:

@@ -25,7 +25,8 @@ from handoffs.coordinator.errors import Refused, passes
 from handoffs.coordinator.handoff.failure import NOWHERE, Failure, FailureKind, parked_entry
 from handoffs.coordinator.history import ENGINE, EntryKind, now
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.runs import LIVE, LOST, RunRow
+from handoffs.coordinator.journal.run_filter import LIVE, LOST
+from handoffs.coordinator.journal.runs import RunRow
 from handoffs.coordinator.letters.unfit import bare_letter, unfit_letter
 from handoffs.coordinator.runs.control import Controls
 from handoffs.coordinator.runs.outbox import Outbox

@@ -8,14 +8,10 @@ import re
 from handoffs.contracts.text import printable
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.observe.doctor.versions import OLDEST
 from handoffs.coordinator.runtime.engine import Engine
 
 _log = logging.getLogger(__name__)
-
-OLDEST = {"RabbitMQ": (3, 10), "Redis": (7, 0), "PostgreSQL": (14, 0), "SQLite": (3, 35)}
-"""RabbitMQ: delivery limits and at-least-once dead-lettering of quorum queues came with 3.10. Redis: the oldest that the
-tests run on. PostgreSQL: the oldest that its makers maintain. SQLite: RETURNING came with 3.35."""
-
 
 PROBE_WITHIN = 5.0
 """Seconds in which a broker shows whether it takes messages."""

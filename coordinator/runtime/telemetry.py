@@ -47,7 +47,7 @@ class Telemetry:
             return
         self._pid = os.getpid()
         # Imported here: an extra, for who sets it
-        from opentelemetry import trace  # noqa: PLC0415
+        from opentelemetry import trace  # noqa: PLC0415 - an extra, for who sets it
 
         self._provider = _provider()
         if forks:
@@ -78,10 +78,10 @@ def _is_installed() -> bool:
 
 def _provider() -> TracerProvider:
     # Imported here: as above
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
-    from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra, for who sets it
+    from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415 - an extra, for who sets it
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra, for who sets it
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra, for who sets it
 
     resource = Resource.create({"process.pid": os.getpid()})
     if str(resource.attributes.get(SERVICE_NAME, "unknown_service")).startswith("unknown_service"):

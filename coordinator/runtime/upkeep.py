@@ -10,7 +10,8 @@ from typing import Any
 
 from handoffs.coordinator.history import EntryKind
 from handoffs.coordinator.journal.journal import Journal
-from handoffs.coordinator.journal.runs import LIVE, Noted, RunRow
+from handoffs.coordinator.journal.run_filter import LIVE
+from handoffs.coordinator.journal.runs import Noted, RunRow
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.run_state import ENDED, RunState
 

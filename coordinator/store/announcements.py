@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from redis import Redis
 
 from handoffs.config.settings import Settings
 from handoffs.contracts.text import printable
-from handoffs.coordinator.errors import Refused
+from handoffs.coordinator.errors import Refused, ServerError
 from handoffs.coordinator.store import clock, scripts
 from handoffs.coordinator.store.asking import Call, Command
 from handoffs.coordinator.store.keys import Keys
@@ -36,13 +37,20 @@ class Announcements:
         self._keys = Keys(settings.prefix, settings.shards)
         self._run_ttl = clock.ms(settings.run_ttl)
 
-    def announce(self, manifest: Manifest, instance: str, ttl: timedelta) -> None:
+    def announce(
+        self,
+        manifest: Manifest,
+        instance: str,
+        ttl: timedelta,
+        versions: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Say that a worker is alive and what it reads and writes, for ``ttl``; none ends that. It is remembered for a
-        day."""
+        day. ``versions`` are those of the packages that it runs on; how far its host's clock is ahead of Redis' is said as well."""
         agent = str(manifest["agent"])
-        until = scripts.time(self._redis, self._keys.announced()) + clock.ms(ttl)
+        now = scripts.time(self._redis, self._keys.announced())
         light = {name: manifest[name] for name in _ANNOUNCED if name in manifest}
-        announced = json.dumps({"instance": instance, "until": until, "manifest": light})
+        said = {"until": now + clock.ms(ttl), "ahead": clock.now() - now, "versions": dict(versions)}
+        announced, until = json.dumps({"instance": instance, "manifest": light, **said}), now + clock.ms(ttl)
         whole = self._keys.build(agent, str(manifest.get("build", "")))
         with scripts.redis_errors():
             pipeline = self._redis.pipeline(transaction=False)
@@ -60,7 +68,8 @@ class Announcements:
             scripts.run(self._redis, *calls)
 
     def of(self, agent: str) -> list[dict[str, Any]]:
-        """The workers of an agent that were alive in the last day, as ``{"instance", "until" (ms), "manifest", "live"}``.
+        """The workers of an agent that were alive in the last day, as ``{"instance", "until" (ms), "manifest", "live"}``, and, where they
+        say it, the ``versions`` that they run on and by how much (ms) their clocks are ``ahead`` of Redis'.
 
         The manifest has no schemas; :meth:`live` gives it whole.
         """
@@ -90,6 +99,22 @@ class Announcements:
                 light = one["manifest"]
                 whole = self._text(self._keys.build(str(light.get("agent")), str(light.get("build", ""))))
                 found.append({**one, "manifest": (_parsed(whole) if whole else None) or light})
+        return found
+
+    def everybody(self) -> dict[str, list[dict[str, Any]]]:
+        """The workers of all agents that were seen in the last day or are recorded as deployed, as :meth:`of` gives them: two round trips.
+        Of an agent of which something else is kept there are none."""
+        key = self._keys.announced()
+        time, agents = scripts.run(self._redis, clock.asked(key), Command("ZRANGE", key, 0, -1))
+        asked = [[Command("HGETALL", self._keys.consumers(str(agent)))] for agent in agents]
+        found: dict[str, list[dict[str, Any]]] = {}
+        for agent, answer in zip(agents, scripts.run_together(self._redis, asked), strict=True):
+            if isinstance(answer, ServerError) and not isinstance(answer, Refused):
+                raise answer
+            workers = (
+                [] if isinstance(answer, ServerError) else [_announced(*one) for one in answer[0].items()]
+            )
+            found[str(agent)] = [{**one, "live": one["until"] > int(time)} for one in workers]
         return found
 
     def agents(self) -> list[str]:
@@ -178,7 +203,14 @@ def _announced(instance: str, text: str) -> dict[str, Any]:
     if type(until) is not int:
         _log.warning("what the worker %s announces cannot be read: it is forgotten", printable(instance, 120))
         until = 0
-    return {"instance": instance, "until": until, "manifest": manifest if isinstance(manifest, dict) else {}}
+    versions, ahead = announced.get("versions"), announced.get("ahead")
+    return {
+        "instance": instance,
+        "until": until,
+        "manifest": manifest if isinstance(manifest, dict) else {},
+        "versions": {name: str(one) for name, one in versions.items()} if isinstance(versions, dict) else {},
+        "ahead": ahead if type(ahead) is int else None,
+    }
 
 
 def _texts(value: Any) -> list[str]:

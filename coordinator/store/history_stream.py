@@ -79,6 +79,15 @@ class HistoryStream:
         answers = zip(asked, scripts.run_together(self._redis, commands), strict=True)
         return {shard: _passing(answer, _kept) for shard, answer in answers}
 
+    def length(self) -> int:
+        """How many entries there are, of all shards; one that holds something else has none."""
+        calls = [[Command("XLEN", self._keys.history(shard))] for shard in range(self._keys.shards)]
+        found = (
+            _passing(answer, lambda counted: int(counted[0]))
+            for answer in scripts.run_together(self._redis, calls)
+        )
+        return sum(count for count in found if isinstance(count, int))
+
     def forget(self, shard: int, stream_ids: Sequence[str]) -> None:
         """Drop entries that are in the journal, oldest first."""
         self.forget_all({shard: stream_ids})

@@ -223,14 +223,18 @@ class Runs:
 
     def to_undo(self, run_id: str) -> Iterator[list[OutcomeRef]]:
         """The outcomes that are to be undone with a run, the last ones first, some at a time."""
+        for undos in self.undos(run_id):
+            yield [undo.outcome for undo in undos if undo.outcome is not None]
+
+    def undos(self, run_id: str) -> Iterator[list[Undo]]:
+        """What undoes the steps of a run that have their outcome, the last one first, some at a time."""
         with scripts.redis_errors():
             count = int(cast("str | None", self._redis.hget(self._keys.run(run_id), Field.UNDOABLE)) or 0)
         for last in range(count, 0, -_AT_ONCE):
             names = [Kind.UNDO.of(f"{number:09d}") for number in range(last, max(last - _AT_ONCE, 0), -1)]
             with scripts.redis_errors():
                 texts: Any = self._redis.hmget(self._keys.run(run_id), names)
-            outcomes = (Undo.parse(text).outcome for text in texts if text)
-            yield [outcome for outcome in outcomes if outcome is not None]
+            yield [Undo.parse(text) for text in texts if text]
 
     def unpark(self, ref: StepRef, entry: Entry) -> str:
         """A parked step is on its way again. Gives the run's status, empty where Redis knows no such run."""

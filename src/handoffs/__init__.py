@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from handoffs.contracts.migration import downcast, upcast
     from handoffs.contracts.numbers import ExactDecimal
     from handoffs.contracts.prompt import render_for_prompt
+    from handoffs.contracts.searchable import Searchable
     from handoffs.contracts.text import Hygiene, Sensitive, UntrustedText
     from handoffs.coordinator.cases.case import ExportedCase
     from handoffs.coordinator.client.coordinator import Coordinator
@@ -71,6 +72,7 @@ _WHERE = {
     "Retry": "handoffs.coordinator.flow.retry",
     "Run": "handoffs.coordinator.client.run",
     "Schedule": "handoffs.coordinator.flow.schedule",
+    "Searchable": "handoffs.contracts.searchable",
     "Sensitive": "handoffs.contracts.text",
     "Spending": "handoffs.coordinator.flow.usage",
     "Transient": "handoffs.coordinator.errors",
@@ -128,6 +130,7 @@ __all__ = [
     "Retry",
     "Run",
     "Schedule",
+    "Searchable",
     "Sensitive",
     "Spending",
     "Transient",

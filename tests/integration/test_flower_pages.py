@@ -15,6 +15,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from handoffs.config.console import ConsoleSettings
+from tests.eager.console.pages import console
 from tests.flower import Flower
 from tests.hostile.octets import properties
 from tests.hostile.raw import Raw, RawPublisher
@@ -264,3 +266,24 @@ def _event(bench: Bench, number: str, kind: str, *, named: bool = True) -> Raw:
     given = {"content_type": b"application/json", "content_encoding": b"utf-8"}
     exchange = f"{bench.installation.namespace}.celeryev".encode()
     return Raw(exchange, b"task.multi", properties(None, **given), json.dumps(event).encode())
+
+
+def test_a_task_leads_to_its_run_in_the_console_and_back(bench: Bench, flower: Flower) -> None:
+    """Where the settings say where each of them is: Flower's page of a task has a link to its run, and the console's page of that run one to the
+    task; where they do not, there is none."""
+    linked = Flower(bench.installation, CONSOLE__PUBLIC_URL="https://console.example/c")
+    linked.wait_hearing()
+    run = bench.start(shop.chain)
+    bench.completed(run)
+    name, task = next(iter(shown(linked, run.id, "SUCCESS", agents=3).items()))
+    link = f'href="https://console.example/c/runs/{run.id}"'
+    assert link in linked.opened(task["uuid"])[1]
+    shown(flower, run.id, "SUCCESS", agents=3)
+    assert "console-run" not in flower.opened(task["uuid"])[1]
+    step = next(place.path for place in shop.chain.places() if place.agent.name == name)
+    back = f'href="{linked.url}/task/{task["uuid"]}"'
+    with console(bench.client, ConsoleSettings(flower_url=linked.url)) as browser:
+        assert back in browser.get(f"/runs/{run.id}?step={step}")
+    with console(bench.client, ConsoleSettings()) as browser:
+        assert "/task/" not in browser.get(f"/runs/{run.id}?step={step}")
+    linked.program.stop()

@@ -14,6 +14,7 @@ from handoffs.coordinator.journal.migrations import HEAD
 from tests.journal_desk import DeskSuite
 from tests.journal_shared import ManySuite, RunsSuite, SealSuite, WallsSuite
 from tests.journal_suite import PagesSuite, SchemaSuite, connected, make_previous, opened, revision
+from tests.search_suite import SearchSuite
 from tests.servers import Servers
 from tests.waiting import wait_until
 from tests.workers import open_installation
@@ -41,6 +42,10 @@ class TestSchema(SchemaSuite):
 
 
 class TestPages(PagesSuite):
+    """On PostgreSQL."""
+
+
+class TestSearch(SearchSuite):
     """On PostgreSQL."""
 
 

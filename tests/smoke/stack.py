@@ -186,7 +186,14 @@ def open_stack(folder: Path, *, profiles: str = "") -> Iterator[Stack]:
     """A stack that is not started yet; everything of it is gone afterwards, whatever ends the test."""
     project = f"coordinator-smoke-{secrets.token_hex(4)}"
     env_file = folder / f"{project}.env"
-    ports = ("FLOWER_PORT", "RABBITMQ_PORT", "RABBITMQ_MANAGEMENT_PORT", "REDIS_PORT", "POSTGRES_PORT")
+    ports = (
+        "FLOWER_PORT",
+        "CONSOLE_PORT",
+        "RABBITMQ_PORT",
+        "RABBITMQ_MANAGEMENT_PORT",
+        "REDIS_PORT",
+        "POSTGRES_PORT",
+    )
     env_file.write_text("".join(f"{name}={free_port()}\n" for name in ports), "utf-8")
     load().fill(ROOT / ".env.example", env_file)
     values = dict(

@@ -14,6 +14,8 @@ import pytest
 from handoffs.config.topology import Topology
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.tasks.payments.flow import payment
+from tests.browser.chromium import running
+from tests.browser.person import Person
 from tests.smoke.stack import FLEETS, Stack, Traffic, check_completed, check_confined, payment_of, run
 from tests.stack import ROOT
 from tests.waiting import wait_until
@@ -35,11 +37,12 @@ def test_every_container_says_that_it_is_at_work(stack: Stack) -> None:
     assert stack.health("coordinator") == "healthy: ready: keeps dead letters and history"
     assert stack.health("beat") == "healthy: ready: no schedule is declared"
     assert stack.health("flower") == "healthy: ready: answers 200"
+    assert stack.health("console") == "healthy: ready: answers 200"
 
 
 def test_the_processes_have_no_more_rights_than_they_need(stack: Stack) -> None:
     """Our containers run as an unprivileged user, on a read-only root file system, without capabilities, with limits."""
-    for service in (*FLEETS, "coordinator", "beat", "flower"):
+    for service in (*FLEETS, "coordinator", "beat", "console", "flower"):
         check_confined(stack, service)
 
 
@@ -118,6 +121,42 @@ def test_flower_shows_handoffs_and_no_payload(stack: Stack, client: Coordinator)
     wait_until(lambda: len(parked.letters()) == 1, description="the letter is in the journal")
     parked.letters()[0].replay()
     assert parked.result(timeout=60).outcome == "booked"
+
+
+def test_a_payment_is_mended_at_the_console(stack: Stack, client: Coordinator) -> None:
+    """In a browser, with the token of the stack: a payment is started by its form and parks, for the ledger is away; its cause is read, it is
+    edited after a look at the difference, it completes, and it is known who did it. Its card number is nowhere."""
+    with running() as browser, browser.new_context(viewport={"width": 1300, "height": 900}) as context:
+        person = Person(context.new_page(), f"http://127.0.0.1:{stack.values['CONSOLE_PORT']}")
+        person.go("/flows/payments.payment/start")
+        person.fill("token", stack.values["CONSOLE_TOKEN"])
+        person.press("Sign in")
+        with stack.books() as ledger, ledger.outage():
+            for name, value in payment_of("smoke-console-1").items():
+                person.fill(name, value)
+            person.press("Start")
+            person.sees("parked")
+        [found] = client.runs(key="smoke-console-1")
+        [letter] = client.dead_letters(run=found.id)
+        person.go(f"/dead-letters/{letter.id}")
+        person.sees("LedgerUnavailable")
+        person.could_be_read_aloud()
+        person.follow("Edit the input")
+        person.fill("creditor", "merchant-2")
+        person.fill("why", "the shop has moved")
+        person.press("Look at it first")
+        person.sees("merchant-2")
+        person.press("Edit it, and replay it")
+        person.sees_after_looking_again(f"/runs/{found.id}", "completed")
+        assert "4242424242424242" not in person.page.content()
+        person.go(f"/actions?run={found.id}")
+        person.sees("the shop has moved")
+        for path in ("/now", "/runs", "/dead-letters", "/contracts", "/map", "/doctor"):
+            person.go(path)
+            person.could_be_read_aloud()
+        assert not person.complaints
+    actions = [(one.action, one.who) for one in client.actions(run=found.id)]
+    assert ("edit", "coordinator") in actions
 
 
 def test_flower_shows_the_queues(stack: Stack) -> None:

@@ -5,7 +5,7 @@ A change of ``tables.py`` is a new file in ``versions/``, ``revision_<number>_<w
 with the new tables until they are replaced. What is to be dropped is dropped a release after its last reader.
 """
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009")
 """The revisions that this release knows, the oldest first."""
 
 HEAD = REVISIONS[-1]

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from handoffs import Coordinator
-from handoffs.coordinator.cli.schedules import _cells, _row
+from handoffs.coordinator.cli.schedules import _cells
 from handoffs.coordinator.client.operation import Pace
+from handoffs.coordinator.observe.scheduling import standing
 from handoffs.coordinator.store.schedules import Progress
 from tests.eager.command import Command
 from tests.eager.office import AGENT, BUILD, FILES, PRICES, Filed, Office, Order, commands, options
@@ -38,6 +39,11 @@ def _operation(office: Office) -> list[str]:
     return [office.coordinator.operating.begin("replay", {}, Pace(), by="", why="as agreed").id]
 
 
+def _put_away(office: Office) -> list[str]:
+    office.coordinator.archive_letters(office.letter)
+    return [office.letter.id]
+
+
 def _group(office: Office) -> list[str]:
     return [office.coordinator.letter_groups()[0].id]
 
@@ -48,6 +54,7 @@ def _file(*words: str) -> list[str]:
 
 ACTS: dict[str, tuple[str, Arguments]] = {
     "dead-letters archive": ("archive", lambda office: [office.letter.id]),
+    "dead-letters restore": ("restore", _put_away),
     "operations cancel": ("cancel-operation", _operation),
     "operations resume": ("resume-operation", _operation),
     "approvals answer": ("signal", lambda office: [office.asking.id, "--set", "approved=true"]),
@@ -77,9 +84,10 @@ LOOKS = frozenset(
         "actions export", "actions list", "agents", "approvals list", "check", "contracts can-i-deploy", "contracts check",
         "contracts deployments", "contracts diff", "contracts docs", "contracts list", "contracts manifest", "contracts show",
         "dead-letters list", "dead-letters show", "events list", "events unheard", "flows", "flows list", "flows show",
-        "flows usage", "health", "map", "runs list", "runs show", "schedules list", "trace",
+        "flows usage", "doctor", "health", "map", "top", "runs list", "runs show", "schedules list", "trace",
         "dead-letters export", "dead-letters groups", "dead-letters groups show", "journal export", "journal seal", "journal verify",
-        "operations list", "operations show", "runs export",
+        "operations list", "operations show", "runs export", "runs find", "runs watch",
+        "runs compare",
     }
 )  # fmt: skip
 """The commands that change nothing."""
@@ -96,7 +104,8 @@ BEGINS = {
     "contracts publish": "it writes files that are committed: the version control has who and why",
     "new": "it writes files of a project that is not there yet",
     "demo": "it begins work of its own",
-    "worker": "a process", "serve": "a process", "beat": "a process", "flower": "a process",
+    "worker": "a process", "serve": "a process", "beat": "a process", "flower": "a process", "console": "a process",
+    "console-token": "it shows a new token, and keeps it nowhere",
 }  # fmt: skip
 """The commands that begin something, and why there is no action of it."""
 
@@ -161,9 +170,13 @@ BEGUN: dict[str, Arguments] = {
     "trace CORRELATION-ID": lambda office: [office.story.id[:8]],
     "dead-letters archive --run": lambda office: ["--run", office.failed.id[:8]],
     "dead-letters archive LETTERS": lambda office: [office.letter.id[:8]],
+    "dead-letters restore --run": lambda office: [*_put_away(office)[:0], "--run", office.failed.id[:8]],
+    "dead-letters restore LETTERS": lambda office: [_put_away(office)[0][:8]],
     "dead-letters export LETTER": lambda office: [office.letter.id[:8], *_file("--as-test")],
     "journal export --run": lambda office: ["--run", office.failed.id[:8], *_file("--output")],
     "journal verify --run": lambda office: ["--run", office.failed.id[:8]],
+    "runs watch RUN": lambda office: [office.done.id[:8]],
+    "runs compare RUN": lambda office: [office.failed.id[:8], office.asking.id[:8]],
     "runs export RUN": lambda office: [office.failed.id[:8], *_file("--as-test")],
 }  # fmt: skip
 """Where ids are asked for, and arguments with the beginning of one."""
@@ -200,7 +213,14 @@ def test_the_beginning_of_an_id_will_do_everywhere(place: str, office: Office, c
 def test_a_beginning_of_none_is_one_line(place: str, office: Office, command: Command) -> None:
     """It says that there is none, and where they are listed; nothing is done."""
     name = place.rpartition(" ")[0]
-    ids = {office.failed.id[:8], office.asking.id[:8], office.story.id[:8], office.letter.id[:8], BUILD[:6]}
+    ids = {
+        office.failed.id[:8],
+        office.done.id[:8],
+        office.asking.id[:8],
+        office.story.id[:8],
+        office.letter.id[:8],
+        BUILD[:6],
+    }
     arguments = ["none-such" if one in ids else one for one in BEGUN[place](office)]
     before = len(office.coordinator.actions_page().actions)
     status, out, err = command(office.coordinator, *name.split(), *arguments)
@@ -262,6 +282,7 @@ SHOWN: dict[str, Arguments] = {
     "contracts list": lambda _: [],
     "contracts publish": lambda _: ["--dry-run"],
     "contracts show": lambda _: ["payments.fraud-scored"],
+    "doctor": lambda _: [],
     "dead-letters list": lambda _: ["--all"],
     "dead-letters replay": lambda _: ["--all", "--dry-run"],
     "dead-letters reseal": lambda _: [],
@@ -272,15 +293,19 @@ SHOWN: dict[str, Arguments] = {
     "events replay": lambda _: ["--all", "--yes"],
     "events unheard": lambda _: [],
     "flows": lambda _: [],
+    "console-token": lambda _: ["ann"],
     "flows list": lambda _: [],
     "flows show": lambda _: ["payments.payment"],
     "flows usage": lambda _: [PRICES.name],
+    "runs find": lambda office: [office.failed.id[:6]],
     "runs list": lambda _: [],
     "runs show": lambda office: [office.failed.id],
     "schedules list": lambda _: [],
     "start": lambda _: [FILES.name, "--payload", '{"number": "3"}'],
+    "top": lambda _: ["--once"],
     "trace": lambda office: [office.story.id],
     "dead-letters archive": lambda _: ["--all"],
+    "dead-letters restore": _put_away,
     "dead-letters export": lambda office: [office.letter.id, *_file("--as-test")],
     "dead-letters groups": lambda _: [],
     "dead-letters groups note": lambda office: [*_group(office), "the price list"],
@@ -290,6 +315,7 @@ SHOWN: dict[str, Arguments] = {
     "operations list": lambda office: _operation(office)[:0],
     "operations resume": _operation,
     "operations show": _operation,
+    "runs compare": lambda office: [office.failed.id, office.asking.id],
     "runs export": lambda office: [office.failed.id, *_file("--as-test")],
 }
 """The commands that print a table, or JSON, and arguments for them."""
@@ -298,9 +324,9 @@ _ISO = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[^\s\"',;]*")
 
 
 def test_it_is_known_which_commands_print_tables() -> None:
-    """One that is added with --json is put into the table; the others print what they do, or write into files, and the map
-    has no time."""
-    others = {"contracts docs", "demo", "map", "new", "journal export", "journal prune"}
+    """One that is added with --json is put into the table; the others print what they do or what happens, or write into files, and the
+    map has no time."""
+    others = {"contracts docs", "demo", "map", "new", "journal export", "journal prune", "runs watch"}
     printing = {name for name, one in commands().items() if "--json" in options(one)}
     assert sorted(SHOWN) == sorted(printing - others)
 
@@ -330,7 +356,7 @@ def test_the_times_of_edits_and_schedules_are_those_of_this_machine(
     assert "a try" in out
     assert not _ISO.findall(out)
     last = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    row = _row(each_second, Progress(last=last, run="run-1"), coordinator.now())
+    row = standing(each_second, Progress(last=last, run="run-1"), coordinator.now()).to_json()
     assert row["last"] == "2026-01-02T03:04:05+00:00"
     assert _cells(row)[4:] == (f"{last.astimezone():%Y-%m-%d %H:%M:%S}", "run-1")
 

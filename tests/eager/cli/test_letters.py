@@ -10,6 +10,7 @@ import pytest
 from handoffs import Coordinator
 from handoffs.config.settings import Settings
 from handoffs.coordinator.cli import letters as cli
+from handoffs.coordinator.client import letter_view
 from tests.eager.command import Command
 from tests.journal_suite import letter
 
@@ -51,7 +52,7 @@ def test_programs_get_all_of_them(
     crowded: Coordinator, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one list, unless they ask for fewer."""
-    monkeypatch.setattr(cli, "_AT_ONCE", 5)
+    monkeypatch.setattr(letter_view, "_AT_ONCE", 5)
     found = command.json(crowded, "dead-letters", "list")
     assert [one["id"] for one in found] == [f"letter-{number:02}" for number in range(12)]
     assert all("message" not in one and one["edits"] == [] for one in found)

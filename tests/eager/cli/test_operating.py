@@ -249,7 +249,7 @@ class TestIds:
 
 
 def _row(run: str) -> Any:
-    from handoffs.coordinator.journal.runs import LIVE, ListedRun  # noqa: PLC0415
+    from handoffs.coordinator.journal.run_filter import LIVE, ListedRun  # noqa: PLC0415
 
     return ListedRun(0, run, "day.prices", LIVE, "2026-01-01T00:00:00.000+00:00", "")
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from handoffs.coordinator.errors import (
 from handoffs.coordinator.journal.operations import CLAIMED, OperationLetter, Order
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.letters.replay import Replays
+from tests.eager.command import have_loaded
 from tests.waiting import wait_until
 
 
@@ -45,6 +47,21 @@ def price(order: Asked) -> Asked:
 
 
 FLOW = Flow("bench.prices", price)
+
+
+class Noted(Contract, name="bench.noted", version=1):
+    number: str = Key()
+    note: str
+
+
+@agent("bench.note")
+def note(noted: Noted) -> Noted:
+    if "all" in BROKEN:
+        raise Permanent("no paper")
+    return noted
+
+
+NOTING = Flow("bench.notes", note >> note)
 
 
 @pytest.fixture(autouse=True)
@@ -254,6 +271,76 @@ class TestOperations:
         assert Counter(one.action for one in anywhere.actions()) == {"begin-archive": 1, "archive": 2}
         anywhere.replay_letters(letters[0])
         settled(anywhere, letters[:1])
+
+    def test_what_was_put_away_waits_again(self, anywhere: Coordinator) -> None:
+        """A filter chooses among what is put away; what waits already is counted as gone, and each is recorded."""
+        letters = failed(anywhere, 3)
+        anywhere.archive_letters(letters[:2], by="ann")
+        done = anywhere.restore_letters({"flow": "bench.prices"}, by="bob", why="wanted")
+        assert (done.kind, done.state, done.done, done.gone) == ("restore", "done", 2, 0)
+        assert [one.id for one in anywhere.dead_letters()] == [one.id for one in letters]
+        again = anywhere.restore_letters(letters[0].id)
+        assert (again.done, again.gone) == (0, 1)
+        [odd] = anywhere.operation_letters(again.id)
+        assert odd.told == "it is not put away"
+        assert Counter(one.action for one in anywhere.actions(by="bob")) == {"begin-restore": 1, "restore": 2}
+        anywhere.replay_letters({})
+        settled(anywhere, letters)
+
+    def test_what_is_over_meanwhile_does_not_wait_again(self, anywhere: Coordinator) -> None:
+        """Where the run was cancelled, or the step has its outcome, a letter that is brought back is what it is then."""
+        letters = failed(anywhere, 2)
+        anywhere.archive_letters(letters)
+        anywhere.run(letters[0].run).cancel()
+        letters[1].replay()
+        settled(anywhere, letters[1:])
+        for one in letters:
+            anywhere.journal.letters.mark(one.id, "archived")
+        anywhere.restore_letters(letters)
+        assert [anywhere.find_letter(one.id).state for one in letters] == ["cancelled", "settled"]
+
+    def test_a_process_that_leaves_lets_another_go_on(self, anywhere: Coordinator) -> None:
+        """It is as where the process died: nothing is stopped, no more is sent, and the canary is not passed over when it is resumed."""
+        letters = failed(anywhere, 4)
+        begun = anywhere.operating.begin("replay", {}, Pace(canary=2), by="", why="")
+        seen: list[OperationLetter] = []
+        anywhere.operating.go_on(begun, seen.append, leaving=lambda: len(seen) == 1)
+        left = anywhere.operation(begun.id)
+        assert (left.state, left.done, left.pace.canary_passed) == ("running", 1, False)
+        BROKEN.add("o-1")
+        resumed = anywhere.resume_operation(begun.id)
+        assert (resumed.state, resumed.done, resumed.pending) == ("stopped", 2, 2)
+        assert letters[1].id in resumed.told
+
+    def test_cancelled_it_ends_though_its_next_turn_is_far_off(self, anywhere: Coordinator) -> None:
+        """Who waits for the turn of the next letter looks whether there is one."""
+        failed(anywhere, 2)
+        begun = anywhere.operating.begin("replay", {}, Pace(rate=0.001), by="", why="")
+        at_work = threading.Thread(target=anywhere.operating.go_on, args=(begun,))
+        at_work.start()
+        wait_until(lambda: anywhere.operation(begun.id).done == 1, description="the first is sent")
+        anywhere.cancel_operation(begun.id)
+        at_work.join(10)
+        assert not at_work.is_alive()
+
+    def test_looking_ahead_says_what_follows_and_what_a_key_stands_for(
+        self, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whose turn it is after a letter's step, and that its key has an outcome for other content."""
+        have_loaded(coordinator, monkeypatch, NOTING)
+        BROKEN.add("all")
+        run = coordinator.start(NOTING, Noted(number="o-1", note="first"))
+        assert run.wait(30) == "parked"
+        BROKEN.clear()
+        [letter] = run.letters()
+        [ahead] = coordinator.foresee_letters(letter)
+        assert (ahead.follows, ahead.meets) == (("bench.note",), ())
+        once = Flow("bench.once", note)
+        assert coordinator.start(once, Noted(number="o-2", note="one")).wait(30) == "completed"
+        [taken] = coordinator.start(NOTING, Noted(number="o-2", note="another")).letters()
+        coordinator.journal.letters.add(replace(taken.row, kind="unroutable", last_failed_at="2999-01-01"))
+        [ahead] = coordinator.foresee_letters(taken.id)
+        assert ahead.meets == ("its key has an outcome for other content: it would park as a conflict",)
 
     def test_looking_ahead_changes_nothing(self, anywhere: Coordinator) -> None:
         """It says what would be refused, and what a replay would meet."""

@@ -136,6 +136,15 @@ def test_late_deadline_parks(anywhere: Coordinator) -> None:
     assert (letter.kind, letter.step) == ("expired", "1")
 
 
+def test_what_a_person_replays_is_wanted_still(anywhere: Coordinator) -> None:
+    """A replay lets a run go on to its end whose deadline has passed, and the steps after the one that is replayed have none either."""
+    run = anywhere.start(Shop().flows["chain"], thing(), deadline=timedelta(microseconds=1))
+    assert run.wait(TIMEOUT) == "parked"
+    [letter] = wait_until(run.letters, description="the letter is there")
+    letter.replay()
+    assert run.wait(TIMEOUT) == "completed"
+
+
 def test_cancelled_run_has_no_result(anywhere: Coordinator) -> None:
     """A cancelled run goes no further, its letters wait no more, and its result is an error."""
     shop = Shop()

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import SecretStr, TypeAdapter
 
 from handoffs.config.addresses import Address
+from handoffs.config.console import ConsoleSettings, Role, Token
 from handoffs.config.duration import Duration
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
 from handoffs.config.settings import PREFIX, Settings, SettingsError, environment, load
@@ -55,6 +56,22 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "remote_control": ({"REMOTE_CONTROL": "false"}, False),
     "log_level": ({"LOG_LEVEL": "DEBUG"}, "DEBUG"),
     "health_file": ({"HEALTH_FILE": "/run/health.json"}, "/run/health.json"),
+    "console": (
+        {
+            "CONSOLE__TOKENS": f"ann:admin:{'t' * 30}",
+            "CONSOLE__PAYLOADS": "admin",
+            "CONSOLE__SECRET": "s" * 32,
+            "CONSOLE__PUBLIC_URL": "https://console.example/",
+            "CONSOLE__FLOWER_URL": "https://flower.example/flower/",
+        },
+        ConsoleSettings(
+            tokens=(Token.read(f"ann:admin:{'t' * 30}"),),
+            payloads=Role.ADMIN,
+            secret=SecretStr("s" * 32),
+            public_url="https://console.example",
+            flower_url="https://flower.example/flower",
+        ),
+    ),
     "payments": (
         {"PAYMENTS__LEDGER_URL": "sqlite:///l", "PAYMENTS__GATEWAY_URL": "sqlite:///g"},
         PaymentsSettings(ledger_url="sqlite:///l", gateway_url="sqlite:///g"),

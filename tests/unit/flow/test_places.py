@@ -5,9 +5,11 @@ from datetime import timedelta
 import pytest
 
 from handoffs.coordinator.errors import FlowError
+from handoffs.coordinator.flow.condition import field
 from handoffs.coordinator.flow.flow import Flow
-from handoffs.coordinator.flow.places import accepted, places
-from handoffs.coordinator.flow.step import compensate, delay, emit, parallel
+from handoffs.coordinator.flow.places import accepted, places, wait_at
+from handoffs.coordinator.flow.signal import wait_for
+from handoffs.coordinator.flow.step import compensate, delay, emit, parallel, repeat
 from tests.unit.flow.neighbours import A, B, Nested, step
 
 
@@ -41,3 +43,19 @@ def test_what_a_flow_begins_with_is_told_by_a_step_or_by_the_flow() -> None:
         accepted("test.flow", parallel(a=delay(timedelta(seconds=1)) >> step(A, A)))
     assert "flow test.flow begins with delay(), which does not say what starts it" in str(caught.value)
     assert "Flow(name, step, input=TheContract)" in str(caught.value)
+
+
+class TestWaitAt:
+    ASKED, SECOND = wait_for("asked", A), wait_for("second", A)
+
+    def test_by_the_path_that_a_run_has(self) -> None:
+        """In a branch, for each item by its number, in each round; where a step is something else, or none, there is no wait."""
+        flow = parallel(left=step(A, A) >> self.ASKED, i0=self.SECOND)
+        assert wait_at(flow, "1.left.2") is self.ASKED
+        assert wait_at(flow, "1.i0.1") is self.SECOND
+        assert wait_at(flow, "1.left.1") is None
+        assert wait_at(flow, "7") is None
+        rounds = repeat(step(A, A) >> self.ASKED, until=field("text") == "x", at_most=3)
+        assert wait_at(rounds, "1.r12.2") is self.ASKED
+        assert wait_at(rounds, "1.r.2") is None
+        assert wait_at(rounds, "1.r1x.2") is None

@@ -70,10 +70,14 @@ def test_the_tree(spans: Recorded) -> None:
     sent: list[Message] = []
     seen: list[str] = []
 
+    def working() -> Attempted:
+        seen.append(current().parent)
+        return Attempted(7)
+
     def asking() -> Asking[Outcome]:
         seen.append(current().parent)
         yield Invoke(lambda: None)  # something of ours
-        found = yield Invoke(lambda: seen.append(current().parent) or Attempted(7), work=True)  # type: ignore[func-returns-value]
+        found = yield Invoke(working, work=True)
         assert found == Attempted(7)
         [made] = start(Flow("spanned.next", work), Job(number="2"))
         yield Publish((made,))

@@ -14,9 +14,9 @@ from handoffs.contracts.envelope import Envelope
 from handoffs.coordinator.messaging import spans
 from handoffs.coordinator.messaging.spans import is_parent, linked, parent_of, published_by, recorder
 from handoffs.coordinator.messaging.trace_context import LINKS
-from tests.deliveries import deliver
+from tests.deliveries import deliver, start
 from tests.spans import ids, recording, told
-from tests.unit.messaging.test_trace_context import _flow, start
+from tests.unit.messaging.test_trace_context import _flow
 
 TRACE, SPAN = "a" * 32, "b" * 16
 PARENT = f"00-{TRACE}-{SPAN}-01"

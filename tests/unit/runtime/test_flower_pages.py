@@ -9,7 +9,7 @@ import pytest
 
 from handoffs.config.topology import Topology
 from handoffs.coordinator.errors import ServerError
-from handoffs.coordinator.runtime.flower_pages import QueuesOfInstallation
+from handoffs.coordinator.runtime.flower_pages import QueuesOfInstallation, with_link
 
 
 class Announced:
@@ -62,3 +62,13 @@ def test_of_all_queues_of_a_broker_those_of_the_installation_are_chosen() -> Non
     assert [one["name"] for one in found] == [
         "a.shop.loaded", "a.team.gone", "a.handoff.dead-letters", "a.handoff.delay.3000", "a.handoff.delay.20000",
     ]  # fmt: skip
+
+
+def test_the_page_of_a_task_leads_to_its_run_in_the_console() -> None:
+    """Below its heading, whatever is in the id; where the run is not known, or the page is another, it stays as it is."""
+    page = b'<header><div class="detail-actions">\n</div></header>'
+    linked = with_link(page, "https://console.example/c", 'a/b"<c>').decode()
+    assert '<div class="detail-actions"><a ' in linked
+    assert 'href="https://console.example/c/runs/a%2Fb%22%3Cc%3E"' in linked
+    assert with_link(page, "https://console.example", "") == page
+    assert with_link(b"<p>not found</p>", "https://console.example", "r") == b"<p>not found</p>"

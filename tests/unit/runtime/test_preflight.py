@@ -13,8 +13,9 @@ import pytest
 from handoffs.config.intake import Intake
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.journal.journal import Journal
+from handoffs.coordinator.observe.doctor.versions import OLDEST
 from handoffs.coordinator.runtime.engine import Engine
-from handoffs.coordinator.runtime.preflight import OLDEST, examine
+from handoffs.coordinator.runtime.preflight import examine
 
 GOOD = {"redis": "Redis 8.2.1", "broker": "RabbitMQ 4.2.0", "journal": "PostgreSQL 17.6"}
 SETTINGS = {

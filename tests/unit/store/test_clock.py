@@ -17,11 +17,12 @@ from handoffs.coordinator.store.store import Store
 from tests.store_suite import AGENT, FIRST, ONE, announcements, claim, outstanding, runs
 
 SHOWN = {
-    "cli/schedules.py", "cli/unheard.py", "client/coordinator.py", "history.py", "messaging/envelopes.py", "observe/current.py",
-    "client/run.py", "observe/moments.py", "render/run_timeline.py", "runs/due.py", "runtime/flower.py", "runtime/losses.py", "runtime/service.py",
+    "cli/schedules.py", "cli/unheard.py", "console/access/access.py", "console/templating.py", "console/when.py", "observe/facets.py", "client/coordinator.py", "history.py", "messaging/envelopes.py", "observe/current.py",
+    "client/run.py", "observe/moments.py", "observe/doctor/doctor.py", "observe/readings.py", "render/run_timeline.py", "runs/due.py", "runtime/flower.py", "runtime/losses.py", "runtime/service.py",
     "runtime/embedded/deaths.py", "store/clock.py",
 }  # fmt: skip
-"""The modules that ask their host what time it is: to write it down, or to show it to people."""
+"""The modules that ask their host what time it is: to write it down, or to show it to people; the console also to
+end the sessions of browsers, which its own process began."""
 
 MOVING = {
     "client/virtual_time.py", "handoff/signs.py", "runs/start.py", "runtime/eager.py", "runtime/embedded/broker.py", "runtime/embedded/expiry.py",

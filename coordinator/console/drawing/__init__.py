@@ -1,0 +1,1 @@
+"""Drawings: the geometry of what pages draw, as plain values."""

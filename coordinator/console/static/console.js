@@ -1,0 +1,47 @@
+// Keys, and moments in the time of this browser. Every page works without this.
+(() => {
+  "use strict";
+  const localise = (root) => {
+    for (const one of root.querySelectorAll("time[datetime]")) {
+      const at = new Date(one.dateTime);
+      if (Number.isNaN(at.getTime()) || one.title) continue;
+      one.title = one.textContent;
+      const today = at.toDateString() === new Date().toDateString();
+      const day = `${at.getFullYear()}-${String(at.getMonth() + 1).padStart(2, "0")}-${String(at.getDate()).padStart(2, "0")} `;
+      one.textContent = (today ? "" : day) + at.toTimeString().slice(0, 8);
+    }
+  };
+  const rows = () => [...document.querySelectorAll("table.rows tbody tr")].filter((row) => row.querySelector("a[href]"));
+  const move = (by) => {
+    const all = rows();
+    if (!all.length) return;
+    const now = all.findIndex((row) => row.contains(document.activeElement));
+    const next = all[Math.min(Math.max(now + by, 0), all.length - 1)];
+    next.querySelector("a[href]").focus();
+    next.scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const typing = event.target.closest?.("input, textarea, select, [contenteditable]");
+    if (event.key === "Escape" && typing) return typing.blur();
+    if (typing) return;
+    if (event.key === "j") move(1);
+    else if (event.key === "k") move(-1);
+    else {
+      const there = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+      if (!there) return;
+      if (there.matches("input, textarea, select")) there.focus();
+      else there.click();
+    }
+    event.preventDefault();
+  });
+  document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
+  document.addEventListener("htmx:afterSwap", () => localise(document));
+  document.addEventListener("change", (event) => {
+    // one box that ticks all of its form
+    const all = event.target.closest?.("input[data-all]");
+    if (!all) return;
+    for (const one of all.form?.elements ?? []) if (one.name === all.dataset.all) one.checked = all.checked;
+  });
+  localise(document);
+})();

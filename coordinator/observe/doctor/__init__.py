@@ -1,0 +1,1 @@
+"""The doctor: whether an installation is in order, and what to do where it is not."""
