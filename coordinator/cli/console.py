@@ -70,7 +70,9 @@ def console(host: str, port: int, opens: bool) -> None:
 
 @click.command("console-token")
 @click.argument("name")
-@click.option("--role", type=click.Choice(list(Role)), default=Role.OPERATOR, show_default=True)
+@click.option(
+    "--role", type=click.Choice([str(role) for role in Role]), default=str(Role.OPERATOR), show_default=True
+)
 @json_option
 def console_token(name: str, role: str, as_json: bool) -> None:
     """Make a token for NAME, a person or a program, and what to put into COORDINATOR_CONSOLE__TOKENS for it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -17,14 +17,14 @@ from handoffs.contracts.text import escaped_json, printable
 from handoffs.coordinator.console.access.caller import Caller
 from handoffs.coordinator.console.asked import console_of
 from handoffs.coordinator.console.errors import Unauthenticated
-from handoffs.coordinator.observe.words import duration
 
 _FLASH = "flash"
 _LONGEST = 500
 _SHORT = 12
+_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0), ("s", 1.0), ("ms", 0.001))
 
 NAVIGATION = (
-    ("/now", "Now"), ("/runs", "Runs"), ("/dead-letters", "Dead letters"), ("/operations", "Operations"),
+    ("/now", "Now"), ("/runs", "Runs"), ("/flows", "Flows"), ("/dead-letters", "Dead letters"), ("/operations", "Operations"),
     ("/approvals", "Approvals"), ("/contracts", "Contracts"), ("/map", "Map"), ("/schedules", "Schedules"),
     ("/actions", "Actions"), ("/doctor", "Doctor"),
 )  # fmt: skip
@@ -104,13 +104,12 @@ def ago(value: datetime | str | None) -> str:
 
 
 def lasts(seconds: float | None) -> str:
-    """A number of seconds in words, of two figures: ``85 ms``, ``2 min``, ``3 d``; empty for none."""
+    """A number of seconds in words, of two figures: ``85 ms``, ``1.5 min``, ``3 d``; empty for none."""
     if seconds is None:
         return ""
-    if abs(seconds) >= 86_400:
-        return f"{seconds / 86_400:.3g} d"
-    seconds = round(seconds) if abs(seconds) >= 10 else float(f"{seconds:.2g}")  # no one wants parts of it
-    return duration(timedelta(seconds=max(seconds, 0.001)))
+    unit, size = next((one for one in _UNITS if seconds >= one[1]), _UNITS[-1])
+    count = round(max(seconds, 0.001) / size, 1)
+    return f"{count:.0f} {unit}" if count >= 10 or count == round(count) else f"{count:.1f} {unit}"
 
 
 def number(value: float | None) -> str:

@@ -31,7 +31,7 @@ class Caller:
         if not self.may(permission):
             least = least_role(permission, self.payloads)
             raise Forbidden(
-                f"{self.name} is a {self.role}, and lacks the permission {permission!r}",
+                f"{self.name} has the role {self.role}, and lacks the permission {permission.value}",
                 "nothing was done",
                 f"the role {least} has it: ask who gives out the tokens of this console",
             )

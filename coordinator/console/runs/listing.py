@@ -8,19 +8,20 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel
 
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.text import printable
-from handoffs.coordinator.console.asked import Asked
+from handoffs.coordinator.console.access.permission import Permission
+from handoffs.coordinator.console.asked import Asked, By
 from handoffs.coordinator.console.page import View, add_page
 from handoffs.coordinator.console.runs.histogram import histogram
 from handoffs.coordinator.console.runs.models import WaitShown
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.console.when import Moment
 from handoffs.coordinator.observe.facets import RunFacets
-from handoffs.coordinator.observe.finding import Find
+from handoffs.coordinator.observe.finding import Find, FoundBy
 from handoffs.coordinator.observe.run_query import RunChoice
 from handoffs.coordinator.observe.run_summary import RunSummary
 from handoffs.coordinator.observe.standing import Status
@@ -200,6 +201,8 @@ def chosen(
 
 def runs(
     coordinator: Asked,
+    caller: By,
+    request: Request,
     picked: Annotated[Chosen, Depends(chosen)],
     *,
     before: Annotated[str, Query(max_length=300, description="Go on where another page ended.")] = "",
@@ -208,12 +211,22 @@ def runs(
         bool, Query(description="Without facets, and without what else the text is found in.")
     ] = False,
 ) -> View[RunsShown]:
-    """Runs, the newest first: what they do now, for what they wait, where they are parked."""
-    choice = picked.choice()
-    found = coordinator.runs(limit=limit + 1, before=before, **choice)
+    """Runs, the newest first: what they do now, for what they wait, where they are parked. Who does not see what messages say finds no run
+    by a searchable field.
+
+    Many parameters because each is a part of the address.
+    """
+    _refuse_unknown(request)
+    if picked.where:
+        caller.must(Permission.PAYLOADS)
+    choice, sees_values = picked.choice(), caller.may(Permission.PAYLOADS)
+    in_values = bool(picked.text) and not sees_values  # the runs of a text are found by values, too
+    found = [] if in_values else coordinator.runs(limit=limit + 1, before=before, **choice)
     page, more = found[:limit], len(found) > limit
-    facets = None if bare or before else coordinator.run_facets(**choice)
+    facets = None if bare or before or in_values else coordinator.run_facets(**choice)
     finds = coordinator.search(picked.text, limit=_MOST_FINDS) if picked.text and not (bare or before) else []
+    if not sees_values:
+        finds = [one for one in finds if one.by != FoundBy.FIELD]
     data = RunsShown(
         runs=[_row(one) for one in page],
         older=page[-1].cursor if more else None,
@@ -235,6 +248,35 @@ def runs(
             "columns": histogram(facets.started, facets.part) if facets else [], "narrowed": bool(query),
         },
     )  # fmt: skip
+
+
+_KNOWN = frozenset(
+    {
+        "text",
+        "flow",
+        "status",
+        "key",
+        "since",
+        "until",
+        "failed_at",
+        "error",
+        "where",
+        "before",
+        "limit",
+        "bare",
+    }
+)
+
+
+def _refuse_unknown(request: Request) -> None:
+    """Raises :class:`~handoffs.contracts.errors.InvalidData` for a parameter that there is not: who mistypes a filter would get all runs."""
+    unknown = sorted(set(request.query_params) - _KNOWN)
+    if unknown:
+        raise InvalidData(
+            f"runs are not chosen by {printable(unknown[0], 60)!r}",
+            "nothing was looked up",
+            f"there are: {', '.join(sorted(_KNOWN))}",
+        )
 
 
 def _linking(query: Mapping[str, Any]) -> Callable[..., str]:
