@@ -214,8 +214,15 @@ def letter_lists(coordinator: Coordinator) -> Iterable[tuple[str, Callable[[int]
     yield "letters, how many of a kind", lambda _: journal.letters.total(kind="error")
     yield "letters by reason", lambda _: journal.letters.by_reason()
     yield "letters in whatever state", lambda _: letters(limit=100, state=None)
+    pages = coordinator.letters_page
+    yield "letters, a page", lambda _: pages()
+    middle = f"{(END - timedelta(days=15)).isoformat(timespec='milliseconds')} x"
+    yield "letters, a page from the middle", lambda _: pages(after=middle)
+    yield "letters, a page of an error", lambda _: pages(error="ValueError")
+    yield "letters by kind, of a flow", lambda _: coordinator.letter_kinds(flow=FLOWS[0])
     groups = [one.id for one in coordinator.letter_groups()]
     yield "groups of letters", lambda _: coordinator.letter_groups()
+    yield "groups of letters of a flow", lambda _: coordinator.letter_groups(flow=_RARE)
     yield "groups, how many there are", lambda _: journal.groups.total()
     yield "a group", lambda n: coordinator.letter_group(groups[n % len(groups)])
     yield "letters of a group", lambda n: letters(limit=100, group=groups[n % len(groups)])

@@ -56,7 +56,7 @@ def console(host: str, port: int, opens: bool) -> None:
     On 127.0.0.1 everybody on this machine may do everything. Elsewhere it asks for a token (COORDINATOR_CONSOLE__TOKENS) or has people
     sign in with OpenID Connect. Without servers in the settings, all of the system runs in this process, and ends with it.
     """
-    with opened() as coordinator:
+    with opened(recorded=True) as coordinator:
         server = console_server(coordinator, host, port)
         tell(f"coordinator: console at {server.url}")
         if coordinator.settings.embedded:

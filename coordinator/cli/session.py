@@ -35,8 +35,8 @@ def opened(*, quiet: bool = False, recorded: bool = False) -> Iterator[Coordinat
     """A coordinator for one command. ``quiet``: what is parked is shown by the command, so the log need not say it. ``recorded``: what it
     starts has spans, where the settings say so."""
     settings = settings_of_command()
-    telemetry = Telemetry(settings)
-    if recorded:
+    telemetry = Telemetry(settings) if recorded else None
+    if telemetry is not None:
         telemetry.begin()
     if quiet and settings.log_level == "WARNING":
         settings = settings.model_copy(update={"log_level": "ERROR"})
@@ -44,4 +44,5 @@ def opened(*, quiet: bool = False, recorded: bool = False) -> Iterator[Coordinat
         logging.getLogger(FAILURES).setLevel(logging.CRITICAL)
     with Coordinator(settings) as coordinator:
         yield coordinator
-    telemetry.end()
+    if telemetry is not None:
+        telemetry.end()

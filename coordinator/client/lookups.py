@@ -31,7 +31,10 @@ from handoffs.coordinator.observe.standing import Standings
 from handoffs.coordinator.services import Services
 
 _MOST_FOUND = 1_000
-"""How much is looked up of a text at most, in each way."""
+"""How much is found of a text at most."""
+
+_MOST_OF_A_TEXT = 500
+"""How many runs are found by a text in each way, where they are listed."""
 
 
 class Lookups(ABC):
@@ -91,7 +94,7 @@ class Lookups(ABC):
 
     def _query(self, chosen: RunChoice, before: str = "") -> RunQuery:
         typed = chosen.get("text", "")
-        found = self._finding.runs(given.searched(typed), _MOST_FOUND) if typed != "" else None
+        found = self._finding.runs(given.searched(typed), _MOST_OF_A_TEXT) if typed != "" else None
         return given.run_query(chosen, before, found)
 
     def approvals(

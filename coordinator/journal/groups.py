@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import (
@@ -16,6 +15,7 @@ from sqlalchemy import (
     case,
     column,
     func,
+    literal,
     or_,
     select,
     true,
@@ -171,9 +171,7 @@ class GroupTable:
         named = self._own & letter.fingerprint.in_([row["fingerprint"] for row in rows])
         waiting = named & (letter.state == "waiting")
         by_name = self._counts(connection, rows, waiting)
-        ever = select(letter.fingerprint, func.min(letter.first_failed_at)).group_by(letter.fingerprint)
-        oldest = connection.execute(ever.where(named, letter.state.in_(_STATES)))
-        seen = {str(name): str(first) for name, first in oldest}
+        seen = self._seen(connection, named) if builds else {}
         workers: dict[str, list[str]] = {}
         at_work = select(letter.fingerprint, letter.worker).where(waiting, letter.worker != "").distinct()
         for name, worker in connection.execute(at_work.order_by(letter.fingerprint, letter.worker)):
@@ -202,13 +200,20 @@ class GroupTable:
                 noted_at=note.get("at", ""),
             )  # fmt: skip
 
+    def _seen(self, connection: Connection, named: ColumnElement[bool]) -> dict[str, str]:
+        """By group when the first of its letters failed first that are known, also of those that wait no more."""
+        letter = dead_letters.c
+        ever = select(letter.fingerprint, func.min(letter.first_failed_at)).group_by(letter.fingerprint)
+        oldest = connection.execute(ever.where(named, letter.state.in_(_STATES)))
+        return {str(name): str(first) for name, first in oldest}
+
     def _counts(
         self, connection: Connection, rows: Sequence[Mapping[Any, Any]], waiting: ColumnElement[bool]
     ) -> dict[str, tuple[str, tuple[int, ...]]]:
         """By group when the first of those that wait failed first, and how many failed in each part of the time in which they did."""
         letter, edges = dead_letters.c, {row["fingerprint"]: _edges(row["begin"], row["end"]) for row in rows}
         parted = {name: given for name, given in edges.items() if given}
-        sums: list[ColumnElement[Any]] = []
+        part: ColumnElement[int] = literal(0)
         origin: FromClause = dead_letters
         if parted:
             columns = [
@@ -220,17 +225,20 @@ class GroupTable:
                 .data([(name, *moments) for name, moments in parted.items()])
                 .cte("edges")
             )
-            before = [letter.last_failed_at < given.c[one.name] for one in columns[1:]]
-            sums = [func.sum(case((one, 1), else_=0)) for one in before]
+            failed = self._database.octets(letter.last_failed_at)
+            before = (failed < given.c[one.name] for one in columns[1:])
+            part = case(*((one, number) for number, one in enumerate(before)), else_=PARTS - 1)
             origin = dead_letters.outerjoin(given, given.c.name == letter.fingerprint)
-        query = select(letter.fingerprint, func.min(letter.first_failed_at), *sums)
-        query = query.select_from(origin).where(waiting)
-        told = connection.execute(query.group_by(letter.fingerprint)).all()
-        numbers = {row["fingerprint"]: row["number"] for row in rows}
+        query = select(letter.fingerprint, part, func.count(), func.min(letter.first_failed_at)).select_from(
+            origin
+        )
         found: dict[str, tuple[str, tuple[int, ...]]] = {}
-        for name, first, *counted in told:
-            steps = [0, *(int(one or 0) for one in (counted if name in parted else ())), numbers[name]]
-            found[str(name)] = (str(first), tuple(max(b - a, 0) for a, b in pairwise(steps)))
+        for name, at, count, first in connection.execute(
+            query.where(waiting).group_by(letter.fingerprint, part)
+        ):
+            begin, counts = found.get(name, (first, (0,) * (PARTS if name in parted else 1)))
+            place = at if name in parted else 0
+            found[name] = (min(begin, first), (*counts[:place], counts[place] + count, *counts[place + 1 :]))
         return found
 
     def _examples(

@@ -138,6 +138,10 @@ def _know(part: Part, node: OutlineStep) -> None:
 
 
 def _sort(part: Part) -> None:
+    if len(part.parts) < 2:
+        for inner in part.parts.values():
+            _sort(inner)
+        return
     order = [track.name for track in part.node.tracks] if part.node else []
     kind = part.kind
 

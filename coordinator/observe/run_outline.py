@@ -143,18 +143,20 @@ class _Drawing:
 
     def folded(self, steps: Sequence[RunStep], path: str, most: int) -> tuple[tuple[RunStep, ...], int]:
         """Of many, those with trouble, the first few, and those of the window; and how many are left out."""
-        if len(steps) <= most:
-            return tuple(steps), 0
+        kept = self._kept([one.state for one in steps], path, most)
+        return tuple(steps[one] for one in kept), len(steps) - len(kept)
+
+    def _kept(self, states: Sequence[str], path: str, most: int) -> Sequence[int]:
+        """Which of those in these states stay."""
+        if len(states) <= most:
+            return range(len(states))
         rank = {state: number for number, state in enumerate(LIVE)}
-        bad = sorted(
-            (one for one in range(len(steps)) if steps[one].state in rank),
-            key=lambda one: rank[steps[one].state],
-        )
-        kept = set(bad[:most])
+        bad = [one for one, state in enumerate(states) if state in rank]
+        kept = set(sorted(bad, key=lambda one: rank[states[one]])[:most])
         kept.update(range(max(most - len(kept), 3)))
         if self._window and self._window.path == path:
-            kept.update(range(self._window.begin, min(self._window.begin + _PAGE, len(steps))))
-        return tuple(steps[one] for one in sorted(kept)), len(steps) - len(kept)
+            kept.update(range(self._window.begin, min(self._window.begin + _PAGE, len(states))))
+        return sorted(kept)
 
     def _step(self, node: OutlineStep | None, part: Part | None, path: str) -> RunStep:
         kind = node.kind if node else part.kind if part else ""
@@ -164,43 +166,53 @@ class _Drawing:
             return self._leaf(kind or "agent", node, part, path)
         if kind == "flow" or not kind:
             within = self.sequence(node.tracks[0].nodes if node else (), part, f"{path}.")
-            return self._nest(kind or "way", node, part, path, within, _LONG)
-        return self._nest(
-            kind,
-            node,
-            part,
-            path,
-            list(self._ways(kind, node, part, path)),
-            _FEW if kind in _NOUNS else _LONG,
+        elif kind in _NOUNS and part is not None and part.parts:
+            return self._again(kind, node, part, path)
+        else:
+            within = list(self._ways(kind, node, part, path))
+        kept, hidden = self.folded(within, path, _LONG)
+        title = node.title if node else kind or path
+        return RunStep(
+            path, kind or "way", title, self._of_those(kind, part, within), below=kept, hidden=hidden
         )
 
-    def _nest(
-        self,
-        kind: str,
-        node: OutlineStep | None,
-        part: Part | None,
-        path: str,
-        within: list[RunStep],
-        most: int,
-    ) -> RunStep:
-        size = len(within) if kind in _NOUNS and part is not None and part.parts else 0
-        noun = _NOUNS.get(kind, "")
-        title = node.title if node else kind if kind != "way" else path
-        state = self._of_those(kind, part, within)
-        kept, hidden = self.folded(within, path, most)
-        said = f"{title}: {size:,} {noun}{'' if size == 1 else 's'}" if size else title
-        return RunStep(path, kind, said, state, below=kept, size=size, hidden=hidden)
+    def _again(self, kind: str, node: OutlineStep | None, part: Part, path: str) -> RunStep:
+        """What is done for each item, or in rounds. Of many that are simply done no more is made than is shown."""
+        track, items, noun = node.tracks[0] if node else None, list(part.parts.items()), _NOUNS[kind]
+
+        def way(number: int) -> RunStep:
+            word, inner = items[number]
+            return self._way(f"{noun} {word[1:]}", track, inner, f"{path}.{word}", False)
+
+        agents = _agents_of(track)
+        plain = [agents > 0 and self._is_plain(inner, agents) for _, inner in items]
+        made = {number: way(number) for number, is_plain in enumerate(plain) if not is_plain}
+        kept = self._kept(
+            [made[number].state if number in made else "done" for number in range(len(items))], path, _FEW
+        )
+        below = tuple(made[number] if number in made else way(number) for number in kept)
+        self.counts["done"] += agents * (sum(plain) - sum(plain[number] for number in kept))
+        size = len(items)
+        title = f"{node.title if node else kind}: {size:,} {noun}{'' if size == 1 else 's'}"
+        state = self._of_those(kind, part, [*made.values(), *below])
+        return RunStep(path, kind, title, state, below=below, size=size, hidden=size - len(kept))
+
+    def _is_plain(self, part: Part, agents: int) -> bool:
+        """Whether so many agents and nothing else were at work there, and each is simply done."""
+        return (
+            len(part.parts) == agents
+            and not part.entries
+            and all(
+                not step.parts and len(step.entries) == 1 and step.entries[0]["kind"] == "settled"
+                for step in part.parts.values()
+            )
+        )
 
     def _ways(self, kind: str, node: OutlineStep | None, part: Part | None, path: str) -> Iterator[RunStep]:
         parts = dict(part.parts) if part else {}
-        if kind in _NOUNS:
-            track = node.tracks[0] if node else None
-            for word, inner in parts.items():
-                yield self._way(f"{_NOUNS[kind]} {word[1:]}", track, inner, f"{path}.{word}", False)
-            if not parts and track:
-                yield self._way(
-                    f"each {_NOUNS[kind]}", track, None, f"{path}.{track.name}", self._passed(kind, part)
-                )
+        if kind in _NOUNS:  # nobody knows how many there will be
+            for track in node.tracks if node else ():
+                yield self._way(f"each {_NOUNS[kind]}", track, None, f"{path}.{track.name}", False)
             return
         taken = self._taken(kind, part)
         for track in node.tracks if node else ():
@@ -316,6 +328,13 @@ class _Drawing:
         if is_there and kind in _PASSED and now is None:
             return "done"
         return "not begun" if self._ended else "to come"
+
+
+def _agents_of(track: Track | None) -> int:
+    """How many agents a way leads to, one after the other; 0 where it leads to anything else. Of one that is not known: one."""
+    if track is None:
+        return 1
+    return len(track.nodes) if all(node.kind == "agent" for node in track.nodes) else 0
 
 
 def _state_now(now: Current) -> str:

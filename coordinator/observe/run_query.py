@@ -34,7 +34,7 @@ class RunChoice(TypedDict, total=False):
         a run was given, or has made. All of them have to be there.
     text
         What people type to find a run: what :meth:`Coordinator.search <handoffs.coordinator.client.coordinator.Coordinator.search>` finds for
-        it, up to a thousand in each way.
+        it, up to five hundred in each way.
     """
 
     flow: str

@@ -72,11 +72,10 @@ def test_an_approval_is_answered(person: Person, selling: Coordinator) -> None:
     run = selling.start(selling.flows.flows["browser.asking"], Order(order="o-1", article="lamp"))
     person.sees_after_looking_again("/approvals", "o-1")
     person.could_be_read_aloud()
-    person.follow("approval")
     person.could_be_read_aloud()
     person.page.locator('[name="data.approved"]').first.select_option("true")
     person.fill("why", "called them")
-    person.press("Send browser.approval/1")
+    person.press("Answer")
     assert run.wait(timeout=20) == "completed"
     [action] = [one for one in selling.actions(run=run.id) if one.action == "signal"]
     assert action.note == "approval: called them"

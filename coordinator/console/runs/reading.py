@@ -23,18 +23,19 @@ from handoffs.coordinator.console.runs.models import (
     StepShown,
     WaitShown,
 )
-from handoffs.coordinator.continuation.path import is_story, is_undo
+from handoffs.coordinator.continuation.path import UNDO, is_story, is_undo
 from handoffs.coordinator.observe.current import Current, unsettled
 from handoffs.coordinator.observe.outline import Outline, OutlineStep, every, outline
 from handoffs.coordinator.observe.run_outline import RunOutline, RunStep, Window, run_outline
 from handoffs.coordinator.observe.step_report import step_report
-from handoffs.coordinator.observe.step_state import kind_of, text_of, time_of
+from handoffs.coordinator.observe.step_state import text_of, time_of
 from handoffs.coordinator.observe.timeline import timeline
 from handoffs.coordinator.render.run_timeline import awaited
 from handoffs.coordinator.store.run_state import ENDED
 
 Entry = Mapping[str, Any]
 
+_SIGNALS = frozenset({"signalled", "refused"})
 _MOST_NOW, _MOST_BARS, _MOST_LETTERS, _FEW_ENTRIES = 50, 200, 50, 300
 
 
@@ -137,15 +138,17 @@ def _drawn_of(entries: Sequence[Entry], drawn: RunOutline, doing: Sequence[Curre
     """Of a long history, what happened to the steps that are drawn, and what came last of the others; and what the run waits for."""
     if len(entries) > _FEW_ENTRIES:
         shown = set(_paths(drawn.steps)) | {""}
-        steps = [text_of(one, "step", 10_000) for one in entries]
-        kept = [
-            (step.removesuffix(".undo") if is_undo(step) else step) in shown
-            or kind_of(one) in ("signalled", "refused")
-            for step, one in zip(steps, entries, strict=True)
-        ]
+        kept = [_is_shown(one, shown) for one in entries]
         last = max((number for number, is_kept in enumerate(kept) if not is_kept), default=None)
         entries = [one for number, one in enumerate(entries) if kept[number] or number == last]
     return [*entries, *awaited(entries, doing)]
+
+
+def _is_shown(entry: Entry, shown: set[str]) -> bool:
+    step = str(entry.get("step") or "")
+    return (
+        step in shown or (is_undo(step) and step.removesuffix(UNDO) in shown) or entry.get("kind") in _SIGNALS
+    )
 
 
 def _paths(steps: Sequence[RunStep]) -> list[str]:
