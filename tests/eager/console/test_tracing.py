@@ -178,9 +178,9 @@ def test_a_span_of_the_server_stays(browser: Browser) -> None:
     other = trace.SpanContext(7, 7, True, trace.TraceFlags(1))
     app = browser.client.app
 
-    async def instrumented(scope, receive, send):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - an ASGI application
+    async def instrumented(scope, receive, send):  # type: ignore[no-untyped-def]
         with trace.use_span(trace.NonRecordingSpan(other)):
-            await app(scope, receive, send)  # type: ignore[call-arg, arg-type, misc]
+            await app(scope, receive, send)
 
     browser.client.app = browser.client._transport.app = instrumented  # type: ignore[attr-defined]
     assert _start(browser, ("traceparent", PARENT))["traceparent"] == f"00-{7:032x}-{7:016x}-01"
