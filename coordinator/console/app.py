@@ -46,6 +46,7 @@ from handoffs.coordinator.console.operators import Operators
 from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.runs import acting, compare, listing, mending, show
 from handoffs.coordinator.console.templating import base_of, templates
+from handoffs.coordinator.console.tracing import Traced
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
     if not settings.is_guarded:  # a name that leads here from outside would let a page of another site in
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(_LOOPBACK), www_redirect=False)
     app.add_middleware(LimitedBodies)
+    app.add_middleware(Traced)
     app.middleware("http")(_with_headers)
     app.mount(
         "/static", StaticFiles(directory=str(files("handoffs.coordinator.console") / "static")), name="static"

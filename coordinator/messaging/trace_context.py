@@ -7,7 +7,9 @@ and W3C Baggage.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Token
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -21,7 +23,8 @@ HEADERS = ("traceparent", "tracestate", "baggage")
 LINKS = "handoff_links"
 """The header with the spans that a message's handoff links to, by their ids, separated by blanks: where spans are recorded, those of
 the other parts of a join, or that of the attempt before."""
-_LONGEST_STATE = 512
+LONGEST_STATE = 512
+"""Characters of a ``tracestate`` that a message has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,7 @@ def current() -> TraceContext:
     state, baggage = carrier.get("tracestate", ""), carrier.get("baggage", "")
     return TraceContext(
         carrier.get("traceparent", ""),
-        state if len(state) <= _LONGEST_STATE else "",
+        state if len(state) <= LONGEST_STATE else "",
         baggage if BAGGAGE.fullmatch(baggage) else "",
     )
 
@@ -89,11 +92,11 @@ def goes_on(here: TraceContext, before: TraceContext) -> TraceContext:
     return TraceContext(here.parent, here.state, here.baggage or before.baggage)
 
 
-def enter(brought: TraceContext) -> None:
+def enter(brought: TraceContext) -> Token[Any] | None:
     """Make what a message brought current, in the caller's context: for a copy of one that is thrown away. A span that is
-    current in the same trace stays, such as that of an instrumentation."""
+    current in the same trace stays, such as that of an instrumentation. None where there is nothing to make current."""
     if not (brought.parent or brought.baggage) or not _installed():
-        return
+        return None
     # Imported here: only who installed it has it, and it takes a moment
     from opentelemetry import baggage, context, trace  # noqa: PLC0415
 
@@ -106,7 +109,21 @@ def enter(brought: TraceContext) -> None:
         elif baggage.get_all(found):
             continue
         found = propagator.extract(brought.headers(), found)
-    context.attach(found)
+    return context.attach(found)
+
+
+@contextmanager
+def entered(brought: TraceContext) -> Iterator[None]:
+    """The same, for as long as that takes; afterwards is current what was before."""
+    token = enter(brought)
+    try:
+        yield
+    finally:
+        if token is not None:
+            # Imported here: it is loaded, by enter()
+            from opentelemetry import context  # noqa: PLC0415
+
+            context.detach(token)
 
 
 def traced(envelope: Envelope, function: Callable[[], T]) -> Callable[[], T]:
