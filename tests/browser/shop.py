@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from handoffs import Contract, Flow, Key, Permanent, Retry, agent, wait_for
+from datetime import datetime, timedelta
+
+from handoffs import Contract, Flow, Key, Permanent, Retry, agent, schedule, wait_for
 
 
 class Order(Contract, name="browser.order", version=1):
@@ -45,3 +47,10 @@ def file(approval: Approval) -> Approval:
 
 SELLING = Flow("browser.selling", price >> ship)
 ASKING = Flow("browser.asking", price >> wait_for("approval", Approval) >> file)
+
+
+def _lamp(due: datetime) -> Order:
+    return Order(order=f"nightly-{due:%Y-%m-%d}", article="lamp")
+
+
+NIGHTLY = schedule("browser.nightly", SELLING, every=timedelta(days=1), payload=_lamp)

@@ -13,7 +13,7 @@ from handoffs.config.addresses import Address
 from handoffs.coordinator.console.app import ROUTERS
 from handoffs.coordinator.console.server import ConsoleServer
 from tests.browser.person import Person
-from tests.browser.shop import ASKING, SELLING, Order
+from tests.browser.shop import ASKING, NIGHTLY, SELLING, Order
 
 WIDTHS = (360, 800, 1400)
 _SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -76,11 +76,8 @@ def test_every_page_fits_and_could_be_read_aloud(
             with browser.new_context(color_scheme=scheme) as context:
                 person = Person(context.new_page(), url)
                 for path in sorted(pages()):
-                    ids = (
-                        {**known, "run": known["asking"]}
-                        if "signal" in path or "approvals" in path
-                        else known
-                    )
+                    ids = known | ({"run": known["asking"]} if "signal" in path else {})
+                    ids |= {"name": NIGHTLY.name} if path.startswith("/schedules") else {}
                     for width in WIDTHS:
                         person.page.set_viewport_size({"width": width, "height": 900})
                         person.go(filled(path, ids))
