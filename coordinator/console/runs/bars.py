@@ -11,6 +11,9 @@ from handoffs.coordinator.observe.timeline import Line, Lines
 WIDE = 1000.0
 """How long the bar of a whole run is."""
 
+_SHORTEST = 1e-6
+"""A run that is shorter, in seconds, has no bars: all of it is one moment."""
+
 _LEAST = 4.0
 _COLOURS = {
     "settled": "good", "deduplicated": "good", "gathered": "good", "begun": "good", "skipped": "good", "signalled": "good",
@@ -64,7 +67,7 @@ def _bar(depth: int, line: Line, seconds: float) -> Bar:
     span, colour = line.span, _COLOURS.get(line.kind, "")
     if span is None:
         return Bar(depth, line.label, line.kind, None, None, 0.0, 0.0, 0.0, colour, line.came)
-    scale = WIDE / seconds if seconds > 0 else 0.0
+    scale = WIDE / seconds if seconds > _SHORTEST else 0.0
     width = max(0.0 if line.moment else (span.end - span.begin) * scale, _LEAST)
     left = min(span.begin * scale, WIDE - width)
     ready = min(span.ready * scale, left)

@@ -436,5 +436,5 @@ def test_a_reader_that_has_seen_enough_is_told_nothing(
     def gone(*_: Any) -> None:
         raise ReaderGone
 
-    monkeypatch.setattr("handoffs.coordinator.cli.runs.print_json", gone)
+    monkeypatch.setattr("handoffs.coordinator.cli.run_lists.print_json", gone)
     assert command(desk, "runs", "list", "--json") == (141, "", "")

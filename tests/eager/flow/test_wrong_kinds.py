@@ -263,6 +263,7 @@ NOT_CALLED = {
     "NotOne": "an error: it takes any text",
     "Run": "coordinators give it; what it is asked for is in the table",
     "Schedule": "schedule() makes it",
+    "Searchable": "a mark beside a type; a contract says where it may not stand",
     "Sensitive": "a type; pydantic says what does not fit",
     "Usage": "runs give it",
     "UntrustedText": "a text, and as strict as one: a TypeError for anything else, as its docstring says",

@@ -265,9 +265,9 @@ class TestAnnouncer:
         said = side.said.announce
         again = threading.Event()
 
-        def announce(manifest: dict[str, Any], instance: str, ttl: timedelta) -> None:
+        def announce(manifest: dict[str, Any], instance: str, ttl: timedelta, *more: Any) -> None:
             heard.append(1)
-            said(manifest, instance, ttl)
+            said(manifest, instance, ttl, *more)
             if len(heard) >= 3:
                 again.set()
 

@@ -26,11 +26,12 @@ def test_waiting_for_a_server_is_no_failure(
     def away(_: object) -> None:
         raise ServerError("Redis does not answer")
 
-    parking = SimpleNamespace(failure=lambda *_: None, park=lambda *_: None, release=lambda *_: None)
+    parking = SimpleNamespace(lost=lambda *_: None, release=lambda *_: None)
     request: Any = Request.__new__(Request)
     request._request_dict, request.id = {"id": "m"}, "m"
     request._task = SimpleNamespace(
-        handoff=SimpleNamespace(parking=parking), driver=SimpleNamespace(perform=away)
+        handoff=SimpleNamespace(parking=parking, agent=SimpleNamespace(name="a")),
+        driver=SimpleNamespace(perform=away),
     )
     monkeypatch.setattr(module, "delivery_of", lambda *_: None)
     monkeypatch.setattr(module, "_arguments", lambda _: ())
