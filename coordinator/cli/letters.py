@@ -64,6 +64,25 @@ def _filtered(command: Command) -> Command:
     return command
 
 
+def _on_many(everything: str) -> Callable[[Command], Command]:
+    """The arguments of a command that does one thing to many letters; ``everything`` says which ``--all`` are."""
+    options: tuple[Callable[[Any], Any], ...] = (
+        click.argument("letters", nargs=-1),
+        _filtered,
+        click.option("--all", "everything", is_flag=True, help=everything),
+        reason_option,
+        by_option,
+        json_option,
+    )
+
+    def given(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return given
+
+
 @click.group("dead-letters")
 def dead_letters() -> None:
     """Look at what failed, and send it on its way again."""
@@ -195,12 +214,7 @@ def replay_letters(
 
 
 @dead_letters.command("archive")
-@click.argument("letters", nargs=-1)
-@_filtered
-@click.option("--all", "everything", is_flag=True, help="Everything that waits.")
-@reason_option
-@by_option
-@json_option
+@_on_many("Everything that waits.")
 def archive_letters(
     letters: tuple[str, ...],
     everything: bool,
@@ -222,12 +236,7 @@ def archive_letters(
 
 
 @dead_letters.command("restore")
-@click.argument("letters", nargs=-1)
-@_filtered
-@click.option("--all", "everything", is_flag=True, help="Everything that is put away.")
-@reason_option
-@by_option
-@json_option
+@_on_many("Everything that is put away.")
 def restore_letters(
     letters: tuple[str, ...],
     everything: bool,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel
 
-from handoffs.coordinator.console.asked import By, console_of
+from handoffs.coordinator.console.asked import By
 from handoffs.coordinator.console.page import View, add_page
 from handoffs.coordinator.console.templating import base_of, rendered
 
@@ -59,7 +59,6 @@ def described(request: Request, caller: By) -> Response:  # noqa: ARG001 - who a
         title="HTTP API",
         twin="",
         operations=_operations(request.app.openapi()),
-        console=console_of(request),
     )
 
 

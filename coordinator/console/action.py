@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -51,6 +52,24 @@ class Why(BaseModel):
     """The reason, for those who read the operator actions later."""
 
 
+async def own_form(request: Request) -> dict[str, str]:
+    """The texts of a form that was sent, which must be one of ours. Raises :class:`~handoffs.coordinator.console.errors.ForeignForm`."""
+    form = await request.form()
+    console_of(request).access.check_form(request, form.get(FORM_KEY))
+    return {name: text for name, text in form.items() if isinstance(text, str)}
+
+
+def outcome(request: Request, done: Done) -> dict[str, Any]:
+    """What was done, for programs."""
+    return {**done.data, "message": done.message, "location": f"{base_of(request)}{done.to}"}
+
+
+def led_on(request: Request, done: Done) -> RedirectResponse:
+    """The way to the page on which people see what was done; that page says it."""
+    flash(request, done.message)
+    return RedirectResponse(f"{base_of(request)}{done.to}", HTTPStatus.SEE_OTHER)
+
+
 def add_action(
     router: APIRouter, path: str, action: Callable[..., Done], *, permission: Permission = Permission.OPERATE
 ) -> None:
@@ -68,14 +87,12 @@ def add_action(
     def asked(request: Request, caller: By, **given: Any) -> dict[str, Any]:
         console_of(request).access.check_origin(request, caller)
         done = action(**with_own(given, request, caller))
-        return {**done.data, "message": done.message, "location": f"{base_of(request)}{done.to}"}
+        return outcome(request, done)
 
     async def sent(request: Request, caller: By, **given: Any) -> RedirectResponse:
-        form = await request.form()
-        console_of(request).access.check_form(request, form.get(FORM_KEY))
+        await own_form(request)
         done = await run_in_threadpool(action, **with_own(given, request, caller))
-        flash(request, done.message)
-        return RedirectResponse(f"{base_of(request)}{done.to}", status_code=303)
+        return led_on(request, done)
 
     _take(asked, signature, form=False)
     _take(sent, signature, form=True)

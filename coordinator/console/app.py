@@ -45,7 +45,7 @@ from handoffs.coordinator.console.limits import LimitedBodies
 from handoffs.coordinator.console.operators import Operators
 from handoffs.coordinator.console.page import PROBLEMS, told, wants_page
 from handoffs.coordinator.console.runs import acting, compare, listing, mending, show
-from handoffs.coordinator.console.templating import base_of, templates
+from handoffs.coordinator.console.templating import base_of, here_of, templates
 from handoffs.coordinator.console.tracing import Traced
 
 _log = logging.getLogger(__name__)
@@ -137,9 +137,12 @@ def _refused(request: Request, error: Exception) -> Response:
     """An error of ours: with its cause, its consequence and its remedy."""
     assert isinstance(error, CoordinationError)
     if isinstance(error, Unauthenticated) and request.method == "GET" and wants_page(request):
-        here = f"{request.url.path}{f'?{request.url.query}' if request.url.query else ''}"
         return RedirectResponse(
-            str(request.url_for("sign_in_page").include_query_params(to=here).replace(scheme="", netloc="")),
+            str(
+                request.url_for("sign_in_page")
+                .include_query_params(to=here_of(request))
+                .replace(scheme="", netloc="")
+            ),
             303,
         )
     status = status_of(error)

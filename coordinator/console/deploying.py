@@ -133,7 +133,8 @@ async def judge_form(request: Request, coordinator: Asked) -> HTMLResponse:
         else:
             given = str(text or "").encode("utf-8", "replace")
     decision = await run_in_threadpool(_of_text, coordinator, given)
-    data = DeploymentQuestion(agents=_agents(coordinator), decision=decision)
+    agents = await run_in_threadpool(_agents, coordinator)  # it may load modules
+    data = DeploymentQuestion(agents=agents, decision=decision)
     command = twin("contracts can-i-deploy", decision.agent, manifest="FILE")
     return rendered(request, _TEMPLATE, title=_TITLE, twin=command, data=data, agent="")
 

@@ -37,8 +37,7 @@ class ConsoleServer:
                 timeout_graceful_shutdown=_PATIENCE, h11_max_incomplete_event_size=65_536,
             )
         )  # fmt: skip
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        self.url = settings.public_url or f"http://{host}:{self._socket.getsockname()[1]}"
+        self.url = settings.public_url or f"http://{Address(address.host, self._socket.getsockname()[1])}"
         """Where browsers find it."""
 
     def run(self) -> None:

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from handoffs.coordinator.console.access.issuer import Issuer
+from handoffs.coordinator.console.action import own_form
 from handoffs.coordinator.console.asked import console_of
 from handoffs.coordinator.console.errors import NotFound, Unauthenticated
 from handoffs.coordinator.console.templating import base_of, rendered
@@ -50,10 +51,8 @@ def sign_in(request: Request, body: Annotated[SignIn, Form()]) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request) -> Response:
     """Forget who uses the browser."""
-    form = await request.form()
-    access = console_of(request).access
-    access.check_form(request, form.get("form_key"))
-    access.sign_out(request)
+    await own_form(request)
+    console_of(request).access.sign_out(request)
     return RedirectResponse(f"{base_of(request)}/sign-in", 303)
 
 

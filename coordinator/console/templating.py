@@ -64,7 +64,7 @@ def rendered(
         title=title,
         twin=twin,
         base=base_of(request),
-        here=_here(request),
+        here=here_of(request),
         json_at=_json_of(request),
         caller=_caller(request),
         form_key=console.access.form_key(request),
@@ -156,7 +156,7 @@ def _read(value: datetime | str | None) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _here(request: Request) -> str:
+def here_of(request: Request) -> str:
     """The address of the page, without the server: the path, and what it is asked for."""
     return f"{base_of(request)}{_path(request)}{f'?{request.url.query}' if request.url.query else ''}"
 

@@ -19,8 +19,8 @@ from handoffs.contracts.fields import sensitive_of, shown
 from handoffs.contracts.text import MASK
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.console.access.permission import Permission
-from handoffs.coordinator.console.action import FORM_KEY, Done, add_action
-from handoffs.coordinator.console.asked import Asked, By, console_of, requires
+from handoffs.coordinator.console.action import Done, add_action, own_form
+from handoffs.coordinator.console.asked import Asked, By, requires
 from handoffs.coordinator.console.desk.diff import difference
 from handoffs.coordinator.console.desk.letter import LetterId
 from handoffs.coordinator.console.forms.form import Filled, Form, filled, form_of, judged
@@ -185,13 +185,6 @@ def skip_letter(coordinator: Asked, letter: LetterId, body: SkipBody, caller: By
     )
 
 
-async def _sent(request: Request) -> dict[str, str]:
-    """The fields of a form that is ours."""
-    form = await request.form()
-    console_of(request).access.check_form(request, form.get(FORM_KEY))
-    return {name: value for name, value in form.items() if isinstance(value, str)}
-
-
 def _preview(request: Request, begins: _Begins, sent: Mapping[str, str]) -> HTMLResponse:
     """The page that asks whether that is meant; or the form once more, with what is wrong in it."""
     found, why = begins.filled(sent), sent.get("why", "").strip()[:500]
@@ -227,7 +220,7 @@ def _add(what: What, answer: str) -> None:
 
     async def looked_at(request: Request, coordinator: Asked, letter: LetterId, caller: By) -> HTMLResponse:
         caller.must(Permission.PAYLOADS)
-        sent = await _sent(request)
+        sent = await own_form(request)
         return await run_in_threadpool(lambda: told(request, _BEGINS[what](coordinator, letter), sent))
 
     router.add_api_route(

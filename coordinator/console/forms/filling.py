@@ -9,17 +9,17 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from handoffs.contracts.contract import Contract
 from handoffs.coordinator.console.access.permission import Permission
-from handoffs.coordinator.console.action import FORM_KEY, Done, Outcome
+from handoffs.coordinator.console.action import Done, Outcome, led_on, outcome, own_form
 from handoffs.coordinator.console.asked import By, console_of, requires
 from handoffs.coordinator.console.forms.form import Form, filled, form_of
 from handoffs.coordinator.console.page import View, add_page
-from handoffs.coordinator.console.templating import base_of, flash, rendered
+from handoffs.coordinator.console.templating import rendered
 
 LONGEST_WHY = 1_000
 """As many characters a reason has at most."""
@@ -104,15 +104,13 @@ def add_filling(
         )
 
     async def sent(request: Request, caller: By, found: Found) -> Response:
-        form = await request.form()
-        console_of(request).access.check_form(request, form.get(FORM_KEY))
-        texts = {name: text for name, text in form.items() if isinstance(text, str)}
+        texts = await own_form(request)
         return await run_in_threadpool(_take, request, template, found, texts, caller.name)
 
     def asked(request: Request, caller: By, found: Found, body: Filled) -> dict[str, Any]:
         console_of(request).access.check_origin(request, caller)
         done = found.does(body.payload, caller.name, body.why, body.more)
-        return {**done.data, "message": done.message, "location": f"{base_of(request)}{done.to}"}
+        return outcome(request, done)
 
     view.__annotations__["found"] = sent.__annotations__["found"] = asked.__annotations__["found"] = Found
     name = filling.__name__
@@ -146,8 +144,7 @@ def _take(request: Request, template: str, found: Filling, texts: Mapping[str, s
     if given.data is None or not given.form.is_sound or len(why) > LONGEST_WHY:
         return _again(request, template, found, given.form, texts)
     done = found.does(given.data, by, why, texts)
-    flash(request, done.message)
-    return RedirectResponse(f"{base_of(request)}{done.to}", HTTPStatus.SEE_OTHER)
+    return led_on(request, done)
 
 
 def _again(

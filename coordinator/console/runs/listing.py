@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from inspect import signature
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
 
@@ -250,22 +251,8 @@ def runs(
     )  # fmt: skip
 
 
-_KNOWN = frozenset(
-    {
-        "text",
-        "flow",
-        "status",
-        "key",
-        "since",
-        "until",
-        "failed_at",
-        "error",
-        "where",
-        "before",
-        "limit",
-        "bare",
-    }
-)
+_KNOWN = frozenset({*signature(chosen).parameters, "before", "limit", "bare"})
+"""The parameters of the address."""
 
 
 def _refuse_unknown(request: Request) -> None:
