@@ -116,7 +116,7 @@ def _begin(made: Made) -> None:
 
 
 def _rows(first: int, last: int) -> tuple[dict[str, list[Any]], list[str]]:
-    return _MADE[0].rows(first, last), _MADE[0].some  # type: ignore[return-value]
+    return _MADE[0].rows(first, last), _MADE[0].some
 
 
 def lists(coordinator: Coordinator, made: Made) -> Iterable[tuple[str, Callable[[int], object]]]:
