@@ -6,15 +6,18 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Form, Request
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
+from handoffs.contracts.errors import CoordinationError
 from handoffs.coordinator.console.access.permission import Permission
+from handoffs.coordinator.console.again import Wrong, body_of, form_again
 from handoffs.coordinator.console.asked import By, console_of, requires
+from handoffs.coordinator.console.errors import status_of
 from handoffs.coordinator.console.templating import base_of, flash
 
 FORM_KEY = "form_key"
@@ -56,7 +59,7 @@ async def own_form(request: Request) -> dict[str, str]:
     """The texts of a form that was sent, which must be one of ours. Raises :class:`~handoffs.coordinator.console.errors.ForeignForm`."""
     form = await request.form()
     console_of(request).access.check_form(request, form.get(FORM_KEY))
-    return {name: text for name, text in form.items() if isinstance(text, str)}
+    return {name: text for name, text in form.items() if isinstance(text, str) and name != FORM_KEY}
 
 
 def outcome(request: Request, done: Done) -> dict[str, Any]:
@@ -79,6 +82,8 @@ def add_action(
     """
     signature = inspect.signature(action, eval_str=True)
     guards = [Depends(requires(permission))]
+    name = action.__name__
+    model: type[BaseModel] = signature.parameters[_BODY].annotation
 
     def with_own(given: dict[str, Any], request: Request, caller: By) -> dict[str, Any]:
         own = {"request": request, "caller": caller}
@@ -89,14 +94,24 @@ def add_action(
         done = action(**with_own(given, request, caller))
         return outcome(request, done)
 
-    async def sent(request: Request, caller: By, **given: Any) -> RedirectResponse:
-        await own_form(request)
-        done = await run_in_threadpool(action, **with_own(given, request, caller))
-        return led_on(request, done)
+    async def sent(request: Request, caller: By, **given: Any) -> Response:
+        texts = await own_form(request)
+        return await run_in_threadpool(_sent, request, texts, with_own(given, request, caller))
+
+    def _sent(request: Request, texts: Mapping[str, str], given: dict[str, Any]) -> Response:
+        """Do what a form asks; or show it again, with what is wrong in it."""
+        try:
+            return led_on(request, action(**given, **{_BODY: body_of(model, texts)}))
+        except Wrong as wrong:
+            faults = wrong.faults
+        except CoordinationError as error:
+            if status_of(error) != HTTPStatus.UNPROCESSABLE_ENTITY:
+                raise
+            faults = {"": str(error)}
+        return form_again(request, _title(name), _about(action), model, texts, faults)
 
     _take(asked, signature, form=False)
     _take(sent, signature, form=True)
-    name = action.__name__
     options: dict[str, Any] = {"dependencies": guards, "methods": ["POST"]}
     router.add_api_route(
         f"/api{path}", asked, response_model=Outcome, name=name, description=action.__doc__, **options
@@ -107,29 +122,21 @@ def add_action(
 
 
 def _take(route: Callable[..., Any], signature: inspect.Signature, *, form: bool) -> None:
-    """Give ``route`` the parameters of an action beside its own; of a form, the body is its fields."""
+    """Give ``route`` the parameters of an action beside its own; of a form, the texts are its body."""
     keyword = inspect.Parameter.KEYWORD_ONLY
     own = [
         inspect.Parameter("request", keyword, annotation=Request),
         inspect.Parameter("caller", keyword, annotation=By),
     ]
-    taken = [
-        one.replace(kind=keyword)
-        for one in signature.parameters.values()
-        if one.name not in ("request", "caller")
-    ]
-    if form:
-        taken = [
-            one.replace(annotation=Annotated[_of_form(one.annotation), Form()]) if one.name == _BODY else one
-            for one in taken
-        ]
+    left = ("request", "caller", _BODY) if form else ("request", "caller")
+    taken = [one.replace(kind=keyword) for one in signature.parameters.values() if one.name not in left]
     route.__signature__ = inspect.Signature([*own, *taken])  # type: ignore[attr-defined]
 
 
-def _of_form(model: type[BaseModel]) -> type[BaseModel]:
-    """The same model, which takes the key of forms as well."""
-    return type(
-        f"{model.__name__}Form",
-        (model,),
-        {"__annotations__": {FORM_KEY: str}, FORM_KEY: "", "__module__": model.__module__},
-    )
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _about(action: Callable[..., Any]) -> str:
+    """What an action does, in the first words of its description."""
+    return " ".join((action.__doc__ or "").partition("\n\n")[0].split())

@@ -66,6 +66,8 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cache-control": "no-store",
 }
+_KEPT = "private, no-cache"
+"""Of pages that are the answer of a form: a browser that keeps none of it could go back to it only by sending the form again."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _DESCRIPTION = """What the pages of the console show and do, for programs. Send `Authorization: Bearer TOKEN` where tokens are set.
 
@@ -127,6 +129,8 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
 
 async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
     response = await call(request)
+    if request.method == "POST" and response.headers.get("content-type", "").startswith("text/html"):
+        response.headers.setdefault("cache-control", _KEPT)
     for name, value in _HEADERS.items():
         if not (name == "cache-control" and request.url.path.startswith(f"{base_of(request)}/static/")):
             response.headers.setdefault(name, value)

@@ -13,6 +13,7 @@ from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.action import Done
 from handoffs.coordinator.console.asked import Asked, By, console_of, requires
+from handoffs.coordinator.console.forms.answers import AT_ONCE
 from handoffs.coordinator.console.forms.filling import Filling, add_filling
 from handoffs.coordinator.console.page import View, add_page
 from handoffs.coordinator.console.runs.reading import step_of
@@ -130,7 +131,7 @@ def start_flow(coordinator: Asked, request: Request, flow: FlowName) -> Filling:
         }
     ]
     return Filling(
-        found.accepts, f"Start {found.name}", f"With what a run of {found.name} begins.", "Start", started, asks_why=False,
+        found.accepts, f"Start {found.name}", f"With what a run of {found.name} begins.", "Start", started, reason="none",
         twin=twin("start", found.name, payload="@input.json"), more={"asks": asks},
     )  # fmt: skip
 
@@ -156,7 +157,7 @@ def start(
 
 
 add_page(router, "/flows", flows, template="flows.html.j2", model=Flows)
-add_filling(router, "/flows/{flow}/start", start_flow, takes_json=False)
+add_filling(router, "/flows/{flow}/start", start_flow, answers=AT_ONCE, takes_json=False)
 add_page(router, "/flows/{flow}", flow, template="flow.html.j2", model=FlowShown)
 router.add_api_route(
     "/api/flows/{flow}/runs",

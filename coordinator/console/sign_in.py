@@ -53,7 +53,8 @@ async def sign_out(request: Request) -> Response:
     """Forget who uses the browser."""
     await own_form(request)
     console_of(request).access.sign_out(request)
-    return RedirectResponse(f"{base_of(request)}/sign-in", 303)
+    gone = {"clear-site-data": '"cache"'}  # the answers of forms, which browsers keep to go back to
+    return RedirectResponse(f"{base_of(request)}/sign-in", 303, headers=gone)
 
 
 @router.get("/sign-in/issuer")

@@ -10,11 +10,14 @@ from fastapi import APIRouter, Path, Request
 
 from handoffs.contracts import strictjson
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.interventions import LetterInput
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.action import Done
 from handoffs.coordinator.console.asked import Asked, By
-from handoffs.coordinator.console.forms.filling import Filling, add_filling
+from handoffs.coordinator.console.desk.amend import amended, links_of, outcome_begins
+from handoffs.coordinator.console.forms.answers import AT_ONCE, LOOKED_AT
+from handoffs.coordinator.console.forms.filling import Filling, Link, add_filling
 from handoffs.coordinator.console.runs.acting import page_of
 from handoffs.coordinator.console.runs.one import RunId, StepPath, one_run, refuse_ended
 from handoffs.coordinator.console.twin import twin
@@ -30,25 +33,26 @@ _LOOKED = 1_000
 def edit_step(coordinator: Asked, caller: By, request: Request, run: RunId, step: StepPath) -> Filling:
     """Give a step that is parked, or held with its paused run, another input. Sensitive values that are left masked stay as they are."""
     found, doing = _stopped(coordinator, request, run, step, {"parked", "held"})
-    contract = coordinator.agent(doing.agent).accepts
     letter = _letter(coordinator, found, step) if doing.state == "parked" else None
-    value = letter.payload if letter is not None and caller.may(Permission.PAYLOADS) else None
+    begins = LetterInput(coordinator.agent(doing.agent).accepts, None, frozenset())
+    if letter is not None and caller.may(Permission.PAYLOADS):
+        begins = amended(coordinator, letter)
 
     def edited(payload: Mapping[str, Any], by: str, why: str, _: Mapping[str, str]) -> Done:
         found.edit(step, payload, by=by, why=why)
         return Done(f"step {step} was edited", page_of(found), {"run": found.id, "step": step})
 
     follows = (
-        "It is replayed with it." if doing.state == "parked" else "It begins with it when the run is resumed."
+        "It is replayed with it." if letter is not None else "It begins with it when the run is resumed."
     )
     return Filling(
-        contract, f"Edit step {step}", f"Another input for {doing.agent}, step {step} of run {found.id}. {follows}", "Edit", edited,
-        value=value, locked=frozenset(contract.__keys__) if value is not None else frozenset(),
+        begins.contract, f"Edit the input of step {step} ({doing.agent})", f"Another input for {doing.agent}. {follows}", "Edit it", edited,
+        value=begins.value, locked=begins.keys, shows="change", links=links_of(letter) if letter is not None else _links(found),
         twin=twin("runs edit", found.id, step, payload="@input.json"),
     )  # fmt: skip
 
 
-def skip_step(coordinator: Asked, request: Request, run: RunId, step: StepPath) -> Filling:
+def skip_step(coordinator: Asked, caller: By, request: Request, run: RunId, step: StepPath) -> Filling:
     """Give a parked step its outcome by hand: its agent does not run, and the run goes on after it."""
     found, doing = _stopped(coordinator, request, run, step, {"parked"})
     letter = _letter(coordinator, found, step)
@@ -58,9 +62,10 @@ def skip_step(coordinator: Asked, request: Request, run: RunId, step: StepPath) 
         return Done(f"step {step} was skipped", page_of(found), {"run": found.id, "step": step})
 
     return Filling(
-        coordinator.agent(doing.agent).emits, f"Skip step {step}",
-        f"What {doing.agent} is to have made, at step {step} of run {found.id}. It does not run, and the run goes on after it.",
-        "Skip", skipped, twin=twin("dead-letters skip", letter.id, output="@output.json"),
+        coordinator.outcome_of(letter), f"Give the outcome of step {step} ({doing.agent})",
+        f"What {doing.agent} is to have made. It does not run, and the run goes on after this step.",
+        "Give it this outcome", skipped, value=outcome_begins(coordinator, letter) if caller.may(Permission.PAYLOADS) else None,
+        links=links_of(letter), twin=twin("dead-letters skip", letter.id, output="@output.json"),
     )  # fmt: skip
 
 
@@ -89,6 +94,7 @@ def send_signal(
 
     return Filling(
         contract, f"Signal {signal}", _awaited(coordinator, found, signal, sees=caller.may(Permission.PAYLOADS)), "Send", sent,
+        links=_links(found),
         twin=twin("runs signal", found.id, signal, payload="@signal.json"),
     )  # fmt: skip
 
@@ -138,6 +144,10 @@ def _letter(coordinator: Coordinator, run: Run, step: str) -> Letter:
     return letter
 
 
-add_filling(router, "/runs/{run}/steps/{step}/edit", edit_step)
-add_filling(router, "/runs/{run}/steps/{step}/skip", skip_step)
-add_filling(router, "/runs/{run}/signals/{signal}", send_signal)
+def _links(run: Run) -> tuple[Link, ...]:
+    return (Link("run", run.id, page_of(run)),)
+
+
+add_filling(router, "/runs/{run}/steps/{step}/edit", edit_step, answers=LOOKED_AT)
+add_filling(router, "/runs/{run}/steps/{step}/skip", skip_step, answers=LOOKED_AT)
+add_filling(router, "/runs/{run}/signals/{signal}", send_signal, answers=AT_ONCE)

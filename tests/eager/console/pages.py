@@ -22,6 +22,8 @@ class Browser:
 
     def __init__(self, client: TestClient) -> None:
         self.client = client
+        self.last: Any = None
+        """The answer that the page came with."""
 
     def get(self, path: str, *, status: int = 200) -> str:
         """The page at ``path``."""
@@ -40,13 +42,28 @@ class Browser:
         return {unescape(name): unescape(value) for name, value in [*inputs, *areas]}
 
     def send(
-        self, page: str, action: str, fields: Mapping[str, Any] | None = None, *, status: int = 200
+        self,
+        page: str,
+        action: str,
+        fields: Mapping[str, Any] | None = None,
+        *,
+        status: int = 200,
+        by: str | None = None,
     ) -> str:
-        """Send the form of ``page`` (HTML) that leads to ``action``, with ``fields`` filled in; gives the page that follows."""
+        """Send the form of ``page`` (HTML) that leads to ``action``, with ``fields`` filled in; gives the page that follows. ``by``: where the
+        form itself leads, of which another button leads to ``action``.
+
+        Many parameters because each is a part of what a person does.
+        """
         form = next(
-            (one for one in re.findall(r"<form\b.*?</form>", page, re.DOTALL) if f'action="{action}"' in one),
+            (
+                one
+                for one in re.findall(r"<form\b.*?</form>", page, re.DOTALL)
+                if f' action="{by or action}"' in one
+            ),
             None,
         )
+        assert form is None or f'action="{action}"' in form, f"no button of it leads to {action}"
         assert form is not None, f"no form leads to {action}: {re.findall(r'action=.[^ >]*', page)}"
         found = {
             unescape(name): unescape(value)
@@ -68,6 +85,7 @@ class Browser:
         return response.json()
 
     def _page(self, response: Any, status: int) -> str:
+        self.last = response
         assert response.status_code == status, response.text
         assert response.headers["content-type"].startswith("text/html")
         return str(response.text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -151,7 +152,12 @@ def test_a_step_is_edited_by_a_form_of_its_contract(trip: Run, office: Office, b
     assert "1234" not in page
     assert 'name="data.number"' not in page
     assert 'value="9"' in page
-    after = browser.send(page, path, {"data.pin": "**********", "data.seats": "2", "why": "a smaller car"})
+    sent = {"data.pin": "**********", "data.seats": "2", "why": "a smaller car"}
+    looked = browser.send(page, f"{path}/preview", sent)
+    for said in ("What changes", "&#34;seats&#34;: 9", "&#34;seats&#34;: 2", 'value="a smaller car"'):
+        assert said in looked
+    assert trip.status() == "parked"
+    after = browser.send(looked, path, {"why": "a smaller car"})
     assert "step 2 was edited" in after
     assert trip.status() == "completed"
     assert trip.history().only("edited").why == "a smaller car"
@@ -160,7 +166,9 @@ def test_a_step_is_edited_by_a_form_of_its_contract(trip: Run, office: Office, b
 def test_what_is_wrong_in_a_form_is_said_at_its_field(trip: Run, browser: Browser) -> None:
     """With what was typed still there; and nothing is done."""
     path = f"/runs/{trip.id}/steps/2/edit"
-    page = browser.send(browser.get(path), path, {"data.seats": "two", "why": "because <b>"}, status=422)
+    page = browser.send(
+        browser.get(path), f"{path}/preview", {"data.seats": "two", "why": "because <b>"}, status=422
+    )
     assert "it is no number" in page
     assert 'value="two"' in page
     assert "because &lt;b&gt;" in page
@@ -172,10 +180,60 @@ def test_a_step_is_skipped_with_an_output_of_its_contract(trip: Run, browser: Br
     """And the run goes on after it, as if its agent had made that."""
     path = f"/runs/{trip.id}/steps/2/skip"
     page = browser.get(path)
-    browser.send(page, path, {"data.number": "t-1", "data.pin": "1", "data.seats": "3", "why": "by phone"})
+    assert 'value="t-1"' in page  # its key is that of the input
+    looked = browser.send(
+        page, f"{path}/preview", {**browser.typed(page), "data.pin": "1", "data.seats": "3"}
+    )
+    assert "&#34;seats&#34;: 3" in looked
+    browser.send(looked, path, {"why": "by phone"})
     assert trip.status() == "completed"
     assert trip.history().only("skipped").why == "by phone"
     assert "is not parked" in browser.post(f"/api{path}", {"payload": {}}, status=409)["cause"]
+
+
+def test_what_was_looked_at_can_be_changed_once_more(trip: Run, browser: Browser) -> None:
+    """The form has what was typed, but no secret that was; and nothing was done."""
+    path = f"/runs/{trip.id}/steps/2/edit"
+    sent = {"data.pin": "9876", "data.seats": "2", "why": "a smaller car"}
+    looked = browser.send(browser.get(path), f"{path}/preview", sent)
+    back = browser.send(looked, f"{path}/preview", {"back": "true"}, by=path)
+    assert 'value="2"' in back
+    assert 'value="a smaller car"' not in back  # it is typed beside the button
+    assert "9876" not in back
+    assert trip.status() == "parked"
+
+
+def test_a_browser_can_go_back_to_what_was_looked_at(trip: Run, browser: Browser) -> None:
+    """It keeps the answer of a form, but for one with a secret that was typed; pages that can be asked for again are not kept."""
+
+    def kept(fields: dict[str, str]) -> str:
+        page = browser.get(f"/runs/{trip.id}/steps/2/edit")
+        browser.send(page, f"/runs/{trip.id}/steps/2/edit/preview", fields)
+        return str(browser.last.headers["cache-control"])
+
+    assert kept({"data.pin": "**********", "data.seats": "2"}) == "private, no-cache"
+    assert kept({"data.pin": "9876", "data.seats": "2"}) == "no-store"
+    browser.get(f"/runs/{trip.id}")
+    assert browser.last.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"),
+    [({"tokens": "many", "cost": "2"}, "valid integer"), ({"tokens": "-5", "cost": "2"}, "greater than 0"),
+     ({"tokens": "", "cost": ""}, "Nothing was done"), ({"tokens": "5", "cost": "nan"}, "greater than 0")],
+)  # fmt: skip
+def test_an_action_that_does_not_fit_comes_back_as_its_form(
+    fields: dict[str, str], fault: str, trip: Run, browser: Browser
+) -> None:
+    """With what was typed, and what is wrong beside the field; mended and sent again, it is done."""
+    path = f"/runs/{trip.id}/allow"
+    back = browser.send(browser.get(f"/runs/{trip.id}"), path, {**fields, "why": "because <b>"}, status=422)
+    assert fault in back
+    assert "because &lt;b&gt;" in back
+    for name, text in fields.items():
+        assert re.search(rf'name="{name}"[^>]*value="{text}"', back)
+    assert str(trip.spending()) == "10 tokens"
+    assert "may use up 500 tokens" in browser.send(back, path, {"tokens": "500", "cost": "", "why": "ok"})
 
 
 def test_a_held_step_begins_with_its_new_input(office: Office, browser: Browser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoffs.coordinator.console.desk.diff import DiffLine, difference
+from handoffs.coordinator.console.forms.diff import DiffLine, difference
 from handoffs.coordinator.console.desk.drawing import bars
 
 JSON = st.recursive(
