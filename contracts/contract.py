@@ -23,7 +23,7 @@ from handoffs.contracts.errors import ContractError, CoordinationError, InvalidD
 from handoffs.contracts.patternsize import MOST_STEPS, too_large
 from handoffs.contracts.provenance import lost, misplaced
 from handoffs.contracts.searchable import unsearchable
-from handoffs.contracts.text import REVEAL, is_plain, named, printable
+from handoffs.contracts.text import REVEAL, is_plain, named, printable, quoted
 from handoffs.contracts.written import Purpose, Written
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:[.-][a-z0-9]+)*\Z")
@@ -66,7 +66,7 @@ class ContractRef(NamedTuple):
             or not re.fullmatch("[1-9][0-9]{0,8}", version)
         ):
             raise InvalidData(
-                f"dataschema {printable(uri, 120)!r} is not of the form urn:contract:<name>:<version>"
+                f"dataschema {quoted(uri, 120)} is not of the form urn:contract:<name>:<version>"
             )
         return cls(name, int(version))
 
@@ -158,7 +158,7 @@ class Contract(BaseModel, metaclass=_ContractMeta):
         for pattern, _ in texts_of(schema):
             if why := refusal(pattern):
                 raise ContractError(
-                    f"{cls.__name__} has the pattern {printable(pattern, 120)!r}, which Pydantic's engine does not take: {why}",
+                    f"{cls.__name__} has the pattern {quoted(pattern, 120)}, which Pydantic's engine does not take: {why}",
                     "nothing could be checked against it",
                     "write it without looking around or referring back, and with small counts, or use a validator",
                 )
@@ -183,13 +183,13 @@ class Contract(BaseModel, metaclass=_ContractMeta):
             )
         for pattern in backtracking(cls.__pydantic_core_schema__):
             raise ContractError(
-                f"{cls.__name__} has the pattern {printable(pattern, 120)!r} for Python's own engine",
+                f"{cls.__name__} has the pattern {quoted(pattern, 120)} for Python's own engine",
                 "a short text from outside could keep a worker busy with it for years",
                 "give it as a text for Pydantic's usual engine, without looking around or referring back, or use a validator",
             )
         for pattern in too_large(cls.__pydantic_core_schema__):
             raise ContractError(
-                f"{cls.__name__} has the pattern {printable(pattern, 120)!r}, which is large when its counts are written out",
+                f"{cls.__name__} has the pattern {quoted(pattern, 120)}, which is large when its counts are written out",
                 f"a text of the longest that its field takes could take more than {MOST_STEPS:,} steps",
                 "give the field a max_length, begin the pattern with ^, or write it smaller",
             )

@@ -12,7 +12,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import ContractRef, valid_name
 from handoffs.contracts.errors import InvalidInput, InvalidManifest
 from handoffs.contracts.schema import Schema
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.contracts.topic import matches
 
 _BUILD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}\Z")
@@ -124,7 +124,7 @@ def reference(text: object) -> ContractRef:
     """Read ``name/version``. Raises :class:`InvalidManifest` for anything else."""
     found = _REF.match(text) if isinstance(text, str) else None
     if found is None or not valid_name(found["name"]):
-        raise InvalidManifest(f"{printable(text, 120)!r} is not of the form name/version")
+        raise InvalidManifest(f"{quoted(text, 120)} is not of the form name/version")
     return ContractRef(found["name"], int(found["version"]))
 
 
@@ -145,7 +145,7 @@ def _patterns(value: Any) -> bool:
 def _versions(name: str, value: Any) -> dict[str, tuple[int, ...]]:
     _check_map(name, value)
     for contract, versions in value.items():
-        _check(valid_name(contract), name, f"has {printable(contract, 120)!r}, which names no contract")
+        _check(valid_name(contract), name, f"has {quoted(contract, 120)}, which names no contract")
         listed = isinstance(versions, (list, tuple)) and 0 < len(versions) <= _MOST
         fine = listed and all(type(version) is int and 0 < version < 10**9 for version in versions)
         _check(fine and len(set(versions)) == len(versions), name, f"has no list of versions for {contract}")

@@ -19,7 +19,7 @@ from handoffs.contracts.registry.registry import Registry
 from handoffs.contracts.registry.rehearsal import Rehearsal
 from handoffs.contracts.samples import exampled, samples
 from handoffs.contracts.schema import generated, normal
-from handoffs.contracts.text import is_plain, printable
+from handoffs.contracts.text import is_plain, printable, quoted
 from handoffs.contracts.versions import Versions
 
 _LONGEST_OWNER = 120
@@ -59,13 +59,13 @@ class Candidate:
                 f"make it version {last + 1}" + ("" if last else ", or publish the versions before it first"),
             )
         if owner is not None and not _good_owner(self.own.owner):
-            given = f"the owner {printable(owner, 60)!r} is malformed" if owner else f"{ref} has no owner"
+            given = f"the owner {quoted(owner, 60)} is malformed" if owner else f"{ref} has no owner"
             yield Problem("owner", ref, given, "name the team that answers for it: --owner TEAM")
         if mode and mode not in MODES:
             yield Problem(
                 "mode",
                 ref,
-                f"the mode {printable(mode, 60)!r} is unknown",
+                f"the mode {quoted(mode, 60)} is unknown",
                 f"it is one of {', '.join(MODES)}",
             )
         for path in plain_decimals(self.contract):

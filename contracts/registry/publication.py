@@ -13,7 +13,7 @@ from handoffs.contracts.compatibility.schema import Schemas
 from handoffs.contracts.contract import ContractRef, valid_name
 from handoffs.contracts.errors import CoordinationError, InvalidRegistry
 from handoffs.contracts.schema import Schema, fingerprint_of
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.contracts.versions import Known
 
 MODES = (
@@ -87,7 +87,7 @@ class Published:
         unknown = [word for word in value if word not in _MEMBERS and word not in _LATER]
         if missing or unknown:
             wrong = [f"it has no {word!r}" for word in missing]
-            wrong += [f"{printable(word, 60)!r} is unknown" for word in unknown]
+            wrong += [f"{quoted(word, 60)} is unknown" for word in unknown]
             raise InvalidRegistry("; ".join(wrong[:5]))
         for word, good in (*_MEMBERS.items(), *((word, _is_digest) for word in _LATER if word in value)):
             if not good(value[word]):

@@ -36,6 +36,13 @@ def printable(text: object, limit: int = 500) -> str:
     return masked if len(masked) <= limit else _DIGITS.sub(_without_cards, masked[: limit - 1]) + "…"
 
 
+def quoted(text: object, limit: int = 500) -> str:
+    """What somebody gave, between quotation marks, as :func:`printable` has it: each character is escaped once."""
+    shown = printable(text, limit)
+    mark = '"' if "'" in shown and '"' not in shown else "'"
+    return f"{mark}{shown}{mark}"
+
+
 def named(value: object, limit: int = 120) -> str:
     """Something that code was given, in words for an error: a function or a class by its name, anything else as Python writes it, and
     nothing by its address in memory."""

@@ -11,7 +11,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidData, InvalidJson
 from handoffs.contracts.schema import generated
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.coordinator.cli.options import (
     by_option,
     json_option,
@@ -141,9 +141,9 @@ def _read(fields: Sequence[str]) -> dict[str, str]:
     for text in fields:
         name, sign, value = text.partition("=")
         if not sign or not name:
-            raise click.UsageError(f"--set {printable(text, 80)!r} sets no field: write --set FIELD=VALUE")
+            raise click.UsageError(f"--set {quoted(text, 80)} sets no field: write --set FIELD=VALUE")
         if name in given:
-            raise click.UsageError(f"--set gives {printable(name, 80)!r} twice")
+            raise click.UsageError(f"--set gives {quoted(name, 80)} twice")
         given[name] = value
     return given
 
@@ -161,7 +161,7 @@ def _data(contract: type[Contract], payload: Any, given: dict[str, str]) -> Any:
         if name not in properties:
             known = ", ".join(field.name for field in asked_by(contract) if "." not in field.name) or "none"
             raise InvalidData(
-                f"{contract.ref()} has no field {printable(name, 80)!r}",
+                f"{contract.ref()} has no field {quoted(name, 80)}",
                 "nothing was sent",
                 f"its fields: {known}",
             )

@@ -17,7 +17,7 @@ from handoffs.contracts.registry.publication import MODES
 from handoffs.contracts.registry.publishing import Decision, decide, may_be_sealed, seal
 from handoffs.contracts.registry.publishing import publish_all as write
 from handoffs.contracts.registry.registry import Registry
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.cli.contract_report import STATES, note, print_problems, report
 from handoffs.coordinator.cli.exits import raised_at
 from handoffs.coordinator.cli.options import json_option
@@ -227,9 +227,7 @@ def _chosen(loaded: tuple[type[Contract], ...], names: tuple[str, ...]) -> tuple
     for name in names:
         if name not in known:
             there = ", ".join(sorted({contract.ref().name for contract in loaded}))
-            raise click.UsageError(
-                f"no loaded agent has a contract {printable(name, 120)!r}; there are: {there}"
-            )
+            raise click.UsageError(f"no loaded agent has a contract {quoted(name, 120)}; there are: {there}")
     return tuple(
         contract
         for contract in loaded

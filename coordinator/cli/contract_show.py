@@ -11,7 +11,7 @@ from handoffs.contracts.contract import ContractRef
 from handoffs.contracts.fields import fields
 from handoffs.contracts.registry.publication import Published
 from handoffs.contracts.registry.registry import Registry, open_registry
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.session import settings_of_command
 from handoffs.coordinator.render.console import out, print_json, say_lines, table
@@ -101,7 +101,7 @@ def find(registry: Registry, wanted: str) -> Published:
         if found is not None:
             return found
     there = [f"{name}/{number}" for number in numbers] or list(registry.names()) or ["none"]
-    raise click.ClickException(f"{printable(wanted, 120)!r} is not published; there is: {', '.join(there)}")
+    raise click.ClickException(f"{quoted(wanted, 120)} is not published; there is: {', '.join(there)}")
 
 
 def _version(published: Published | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.cli.console import PORT, console_server
 from handoffs.coordinator.cli.opening import announce
 from handoffs.coordinator.cli.options import json_option
@@ -99,7 +99,7 @@ def find_demo(system: str) -> Any:
     name = f"{_SYSTEMS}.{system}.demo"
     if not system.isidentifier() or importlib.util.find_spec(_SYSTEMS) is None or not _exists(name):
         raise LoadError(
-            f"there is no demo called {printable(system, 40)!r}", remedy=f"there are: {', '.join(_demos())}"
+            f"there is no demo called {quoted(system, 40)}", remedy=f"there are: {', '.join(_demos())}"
         )
     return imported(name)
 

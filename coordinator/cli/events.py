@@ -8,7 +8,7 @@ import click
 
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidData, InvalidInput
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.contracts.versions import parts
 from handoffs.coordinator.cli.exits import UNFINISHED
 from handoffs.coordinator.cli.map import survey
@@ -112,7 +112,7 @@ def _contract(coordinator: Coordinator, name: str) -> type[Contract]:
             ", ".join(sorted(known_events(definitions.agents.values(), definitions.flows.values()))) or "none"
         )
         raise LoadError(
-            f"there is no contract called {printable(wanted, 120)!r}",
+            f"there is no contract called {quoted(wanted, 120)}",
             f"nothing was emitted; the events that are known here: {printable(there, 1000)}",
             "name the module of an agent that accepts or emits it in COORDINATOR_AGENTS",
         )

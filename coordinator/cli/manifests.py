@@ -12,7 +12,7 @@ from handoffs.config.topology import Topology
 from handoffs.contracts.errors import InvalidManifest
 from handoffs.contracts.manifest import Manifest
 from handoffs.contracts.registry.registry import open_registry
-from handoffs.contracts.text import escaped_json, printable
+from handoffs.contracts.text import escaped_json, printable, quoted
 from handoffs.contracts.versions import Versions
 from handoffs.coordinator.cli.exits import Malformed
 from handoffs.coordinator.cli.files import read_json
@@ -71,7 +71,7 @@ def made_manifest(settings: Settings, name: str, build: str) -> Manifest:
     agents = load_modules(settings.agents).agents
     if name not in agents:
         raise LoadError(
-            f"there is no agent called {printable(name, 120)!r}",
+            f"there is no agent called {quoted(name, 120)}",
             f"loaded are: {', '.join(sorted(agents)) or 'none'}",
             "name the module that declares it in COORDINATOR_AGENTS",
         )

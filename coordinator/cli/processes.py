@@ -20,7 +20,7 @@ from handoffs.config.health import HealthFile
 from handoffs.config.health import main as print_health
 from handoffs.config.settings import SettingsError, load
 from handoffs.contracts.errors import CoordinationError
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.cli.parameters import Count
 from handoffs.coordinator.cli.session import configured
 from handoffs.coordinator.errors import LoadError
@@ -69,7 +69,7 @@ def worker(names: tuple[str, ...], pool: str, concurrency: int, name: str | None
         for agent in names:
             if agent not in engine.agents:
                 raise LoadError(
-                    f"there is no agent called {printable(agent, 120)!r}",
+                    f"there is no agent called {quoted(agent, 120)}",
                     f"loaded are: {', '.join(sorted(engine.agents))}",
                     "name the module that declares it in COORDINATOR_AGENTS",
                 )

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from handoffs.contracts.contract import Contract
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.coordinator.cli.ended import refuse_ended
 from handoffs.coordinator.cli.exports import export_run
 from handoffs.coordinator.cli.interventions import edit_step
@@ -142,7 +142,7 @@ def signal_run(run: str, name: str, payload: dict[str, Any], by: str, why: str) 
     with on_servers("sending a signal") as coordinator:
         found = coordinator.find_run(run)
         found.signal(name, signal_contract(found, name).from_data(payload), by, why=why)
-        say(f"the signal {printable(name, 80)!r} was taken; {status_after(found)}")
+        say(f"the signal {quoted(name, 80)} was taken; {status_after(found)}")
 
 
 @runs.command("pause")
@@ -185,7 +185,7 @@ def signal_contract(run: Run, name: str) -> type[Contract]:
     if name not in signals:
         there = ", ".join(sorted(signals)) or "none"
         raise LoadError(
-            f"the flow of run {printable(run.id, 80)} waits for no signal {printable(name, 80)!r}",
+            f"the flow of run {printable(run.id, 80)} waits for no signal {quoted(name, 80)}",
             f"the signals that it waits for: {there}",
             "load its flow with COORDINATOR_AGENTS, and name one of them",
         )

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from handoffs.contracts.errors import CoordinationError
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.flow.loading import Definitions
 from handoffs.coordinator.handoff.failure import FailureKind
@@ -73,7 +73,7 @@ def _loaded(coordinator: Coordinator) -> Definitions:
 
 
 def _quoted(name: str) -> str:
-    return repr(printable(name, _SHOWN))
+    return quoted(name, _SHOWN)
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -21,7 +21,7 @@ from handoffs.contracts.manifest import Manifest
 from handoffs.contracts.registry.publication import Published
 from handoffs.contracts.registry.registry import Registry, open_registry
 from handoffs.contracts.schema import Schema
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.contracts.versions import Known, Versions
 from handoffs.coordinator.client.contract_standing import (
     Comparison,
@@ -246,7 +246,7 @@ def _migrated(entry: ContractEntry, source: int, target: int) -> bool:
 def _unknown(wanted: str, there: Sequence[str]) -> UnknownContract:
     more = f" and {len(there) - 20} more" if len(there) > 20 else ""
     return UnknownContract(
-        f"{printable(wanted, 160)!r} is neither published nor loaded here",
+        f"{quoted(wanted, 160)} is neither published nor loaded here",
         f"there is: {', '.join(there[:20]) or 'none'}{more}",
         "list them: coordinator contracts list",
     )

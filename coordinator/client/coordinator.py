@@ -14,7 +14,7 @@ from handoffs.config import clock
 from handoffs.config.forks import after_fork
 from handoffs.config.settings import Settings, load
 from handoffs.contracts.contract import Contract
-from handoffs.contracts.text import is_plain, printable
+from handoffs.contracts.text import is_plain, quoted
 from handoffs.coordinator.client import given
 from handoffs.coordinator.client.examining import Examining
 from handoffs.coordinator.client.exports import Exports
@@ -138,7 +138,7 @@ class Coordinator(Starting, Lookups, LetterDesk, Examining, Inventory):
         history = self.history(run_id)
         if not history:
             raise UnknownRun(
-                f"there is no run {printable(run_id, 80)!r}", remedy="list them: coordinator runs list"
+                f"there is no run {quoted(run_id, 80)}", remedy="list them: coordinator runs list"
             )
         return Run(run_id, self._access, self._loaded.flow(str(history[0].get("flow", ""))))
 

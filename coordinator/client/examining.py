@@ -18,7 +18,7 @@ class Examining:
     used: that is what it tells of."""
 
     def __init__(self, services: Services, journal: Journal, loaded: Loaded) -> None:
-        self._readings = Readings(services, journal)
+        self._readings = Readings(services, journal, loaded.agents if services.settings.embedded else tuple)
         self._doctor = Doctor(services, journal, lambda: loaded.definitions)
 
     def reading(self, within: float = WITHIN) -> Reading:

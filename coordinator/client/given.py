@@ -12,7 +12,7 @@ from handoffs.config.settings import Settings
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.searchable import value_text
-from handoffs.contracts.text import named, printable
+from handoffs.contracts.text import named, printable, quoted
 from handoffs.coordinator.client.operation import Pace
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.duration import is_duration
@@ -213,7 +213,7 @@ def _where(value: Any) -> tuple[tuple[str, str], ...]:
     for name, wanted in found:
         if not wanted:
             raise InvalidData(
-                f"runs are looked for where {printable(name, 120)!r} is {_kind(value[name]) if value[name] != '' else 'empty'}",
+                f"runs are looked for where {quoted(name, 120)} is {_kind(value[name]) if value[name] != '' else 'empty'}",
                 _LOOKED,
                 "give a text, a whole number, true or false, a decimal, a date, a UUID, or one of an enum",
             )
@@ -225,7 +225,7 @@ def _place(value: Any) -> tuple[str, str] | None:
     started, _, run = text(value, "the place in the list of runs").partition(" ")
     if value and not (started and run):
         raise InvalidData(
-            f"{printable(value, 60)!r} is no place in the list of runs",
+            f"{quoted(value, 60)} is no place in the list of runs",
             _LOOKED,
             "give the cursor of the last run of the page before: before=runs[-1].cursor",
         )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.client import given
 from handoffs.coordinator.client.contract_book import ContractBook
 from handoffs.coordinator.client.loaded import Loaded
@@ -105,7 +105,7 @@ class Inventory(ABC):
         declared = self._declared.definitions.schedules.get(given.text(name, "the name of a schedule"))
         if declared is None:
             raise UnknownSchedule(
-                f"there is no schedule {printable(name, 120)!r}",
+                f"there is no schedule {quoted(name, 120)}",
                 remedy="list them: coordinator schedules list",
             )
         times = min(max(times, 1), 50)

@@ -18,7 +18,7 @@ from handoffs.coordinator.console.templating import here_of, rendered
 _LONG = 1_000
 
 
-class Wrong(Exception):  # noqa: N818 - it is caught where it is raised
+class Wrong(Exception):
     """What was sent is not what is taken: ``faults`` are what is wrong by field, and under no name with the whole of it."""
 
     def __init__(self, faults: Mapping[str, str]) -> None:

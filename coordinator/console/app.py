@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from importlib.resources import files
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -162,26 +163,69 @@ def _refused(request: Request, error: Exception) -> Response:
 def _malformed(request: Request, error: Exception) -> Response:
     """Parameters, or a body, that are not what the route takes: which, and what is wrong with each."""
     assert isinstance(error, RequestValidationError)
-    faults = [f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()[:20]]
+    faults = [_fault(one) for one in error.errors()[:20]]
     return told(
         request,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "What was sent is not what is taken here",
         cause=printable("; ".join(faults), 2000),
         consequence="nothing was done",
-        remedy="see the description of this address in the HTTP API",
+        remedy=f"see what this address takes: {base_of(request)}/api/docs",
     )
+
+
+def _fault(one: Mapping[str, Any]) -> str:
+    """What is wrong with a parameter, or a place of a body, in words."""
+    where = ".".join(str(part) for part in one["loc"])
+    if one["type"] == "json_invalid":
+        why = str(one.get("ctx", {}).get("error", one["msg"]))
+        return f"the body is no JSON: {why} at character {one['loc'][-1]}"
+    if one["type"] == "missing" and where == "body":
+        return "there is no body: send a JSON object, with the header content-type: application/json"
+    return f"{where}: {one['msg'].removeprefix('Value error, ')}"
 
 
 def _of_http(request: Request, error: Exception) -> Response:
-    """What the framework refuses by itself: no such address, another method."""
+    """What the framework refuses by itself: no such address, another method; and what is at another address."""
     assert isinstance(error, HTTPException)
-    status = HTTPStatus(error.status_code)
-    response = told(
-        request, status, status.phrase, cause=printable(error.detail, 500), consequence="nothing was done"
-    )
-    response.headers.update(error.headers or {})
+    status, headers = HTTPStatus(error.status_code), error.headers or {}
+    title, said = _words_of(request, status, str(error.detail), headers)
+    response = told(request, status, title, **said)
+    response.headers.update(headers)
     return response
+
+
+def _words_of(
+    request: Request, status: HTTPStatus, detail: str, headers: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
+    """A title, cause, consequence and remedy."""
+    path, docs = printable(request.url.path, 200), f"{base_of(request)}/api/docs"
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        to = printable(headers.get("location", ""), 500)
+        return "It is at another address", {
+            "cause": detail,
+            "consequence": "nothing is shown at this one",
+            "remedy": f"go to {to}; programs follow redirects, as curl --location does",
+        }
+    if status == HTTPStatus.NOT_FOUND:
+        return "There is nothing at this address", {
+            "cause": f"the console has no page {path}",
+            "consequence": "nothing was done",
+            "remedy": f"see which addresses there are: {docs}",
+        }
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        return "It is not asked for so", {
+            "cause": f"{path} takes no {request.method}",
+            "consequence": "nothing was done",
+            "remedy": f"it takes {headers.get('allow', 'other methods')}: see {docs}",
+        }
+    if status == HTTPStatus.BAD_REQUEST:
+        return "What was sent cannot be read", {
+            "cause": printable(detail, 500),
+            "consequence": "nothing was done",
+            "remedy": f"send a form, or JSON in UTF-8 with the header content-type: application/json; see {docs}",
+        }
+    return status.phrase, {"cause": printable(detail, 500), "consequence": "nothing was done"}
 
 
 def _unforeseen(request: Request, error: Exception) -> Response:

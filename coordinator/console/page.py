@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.asked import requires
+from handoffs.coordinator.console.parameters import parameters_of, refuses_others
 from handoffs.coordinator.console.templating import rendered
 
 T = TypeVar("T", bound=BaseModel)
@@ -29,12 +30,15 @@ class View(Generic[T]):
         The command that prints the same.
     more
         What only the page needs, such as forms.
+    code
+        The HTTP status of the page.
     """
 
     data: T
     title: str
     twin: str = ""
     more: Mapping[str, Any] = field(default_factory=dict)
+    code: int = 200
 
 
 def add_page(
@@ -47,15 +51,24 @@ def add_page(
     permission: Permission = Permission.READ,
 ) -> None:
     """Have ``router`` answer with what ``view`` finds: at ``path`` as a page made of ``template``, at ``path.json`` and below ``/api`` as JSON
-    of ``model``. ``view`` is a dependency of FastAPI: its parameters are those of the address, its docstring describes it.
+    of ``model``. ``view`` is a dependency of FastAPI: its parameters are those of the address, its docstring describes it. A parameter that it
+    does not take is refused.
 
     Many parameters because each is a choice of its own.
     """
     Found = Annotated[View[Any], Depends(view)]  # noqa: N806 - a type
-    guards = [Depends(requires(permission))]
+    guards = [Depends(requires(permission)), Depends(refuses_others(parameters_of(view)))]
 
     def page(request: Request, found: Found) -> HTMLResponse:
-        return rendered(request, template, title=found.title, twin=found.twin, data=found.data, **found.more)
+        return rendered(
+            request,
+            template,
+            title=found.title,
+            twin=found.twin,
+            code=found.code,
+            data=found.data,
+            **found.more,
+        )
 
     def value(found: Found) -> Any:
         return found.data

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 
 Checker: TypeAlias = Callable[[Any], object]
 """Raises :class:`Fault` where a value is not of the form."""
@@ -45,7 +45,7 @@ def members(
         else:
             checker = optional.get(name)
             if checker is None:
-                raise Fault(f"has a member {printable(name, 80)!r}, which is none of ours")
+                raise Fault(f"has a member {quoted(name, 80)}, which is none of ours")
         try:
             checker(inner)
         except Fault as fault:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handoffs.contracts.errors import InvalidData
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.coordinator.continuation import forms
 from handoffs.coordinator.continuation.checks import (
     Checker,
@@ -129,7 +129,7 @@ def _continuation(value: Any) -> None:
         raise Fault("is no object")
     for name, inner in value.items():
         if name not in _CONTINUATION:
-            raise Fault(f"has a member {printable(name, 80)!r}, which is none of ours")
+            raise Fault(f"has a member {quoted(name, 80)}, which is none of ours")
         if inner is None:
             continue
         if name == "chain":

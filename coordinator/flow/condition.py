@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from handoffs.contracts.text import named, printable
+from handoffs.contracts.text import named, printable, quoted
 from handoffs.coordinator.errors import FlowError, Unanswerable
 from handoffs.coordinator.flow.answer import Answer, Unclear, opposite, together
 from handoffs.coordinator.flow.comparison import (
@@ -285,9 +285,7 @@ def field(path: str) -> Field:
     Raises :class:`FlowError` for what names no field.
     """
     if not is_path(path):
-        raise FlowError(
-            f"{printable(path, 80)!r} names no field", remedy="write it as amount or parcel.weight"
-        )
+        raise FlowError(f"{quoted(path, 80)} names no field", remedy="write it as amount or parcel.weight")
     return Field(path)
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.errors import ScheduleError
 from handoffs.coordinator.flow.cron_line import CronLine
 
@@ -92,7 +92,7 @@ class Crontab:
             TypeError,
         ):  # not found is a KeyError; a folder of zones is an OSError
             raise ScheduleError(
-                f"{printable(self.zone, 80)!r} is no time zone",
+                f"{quoted(self.zone, 80)} is no time zone",
                 remedy="name one such as Europe/Berlin or UTC",
             ) from None
         object.__setattr__(self, "_line", CronLine.of(self.line))

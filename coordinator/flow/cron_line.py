@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, time
 
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.errors import ScheduleError
 
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
@@ -56,7 +56,7 @@ class CronLine:
                 raise ValueError(text)
         except ValueError:
             raise ScheduleError(
-                f"{printable(text, 80)!r} is no crontab line, or names no day that there is",
+                f"{quoted(text, 80)} is no crontab line, or names no day that there is",
                 remedy="minute, hour, day of the month, month, day of the week: 0 3 * * mon-fri",
             ) from None
         return read

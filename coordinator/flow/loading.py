@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from handoffs.contracts.errors import CoordinationError
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.coordinator.errors import LoadError, UnknownFlow
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.flow import Flow
@@ -35,7 +35,7 @@ class Definitions:
         if name not in self.flows:
             known = ", ".join(sorted(self.flows)) or "none"
             raise UnknownFlow(
-                f"there is no flow called {printable(name, 120)!r}",
+                f"there is no flow called {quoted(name, 120)}",
                 f"loaded are: {known}",
                 "name the module that declares it in COORDINATOR_AGENTS",
             )
@@ -118,24 +118,24 @@ def imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name and not f"{name}.".startswith(f"{error.name}."):
             raise LoadError(
-                f"module {printable(name, 120)!r} of COORDINATOR_AGENTS needs {printable(error.name, 120)!r}, which is not installed here",
+                f"module {quoted(name, 120)} of COORDINATOR_AGENTS needs {quoted(error.name, 120)}, which is not installed here",
                 "nothing was started",
                 f"pip install 'handoffs[{name.split('.')[2]}]'" if name.startswith(_OURS) else "install it",
             ) from error
         raise LoadError(
-            f"module {printable(name, 120)!r} of COORDINATOR_AGENTS cannot be found: {printable(error, 200)}",
+            f"module {quoted(name, 120)} of COORDINATOR_AGENTS cannot be found: {printable(error, 200)}",
             "nothing was started",
             "check the name, and that it is importable from here",
         ) from error
     except SystemExit as error:
         raise LoadError(
-            f"module {printable(name, 120)!r} of COORDINATOR_AGENTS ended the program on import, with status {printable(error, 80)}",
+            f"module {quoted(name, 120)} of COORDINATOR_AGENTS ended the program on import, with status {printable(error, 80)}",
             "nothing was started",
             "put what it does as a program under: if __name__ == '__main__'",
         ) from error
     except BaseException as error:  # such as that of a test that skips itself
         raise LoadError(
-            f"module {printable(name, 120)!r} of COORDINATOR_AGENTS failed on import: "
+            f"module {quoted(name, 120)} of COORDINATOR_AGENTS failed on import: "
             f"{type(error).__name__}: {printable(_said(error), 200)}",
             "nothing was started",
             "mend it, or name another module",

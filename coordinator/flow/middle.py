@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidData
-from handoffs.contracts.text import named, printable
+from handoffs.contracts.text import named, printable, quoted
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.agent_step import agent_step
 from handoffs.coordinator.flow.flow import Flow
@@ -60,7 +60,7 @@ def middle_of(flow: Flow, at_step: object) -> Middle:
     if not found:
         steps = ", ".join(f"{one.path} {one.agent}".strip() for one in stands if not one.around)
         raise InvalidData(
-            f"flow {flow.name} has no step {printable(wanted, 80)!r}",
+            f"flow {flow.name} has no step {quoted(wanted, 80)}",
             _CONSEQUENCE,
             f"begin at one of these: {printable(steps, _SHOWN)}",
         )

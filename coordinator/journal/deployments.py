@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from handoffs.contracts import strictjson
 from handoffs.contracts.errors import InvalidManifest
 from handoffs.contracts.manifest import Manifest
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.errors import Conflict, UnknownDeployment
 from handoffs.coordinator.history import now
 from handoffs.coordinator.journal import actions
@@ -70,7 +70,7 @@ class DeploymentTable:
         with self._database.begin() as connection:
             if connection.scalar(gone.returning(deployments.c.build)) is None:
                 raise UnknownDeployment(
-                    f"no build {printable(build, 80)!r} of {printable(agent, 120)!r} is recorded as deployed",
+                    f"no build {quoted(build, 80)} of {quoted(agent, 120)} is recorded as deployed",
                     "nothing was withdrawn",
                     "list them: coordinator contracts deployments",
                 )

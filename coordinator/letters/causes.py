@@ -78,6 +78,37 @@ SAID: dict[Cause, str] = {
 }
 """What each cause means, in words."""
 
+_DIED = "its agent was at work when it was ended: nobody tells where"
+_NOT_BEGUN = "its agent did not begin"
+_UNKNOWN = "it is not told whether its agent began"
+_WHERE: dict[str, str] = {
+    FailureKind.ERROR: "it is not told where in its agent's code",
+    FailureKind.ALLOWANCE: "it is not told where in its agent's code",
+    FailureKind.OVER_BUDGET: _UNKNOWN,
+    FailureKind.TIME_LIMIT: _DIED,
+    FailureKind.WORKER_LOST: _DIED,
+    FailureKind.REVOKED: _UNKNOWN,
+    FailureKind.INCOMPLETE: _NOT_BEGUN,
+    FailureKind.LOST: _UNKNOWN,
+    FailureKind.NOT_PASSED_ON: "its agent ran and returned, and what follows could not be sent",
+    FailureKind.INVALID_INPUT: f"{_NOT_BEGUN}: its input was refused before",
+    FailureKind.INVALID_OUTPUT: "its agent ran and returned, and what it returned was refused",
+    FailureKind.UNDECODABLE: _NOT_BEGUN,
+    FailureKind.TOO_LARGE: _UNKNOWN,
+    FailureKind.UNKNOWN_AGENT: _NOT_BEGUN,
+    FailureKind.UNROUTABLE: _NOT_BEGUN,
+    FailureKind.UNHEARD: _NOT_BEGUN,
+    FailureKind.EXPIRED: _NOT_BEGUN,
+    FailureKind.DELIVERY_LIMIT: _UNKNOWN,
+    FailureKind.CONFLICT: f"{_NOT_BEGUN}: another step has its key",
+    FailureKind.POISON: _DIED,
+}  # fmt: skip
+
+
+def where(kind: str) -> str:
+    """How far a letter of that kind came, in words, where no place in the code is told."""
+    return _WHERE.get(kind, _UNKNOWN)
+
 
 def cause_of(kind: str) -> Cause:
     """The cause that letters of a kind have; of a kind that a newer release wrote: that it failed."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from handoffs.contracts.errors import InvalidInput
-from handoffs.contracts.text import is_plain, printable
+from handoffs.contracts.text import is_plain, printable, quoted
 from handoffs.coordinator.cases.case import ExportedCase
 from handoffs.coordinator.continuation.path import (
     budgets_around,
@@ -370,7 +370,7 @@ def _stranded(place: StepRef) -> str:
 
 def _unknown(letter_id: str) -> UnknownLetter:
     return UnknownLetter(
-        f"there is no dead letter {printable(letter_id, 80)!r}",
+        f"there is no dead letter {quoted(letter_id, 80)}",
         remedy="list them: coordinator dead-letters list",
     )
 

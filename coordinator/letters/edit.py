@@ -13,7 +13,7 @@ from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData, InvalidInput
 from handoffs.contracts.searchable import marks
-from handoffs.contracts.text import MASK, printable
+from handoffs.contracts.text import MASK, printable, quoted
 from handoffs.coordinator.continuation.arrival import budgets_as_read
 from handoffs.coordinator.errors import Conflict, EditRefused
 from handoffs.coordinator.flow.agent import Agent
@@ -174,7 +174,7 @@ class Editing:
             return
         if known.state == "done" or known.content not in edit.supersedes:
             raise Conflict(
-                f"the idempotency key {printable(key, 120)!r} of {agent.name} stands for another input"
+                f"the idempotency key {quoted(key, 120)} of {agent.name} stands for another input"
                 + (", which has its outcome" if known.state == "done" else ""),
                 f"step {place.step} of run {place.run} was not edited",
                 "edit the fields of its key too, or give the step an outcome by hand (skip)",

@@ -111,7 +111,7 @@ def _step(step: str, left: Sequence[Entry] | None, right: Sequence[Entry] | None
     one, other = _side(left) if left else None, _side(right) if right else None
     if one is None or other is None:
         return StepDifference(step, one, other, ("presence",))
-    given, made = changes(one.input, other.input), changes(one.output, other.output)
+    given, made = _changes(one.input, other.input), _changes(one.output, other.output)
     return StepDifference(step, one, other, tuple(_differs(one, other, given, made)), given, made)
 
 
@@ -124,7 +124,7 @@ def _differs(
         yield "outcome"
     if one.attempts != other.attempts:
         yield "attempts"
-    if (one.read, one.wrote) != (other.read, other.wrote):
+    if _are_others(one.read, other.read) or _are_others(one.wrote, other.wrote):
         yield "version"
     if _took_otherwise(one.took_ms, other.took_ms):
         yield "duration"
@@ -134,6 +134,20 @@ def _differs(
         yield "output"
     if one.error != other.error:
         yield "error"
+
+
+def _changes(left: Any, right: Any) -> tuple[Change, ...]:
+    """What differs between two values, of which None is one that was never made, or is not told."""
+    if left is None and right is None:
+        return ()
+    if left is None:
+        return (Change("", "added", right=right),)
+    return changes(left, right) if right is not None else (Change("", "removed", left),)
+
+
+def _are_others(one: str, other: str) -> bool:
+    """Whether two references to contracts, as far as they are told, are not the same."""
+    return bool(one and other) and one != other
 
 
 def _took_otherwise(one: float | None, other: float | None) -> bool:

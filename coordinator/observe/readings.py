@@ -83,12 +83,16 @@ class _Told(NamedTuple):
 class Readings:
     """Reads one installation. Safe for threads; a reading that is a moment old is given again.
 
+    ``loaded`` are agents that there are, also where nobody has announced a worker of them.
     It raises nothing: a server that cannot be used is in the reading as such, since when it is so.
     """
 
-    def __init__(self, services: Services, journal: Journal) -> None:
+    def __init__(
+        self, services: Services, journal: Journal, loaded: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         self._services = services
         self._journal = journal
+        self._loaded = loaded
         self._pulse = Pulse(services.store.redis, services.settings)
         self._queues = QueueWatch(services.app)
         self._census = Census(services, journal)
@@ -124,7 +128,8 @@ class Readings:
         )
         redis, told = _found(first["redis"], _InRedis), _found(first["letters"], _Told)
         self._known |= {*(redis.workers if redis else ()), *(redis.backlog if redis else ()), *(told.by_agent if told else ())}  # fmt: skip
-        agents = sorted(name for name in self._known if valid_name(name) and not name.startswith(_RESERVED))
+        named = {*self._known, *self._loaded()}
+        agents = sorted(name for name in named if valid_name(name) and not name.startswith(_RESERVED))
         left = max(until - time.monotonic(), 0.05)
         names = self._names(agents)
         works = {"broker": _timed("broker", lambda: self._queues.depths(names, left), took)}

@@ -20,8 +20,12 @@ Entry = Mapping[str, Any]
 LIVE = ("parked", "held", "retrying", "undoing", "stopped", "running", "delayed", "queued", "waiting")
 """The states of what somebody waits for, what needs a person first."""
 
+NOT_TOLD = "not told"
+"""The state of a step of a completed run of which the history tells nothing, or not yet."""
+
+_NOT_BEGUN = "not begun"
 _FINE = frozenset({"done", "skipped", "fallback", "undone", "not taken"})
-_AHEAD = frozenset({"to come", "not begun"})
+_AHEAD = frozenset({"to come", _NOT_BEGUN})
 _CAME = {"settled": "done", "deduplicated": "done", "gathered": "done", "passed over": "done"}
 _AFTER = {"retried": "retrying", "waits": "retrying", "replayed": "queued", "edited": "queued", "refused": "waiting",
           "signalled": "done", "emitted": "done"}  # fmt: skip
@@ -47,8 +51,8 @@ class RunStep:
         That of the step (:mod:`handoffs.coordinator.observe.outline`); ``way`` for a branch, a case, an item, a round, a fallback.
     state
         ``done``, ``skipped``, ``fallback`` (that took its place), ``undone``, ``undoing``; ``parked``, ``held``, ``retrying``, ``running``,
-        ``delayed``, ``queued``, ``waiting``; ``to come``; ``not taken`` (another way was); of a run that has ended ``not begun``, and
-        ``stopped`` for what was at work then. Of what has steps within, that of those which matter most.
+        ``delayed``, ``queued``, ``waiting``; ``to come``; ``not taken`` (another way was); of a run that has ended ``not begun`` (where it
+        is completed ``not told``), and ``stopped`` for what was at work then. Of what has steps within, that of those which matter most.
     says
         What it does now, or why it is parked, in words.
     at, took_ms
@@ -107,9 +111,14 @@ def run_outline(
     doing: Iterable[Current] = (),
     *,
     ended: bool = False,
+    completed: bool = False,
     window: Window | None = None,
 ) -> RunOutline:
-    """How a run is drawn, by its ``history``, its ``flow`` as it is loaded here, and what it is ``doing``. ``ended``: it goes on no more."""
+    """How a run is drawn, by its ``history``, its ``flow`` as it is loaded here, and what it is ``doing``. ``ended``: it goes on no more;
+    ``completed``: because all of it was done, so that a step of which nothing is told is ``not told``.
+
+    Many parameters because each is read elsewhere.
+    """
     now = {one.step: one for one in doing}
     told = [*history, *({"kind": _NOW, "step": path} for path in now)]
     root = grouped(told, flow)
@@ -117,7 +126,10 @@ def run_outline(
     made = _Drawing(now, ended=ended, window=window)
     steps = made.sequence(flow.nodes if flow and is_flow else (), root, "")
     kept, hidden = made.folded(steps, "", _LONG)
-    return RunOutline(_pruned(kept), hidden, dict(made.counts.most_common()), is_flow)
+    if completed:
+        kept = tuple(_untold(one, made.counts) for one in kept)
+    counts = {state: count for state, count in made.counts.most_common() if count > 0}
+    return RunOutline(_pruned(kept), hidden, counts, is_flow)
 
 
 class _Drawing:
@@ -280,7 +292,7 @@ class _Drawing:
             return "undone" if states == {"undone"} else "done"
         if states <= _AHEAD:
             passed = bool(entries) or self._passed(kind, part) or (not states and bool(within))
-            return "done" if passed else "not begun" if self._ended else "to come"
+            return "done" if passed else _NOT_BEGUN if self._ended else "to come"
         return "stopped" if self._ended else "running"
 
     def _leaf(self, kind: str, node: OutlineStep | None, part: Part | None, path: str) -> RunStep:
@@ -327,7 +339,7 @@ class _Drawing:
             return "stopped" if self._ended and after not in _FINE else after
         if is_there and kind in _PASSED and now is None:
             return "done"
-        return "not begun" if self._ended else "to come"
+        return _NOT_BEGUN if self._ended else "to come"
 
 
 def _agents_of(track: Track | None) -> int:
@@ -352,6 +364,18 @@ def _title(kind: str, word: str, track: Track | None) -> str:
     if track is not None and track.says:
         return track.says
     return "otherwise" if word == ways.OTHERWISE else word
+
+
+def _untold(step: RunStep, counts: Counter[str]) -> RunStep:
+    """A step of a run that is completed: what has not begun was done, but for what a fallback took the place of."""
+    if step.state == "fallback":
+        return step
+    below = tuple(_untold(one, counts) for one in step.below)
+    if step.state != _NOT_BEGUN:
+        return replace(step, below=below) if below else step
+    if step.kind == "agent":
+        counts.update({_NOT_BEGUN: -1, NOT_TOLD: 1})
+    return replace(step, state=NOT_TOLD, below=below)
 
 
 def _pruned(steps: Sequence[RunStep]) -> tuple[RunStep, ...]:

@@ -66,8 +66,8 @@ class RunSummary:
 
     @property
     def shown(self) -> str:
-        """The status for people: ``waiting`` where a run that goes on waits for a signal."""
-        return "waiting" if self.waiting and self.status == "running" else self.status
+        """As :func:`shown_status` has it."""
+        return shown_status(self.status, waits=bool(self.waiting))
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; moments in ISO 8601."""
@@ -84,6 +84,11 @@ class RunSummary:
                 for one in self.parked
             ],
         }
+
+
+def shown_status(status: Status, *, waits: bool) -> str:
+    """The status of a run for people: ``waiting`` where it goes on, and waits for a signal."""
+    return "waiting" if waits and status == "running" else status
 
 
 def wait_json(wait: SignalWait) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.coordinator.errors import UnknownRun
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.journal.journal import Journal
@@ -98,7 +98,7 @@ class Tracer:
         entries = self._history(run_id)
         if not entries:
             raise UnknownRun(
-                f"there is no story and no run {printable(run_id, 80)!r}",
+                f"there is no story and no run {quoted(run_id, 80)}",
                 "there is nothing to trace",
                 "give a correlation id; list runs: coordinator runs list",
             )

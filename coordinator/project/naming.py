@@ -10,7 +10,7 @@ from importlib.machinery import PathFinder
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.errors import ProjectRefused
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*\Z")
@@ -27,7 +27,7 @@ def check_name(name: str) -> None:
     reason = next(_reasons(name), None)
     if reason is not None:
         raise ProjectRefused(
-            f"{printable(name, 60)!r} cannot be a project's name: {reason}",
+            f"{quoted(name, 60)} cannot be a project's name: {reason}",
             "nothing was written",
             "take another one, such as my_shop: up to 30 lower case letters and digits, joined by single underscores",
         )

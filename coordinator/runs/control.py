@@ -11,7 +11,7 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.errors import InvalidInput
 from handoffs.contracts.searchable import marks
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import printable, quoted
 from handoffs.coordinator.continuation import advance
 from handoffs.coordinator.continuation.moves import Value
 from handoffs.coordinator.continuation.path import SIGNAL, budgets_around, is_set, is_story
@@ -164,7 +164,7 @@ class Controls:
         )
         return UnknownRun(
             cause,
-            f"the signal {printable(name, 80)!r} was not taken{over}",
+            f"the signal {quoted(name, 80)} was not taken{over}",
             f"see what it did (coordinator runs show {run_id}); what is to be done now needs a new run",
         )
 
@@ -247,7 +247,7 @@ class Controls:
     def _check(self, sent: _Signal, awaited: Mapping[str, type[Contract]]) -> None:
         """Raise where the flow waits for no such signal."""
         if sent.name not in awaited:
-            raise self._refused(sent, f"flow {sent.flow} waits for no signal {printable(sent.name, 80)!r}")
+            raise self._refused(sent, f"flow {sent.flow} waits for no signal {quoted(sent.name, 80)}")
         wanted = awaited[sent.name].ref()
         if wanted.name != sent.payload.ref().name:
             raise self._refused(sent, f"{sent.name!r} is {wanted}, and this is {sent.payload.ref()}")

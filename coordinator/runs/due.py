@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from handoffs.config import clock
 from handoffs.config.duration import Duration
 from handoffs.contracts.errors import InvalidData
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 
 LATEST = timedelta(days=366)
 """How far ahead a run may be accepted."""
@@ -71,7 +71,7 @@ def read(text: str) -> datetime | timedelta:
         return checked(datetime.fromisoformat(text))
     except (ValidationError, ValueError, OverflowError):
         raise InvalidData(
-            f"{printable(text, 80)!r} is no time to start at",
+            f"{quoted(text, 80)} is no time to start at",
             _NOTHING,
             f"write 2026-12-01T09:00:00+01:00, or +90m for so long from now, at most {LATEST.days} days",
         ) from None

@@ -22,10 +22,11 @@ from handoffs.coordinator.console.desk.letters import LetterLine, line_of
 from handoffs.coordinator.console.desk.selection import Plain
 from handoffs.coordinator.console.forms.fields import FormField, fields_of
 from handoffs.coordinator.console.page import View, add_page
+from handoffs.coordinator.console.runs.one import status_for_people
 from handoffs.coordinator.console.templating import segment
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.errors import ServerError
-from handoffs.coordinator.letters.causes import SAID, Act, Advice, advice
+from handoffs.coordinator.letters.causes import SAID, Act, Advice, advice, where
 from handoffs.coordinator.letters.letter import Letter
 
 router = APIRouter(tags=["dead letters"])
@@ -94,7 +95,7 @@ def letter(coordinator: Asked, letter: LetterId, caller: By) -> View[OneLetter]:
     sees = caller.may(Permission.PAYLOADS)
     data = _data(coordinator, found, told, sees=sees)
     more = {
-        "cause_said": SAID[told.cause], "contract_fields": _contract_fields(coordinator, found) if sees else [],
+        "cause_said": SAID[told.cause], "where": where(found.kind), "contract_fields": _contract_fields(coordinator, found) if sees else [],
         "can_export": sees and found.kind in SHOWN_BY_INPUT, "may_administer": caller.may(Permission.ADMINISTER),
         "may_operate": caller.may(Permission.OPERATE), "order": _order(told.first),
     }  # fmt: skip
@@ -153,7 +154,7 @@ def _status(coordinator: Coordinator, found: Letter) -> str:
     if not found.run:
         return ""
     try:
-        return coordinator.run(found.run).status()
+        return status_for_people(coordinator.run(found.run))
     except ServerError:
         raise
     except CoordinationError:

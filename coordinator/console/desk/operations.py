@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -27,6 +28,9 @@ State = Literal["", "again", "pending", "claimed", "done", "refused", "gone"]
 STATES: dict[State, str] = {
     "": "all", "again": "failed again", "refused": "refused", "gone": "gone", "done": "done", "pending": "pending",
 }  # fmt: skip
+
+_GROUP = re.compile(r"group[ =]([0-9A-Za-z:_-]{1,60})")
+"""How a choice says that it is a group (:mod:`~handoffs.coordinator.client.chosen_letters`)."""
 
 _CAME = {AGAIN: "parked again, for the same cause", ELSEWISE: "parked again, for another cause"}
 
@@ -140,7 +144,23 @@ def operation(
         "states": STATES, "state": state, "after": after, "is_open": is_open, "may_end": is_open and _may_end(found, caller),
         "may_resume": is_open and not data.operation.here and caller.may(Permission.OPERATE),
     }  # fmt: skip
-    return View(data, f"Operation {found.id[:8]}", twin("operations show", found.id), more)
+    title, group = _title(coordinator, found)
+    return View(data, title, twin("operations show", found.id), {**more, "group": group})
+
+
+def _title(coordinator: Coordinator, found: Operation) -> tuple[str, str]:
+    """What an operation is, in words, and the id of the group of letters that it was begun with; empty where it was another choice."""
+    doing, chosen = found.kind.capitalize(), found.selection
+    group = _GROUP.fullmatch(chosen)
+    if group is None:
+        return f"{doing} of {chosen}", ""
+    rows = list(islice(coordinator.operation_letters(found.id), 1))
+    known = coordinator.journal.letters.summaries(one.letter for one in rows)
+    letter = next(iter(known.values()), None)
+    if letter is None:
+        return f"{doing} of a group of letters", group[1]
+    error = f"{letter.error} at" if letter.error else f"{letter.kind} at"
+    return f"{doing} of letters with {error} {letter.agent}, step {letter.step} of {letter.flow}", group[1]
 
 
 def _line(one: Operation, operators: Operators) -> OperationLine:

@@ -21,6 +21,7 @@ PREFIX = "data."
 
 _DEEPEST = 4
 _LONG = 200
+_LONGEST_DEFAULT = 80
 _TEXTS = frozenset({"string"})
 _NUMBERS = frozenset({"integer", "number"})
 
@@ -107,11 +108,23 @@ def _field(
     said = ", ".join(
         [kind(whole, definitions, hidden=secret), *([] if secret else bounds(whole, definitions))]
     )
+    default = _default(whole, found)
+    if default and not (secret or place.required):
+        said = f"{said}, {default} where nothing is given" if said else f"{default} where nothing is given"
     about = str(found.get("description") or whole.get("description") or "")
     value = _shown(how, place.given, place.was_given)
     return FormField(
         place.path, how, value, place.required, place.locked, options, said, about, was_given=place.was_given
     )
+
+
+def _default(whole: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """What a field is where it is not given, as JSON; empty where that is null, or not told."""
+    value = whole.get("default", found.get("default"))
+    if value is None:
+        return ""
+    text = escaped_json(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= _LONGEST_DEFAULT else f"{text[:_LONGEST_DEFAULT]}…"
 
 
 def _single(found: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -14,7 +14,7 @@ from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.action import Done, Why, add_action
 from handoffs.coordinator.console.asked import Asked, By
 from handoffs.coordinator.console.page import View, add_page
-from handoffs.coordinator.console.runs.one import RunId, one_run, refuse_ended
+from handoffs.coordinator.console.runs.one import RunId, one_run, refuse_ended, status_for_people
 from handoffs.coordinator.console.templating import segment
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.errors import Conflict
@@ -72,7 +72,7 @@ def preview(coordinator: Asked, request: Request, run: RunId) -> View[Preview]:
     data = Preview(
         run=found.id,
         flow=found.flow.name if found.flow else "",
-        status=found.status(),
+        status=status_for_people(found),
         undone=[Undone(**one.to_json()) for one in told.undone],
         at_work=list(told.at_work),
         stays=list(told.stays),

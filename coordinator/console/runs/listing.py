@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from inspect import signature
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 
 from handoffs.contracts.errors import InvalidData
-from handoffs.contracts.text import printable
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.asked import Asked, By
 from handoffs.coordinator.console.page import View, add_page
@@ -131,7 +130,7 @@ class Chosen:
             name, sign, value = one.partition("=")
             if not sign or not name:
                 raise InvalidData(
-                    f"where={printable(one, 60)!r} names no field and value",
+                    f"where={quoted(one, 60)} names no field and value",
                     "nothing was looked up",
                     "write where=order=o-17",
                 )
@@ -203,7 +202,6 @@ def chosen(
 def runs(
     coordinator: Asked,
     caller: By,
-    request: Request,
     picked: Annotated[Chosen, Depends(chosen)],
     *,
     before: Annotated[str, Query(max_length=300, description="Go on where another page ended.")] = "",
@@ -217,7 +215,6 @@ def runs(
 
     Many parameters because each is a part of the address.
     """
-    _refuse_unknown(request)
     if picked.where:
         caller.must(Permission.PAYLOADS)
     choice, sees_values = picked.choice(), caller.may(Permission.PAYLOADS)
@@ -249,21 +246,6 @@ def runs(
             "columns": histogram(facets.started, facets.part) if facets else [], "narrowed": bool(query),
         },
     )  # fmt: skip
-
-
-_KNOWN = frozenset({*signature(chosen).parameters, "before", "limit", "bare"})
-"""The parameters of the address."""
-
-
-def _refuse_unknown(request: Request) -> None:
-    """Raises :class:`~handoffs.contracts.errors.InvalidData` for a parameter that there is not: who mistypes a filter would get all runs."""
-    unknown = sorted(set(request.query_params) - _KNOWN)
-    if unknown:
-        raise InvalidData(
-            f"runs are not chosen by {printable(unknown[0], 60)!r}",
-            "nothing was looked up",
-            f"there are: {', '.join(sorted(_KNOWN))}",
-        )
 
 
 def _linking(query: Mapping[str, Any]) -> Callable[..., str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
+
+from handoffs.coordinator.observe.standing import Status
 
 
 class NowShown(BaseModel):
@@ -112,12 +114,13 @@ class ParkedShown(BaseModel):
 class RunShown(BaseModel):
     """A run. ``now`` is what it does, ``waiting`` the signals that it waits for, ``unattended`` the agents for which nobody works; ``steps``
     the run as its flow is nested, ``hidden`` of the outermost are left out, ``counts`` has all agents' steps by their state; ``bars`` the
-    timeline; ``step`` the one that is looked at; ``can`` what can be done to it."""
+    timeline; ``step`` the one that is looked at; ``can`` what can be done to it. ``untold``: of a run that is completed, whether there are
+    steps of which the history does not tell: they are ``on its way``, or, after a while, ``not known``."""
 
     run: str
     flow: str
     key: str
-    status: str
+    status: Status
     started: datetime | None
     due: datetime | None
     seconds: float
@@ -138,4 +141,5 @@ class RunShown(BaseModel):
     more_bars: int
     step: StepShown | None
     entries: int
+    untold: Literal["", "on its way", "not known"]
     can: list[str]

@@ -6,10 +6,12 @@ from typing import Annotated
 
 from fastapi import HTTPException, Path, Request
 
+from handoffs.contracts.text import quoted
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.console.templating import base_of, segment
 from handoffs.coordinator.errors import Conflict
+from handoffs.coordinator.observe.run_summary import shown_status
 from handoffs.coordinator.observe.standing import Status
 from handoffs.coordinator.store.run_state import ENDED
 
@@ -27,9 +29,16 @@ def one_run(coordinator: Coordinator, request: Request, run: str) -> Run:
     found = coordinator.find_run(run)
     if found.id != run and request.method == "GET":
         raise HTTPException(
-            307, "it is at the address with its whole id", headers={"location": _whole(request, found.id)}
+            307,
+            f"{quoted(run, 80)} is how the id of a run begins: {found.id}",
+            headers={"location": _whole(request, found.id)},
         )
     return found
+
+
+def status_for_people(run: Run) -> str:
+    """The status of a run as people call it: ``waiting`` where it goes on, and waits for a signal."""
+    return shown_status(run.status(), waits=bool(run.waiting()))
 
 
 def refuse_ended(run: Run, asked: str) -> Status:

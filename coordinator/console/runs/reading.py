@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
+from handoffs.config import clock
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.client.run_view import usage_of
@@ -26,7 +28,7 @@ from handoffs.coordinator.console.runs.models import (
 from handoffs.coordinator.continuation.path import UNDO, is_story, is_undo
 from handoffs.coordinator.observe.current import Current, unsettled
 from handoffs.coordinator.observe.outline import Outline, OutlineStep, every, outline
-from handoffs.coordinator.observe.run_outline import RunOutline, RunStep, Window, run_outline
+from handoffs.coordinator.observe.run_outline import NOT_TOLD, RunOutline, RunStep, Window, run_outline
 from handoffs.coordinator.observe.step_report import step_report
 from handoffs.coordinator.observe.step_state import text_of, time_of
 from handoffs.coordinator.observe.timeline import timeline
@@ -34,6 +36,9 @@ from handoffs.coordinator.render.run_timeline import awaited
 from handoffs.coordinator.store.run_state import ENDED
 
 Entry = Mapping[str, Any]
+
+_ON_ITS_WAY = timedelta(minutes=1)
+"""So long after the last that is told of a run more of it may come."""
 
 _SIGNALS = frozenset({"signalled", "refused"})
 _MOST_NOW, _MOST_BARS, _MOST_LETTERS, _FEW_ENTRIES = 50, 200, 50, 300
@@ -56,7 +61,9 @@ def run_shown(coordinator: Coordinator, run: Run, caller: Caller, looked: Looked
     first = entries[0] if entries else {}
     flow = text_of(first, "flow", 300)
     known = outline(run.flow) if run.flow is not None else None
-    drawn = run_outline(entries, known, doing, ended=status in ENDED, window=looked.window)
+    drawn = run_outline(
+        entries, known, doing, ended=status in ENDED, completed=status == "completed", window=looked.window
+    )
     story = is_story(flow)
     bars = (
         bars_of(timeline(_drawn_of(_seen(entries, caller), drawn, doing), known), _MOST_BARS)
@@ -76,8 +83,16 @@ def run_shown(coordinator: Coordinator, run: Run, caller: Caller, looked: Looked
         steps=[] if story else [step_of(one) for one in drawn.steps], hidden=0 if story else drawn.hidden, counts=dict(drawn.counts),
         bars=[] if story else [BarShown(**asdict(one)) for one in bars.bars], more_bars=bars.hidden,
         step=step_shown(looked.step or _in_trouble(doing), entries, doing, known, caller, {one.step: one.id for one in letters}),
-        entries=len(entries), can=_can(status, doing, bool(letters)),
+        entries=len(entries), untold=_untold(drawn, entries), can=_can(status, doing, bool(letters)),
     )  # fmt: skip
+
+
+def _untold(drawn: RunOutline, entries: Sequence[Entry]) -> Literal["", "on its way", "not known"]:
+    """Whether the history of a run that is completed lacks something: it comes within seconds, so after a while nobody tells it any more."""
+    if drawn.counts.get(NOT_TOLD) is None and (entries or not drawn.steps):
+        return ""
+    last = time_of(entries[-1]) if entries else None
+    return "on its way" if last is None or clock.now() - last < _ON_ITS_WAY else "not known"
 
 
 def step_shown(

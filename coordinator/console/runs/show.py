@@ -16,6 +16,7 @@ from handoffs.coordinator.console.runs.reading import Looked, run_shown, without
 from handoffs.coordinator.console.trace import trace_shown
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.observe.run_outline import Window
+from handoffs.coordinator.observe.run_summary import shown_status
 from handoffs.coordinator.store.run_state import ENDED
 
 router = APIRouter(tags=["runs"])
@@ -63,6 +64,9 @@ def run(
     data = run_shown(coordinator, found, caller, Looked(step, window))
     more: dict[str, Any] = {
         "ended": data.status in ENDED,
+        "shown": shown_status(data.status, waits=bool(data.waiting)),
+        "changes": data.status not in ENDED or data.untold == "on its way",
+        "unknown_step": step if step and (data.step is None or data.step.step != step) else "",
         "asked": {"step": step, "within": within, "begin": begin},
         "story": None,
     }

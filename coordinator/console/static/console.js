@@ -1,6 +1,7 @@
 // Keys, and moments in the time of this browser. Every page works without this.
 (() => {
   "use strict";
+  const typed = new WeakSet();
   const localise = (root) => {
     for (const one of root.querySelectorAll("time[datetime]")) {
       const at = new Date(one.dateTime);
@@ -30,11 +31,20 @@
     else {
       const there = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
       if (!there) return;
-      if (there.matches("input, textarea, select")) there.focus();
+      // a key leads somewhere; what it would change is asked for first: the button has to be pressed
+      const changes = there.matches("button") && there.form?.method === "post";
+      if (changes || there.matches("input, textarea, select")) there.focus();
       else there.click();
     }
     event.preventDefault();
   });
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    // a part of a page in which somebody fills in a form stays as it is
+    if (!event.detail.target?.closest?.(".live")) return;
+    for (const one of event.detail.target.querySelectorAll("input, textarea, select"))
+      if (one === document.activeElement || (typed.has(one) && one.value !== one.defaultValue)) event.detail.shouldSwap = false;
+  });
+  document.addEventListener("input", (event) => typed.add(event.target));
   document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
   document.addEventListener("htmx:afterSwap", () => localise(document));
   document.addEventListener("change", (event) => {

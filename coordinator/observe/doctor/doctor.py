@@ -37,7 +37,7 @@ from handoffs.coordinator.observe.doctor.rabbitmq import (
     serving_checks,
 )
 from handoffs.coordinator.observe.doctor.redis import redis_checks
-from handoffs.coordinator.observe.doctor.settings import module_checks, settings_checks
+from handoffs.coordinator.observe.doctor.settings import limit_checks, module_checks, settings_checks
 from handoffs.coordinator.observe.doctor.workers import WorkerFacts, beat_check, worker_checks
 from handoffs.coordinator.patience import Looks
 from handoffs.coordinator.services import Services
@@ -132,6 +132,7 @@ class Doctor:
             named = server.version()
         except Refused:  # what imitates it has no INFO
             named = "Redis, imitated in memory"
+        yield from limit_checks(self._definitions())
         yield ok("redis", "embedded", f"{named}, of this process alone; what it holds ends with it")
         if not self._settings.eager:
             yield ok(

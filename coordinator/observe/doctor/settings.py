@@ -174,6 +174,20 @@ def module_checks(load: Callable[[], Definitions], registry: Registry) -> Iterat
         yield ok("settings", "published contracts", f"{len(list(registry))}, each as it was published")
 
 
+def limit_checks(definitions: Definitions) -> Iterator[Check]:
+    """That nothing ends the steps of agents with a time limit, where agents work in this process."""
+    limited = sorted(name for name, agent in definitions.agents.items() if agent.time_limit is not None)
+    if limited:
+        more = f" and {len(limited) - _MOST} more" if len(limited) > _MOST else ""
+        yield warning(
+            "workers",
+            "time limits",
+            f"{', '.join(limited[:_MOST])}{more}: a time limit is set, and in this process nothing ends a step that takes longer",
+            "run these agents with coordinator worker --pool prefork, on a broker and a Redis "
+            "(COORDINATOR_BROKER_URL, COORDINATOR_REDIS_URL)",
+        )
+
+
 def changed_contracts(contracts: Sequence[type[Contract]], registry: Registry) -> list[str]:
     """Those of these contracts that were published otherwise than the code has them, as ``name/version``."""
     return [str(one.ref()) for one in contracts if _is_changed(one, registry)]

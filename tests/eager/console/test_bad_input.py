@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 
 from handoffs.config.console import ConsoleSettings, Role, Token
 from handoffs.coordinator.console.app import ROUTERS, create_app
-from tests.eager.console.pages import SECRET
+from tests.eager.console.pages import SECRET, console
 from tests.eager.office import Office
 
 WORD = "t" * 40
@@ -79,3 +79,62 @@ def test_every_address_answers_whatever_is_sent(office: Office, path: str) -> No
             _try(operation.as_strategy(generation_mode=mode))
             tried += 1
     assert tried
+
+
+PAGES = ("/now", "/runs", "/runs/{run}", "/runs/{run}/history", "/runs/{run}/cancel", "/flows", "/flows/office.asks", "/flows/office.asks/start",
+         "/dead-letters", "/operations", "/approvals", "/contracts", "/map", "/schedules", "/actions", "/doctor", "/help")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_parameter_that_an_address_does_not_take_is_refused(office: Office, path: str) -> None:
+    """On the page, as JSON, and below /api: with a 422 that names it."""
+    path = path.format(run=office.done.id)
+    with console(office.coordinator) as browser:
+        assert "takes no parameter &#39;nobody&#39;" in browser.get(f"{path}?nobody=1", status=422)
+        for address in (f"{path}.json", f"/api{path}"):
+            told = browser.json(f"{address}?nobody=1", status=422)
+            assert told["cause"] == "this address takes no parameter 'nobody'"
+            assert told["remedy"]
+
+
+def test_the_nearest_parameter_is_named(office: Office) -> None:
+    """Who mistypes a filter would see what it does not choose; what people send is shown with its characters escaped once."""
+    with console(office.coordinator) as browser:
+        assert browser.json("/api/runs?sttaus=parked", status=422)["remedy"].startswith(
+            "did you mean 'status'?"
+        )
+        assert browser.json("/api/actions?nobody%00=1", status=422)["cause"].endswith(r"'nobody\x00'")
+        assert r"'a\x00b'" in browser.json("/api/flows/a%00b", status=404)["cause"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [('{"why": "x"', "the body is no JSON: Expecting ',' delimiter at character 11"), ("", "there is no body"),
+     ('{"why": 5}', "body.why: Input should be a valid string")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_body_is_said_in_words(body: str, said: str, office: Office) -> None:
+    """With the place, and what to look at."""
+    with console(office.coordinator) as browser:
+        told = browser.client.post(
+            f"/api/runs/{office.asking.id}/pause", content=body, headers={"content-type": "application/json"}
+        ).json()
+        assert said in told["cause"]
+        assert told["remedy"].endswith("/api/docs")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "cause", "remedy"),
+    [("GET", "/api/nowhere", "the console has no page /api/nowhere", "/api/docs"), ("DELETE", "/api/runs", "/api/runs takes no DELETE", "it takes GET"),
+     ("GET", "/api/runs/{run}", "is how the id of a run begins: ", "go to /api/runs/")],
+)  # fmt: skip
+def test_what_the_framework_refuses_has_words_too(
+    method: str, path: str, cause: str, remedy: str, office: Office
+) -> None:
+    """Cause, consequence and remedy; of a redirect, where it leads."""
+    with console(office.coordinator) as browser:
+        told = browser.client.request(
+            method, path.format(run=office.done.id[:8]), follow_redirects=False
+        ).json()
+        assert cause in told["cause"]
+        assert told["consequence"]
+        assert remedy in told["remedy"]

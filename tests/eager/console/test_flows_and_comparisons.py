@@ -7,9 +7,24 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from handoffs import Contract, Coordinator, Flow, Key, Sensitive, agent
+from tests.eager.command import have_loaded
 from tests.eager.console.pages import Browser, console
 from tests.eager.office import Office, Order
+
+
+class Crate(Contract, name="office.crate", version=1):
+    number: str = Key()
+    pieces: int = 7
+    pin: Sensitive = SecretStr("p-1")
+    note: str | None = None
+
+
+@agent("office.crate")
+def crate(given: Crate) -> Crate:
+    return given
 
 
 @pytest.fixture
@@ -52,13 +67,24 @@ def test_a_run_is_started_by_a_form(office: Office, browser: Browser) -> None:
     assert run in again
 
 
+def test_a_form_says_what_holds_where_nothing_is_given(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The defaults of the contract, but for those of secrets and for null."""
+    have_loaded(coordinator, monkeypatch, Flow("office.crates", crate))
+    with console(coordinator) as browser:
+        page = browser.get("/flows/office.crates/start")
+    assert "7 where nothing is given" in page
+    assert page.count("where nothing is given") == 1
+
+
 def test_a_form_that_does_not_fit_starts_nothing(office: Office, browser: Browser) -> None:
     """What is wrong is said, and another input under a key that is there is a conflict."""
     path = "/flows/office.prices/start"
     before = len(office.coordinator.runs(limit=None))
-    assert "What is wrong" in browser.send(
-        browser.get(path), path, {"data.number": "n" * 5, "key": "k" * 20_000}, status=422
-    )
+    back = browser.send(browser.get(path), path, {"data.number": "n" * 5, "key": "k" * 20_000}, status=422)
+    assert "Nothing was done: the idempotency key" in back
+    assert 'value="nnnnn"' in back
     assert len(office.coordinator.runs(limit=None)) == before
     browser.send(browser.get(path), path, {"data.number": "new", "key": "k-1"})
     browser.send(browser.get(path), path, {"data.number": "other", "key": "k-1"}, status=409)
@@ -106,11 +132,12 @@ def test_two_runs_are_compared_step_by_step(office: Office, browser: Browser) ->
     assert (begun["step"], begun["differs"], begun["input"]) == (
         "", ["input"], [{"path": "number", "kind": "changed", "left": "good", "right": "bad"}],
     )  # fmt: skip
-    assert step["differs"] == ["outcome", "version", "input", "output", "error"]
+    assert step["differs"] == ["outcome", "input", "output", "error"]
     page = browser.get(f"/runs/compare?left={left}&right={right}")
     assert "2 of 2 steps differ" in page
     assert f"coordinator runs compare {left} {right}" in page
     assert "no price for bad" in page
+    assert "null" not in page  # what was never made is not there
     assert (
         browser.json(f"/runs/compare.json?left={right}&right={left}")["steps"][0]["input"][0]["left"] == "bad"
     )
@@ -121,6 +148,18 @@ def test_a_run_is_like_itself(office: Office, browser: Browser) -> None:
     both = f"left={office.done.id}&right={office.done.id}"
     assert "alike in every step" in browser.get(f"/runs/compare?{both}")
     assert [one["differs"] for one in browser.json(f"/api/runs/compare?{both}&all=true")["steps"]] == [[], []]
+
+
+def test_two_runs_are_chosen_by_a_form(office: Office, browser: Browser) -> None:
+    """The page has it where none is named; it keeps what was typed, and says at its field what names no run."""
+    page = browser.get("/runs/compare")
+    assert 'action="/runs/compare"' in page
+    assert 'value="none-such"' in browser.get(
+        f"/runs/compare?left=none-such&right={office.done.id}", status=404
+    )
+    page = browser.get("/runs/compare?left=none-such&right=", status=200)
+    assert 'value="none-such"' in page
+    assert 'href="/runs/compare"' in browser.get("/runs")
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,18 @@ def test_a_step_differs_in_what_became_of_it() -> None:
     assert second(agent="shop.c").differs == ("agent",)
     assert second(fallback="cache age=3.2s").differs == ("outcome",)
     parked = second(kind="parked", error="error: Bad: no", output=None, took_ms=None, wrote="")
-    assert parked.differs == ("outcome", "version", "output", "error")
+    assert parked.differs == ("outcome", "output", "error")
+    assert [(one.path, one.kind, one.left) for one in parked.output] == [("", "removed", {"n": 2})]
+
+
+def test_what_was_never_made_is_not_there() -> None:
+    """In neither it is no difference, in one it is added or removed, and never null; a version that is not told is no other one."""
+    nothing = {"output": None, "wrote": ""}
+    assert difference(run(two=nothing), run(two=nothing)).differing == ()
+    [found] = difference(run(two=nothing), run()).differing
+    assert (found.differs, [one.to_json() for one in found.output]) == (
+        ("output",), [{"path": "", "kind": "added", "right": {"n": 2}}],
+    )  # fmt: skip
 
 
 def test_a_step_took_longer_where_that_is_more_than_chance() -> None:

@@ -152,6 +152,14 @@ def test_in_a_run_that_has_ended_nothing_waits() -> None:
     assert found.steps[0].says == "error: Bad: no"
 
 
+def test_of_a_completed_run_nothing_has_not_begun() -> None:
+    """What its history does not tell of was done, and is not told; but what a fallback took the place of did not begin."""
+    found = run_outline(told(("1", "settled")), CHAIN, ended=True, completed=True)
+    assert states(found) == {"1": "done", "2": "not told", "3": "not told"}
+    assert found.counts == {"not told": 2, "done": 1}
+    assert states(run_outline([], CHAIN, ended=True, completed=True)) == dict.fromkeys("123", "not told")
+
+
 def test_branches_are_within_their_step_and_it_is_as_bad_as_the_worst() -> None:
     """One branch is done and one is parked: the step is parked."""
     found = run_outline(told(("1.left.1", "settled"), ("1.right.1", "parked")), BRANCHES)
