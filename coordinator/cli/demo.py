@@ -6,8 +6,10 @@ import importlib.util
 import inspect
 import pkgutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -17,6 +19,7 @@ from handoffs.coordinator.cli.opening import announce
 from handoffs.coordinator.cli.options import json_option
 from handoffs.coordinator.cli.parameters import Amount, Count
 from handoffs.coordinator.cli.session import opened
+from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.errors import LoadError
 from handoffs.coordinator.flow.loading import imported
 from handoffs.coordinator.render.console import tell
@@ -87,8 +90,24 @@ def demo(system: str, as_json: bool, with_console: bool, port: int, **options: A
         with console_server(coordinator, "127.0.0.1", port).beside() as url:
             tell(f"coordinator: console at {url}")
             module.run(coordinator, as_json=as_json, **given)
+            for line in left_to_try(coordinator, module, url):
+                tell(line)
             tell(f"coordinator: the demo is over; the console at {url} stays until Ctrl-C")
             threading.Event().wait()
+
+
+def left_to_try(coordinator: Coordinator, module: Any, url: str) -> Iterator[str]:
+    """What there is to try in the console at ``url``, in a line each: a demo that has ``leave`` leaves a run that is parked."""
+    if hasattr(module, "leave"):
+        run = module.leave(coordinator)
+        for letter in run.letters():
+            yield f"coordinator: one run is left parked: {letter.agent} failed with {letter.error}, and would not any more"
+            yield f"coordinator: try it: {url}/dead-letters/{quote(letter.id, safe='')} (press Replay), then {url}/runs/{run.id}"
+        return
+    for letter in coordinator.letters_page(limit=1).letters:
+        yield f"coordinator: a dead letter waits: {url}/dead-letters/{quote(letter.id, safe='')}"
+    for one in coordinator.runs(limit=1):
+        yield f"coordinator: try: {url}/runs/{one.id} (what a run did, step by step), {url}/map, {url}/now"
 
 
 def find_demo(system: str) -> Any:

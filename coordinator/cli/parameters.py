@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,10 @@ from handoffs.contracts import strictjson
 from handoffs.contracts.errors import InvalidJson
 from handoffs.contracts.text import is_utf8
 from handoffs.contracts.textfile import read, unmarked
+from handoffs.coordinator.observe.moments import typed_moment
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})")
-_AGO = re.compile(r"([0-9]{1,6})(s|min|h|d)")
-_SPANS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
-_CLOCK = re.compile(r"[0-9]{2}:[0-9]{2}(?::[0-9]{2})?")
 _JSON_LIMITS = strictjson.Limits(octets=134_217_728, nodes=134_217_728)
 """Those of the largest message that may be set; whether a message has room for it says who makes one."""
 
@@ -68,19 +66,10 @@ class Since(click.ParamType[datetime]):
         """The moment, with its time zone. Fails for what is none."""
         if isinstance(value, datetime):
             return value
-        now = datetime.now().astimezone()
         try:
-            if found := _AGO.fullmatch(value):
-                return now - timedelta(**{_SPANS[found[2]]: int(found[1])})
-            if _CLOCK.fullmatch(value):
-                return datetime.combine(now.date(), time.fromisoformat(value)).astimezone()
-            return datetime.fromisoformat(value).astimezone()
-        except (ValueError, OverflowError):
-            self.fail(
-                "it is no moment: give 2026-11-30, 2026-11-30T12:00, 12:00, or how long ago: 30min, 2h, 7d",
-                param,
-                ctx,
-            )
+            return typed_moment(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class FieldValue(click.ParamType[tuple[str, str]]):

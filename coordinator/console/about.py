@@ -42,7 +42,7 @@ def health() -> Health:
 def keys() -> View[Keys]:
     """What keys do on the pages."""
     return View(
-        Keys(keys={"/": "find", "j": "the next line of a list", "k": "the line before it", "r": "replay, or retry", "Enter": "open the line", "Esc": "leave a field", "?": "this page"}),
+        Keys(keys={"/": "find", "j": "the next line of a list", "k": "the line before it", "r": "see what a replay would meet, or go to the button that does it", "Enter": "open the line", "Esc": "leave a field", "?": "this page"}),
         "Keys",
     )  # fmt: skip
 
@@ -62,13 +62,12 @@ def described(request: Request, caller: By) -> Response:  # noqa: ARG001 - who a
     )
 
 
-def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "method": method.upper(),
-            "path": path,
-            **{name: said.get(name) for name in ("summary", "description", "parameters", "requestBody")},
-        }
-        for path, methods in document["paths"].items()
-        for method, said in methods.items()
-    ]
+def _operations(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """What can be asked for, by what it is about."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for path, methods in document["paths"].items():
+        for method, said in methods.items():
+            about = next(iter(said.get("tags") or ()), "the console").capitalize()
+            told = {name: said.get(name) for name in ("summary", "description", "parameters", "requestBody")}
+            found.setdefault(about, []).append({"method": method.upper(), "path": path, **told})
+    return found

@@ -188,7 +188,8 @@ def _fault(one: Mapping[str, Any]) -> str:
 def _of_http(request: Request, error: Exception) -> Response:
     """What the framework refuses by itself: no such address, another method; and what is at another address."""
     assert isinstance(error, HTTPException)
-    status, headers = HTTPStatus(error.status_code), error.headers or {}
+    status = HTTPStatus(error.status_code)
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     title, said = _words_of(request, status, str(error.detail), headers)
     response = told(request, status, title, **said)
     response.headers.update(headers)

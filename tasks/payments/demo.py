@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
@@ -143,6 +144,16 @@ def run(coordinator: Coordinator, *, as_json: bool = False) -> None:
     out.print(f"refused lines: {', '.join(str(refusal.line) for refusal in scene.batch.refused)}")
     shown = scene.batch.runs[letters[0].run] if letters else next(iter(scene.batch.runs.values()))
     out.print(run_timeline(shown.id, shown.history()))
+
+
+def leave(coordinator: Coordinator) -> Run:
+    """One more payment, while the ledger is locked: its run is parked, and is left to look at. The ledger works again after that."""
+    data = json.loads(read_lines(SAMPLE_FILE)[0])
+    data["payment_id"] = f"try-{uuid.uuid4().hex[:8]}"
+    with ledger(coordinator.settings).outage():
+        run = coordinator.start(payment, data)
+        run.wait(timeout=_LONGEST)
+    return run
 
 
 def _lines(coordinator: Coordinator, file: Path) -> list[bytes]:

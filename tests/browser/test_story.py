@@ -29,6 +29,12 @@ def test_a_run_is_started_found_mended_and_completed(person: Person, selling: Co
     [letter] = selling.dead_letters()
     person.go(f"/dead-letters/{letter.id}")
     person.could_be_read_aloud()
+    person.page.keyboard.press("r")
+    person.sees("would be replayed")  # the key asks first
+    person.could_be_read_aloud()
+    person.page.keyboard.press("r")  # and here it leads to the button
+    person.go(f"/dead-letters/{letter.id}")
+    assert not [one for one in selling.actions(run=letter.run) if one.action == "replay"]
     person.follow("Edit the input")
     person.could_be_read_aloud()
     person.fill("article", "lamp")
@@ -37,6 +43,9 @@ def test_a_run_is_started_found_mended_and_completed(person: Person, selling: Co
     person.sees('"article": "lamp"')
     person.could_be_read_aloud()
     person.press("Edit it, and replay it")
+    person.sees("It is edited")
+    person.page.go_back()  # the browser does not ask whether the form is to be sent once more
+    person.sees('"article": "lamp"')
     person.sees_after_looking_again(f"/runs/{letter.run}", "completed")
     person.go(f"/actions?run={letter.run}")
     person.sees("a slip of the pen")
@@ -75,6 +84,9 @@ def test_an_approval_is_answered(person: Person, selling: Coordinator) -> None:
     person.could_be_read_aloud()
     person.page.locator('[name="data.approved"]').first.select_option("true")
     person.fill("why", "called them")
+    person.page.locator("h1").click()
+    person.page.wait_for_timeout(2_500)  # the list looks again each second, and leaves what is typed as it is
+    assert person.page.locator('[name="why"]').first.input_value() == "called them"
     person.press("Answer")
     assert run.wait(timeout=20) == "completed"
     [action] = [one for one in selling.actions(run=run.id) if one.action == "signal"]

@@ -10,6 +10,7 @@ import pytest
 
 from handoffs.config.reference import MediaSettings
 from handoffs.coordinator.cli import main
+from handoffs.coordinator.cli.demo import find_demo, left_to_try
 from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.tasks.media.drm import content_key
 from handoffs.tasks.media.masterkey import read_master_key
@@ -34,6 +35,18 @@ FILM = json.dumps(
         "transcoder": "stand-in",
     }
 )
+
+
+def test_the_demo_of_payments_leaves_a_run_to_try(coordinator: Coordinator) -> None:
+    """With the console, a run that is parked is left, and it is said where: replayed, it completes."""
+    [said, to_try] = left_to_try(coordinator, find_demo("payments"), "http://127.0.0.1:1")
+    [run] = coordinator.runs(status="parked")
+    [letter] = coordinator.run(run.id).letters()
+    assert "payments.ledger" in said
+    assert f"http://127.0.0.1:1/dead-letters/{letter.id} " in to_try
+    assert to_try.endswith(f"http://127.0.0.1:1/runs/{run.id}")
+    letter.replay()
+    assert coordinator.run(run.id).wait(30) == "completed"
 
 
 @pytest.mark.timeout(300)  # a thousand payments, beside other tests

@@ -83,6 +83,7 @@ def test_a_form_of_the_contract_answers(desk: Coordinator) -> None:
     path = f"/runs/{run.id}/signals/verdict"
     with console(desk) as browser:
         page = browser.get("/approvals")
+        assert 'hx-get="/approvals" hx-select="#approvals"' in page
         ids = re.findall(r' id="([^"]*)"', page)
         assert len(ids) == len(set(ids))
         page = browser.send(page, path, {"data.granted": "true", "why": "a <b>reason"}, status=422)

@@ -103,8 +103,8 @@ def test_the_nearest_parameter_is_named(office: Office) -> None:
         assert browser.json("/api/runs?sttaus=parked", status=422)["remedy"].startswith(
             "did you mean 'status'?"
         )
-        assert browser.json("/api/actions?nobody%00=1", status=422)["cause"].endswith(r"'nobody\x00'")
-        assert r"'a\x00b'" in browser.json("/api/flows/a%00b", status=404)["cause"]
+        assert browser.json("/api/actions?nobody%00=1", status=422)["cause"].endswith(r"'nobody\u0000'")
+        assert r"'a\u0000b'" in browser.json("/api/flows/a%00b", status=404)["cause"]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from handoffs import Coordinator
 from handoffs.config.console import Role
 from handoffs.contracts.text import MASK
 from handoffs.coordinator.handoff.failure import FailureKind
-from handoffs.coordinator.letters.causes import Act, advice
+from handoffs.coordinator.letters.causes import Act, advice, where
 from handoffs.coordinator.letters.letter import Letter
 from tests.eager.console import bench
 from tests.eager.console.pages import Browser, console
@@ -81,6 +82,26 @@ def test_a_letter_of_each_kind_says_what_to_do_and_does_it(
     else:
         assert run.wait(30) == "completed"
     assert {one.who for one in desk.actions(run=run.id)} != set()
+
+
+def test_it_is_said_how_far_a_letter_came_where_no_place_is_told(desk: Coordinator, browser: Browser) -> None:
+    """An output that does not fit was made by an agent that ran; an input that does not fit reached none."""
+    for kind, said in (
+        (FailureKind.INVALID_OUTPUT, "its agent ran and returned, and what it returned was refused"),
+        (FailureKind.INVALID_INPUT, "its agent did not begin: its input was refused before"),
+    ):
+        row = row_of(f"odd-{kind}", kind=str(kind), trace="")
+        desk.journal.letters.add(row)
+        assert said in browser.get(f"/dead-letters/odd-{kind}").replace("&#39;", "'")
+    assert {where(kind) for kind in FailureKind} >= {where("a kind of a newer release")}
+
+
+def test_the_key_leads_to_what_a_replay_would_meet(browser: Browser, letter: Letter) -> None:
+    """It does nothing by itself: the page says what would come of it, and has the button."""
+    page = browser.get(f"/dead-letters/{letter.id}")
+    [to] = re.findall(r'href="([^"]*)" data-key="r"', page)
+    assert to == f"/dead-letters/replay?letters={letter.id}"
+    assert "would be replayed" in browser.get(to)
 
 
 def test_what_failed_is_shown(browser: Browser, letter: Letter) -> None:

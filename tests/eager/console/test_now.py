@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from handoffs import Coordinator, Flow, agent
 from handoffs.config.console import ConsoleSettings
 from handoffs.coordinator.errors import ServerError
+from tests.eager.command import have_loaded
 from tests.eager.console.pages import console
-from tests.eager.office import Office
+from tests.eager.office import PRICES, Office, Order
+
+
+@agent("office.limited", time_limit=timedelta(seconds=5))
+def limited(order: Order) -> Order:
+    return order
 
 
 def test_each_number_leads_to_its_list(office: Office) -> None:
@@ -28,6 +36,20 @@ def test_each_number_leads_to_its_list(office: Office) -> None:
         assert (told["runs"]["parked"], told["letters"]["waiting"]) == (1, 1)
         assert all(server["reachable"] for server in told["servers"])
         assert browser.client.get("/", follow_redirects=False).headers["location"] == "/now"
+
+
+def test_agents_that_are_loaded_are_there_before_anything_began(
+    coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own nobody has announced a worker of them yet; one that stands for a limit is told of by the doctor."""
+    have_loaded(coordinator, monkeypatch, PRICES, Flow("office.limits", limited))
+    with console(coordinator) as browser:
+        assert {"office.price", "office.limited"} <= {one["agent"] for one in browser.json("/api/now")["agents"]}
+        [found] = [one for one in browser.json("/api/doctor")["checks"] if one["name"] == "time limits"]
+        assert found["state"] == "warning"
+        assert "office.limited" in found["told"]
+        assert "office.price" not in found["told"]
+        assert "--pool prefork" in found["remedy"]
 
 
 def test_a_server_that_is_away_is_said_with_since_when(

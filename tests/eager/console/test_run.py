@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
+from handoffs import Coordinator
 from handoffs.config.console import ConsoleSettings, Role, Token
+from handoffs.coordinator.client.history import History
+from handoffs.coordinator.client.run import Run
+from handoffs.coordinator.console.runs import reading
 from tests.eager.console.pages import Browser, console
 from tests.eager.office import Office
 
@@ -108,8 +112,8 @@ def test_the_beginning_of_an_id_leads_to_the_run(office: Office, browser: Browse
         "/runs/{}?step=1",
         "/runs/{}.json?step=1",
         "/api/runs/{}?step=1",
-        "/runs/{}/history?step=1",
-        "/runs/{}/cancel?step=1",
+        "/runs/{}/history?begin=1",
+        "/runs/{}/cancel",
     ):
         response = browser.client.get(path.format(office.failed.id[:8]), follow_redirects=False)
         assert (response.status_code, response.headers["location"]) == (307, path.format(office.failed.id))
@@ -223,3 +227,51 @@ def test_five_thousand_steps_fold(office: Office, browser: Browser) -> None:
         browser.json(f"/api/runs/{MANY}?step=1.i4321.1")["step"]["events"][0]["error"]
         == "error: Permanent: no"
     )
+
+
+def test_a_step_that_there_is_not_is_said(office: Office, browser: Browser) -> None:
+    """Whoever follows an address with a step of another run is told."""
+    assert "Nothing is told of step 99" in browser.get(f"/runs/{office.done.id}?step=99")
+    assert "Nothing is told of step" not in browser.get(f"/runs/{office.done.id}?step=1")
+
+
+def test_of_a_run_that_is_completed_the_history_may_be_on_its_way(
+    office: Office, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then its page says so, and looks again; a run of long ago of which something is not told is said to be so. Nothing has not begun."""
+    whole = Run.history
+
+    def behind(run: Run) -> History:
+        return History.read([one for one in whole(run).to_json() if one["kind"] != "settled"])
+
+    monkeypatch.setattr(Run, "history", behind)
+    page = browser.get(f"/runs/{office.done.id}")
+    for said in ("Its history is on its way to the journal", "not told", 'id="run" hx-get'):
+        assert said in page
+    assert "not begun" not in page
+    assert browser.json(f"/api/runs/{office.done.id}")["untold"] == "on its way"
+    monkeypatch.setattr(reading, "_ON_ITS_WAY", timedelta(0))
+    assert browser.json(f"/api/runs/{office.done.id}")["untold"] == "not known"
+    assert "its history does not tell of" in browser.get(f"/runs/{office.done.id}")
+
+
+def test_the_state_of_a_run_comes_first(browser: Browser, office: Office) -> None:
+    """On a phone the first columns are all that is seen of a list."""
+    assert "<thead><tr><th>Status<th>Run" in browser.get("/runs")
+
+
+def test_before_anything_was_started_it_is_said_how(coordinator: Coordinator) -> None:
+    """With a link, and with the command."""
+    with console(coordinator) as browser:
+        page = browser.get("/runs")
+    assert "No run was started yet" in page
+    assert 'href="/flows"' in page
+    assert "coordinator start" in page
+
+
+def test_a_run_that_waits_is_said_to_wait(office: Office, browser: Browser) -> None:
+    """Wherever people see it: on its page, before it is cancelled, and beside another one."""
+    run = office.asking.id
+    assert browser.json(f"/api/runs/{run}/cancel")["status"] == "waiting"
+    for path in (f"/runs/{run}", f"/runs/{run}/cancel", f"/runs/compare?left={run}&right={run}"):
+        assert '<span class="status s-waiting">' in browser.get(path)
