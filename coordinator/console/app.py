@@ -132,6 +132,10 @@ async def _with_headers(request: Request, call: Callable[[Request], Awaitable[Re
     response = await call(request)
     if request.method == "POST" and response.headers.get("content-type", "").startswith("text/html"):
         response.headers.setdefault("cache-control", _KEPT)
+        if (
+            "vary" in response.headers
+        ):  # the session goes on meanwhile; nobody but who sent the form gets at this answer
+            del response.headers["vary"]
     for name, value in _HEADERS.items():
         if not (name == "cache-control" and request.url.path.startswith(f"{base_of(request)}/static/")):
             response.headers.setdefault(name, value)

@@ -82,6 +82,13 @@ def test_an_approval_is_answered(person: Person, selling: Coordinator) -> None:
     person.sees_after_looking_again("/approvals", "o-1")
     person.could_be_read_aloud()
     person.could_be_read_aloud()
+    fold = person.page.locator("details[id]").first
+    fold.locator("summary").click()
+    person.page.wait_for_timeout(
+        2_500
+    )  # the list looks again each second, and leaves what is folded as it is
+    assert fold.get_attribute("open") is None
+    fold.locator("summary").click()
     person.page.locator('[name="data.approved"]').first.select_option("true")
     person.fill("why", "called them")
     person.page.locator("h1").click()

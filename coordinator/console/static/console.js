@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const typed = new WeakSet();
+  const folded = new Map();
   const localise = (root) => {
     for (const one of root.querySelectorAll("time[datetime]")) {
       const at = new Date(one.dateTime);
@@ -46,7 +47,14 @@
   });
   document.addEventListener("input", (event) => typed.add(event.target));
   document.addEventListener("htmx:load", (event) => localise(event.detail.elt));
-  document.addEventListener("htmx:afterSwap", () => localise(document));
+  document.addEventListener("htmx:afterSwap", () => {
+    localise(document);
+    for (const [id, open] of folded) document.getElementById(id)?.toggleAttribute("open", open); // as somebody left it
+  });
+  document.addEventListener("click", (event) => {
+    const there = event.target.closest?.("details[id] > summary")?.parentElement;
+    if (there) folded.set(there.id, !there.open);
+  });
   document.addEventListener("change", (event) => {
     // one box that ticks all of its form
     const all = event.target.closest?.("input[data-all]");

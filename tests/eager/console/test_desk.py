@@ -140,6 +140,16 @@ def test_a_selection_is_looked_at_and_then_replayed(desk: Coordinator, browser: 
     assert "2 of 2" in browser.get(f"/operations/{operation.id}")
 
 
+def test_an_operation_on_a_group_is_called_by_what_failed(desk: Coordinator, browser: Browser) -> None:
+    """Not by the id of the group, to which it leads."""
+    bench.failed(desk, 2)
+    [group] = desk.letter_groups()
+    told = browser.post("/api/dead-letters/replay", {"selection": {"group": group.id}})
+    page = browser.get(f"/operations/{told['operation']}")
+    assert "<h1>Replay of letters with Permanent at bench.price, step 1 of bench.orders</h1>" in page
+    assert f'href="/dead-letters/groups/{group.id}"' in page
+
+
 def test_a_dry_run_of_programs_changes_nothing(desk: Coordinator, browser: Browser) -> None:
     """It says what would be replayed and refused, and in which contract version each letter is."""
     letters = bench.failed(desk, 2)

@@ -44,7 +44,9 @@ def test_agents_that_are_loaded_are_there_before_anything_began(
     """In a process of its own nobody has announced a worker of them yet; one that stands for a limit is told of by the doctor."""
     have_loaded(coordinator, monkeypatch, PRICES, Flow("office.limits", limited))
     with console(coordinator) as browser:
-        assert {"office.price", "office.limited"} <= {one["agent"] for one in browser.json("/api/now")["agents"]}
+        assert {"office.price", "office.limited"} <= {
+            one["agent"] for one in browser.json("/api/now")["agents"]
+        }
         [found] = [one for one in browser.json("/api/doctor")["checks"] if one["name"] == "time limits"]
         assert found["state"] == "warning"
         assert "office.limited" in found["told"]
