@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handoffs.coordinator.console.forms.diff import DiffLine, difference
 from handoffs.coordinator.console.desk.drawing import bars
+from handoffs.coordinator.console.forms.diff import DiffLine, difference
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
