@@ -63,6 +63,11 @@ def current() -> TraceContext:
     """What is current in this process, here."""
     if "opentelemetry.trace" not in sys.modules and "opentelemetry.baggage" not in sys.modules:
         return NONE
+    # Imported here: it is loaded
+    from opentelemetry.context import get_current  # noqa: PLC0415
+
+    if not get_current():
+        return NONE
     carrier: dict[str, str] = {}
     for propagator in _propagators():
         propagator.inject(carrier)
