@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NoReturn, Self
 
 from handoffs.contracts.errors import InvalidJson, TooLarge
@@ -54,10 +55,11 @@ def loads(text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:
     """
     document = check_size(text, limits)
     try:
-        value = json.loads(document, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = _decoder(limits.key_length).decode(document)
     except (ValueError, RecursionError) as error:
         raise InvalidJson(f"the text is not JSON: {_reason(error)}") from None
-    _check_values(value, limits)
+    if not _is_plain(document, limits):
+        _check_values(value, limits)
     return value
 
 
@@ -139,11 +141,24 @@ def _check_depth(document: str, most: int) -> None:
 def _check_count(document: str, limit: int) -> None:
     """Count commas and brackets outside strings: a text of very many values never reaches the parser, which would make
     objects of them all. What passes is counted exactly when it is parsed."""
-    if document.count(",") + document.count("[") + document.count("{") < limit:
+    if _at_most(document) <= limit:
         return
     bare = _bare(document)
     if bare.count(",") + 1 > limit or bare.count("[") + bare.count("{") > limit:
         raise _too_many(limit)
+
+
+def _at_most(document: str) -> int:
+    """How many values a text can have: one, and one more for each comma and each bracket."""
+    return 1 + document.count(",") + document.count("[") + document.count("{")
+
+
+def _is_plain(document: str, limits: Limits) -> bool:
+    """Whether the values of a text need not be looked at one by one: there are not too many, none can be too long, and a lone
+    surrogate, which is no UTF-8, could only be there in an escaped form. Keys and numbers are looked at as they are parsed."""
+    return (
+        "\\u" not in document and len(document) <= limits.text_length and _at_most(document) <= limits.nodes
+    )
 
 
 def _bare(document: str) -> str:
@@ -167,8 +182,6 @@ def _check_values(value: Any, limits: Limits) -> None:
                 pending.append(item.values())
             elif isinstance(item, list):
                 pending.append(item)
-            elif isinstance(item, float) and not math.isfinite(item):
-                raise InvalidJson("a number is out of range")
 
 
 def _too_many(limit: int) -> TooLarge:
@@ -188,11 +201,24 @@ def _check_text(text: str, limit: int) -> None:
             raise InvalidJson("a text holds a lone surrogate") from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise InvalidJson("an object has the same key twice")
-    return found
+@lru_cache(maxsize=8)
+def _decoder(key_length: int) -> json.JSONDecoder:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            raise InvalidJson("an object has the same key twice")
+        if found and max(map(len, found)) > key_length:
+            _check_text(max(found, key=len), key_length)
+        return found
+
+    return json.JSONDecoder(object_pairs_hook=unique, parse_float=_finite, parse_constant=_no_constant)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise InvalidJson("a number is out of range")
+    return number
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from types import NoneType
 from typing import Any
 
@@ -142,8 +143,11 @@ class Entry:
 
     def fields(self) -> dict[str, Any]:
         """As JSON values, without the empty ones."""
-        values = ((name, getattr(self, name)) for name in self.__slots__)
-        return {name: value for name, value in values if value not in ("", None, 0, [], {})}
+        return {name: value for name, value in zip(_FIELDS, _values(self), strict=True) if value}
+
+
+_FIELDS = Entry.__slots__
+_values = attrgetter(*_FIELDS)
 
 
 def now() -> str:

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
+from fastapi.telemetry import TelemetryConfig
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.sessions import SessionMiddleware
@@ -69,6 +70,9 @@ _HEADERS = {
 }
 _KEPT = "private, no-cache"
 """Of pages that are the answer of a form: a browser that keeps none of it could go back to it only by sending the form again."""
+_UNTOLD: TelemetryConfig = {"tracing": False, "logs": False, "auto_configure": False}
+"""FastAPI tells of requests by itself where an SDK of OpenTelemetry is set up: in the trace of the first of several ``traceparent``, which is
+none, with the query, in which somebody may have searched for what a payload says, and with the words of errors."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _DESCRIPTION = """What the pages of the console show and do, for programs. Send `Authorization: Bearer TOKEN` where tokens are set.
 
@@ -87,6 +91,7 @@ def create_app(coordinator: Coordinator, *, secret: str, settings: ConsoleSettin
         redoc_url=None,
         responses=PROBLEMS,
         lifespan=_life,
+        telemetry=_UNTOLD,
     )
     app.state.console = Console(
         coordinator,

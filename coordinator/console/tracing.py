@@ -12,18 +12,12 @@ from collections.abc import Iterable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handoffs.contracts.envelope import BAGGAGE
-from handoffs.coordinator.messaging.trace_context import LONGEST_STATE, TraceContext, current, entered
+from handoffs.coordinator.messaging.trace_context import TraceContext, current, entered
+from handoffs.coordinator.messaging.trace_state import fitting, members_of, written
 
 _PARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 _FLAGS = 0b11
 """The flags of a trace that are known: sampled, and that its id is random."""
-_MEMBER = re.compile(
-    r"([a-z][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})"
-    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
-)
-_MOST_MEMBERS = 32
-_LONG_MEMBER = 128
-"""Characters. Of a state that is too long, longer members go first."""
 _BLANKS = " \t"
 
 
@@ -52,13 +46,14 @@ def brought_by(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext:
     for name, value in headers:
         found.setdefault(name, []).append(value.decode("latin-1").strip(_BLANKS))
     parent = _parent_of(found.get(b"traceparent", []))
-    state = _state_of(found.get(b"tracestate", [])) if parent else ""
+    state = written(fitting(members_of(found.get(b"tracestate", [])))) if parent else ""
     baggage = ",".join(filter(None, found.get(b"baggage", [])))
     return TraceContext(parent, state, baggage if BAGGAGE.fullmatch(baggage) else "")
 
 
 def _parent_of(values: list[str]) -> str:
-    """In the version that is known: of a later one, what that version has as well."""
+    """In the version that is known: of a later one, what that version has as well. Several are none, also where they are alike: nobody
+    knows which of them is meant."""
     match = _PARENT.fullmatch(values[0]) if len(values) == 1 else None
     if match is None:
         return ""
@@ -67,24 +62,3 @@ def _parent_of(values: list[str]) -> str:
     if version == "ff" or (is_known and more is not None) or not (int(trace, 16) and int(span, 16)):
         return ""
     return f"00-{trace}-{span}-{int(flags, 16) & _FLAGS:02x}"
-
-
-def _state_of(values: list[str]) -> str:
-    """Several headers are one list; one member that is not valid spoils all of it."""
-    members = [one for value in values for part in value.split(",") if (one := part.strip(_BLANKS))]
-    matches = [_MEMBER.fullmatch(one) for one in members]
-    keys = {match[1] for match in matches if match is not None}
-    if len(keys) < len(members) or len(members) > _MOST_MEMBERS:
-        return ""
-    return ",".join(_fitting(members))
-
-
-def _fitting(members: list[str]) -> list[str]:
-    """As many as fit: long ones go first, from the end, and then the last ones."""
-    kept = list(members)
-    for one in [*(one for one in reversed(members) if len(one) > _LONG_MEMBER), *reversed(members)]:
-        if len(",".join(kept)) <= LONGEST_STATE:
-            break
-        if one in kept:
-            kept.remove(one)
-    return kept

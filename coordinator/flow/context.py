@@ -6,6 +6,7 @@ import asyncio
 import logging
 import typing
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -13,6 +14,7 @@ from decimal import Decimal
 from handoffs.contracts.contract import Contract
 from handoffs.contracts.text import is_plain, named
 from handoffs.coordinator.errors import AgentError
+from handoffs.coordinator.flow.calls import Calls, Untraced, check_call
 from handoffs.coordinator.flow.once import InMemory, Subresults, check_name, once, once_async
 from handoffs.coordinator.flow.progress import Signs, Unseen, progress_of
 from handoffs.coordinator.flow.usage import Amounts, Meter, Unmetered, amounts_of
@@ -57,8 +59,8 @@ class Context:
         on. Who was told so by either of the two, and raises, has not failed, but where it stalled. Where its worker is to end, the step is left to another one, and what it returned
         does not count.
     trace_headers
-        What hands the trace of the story on to systems outside, as headers: ``traceparent``, ``tracestate``, ``baggage``. Where
-        OpenTelemetry is installed, its context is current in the agent, and nobody needs them.
+        The trace in which this attempt is made, as headers: ``traceparent``, ``tracestate``, ``baggage``. They are the same for the whole
+        attempt: for what is no call, a process that is begun for example. A call has headers of its own: :meth:`calling`.
     event
         The message id of the event that it was called by; empty in a flow.
     emit
@@ -70,6 +72,8 @@ class Context:
         Who hears of :meth:`progress`.
     meter
         Who hears of :meth:`usage` and :meth:`ausage`.
+    calls
+        Who makes the headers of :meth:`calling`.
     """
 
     run_id: str
@@ -91,11 +95,31 @@ class Context:
     subresults: Subresults = field(default_factory=InMemory)
     signs: Signs = field(default_factory=Unseen)
     meter: Meter = field(default_factory=Unmetered)
+    calls: Calls = field(default_factory=Untraced)
 
     @property
     def cancelled(self) -> bool:
         """Whether to stop: see above."""
         return bool(self.ending())
+
+    def calling(self, name: str) -> AbstractContextManager[dict[str, str]]:
+        """The headers of one call of a system outside, for as long as it takes, in async agents too::
+
+            with context.calling("POST /score") as headers:
+                found = client.post(url, json=order, headers=headers)
+
+        They hand the trace on, as W3C Trace Context says: ``traceparent``, with an id that no other call has, ``tracestate``,
+        ``baggage``. Where spans are recorded, the call is one, of the kind CLIENT, named ``name`` and current meanwhile, and fails with what
+        is raised in it. Where the client of HTTP is instrumented itself, nobody needs this. It may be used in threads that the agent
+        has begun, and for several calls at once. A function that is called without an engine, in a test for example, is given no
+        headers.
+
+        ``name`` is of 1 to 200 plain characters, without what is secret or differs from call to call: not the whole URL.
+
+        Raises :class:`AgentError` for a name that is none.
+        """
+        check_call(name)
+        return self.calls.calling(name)
 
     def progress(self, text: str, share: float | None = None) -> None:
         """Say how far the work is: in a line of 200 characters at most, and as the share that is done, 0 to 1, where that is known.

@@ -14,12 +14,13 @@ from handoffs.contracts.contract import Contract
 from handoffs.coordinator.errors import AgentError
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.context import Context
+from handoffs.coordinator.handoff.calls import StepCalls
 from handoffs.coordinator.handoff.metering import StepMeter
 from handoffs.coordinator.handoff.open import Opened
 from handoffs.coordinator.handoff.signs import StepSigns
 from handoffs.coordinator.handoff.subresults import StepSubresults
 from handoffs.coordinator.handoff.told import Told
-from handoffs.coordinator.messaging.trace_context import headers_of
+from handoffs.coordinator.messaging.trace_context import trace_of_work
 from handoffs.coordinator.store.store import Store
 
 _log = logging.getLogger("coordinator.agents")
@@ -46,7 +47,8 @@ def context_of(
     it is told, and ``voices`` hear what it says.
 
     Many parameters because they are what a context is made of."""
-    place = opened.place
+    place, attempt = opened.place, opened.delivery.attempt
+    trace = trace_of_work(opened.envelope)
 
     def emit(event: Contract) -> None:
         if type(event) not in agent.events:
@@ -63,7 +65,7 @@ def context_of(
         step=place.step,
         agent=agent.name,
         idempotency_key=effect_of(settings.namespace, agent.name, opened.key, opened.generation),
-        attempt=opened.delivery.attempt,
+        attempt=attempt,
         deadline=opened.envelope.expiry_time,
         settings=settings,
         logger=_RunLogger(_log, {"run": place.run, "step": place.step, "agent": agent.name}),
@@ -72,11 +74,12 @@ def context_of(
         event=opened.envelope.id if opened.event else "",
         emit=emit,
         ending=told.why,
-        trace_headers=headers_of(opened.envelope),
+        trace_headers=trace.headers(),
         key=opened.shown_key,
         subresults=voices.subresults,
         signs=voices.signs,
         meter=voices.meter,
+        calls=StepCalls(trace, place, agent.name, attempt),
     )
 
 

@@ -17,6 +17,7 @@ from handoffs.coordinator.messaging import spans
 from handoffs.coordinator.messaging.delivery import Delivery
 from handoffs.coordinator.messaging.spans import Recorder, recorder
 from handoffs.coordinator.messaging.trace_context import LINKS
+from handoffs.coordinator.store.record import StepRef
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -50,6 +51,17 @@ def tell_usage(so_far: Callable[[], Amounts], model: str) -> None:
             span.set_attribute(SPENT, as_float(amount))
         else:
             span.set_attribute(_NAMED.get(name, f"{OTHER}{name}"), amount)
+
+
+def told_of(place: StepRef, agent: str, attempt: int) -> dict[str, Any]:
+    """What a span of an attempt tells of where it is made."""
+    return {
+        spans.RUN: place.run,
+        spans.FLOW: place.flow,
+        spans.STEP: place.step,
+        spans.AGENT: agent,
+        spans.ATTEMPT: attempt,
+    }
 
 
 class _Recording:
@@ -99,13 +111,7 @@ class _Recording:
 
     def _place(self) -> dict[str, Any]:
         came = self._delivery
-        return {
-            spans.RUN: came.run,
-            spans.FLOW: came.flow,
-            spans.STEP: came.step,
-            spans.AGENT: self._agent,
-            spans.ATTEMPT: came.attempt,
-        }
+        return told_of(StepRef(came.run, came.flow, came.step), self._agent, came.attempt)
 
     def _passing(self, request: Request) -> Generator[Request, Any, Any]:
         match request:

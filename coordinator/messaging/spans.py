@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from handoffs.coordinator.messaging.message import Message
-from handoffs.coordinator.messaging.trace_context import LINKS
+from handoffs.coordinator.messaging.trace_context import LINKS, span_context_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -98,7 +98,7 @@ class Recorder:
 
     def remote(self, parent: str, state: str = "") -> Context:
         """The caller's context, in which the span is current that ``parent`` names, a W3C ``traceparent``."""
-        return self.with_span(self._trace.NonRecordingSpan(self._read(parent, state)))
+        return self.with_span(self._trace.NonRecordingSpan(span_context_of(parent, state)))
 
     def within_message(self, parent: str, state: str = "") -> Context:
         """The same; but where the span that is current is a child of that one, such as that of an instrumentation of Celery, it stays."""
@@ -110,11 +110,11 @@ class Recorder:
     def links(self, parent: str, spans: str) -> list[Link]:
         """Links to ``spans``, ids separated by blanks, of the trace of ``parent``. What is none is left out."""
         found = [one for one in spans.split(" ") if _SPAN.fullmatch(one)][:MOST_LINKS]
-        return [self._trace.Link(self._read(f"{parent[:36]}{one}{parent[52:]}", "")) for one in found]
+        return [self._trace.Link(span_context_of(f"{parent[:36]}{one}{parent[52:]}", "")) for one in found]
 
     def link(self, parent: str) -> Link:
         """A link to the span that ``parent`` names."""
-        return self._trace.Link(self._read(parent, ""))
+        return self._trace.Link(span_context_of(parent, ""))
 
     def fail(self, span: Span, error: str, kind: str = "") -> None:
         """Say that a span has failed: with the name of an error's type, and the kind of the failure. What an error says may have
@@ -122,11 +122,6 @@ class Recorder:
         span.set_attribute(ERROR, error)
         description = f"{kind}: {error}" if kind else error
         span.set_status(self._trace.Status(self._trace.StatusCode.ERROR, description))
-
-    def _read(self, parent: str, state: str) -> Any:
-        trace, span, flags = (int(digits, 16) for digits in _fields(parent))
-        found = self._trace.TraceState.from_header([state]) if state else None
-        return self._trace.SpanContext(trace, span, True, self._trace.TraceFlags(flags), found)
 
 
 class _Known(NamedTuple):
@@ -180,10 +175,6 @@ def is_parent(text: object) -> bool:
     """Whether a text is a W3C ``traceparent`` of a trace and a span."""
     found = _PARENT.fullmatch(text) if isinstance(text, str) else None
     return found is not None and bool(int(found[1], 16) and int(found[2], 16))
-
-
-def _fields(parent: str) -> tuple[str, str, str]:
-    return parent[3:35], parent[36:52], parent[53:55]
 
 
 def published_by(message: Message, before: str, parent: str) -> Message:

@@ -13,9 +13,13 @@ from contextvars import Token
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from handoffs.contracts.envelope import BAGGAGE, Envelope, trace_of
+from handoffs.coordinator.messaging.trace_state import LONGEST_STATE, fitting, members_of, written
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import SpanContext
 
 T = TypeVar("T")
 
@@ -23,8 +27,6 @@ HEADERS = ("traceparent", "tracestate", "baggage")
 LINKS = "handoff_links"
 """The header with the spans that a message's handoff links to, by their ids, separated by blanks: where spans are recorded, those of
 the other parts of a join, or that of the attempt before."""
-LONGEST_STATE = 512
-"""Characters of a ``tracestate`` that a message has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +65,18 @@ def current() -> TraceContext:
     """What is current in this process, here."""
     if "opentelemetry.trace" not in sys.modules and "opentelemetry.baggage" not in sys.modules:
         return NONE
+    # Imported here: it is loaded
+    from opentelemetry.context import get_current  # noqa: PLC0415
+
+    if not get_current():
+        return NONE
     carrier: dict[str, str] = {}
     for propagator in _propagators():
         propagator.inject(carrier)
     state, baggage = carrier.get("tracestate", ""), carrier.get("baggage", "")
     return TraceContext(
         carrier.get("traceparent", ""),
-        state if len(state) <= LONGEST_STATE else "",
+        state if len(state) <= LONGEST_STATE else written(fitting(members_of([state]))),
         baggage if BAGGAGE.fullmatch(baggage) else "",
     )
 
@@ -101,14 +108,12 @@ def enter(brought: TraceContext) -> Token[Any] | None:
     from opentelemetry import baggage, context, trace  # noqa: PLC0415
 
     found = context.get_current()
-    for propagator in _propagators():
-        if propagator.fields != {"baggage"}:
-            span = trace.get_current_span(found).get_span_context()
-            if f"{span.trace_id:032x}" == brought.trace or not brought.parent:
-                continue
-        elif baggage.get_all(found):
-            continue
-        found = propagator.extract(brought.headers(), found)
+    here = trace.get_current_span(found).get_span_context()
+    if brought.parent and f"{here.trace_id:032x}" != brought.trace:
+        there = span_context_of(brought.parent, brought.state)
+        found = trace.set_span_in_context(trace.NonRecordingSpan(there), found) if there.is_valid else found
+    if brought.baggage and not baggage.get_all(found):
+        found = _propagators()[1].extract(brought.headers(), found)
     return context.attach(found)
 
 
@@ -136,6 +141,17 @@ def traced(envelope: Envelope, function: Callable[[], T]) -> Callable[[], T]:
     return within
 
 
+def span_context_of(parent: str, state: str) -> SpanContext:
+    """As OpenTelemetry has it: what a ``traceparent`` names, elsewhere, with a ``tracestate``."""
+    # Imported here: only who uses OpenTelemetry has it
+    from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415
+
+    from handoffs.coordinator.messaging.carried_state import CarriedState  # noqa: PLC0415 - as above
+
+    trace, span, flags = (int(digits, 16) for digits in (parent[3:35], parent[36:52], parent[53:55]))
+    return SpanContext(trace, span, True, TraceFlags(flags), CarriedState.read(state))
+
+
 @cache
 def _installed() -> bool:
     return find_spec("opentelemetry") is not None
@@ -150,9 +166,9 @@ def _propagators() -> tuple[Any, ...]:
     return TraceContextTextMapPropagator(), W3CBaggagePropagator()
 
 
-def headers_of(envelope: Envelope) -> Mapping[str, str]:
-    """What an agent may hand to systems outside, as headers: the trace of its message, and in it the span that is current where they are
-    made."""
-    here = current()
-    parent = here.parent if here.trace == envelope.trace_parent[3:35] else envelope.trace_parent
-    return TraceContext(parent, envelope.trace_state or "", envelope.baggage or "").headers()
+def trace_of_work(envelope: Envelope) -> TraceContext:
+    """The trace in which an agent works: that of its message, and in it the span that is current where this is asked."""
+    here, state, baggage = current(), envelope.trace_state or "", envelope.baggage or ""
+    if here.trace != envelope.trace_parent[3:35]:
+        return TraceContext(envelope.trace_parent, state, baggage)
+    return TraceContext(here.parent, here.state or state, baggage)

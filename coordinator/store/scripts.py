@@ -27,6 +27,7 @@ from handoffs.contracts.text import printable
 from handoffs.coordinator.errors import Refused, ServerError
 from handoffs.coordinator.store import clock
 from handoffs.coordinator.store.asking import Call, Command
+from handoffs.coordinator.store.direct import DirectRedis
 from handoffs.coordinator.store.fields import FORGOTTEN_AT_END, Kind, SetKind
 
 FAILURES = (RedisError, RedisClusterException, UnicodeEncodeError)
@@ -213,6 +214,8 @@ def unsure(error: ServerError) -> bool:
 
 
 def _send(redis: Redis, calls: Sequence[Call | Command]) -> list[Any]:
+    if isinstance(redis, DirectRedis):
+        return redis.together([_command(call) for call in calls])
     pipeline: Any = redis.pipeline(transaction=False)
     for call in calls:
         pipeline.execute_command(*_command(call))

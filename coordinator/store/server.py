@@ -15,6 +15,7 @@ from redis.retry import Retry
 from handoffs.config.forks import after_fork, leave
 from handoffs.coordinator.patience import within
 from handoffs.coordinator.store import scripts
+from handoffs.coordinator.store.direct import DirectRedis
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ def connect(
         return cast("Redis", cluster)  # the commands that the store uses are the same
 
     def made() -> Redis:
-        return Redis.from_url(
+        return DirectRedis.from_url(
             url,
             health_check_interval=30,
             retry=_Patience(seconds),

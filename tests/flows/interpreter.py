@@ -257,6 +257,7 @@ class Interpreter:
             raise _Stuck
         if memory.paused and not begun:
             memory.held.add(path)
+            memory.put_off.add(path)
             raise _Stuck
         read = agent.accepts.from_data(memory.edits.get(path, [value])[-1])
         known, key = plain(read.to_data()), agent.idempotency_key(read, "")

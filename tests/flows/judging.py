@@ -74,9 +74,8 @@ def _is_known(had: Memory, again: str) -> bool:
     begun or not: where a step was held, edited or cancelled, that cannot be told; nor what the same input meets where a step was
     edited, and did not get to its outcome, or was told to end, and may have an outcome all the same."""
     edited = had.edits.keys() - had.settled.keys()
-    unsure = (
-        edited or had.told_to_end or (again == "other" and (had.cancelled or had.held - had.settled.keys()))
-    )
+    held = {path for path in had.put_off if path not in had.settled or path in had.edits}
+    unsure = edited or had.told_to_end or (again == "other" and (had.cancelled or held))
     return not had.loose and not unsure
 
 

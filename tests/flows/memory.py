@@ -26,7 +26,7 @@ class Memory:
     """What has happened in a run, by path.
 
     ``failed`` were parked at some time, ``parked`` are now (agent and contract), ``held`` do not begin while it is paused,
-    ``hand`` are at work; ``attempts`` has each attempt and what came of it, ``edits`` the inputs that people gave. ``taken``
+    ``put_off`` were held at some time, ``hand`` are at work; ``attempts`` has each attempt and what came of it, ``edits`` the inputs that people gave. ``taken``
     has what came back from budgets and waits, ``fallbacks`` which of it stood in (as ``constant`` or ``cache``), ``late`` who
     came after that. ``emitted`` has the events; whoever hears one does that at ``3.x.1!ear``. ``loose`` begins the paths of
     steps that perhaps did not get as far as they would have. ``claims`` has what keys stand for, ``undecided`` the effects that did
@@ -41,6 +41,7 @@ class Memory:
     held: set[str] = field(default_factory=set)
     attempts: dict[str, list[str]] = field(default_factory=dict)
     edits: dict[str, list[Json]] = field(default_factory=dict)
+    put_off: set[str] = field(default_factory=set)
     emitted: dict[str, Json] = field(default_factory=dict)
     hand: set[str] = field(default_factory=set)
     taken: dict[str, Json] = field(default_factory=dict)

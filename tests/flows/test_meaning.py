@@ -21,7 +21,7 @@ from handoffs import Coordinator, emit
 from handoffs.config.settings import Settings
 from handoffs.coordinator.continuation.path import SUBSCRIBER
 from handoffs.coordinator.errors import ServerError
-from handoffs.coordinator.flow.budget import budget
+from handoffs.coordinator.flow.budget import budget, cached
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runtime import losses, standstills
 from handoffs.coordinator.runtime.service import Service
@@ -34,7 +34,7 @@ from tests.flows.generated import forgetful as forgetting
 from tests.flows.generated import scenarios
 from tests.flows.judging import in_hand, judge
 from tests.flows.scenario import Operation, Scenario
-from tests.flows.universe import AGENTS, LIMIT, STORIES, WORKS
+from tests.flows.universe import AGENTS, LIMIT, STORIES, WORKS, Behaviour
 
 FLOWS = int(os.environ.get("FLOWS", "300"))
 """How many flows are run, in all modes together."""
@@ -47,6 +47,32 @@ HELD_IN_A_BUDGET = Scenario(
     ("2", Operation("pause")),
 )
 """The budget's fallback ends the run while its step is held: nothing is outstanding then."""
+_FROM_ANOTHER = budget(
+    WORKS[0],
+    within=timedelta(minutes=50),
+    fallback=cached("n", max_age=timedelta(hours=1), otherwise=WORKS[4], shared=True),
+)
+"""Its agent is broken: the first time it has what another run has made, whose id is no key, the next time what depends on the input."""
+EDITED_WHILE_HELD = Scenario(
+    _FROM_ANOTHER >> WORKS[1] >> WORKS[2],
+    {"n": 0, "note": None, "items": []},
+    {"1.b.1": Behaviour("broken")},
+    (Operation("edit-key"), Operation("resume")),
+    ("2", Operation("pause")),
+    warm=True,
+    again="other",
+)
+"""The key that a held step came with stays with what it came with, though another key takes its place."""
+FALLEN_BACK_WHILE_HELD = Scenario(
+    _FROM_ANOTHER >> WORKS[1] >> budget(WORKS[2], within=timedelta(minutes=50), fallback=emit()) >> WORKS[3],
+    {"n": 0, "note": None, "items": []},
+    {"1.b.1": Behaviour("broken")},
+    (Operation("resume"),),
+    ("2", Operation("pause")),
+    warm=True,
+    again="other",
+)
+"""And though the step never begins, as its budget is spent."""
 _FATES = ("", "between", "afterwards")
 _TOO_MUCH = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 
@@ -75,6 +101,8 @@ def embedded() -> Iterator[Coordinator]:
 @settings(max_examples=FLOWS * 2 // 5, suppress_health_check=_TOO_MUCH)
 @given(scenario=scenarios())
 @example(scenario=HELD_IN_A_BUDGET)
+@example(scenario=EDITED_WHILE_HELD)
+@example(scenario=FALLEN_BACK_WHILE_HELD)
 def test_eager(eager: Coordinator, scenario: Scenario) -> None:
     """In eager mode: the same status, result, steps with inputs, outputs and attempts, parked steps, events and effects."""
     judge(eager, scenario)

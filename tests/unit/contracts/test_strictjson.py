@@ -1,7 +1,9 @@
 """Strict JSON: what two parsers could read differently is refused, and what is too large is refused before it is parsed."""
 
 import json
+import math
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -179,3 +181,65 @@ def test_broken_strings_take_linear_time(text: str) -> None:
     with pytest.raises(InvalidJson):
         loads(text)
     assert time.process_time() - begin < 3
+
+
+escaped = st.sampled_from(
+    [
+        '"\\ud800"',
+        '"\\u0041"',
+        '"\\\\ud800"',
+        '"\\ud83d\\ude00"',
+        "1e400",
+        "-1E309",
+        "1e-400",
+        "1" * 400 + ".0",
+    ]
+)
+written = st.recursive(
+    escaped | st.integers(-9, 9).map(str) | st.text("ab,[{:", max_size=6).map(json.dumps),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda items: f"[{','.join(items)}]")
+        | st.lists(st.tuples(st.text("xyz", max_size=4), inner), max_size=3).map(
+            lambda pairs: "{" + ",".join(f"{json.dumps(name)}:{one}" for name, one in pairs) + "}"
+        )
+    ),
+    max_leaves=8,
+)
+
+
+def _fits(value: Any, limits: Limits) -> bool:
+    """Whether a value is within the limits, looked at piece by piece."""
+    pieces, count = [value], 0
+    while pieces:
+        piece = pieces.pop()
+        count += 1
+        if isinstance(piece, str) and (
+            len(piece) > limits.text_length or any("\ud800" <= c <= "\udfff" for c in piece)
+        ):
+            return False
+        if isinstance(piece, float) and not math.isfinite(piece):
+            return False
+        if isinstance(piece, dict) and any(len(name) > limits.key_length for name in piece):
+            return False
+        pieces += piece.values() if isinstance(piece, dict) else piece if isinstance(piece, list) else []
+    return count <= limits.nodes
+
+
+@given(written, st.integers(0, 30), st.integers(0, 6), st.integers(0, 3))
+def test_what_is_looked_at_only_where_needed(
+    text: str, nodes: int, text_length: int, key_length: int
+) -> None:
+    """A text passes exactly where each of its values is within the limits, whether they had to be looked at one by one or not."""
+    limits = Limits(nodes=nodes, text_length=text_length, key_length=key_length)
+    pairs = list[int]()
+
+    def noted(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        pairs.append(len(found) - len(dict(found)))
+        return dict(found)
+
+    value = json.loads(text, object_pairs_hook=noted)
+    if _fits(value, limits) and not any(pairs):
+        assert loads(text, limits) == value
+    else:
+        with pytest.raises(InvalidJson):
+            loads(text, limits)

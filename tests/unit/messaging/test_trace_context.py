@@ -14,7 +14,15 @@ from opentelemetry.sdk.trace import TracerProvider
 from handoffs.contracts.envelope import Envelope
 from handoffs.coordinator.messaging import trace_context
 from handoffs.coordinator.messaging.envelopes import Sending, Written, envelope_for
-from handoffs.coordinator.messaging.trace_context import NONE, TraceContext, carried, current, goes_on, traced
+from handoffs.coordinator.messaging.trace_context import (
+    NONE,
+    TraceContext,
+    carried,
+    current,
+    entered,
+    goes_on,
+    traced,
+)
 from tests.deliveries import deliver, start
 
 RUN = "0b0e6a10-5b5c-5cbb-a1de-0c4f1b8e9a01"
@@ -133,6 +141,23 @@ def test_what_does_not_fit_stays(value: str) -> None:
 
     given = contextvars.copy_context().run(found)
     assert len(_envelope(given).baggage or "") < 8193
+
+
+def test_a_state_that_does_not_fit_is_shortened() -> None:
+    """Of a state of more than 512 characters that is current, as many whole members go with a message as it has room for."""
+    state = trace.TraceState([(f"k{number}", "v" * 100) for number in range(9)])
+    span = trace.NonRecordingSpan(trace.SpanContext(1, 1, True, trace.TraceFlags(1), state))
+    with trace.use_span(span):
+        found = current()
+    assert found.state == ",".join(f"k{number}={'v' * 100}" for number in range(4))
+    assert _envelope(found).trace_state == found.state
+
+
+@pytest.mark.parametrize("parent", [f"00-{'0' * 32}-{'1' * 16}-01", f"00-{'a' * 32}-{'0' * 16}-01"])
+def test_ids_of_zeros_are_none(parent: str) -> None:
+    """A message that names no trace, or no span in it, brings none; its baggage counts."""
+    with entered(TraceContext(parent, "foo=1", "tenant=7")):
+        assert current() == TraceContext(baggage="tenant=7")
 
 
 def test_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
