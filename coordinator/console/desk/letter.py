@@ -22,7 +22,7 @@ from handoffs.coordinator.console.desk.letters import LetterLine, line_of
 from handoffs.coordinator.console.desk.selection import Plain
 from handoffs.coordinator.console.forms.fields import FormField, fields_of
 from handoffs.coordinator.console.page import View, add_page
-from handoffs.coordinator.console.runs.one import status_for_people
+from handoffs.coordinator.console.run_status import status_for_people
 from handoffs.coordinator.console.templating import segment
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.errors import ServerError

@@ -14,7 +14,8 @@ from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.action import Done, Why, add_action
 from handoffs.coordinator.console.asked import Asked, By
 from handoffs.coordinator.console.page import View, add_page
-from handoffs.coordinator.console.runs.one import RunId, one_run, refuse_ended, status_for_people
+from handoffs.coordinator.console.run_status import status_for_people
+from handoffs.coordinator.console.runs.one import RunId, one_run, refuse_ended
 from handoffs.coordinator.console.templating import segment
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.errors import Conflict

@@ -15,7 +15,7 @@ from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.asked import Asked, By
 from handoffs.coordinator.console.errors import status_of
 from handoffs.coordinator.console.page import View, add_page, wants_page
-from handoffs.coordinator.console.runs.one import status_for_people
+from handoffs.coordinator.console.run_status import status_for_people
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.observe.difference import StepDifference, difference

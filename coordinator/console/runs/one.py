@@ -11,7 +11,6 @@ from handoffs.coordinator.client.coordinator import Coordinator
 from handoffs.coordinator.client.run import Run
 from handoffs.coordinator.console.templating import base_of, segment
 from handoffs.coordinator.errors import Conflict
-from handoffs.coordinator.observe.run_summary import shown_status
 from handoffs.coordinator.observe.standing import Status
 from handoffs.coordinator.store.run_state import ENDED
 
@@ -34,11 +33,6 @@ def one_run(coordinator: Coordinator, request: Request, run: str) -> Run:
             headers={"location": _whole(request, found.id)},
         )
     return found
-
-
-def status_for_people(run: Run) -> str:
-    """The status of a run as people call it: ``waiting`` where it goes on, and waits for a signal."""
-    return shown_status(run.status(), waits=bool(run.waiting()))
 
 
 def refuse_ended(run: Run, asked: str) -> Status:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from handoffs.contracts.text import MASK, REVEAL, Sensitive, escaped_json, is_plain, luhn, printable
+from handoffs.contracts.text import MASK, REVEAL, Sensitive, escaped_json, is_plain, luhn, printable, quoted
 
 CARDS = ("4111111111111111", "5500005555555559", "340000000000009", "6011000000000004", "4222222222222")
 _separators = st.sampled_from(["", " ", "-"])
@@ -38,6 +38,14 @@ def grouped_cards(draw: st.DrawFn) -> str:
         draw(st.sampled_from(["", "12/27 ", "99 ", "x", " 123", "-7", " 4111 1111"])) for _ in "ab"
     )
     return f"{before}{grouped}{after}"
+
+
+@given(st.text(max_size=300), st.integers(20, 200))
+def test_what_is_quoted_is_escaped_once(text: str, limit: int) -> None:
+    """Between two marks, which are double ones where the text has single ones alone, stands what is printed without them."""
+    shown = quoted(text, limit)
+    assert shown[1:-1] == printable(text, limit)
+    assert shown[0] == shown[-1] == ('"' if "'" in shown[1:-1] and '"' not in shown[1:-1] else "'")
 
 
 @given(st.text(max_size=300), st.integers(20, 200))
