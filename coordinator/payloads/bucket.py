@@ -109,6 +109,10 @@ class BucketObjects:
                     connect_timeout=self._timeout,
                     read_timeout=self._timeout,
                     retries={"total_max_attempts": _TRIES, "mode": "standard"},
+                    # what is not AWS often has no names of its own for buckets, and knows no newer checksums
+                    s3={"addressing_style": "path" if self._endpoint else "auto"},
+                    request_checksum_calculation="when_required",
+                    response_checksum_validation="when_required",
                 )
                 session = boto3.session.Session()  # one of its own: the default one is not for threads
                 self._made = session.client("s3", endpoint_url=self._endpoint, config=waits)

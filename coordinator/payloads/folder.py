@@ -44,7 +44,7 @@ class FolderObjects:
     def _make(self, folder: Path) -> None:
         self.probe()
         for one in (self._folder, folder):
-            one.mkdir(mode=0o700, exist_ok=True)
+            one.mkdir(exist_ok=True)
             _durable(one.parent)
 
     def get(self, name: str, most: int) -> bytes | None:
@@ -74,10 +74,11 @@ class FolderObjects:
     def each(self) -> Iterator[Kept]:
         with _used():
             self.probe()
-            for file in sorted(self._folder.glob("*/*")) if self._folder.is_dir() else ():
-                name = f"{file.parent.name}/{file.name}"
-                if (at := self.at(name)) is not None:
-                    yield Kept(name, at)
+            for run in self._folder.iterdir() if self._folder.is_dir() else ():
+                for file in _files(run):
+                    name = f"{run.name}/{file.name}"
+                    if (at := self.at(name)) is not None:
+                        yield Kept(name, at)
 
     def remove(self, name: str) -> None:
         path = self._folder / name
@@ -100,6 +101,13 @@ def _used() -> Iterator[None]:
         yield
     except OSError as error:
         raise unusable(error, _REMEDY) from error
+
+
+def _files(folder: Path) -> list[Path]:
+    """What is in a folder of a run; nothing where somebody has removed it just now, or it is none."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        return [] if folder.is_symlink() else sorted(folder.iterdir())
+    return []
 
 
 def _durable(folder: Path) -> None:
