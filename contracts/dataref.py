@@ -21,8 +21,8 @@ _RUN = re.compile("[0-9A-Za-z][0-9A-Za-z~_-]{0,119}")
 """The runs whose data is kept elsewhere: what our ids look like. There is no sign in it that means something in a path."""
 _NAME = re.compile(f"({_RUN.pattern})/([0-9a-f]{{64}})")
 _LARGEST = 2**53
-_DEPTH, _NODES = 1, 32
-"""What there is around the data in an envelope, at most."""
+_DEPTH = 1
+"""How deep data is nested in its envelope."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def whole(value: Any, text: bytes | str, limits: Limits, fetch: Fetch | None) ->
         )
     octets = len(text if isinstance(text, bytes) else text.encode())
     strictjson.refuse_octets(octets + ref.size, limits)
-    return {**_around(value), "data": fetch(ref, limits.inside(depth=_DEPTH, nodes=_NODES))}
+    return {**_around(value), "data": fetch(ref, limits.inside(depth=_DEPTH))}
 
 
 def unfetched(value: Any) -> Any:
