@@ -18,7 +18,8 @@ _MOST = 100_000
 
 
 class PayloadSweep:
-    """Removes payloads that were sent longer ago than they are kept, whose run has ended or is forgotten, and of which no dead letter waits.
+    """Removes payloads that were sent longer ago than they are kept, whose run has ended or is forgotten, and of which no dead letter waits or
+    is put away.
 
     Only what two sweeps in a row find so is removed: what came back in between, when a process had been away, has its letters in the
     journal by then. Raises :class:`~handoffs.coordinator.errors.ServerError`.
@@ -67,7 +68,7 @@ class PayloadSweep:
             return ended
         # what Redis has lost may be put back of what the journal has
         lives = {run for run, state in self._journal.runs.states(sorted(ended)).items() if state not in ENDED}
-        return ended - lives - {letter.run for letter in self._journal.letters.waiting(ended)}
+        return ended - lives - self._journal.letters.kept_runs(ended)
 
     def _remove(self, one: Kept, before: datetime) -> int:
         """Remove a payload, unless it was sent again right now: whoever replays a letter has done that before the letter is closed."""

@@ -32,6 +32,8 @@ from handoffs import (
 from handoffs.config.payloads import PayloadSettings
 from handoffs.config.settings import Settings
 from handoffs.coordinator.client.run import Run
+from handoffs.coordinator.journal.runs import Noted
+from handoffs.coordinator.letters.archive import Archive
 from handoffs.coordinator.letters.foresight import Foresight
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.messaging.message import Message
@@ -305,9 +307,7 @@ def test_a_step_whose_payload_is_gone_is_skipped(anywhere: Coordinator, folder: 
     assert run.result(timeout=10) == Count(octets=LARGE)
 
 
-def test_a_store_that_is_away_is_waited_for(
-    live_coordinator: Coordinator, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_is_away_is_waited_for(live_coordinator: Coordinator, folder: Path) -> None:
     """It is an outage: nothing is parked, and the run goes on when the folder is mounted again."""
     away = folder.with_name("away")
     times: list[int] = []
@@ -324,6 +324,29 @@ def test_a_store_that_is_away_is_waited_for(
     assert run.status() == "running"
     away.rename(folder)
     assert run.result(timeout=20) == Count(octets=LARGE)
+    assert not list(run.letters())
+
+
+def test_who_reads_waits_for_a_store_that_is_away(
+    live_coordinator: Coordinator, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A message that comes meanwhile is put off, uses up no attempt, and is read when the folder is mounted again."""
+    away = folder.with_name("away")
+    attempts: list[int] = []
+
+    @agent("payloads.comes-again", retry=Retry(attempts=2, backoff=timedelta(milliseconds=10)))
+    def comes_again(size: Size, context: Context) -> Size:
+        attempts.append(context.attempt)
+        if len(attempts) == 1:
+            folder.rename(away)
+            raise Transient("not yet")
+        return size
+
+    run = live_coordinator.start(Flow("payloads.put-off", comes_again >> counted), large())
+    wait_until(lambda: "the payload store cannot be used" in caplog.text, description="it was put off")
+    away.rename(folder)
+    assert run.result(timeout=20) == Count(octets=LARGE // 2)
+    assert attempts == [1, 2]
     assert not list(run.letters())
 
 
@@ -375,24 +398,28 @@ def test_payloads_are_sealed_with_the_journal(coordinator_settings: Settings, fo
 
 
 def test_payloads_are_removed_when_nothing_needs_them(coordinator: Coordinator, folder: Path) -> None:
-    """After their time, and once two sweeps in a row find it so: those of runs that have ended. What a letter or a live run may need stays."""
+    """After their time, and once two sweeps in a row find it so: those of runs that have ended. What a live run may need stays, and what a letter
+    may, also one that was put away, and though Redis has forgotten its run."""
     sweep = PayloadSweep(coordinator.engine.services, coordinator.journal)
-    broken.add("parked")
+    broken.update({"parked", "put away"})
     ended = coordinator.start(Flow("payloads.ends", copied >> counted), large("ended"))
-    parked = coordinator.start(Flow("payloads.stays", fragile >> counted), large("parked"))
-    waits = coordinator.start(
-        Flow("payloads.lives", wait_for("said", Size) >> counted, input=Size), large("waits")
-    )
+    stays = Flow("payloads.stays", fragile >> counted)
+    parked, put_away = (coordinator.start(stays, large(number)) for number in ("parked", "put away"))
+    lives = Flow("payloads.lives", copied >> wait_for("said", Size) >> counted)
+    waits = coordinator.start(lives, large("waits"))
     assert ended.status() == "completed"
+    assert Archive(coordinator.engine.services, coordinator.journal).put_away(letter_of(put_away).id)
     assert [sweep.run(), sweep.run()] == [0, 0]  # nothing is old
     coordinator.advance(KEPT + timedelta(days=1))
-    coordinator.engine.runs.touch([parked.id, waits.id])
+    for run in (parked, put_away):  # nobody knows them any more, but for their letters
+        coordinator.engine.store.redis.delete(coordinator.engine.store.keys.run(run.id))
+        coordinator.journal.runs.note({run.id: Noted(stays.name, "completed")})
+        assert coordinator.engine.runs.state(run.id) is None
+    assert {run.id for run in (ended, parked, put_away, waits)} == {
+        path.parent.name for path in objects(folder)
+    }
     assert [sweep.run(), sweep.run()] == [0, 1]
-    assert {path.parent.name for path in objects(folder)} <= {parked.id, waits.id}
-    broken.clear()
-    [letter] = parked.letters()
-    letter.replay()
-    assert parked.result() == Count(octets=LARGE // 2)
+    assert {path.parent.name for path in objects(folder)} == {parked.id, put_away.id, waits.id}
 
 
 @pytest.mark.parametrize(
