@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from handoffs.contracts.text import printable
 from handoffs.coordinator.errors import ServerError
 
 UNFINISHED = ".unfinished-"
@@ -56,11 +57,10 @@ class Objects(Protocol):
         """Find out whether the place can be used."""
 
 
-def unusable(what: object, remedy: str) -> ServerError:
-    """The error for a place that cannot be reached or used."""
+def unusable(error: Exception, remedy: str) -> ServerError:
+    """The error for a place that cannot be reached or used, because of ``error``."""
     return ServerError(
-        f"the payload store cannot be used: {type(what).__name__ if isinstance(what, Exception) else 'it is not there'}:"
-        f" {str(what)[:200]}",
+        f"the payload store cannot be used: {type(error).__name__}: {printable(error, 200)}",
         "nothing was lost: what needs it is tried again",
         remedy,
     )

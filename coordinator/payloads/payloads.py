@@ -21,7 +21,7 @@ _FRESH_FOR = timedelta(hours=1)
 _MOST_FRESH = 10_000
 _AROUND_A_SEAL = 1_024
 _IN_A_BODY = '\\"dataref\\"'
-_REPLAY = "put the object back from a backup and replay the step, give it another input (edit) or an outcome (skip), or give its run up"
+_REMEDY = "put the object back from a backup and replay the step, give it another input (edit) or an outcome (skip), or give its run up"
 
 
 class Cipher(Protocol):
@@ -138,6 +138,7 @@ class KeptPayloads:
 
     @classmethod
     def of(cls, settings: Settings, objects: Objects, cipher: Cipher) -> KeptPayloads:
+        """As the settings say."""
         chosen = settings.payloads
         return cls(objects, chosen.threshold, settings.envelope_limits, cipher, chosen.retention)
 
@@ -153,5 +154,5 @@ def _octets(body: str) -> int:
 
 def _missing(ref: DataRef, why: str) -> DataMissing:
     return DataMissing(
-        f"the data of the message, {ref.name}, cannot be had: {why}", "no agent got it", _REPLAY
+        f"the data of the message, {ref.name}, cannot be had: {why}", "no agent got it", _REMEDY
     )
