@@ -111,7 +111,7 @@ LOCK = "$${uv:-$(BIN)/uv}" pip compile pyproject.toml --quiet --universal --pyth
 lock: $(BIN)/python ## pin requirements/*.txt anew after a change of pyproject.toml (UPGRADE=1: newest versions)
 	@uv=$$(command -v uv) || $(PIP) install uv; \
 	$(LOCK) --group backend --all-extras --group dev --output-file requirements/dev.txt && \
-	$(LOCK) --group backend --extra postgres --extra media --extra sealed --extra metrics --extra console --extra telemetry --constraint requirements/dev.txt --output-file requirements/runtime.txt && \
+	$(LOCK) --group backend --extra postgres --extra media --extra sealed --extra metrics --extra console --extra telemetry --extra s3 --constraint requirements/dev.txt --output-file requirements/runtime.txt && \
 	$(LOCK) --group backend --all-extras --constraint requirements/dev.txt --output-file requirements/flower.txt && \
 	$(LOCK) --group backend --all-extras --group dev --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 

@@ -33,6 +33,7 @@ from handoffs.config.addresses import ListenAddress
 from handoffs.config.console import ConsoleSettings
 from handoffs.config.duration import Lifetime, Wait
 from handoffs.config.numbers import Whole
+from handoffs.config.payloads import PayloadSettings
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
 from handoffs.config.urls import BrokerUrl, DatabaseUrl, RedisUrl
 from handoffs.contracts import strictjson
@@ -225,6 +226,7 @@ class Settings(BaseSettings):
     is used."""
 
     console: ConsoleSettings = ConsoleSettings()
+    payloads: PayloadSettings = PayloadSettings()
     payments: PaymentsSettings = PaymentsSettings()
     rides: RidesSettings = RidesSettings()
     media: MediaSettings = MediaSettings()

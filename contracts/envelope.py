@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import ContractRef, faults
+from handoffs.contracts.dataref import Fetch, unfetched, whole
 from handoffs.contracts.errors import InvalidData, InvalidEnvelope
 from handoffs.contracts.strictjson import DEFAULT_LIMITS, Limits
 
@@ -107,13 +108,23 @@ class Envelope(BaseModel):
         return self.model_dump_json(by_alias=True, exclude_none=True)
 
     @classmethod
-    def decode(cls, text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Self:
-        """Read the structured JSON form.
+    def decode(cls, text: bytes | str, limits: Limits = DEFAULT_LIMITS, fetch: Fetch | None = None) -> Self:
+        """Read the structured JSON form. Where its data is kept elsewhere (:mod:`.dataref`), ``fetch`` brings it.
 
-        Raises :class:`InvalidJson` where the text is no strict JSON within the limits, and :class:`InvalidEnvelope`
-        where it is no envelope, or ``type`` and ``dataschema`` name different contracts.
+        Raises :class:`InvalidJson` where the text is no strict JSON within the limits, :class:`InvalidEnvelope`
+        where it is no envelope, or ``type`` and ``dataschema`` name different contracts, and
+        :class:`~handoffs.contracts.errors.DataMissing` where its data is elsewhere and cannot be had; and what ``fetch`` raises.
         """
-        value = strictjson.loads(text, limits)
+        return cls._of(whole(strictjson.loads(text, limits), text, limits, fetch))
+
+    @classmethod
+    def bare(cls, text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Self:
+        """Read an envelope for what is around its data: where that is kept elsewhere, ``data`` is empty and ``original_digest`` names
+        what it should be. Raises what :meth:`decode` raises."""
+        return cls._of(unfetched(strictjson.loads(text, limits)))
+
+    @classmethod
+    def _of(cls, value: Any) -> Self:
         data = value.get("data") if isinstance(value, dict) else None
         if isinstance(data, dict):  # any object will do, so only what is around it is checked
             value = {**value, "data": {}}

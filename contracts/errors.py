@@ -56,6 +56,10 @@ class InvalidData(InvalidInput):
     """``data`` does not fit the contract version that the envelope declares."""
 
 
+class DataMissing(InvalidData):
+    """The data of an envelope is kept elsewhere, and is not there, is other data than the envelope says, or nothing here may fetch it."""
+
+
 class UnknownVersion(InvalidInput):
     """The envelope declares a contract or a version that this reader cannot read."""
 

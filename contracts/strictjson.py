@@ -75,6 +75,12 @@ def check_size(text: bytes | str, limits: Limits) -> str:
     return document
 
 
+def refuse_octets(octets: int, limits: Limits) -> None:
+    """Raise :class:`TooLarge` where a text of so many octets is over the limit."""
+    if octets > limits.octets:
+        raise TooLarge(f"the text has {octets} bytes, over the limit of {limits.octets}", remedy=BY_REFERENCE)
+
+
 def dumps(value: Any) -> str:
     """Write compact JSON text (UTF-8 safe, no NaN). Raises :class:`InvalidJson` where JSON has no form for a value."""
     try:
@@ -113,11 +119,7 @@ def digest(value: Any) -> str:
 def _decoded(text: bytes | str, limits: Limits) -> str:
     try:
         octets = text if isinstance(text, bytes) else text.encode()
-        if len(octets) > limits.octets:
-            raise TooLarge(
-                f"the text has {len(octets)} bytes, over the limit of {limits.octets}",
-                remedy=BY_REFERENCE,
-            )
+        refuse_octets(len(octets), limits)
         return octets.decode()
     except UnicodeError:
         raise InvalidJson("the text is not UTF-8") from None

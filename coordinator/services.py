@@ -20,6 +20,7 @@ from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.flow.manifest import manifest_of
 from handoffs.coordinator.messaging.publisher import Publisher
 from handoffs.coordinator.messaging.room import Room
+from handoffs.coordinator.payloads.payloads import Payloads
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.history_stream import HistoryStream
 from handoffs.coordinator.store.outstanding import Outstanding
@@ -47,6 +48,7 @@ class Services:
     registry: Registry
     versions: Versions
     negotiator: Negotiator
+    payloads: Payloads
     router: Router
     driver: Driver
 

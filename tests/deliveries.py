@@ -18,6 +18,7 @@ from handoffs.coordinator.messaging.delivery import Delivery, delivery_of
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.messaging.room import Room
 from handoffs.coordinator.messaging.wire import read_body
+from handoffs.coordinator.payloads.payloads import Payloads
 from handoffs.coordinator.runs.first_messages import Starter
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.store import Store
@@ -31,6 +32,7 @@ class RecordingPublisher:
         self.messages: list[Message] = []
         self.declared: set[str] = set()
         self.before = before
+        self.payloads = Payloads()
 
     def publish(
         self, messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False

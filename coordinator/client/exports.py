@@ -85,7 +85,9 @@ class Exports:
     def _refused_input(self, letter: Letter, agent: Agent) -> dict[str, Any] | None:
         """What no agent may get, as it came, sensitive values masked; None where it is no object."""
         try:
-            envelope, _, _ = read_letter(letter.row, self._services.settings.message_limits)
+            envelope, _, _ = read_letter(
+                letter.row, self._services.settings.message_limits, self._services.payloads.fetch
+            )
         except InvalidInput as error:
             raise ExportRefused(
                 f"dead letter {letter.id} is no envelope: {error.cause}",

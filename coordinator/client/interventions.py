@@ -64,7 +64,7 @@ class Interventions:
         if value is None:
             with contextlib.suppress(InvalidInput):
                 limits, versions = self._services.settings.message_limits, self._services.versions
-                envelope, _, _ = read_letter(letter.row, limits)
+                envelope, _, _ = read_letter(letter.row, limits, self._services.payloads.fetch)
                 value = versions.shown(envelope.contract, envelope.data)
         return LetterInput(agent.accepts, value, keys)
 

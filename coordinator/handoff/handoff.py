@@ -18,6 +18,7 @@ from typing import NoReturn
 from handoffs.config.at_work import at
 from handoffs.config.settings import Settings
 from handoffs.contracts.contract import Contract
+from handoffs.contracts.dataref import Fetch
 from handoffs.coordinator.continuation.moves import Go
 from handoffs.coordinator.continuation.signature import EVENT
 from handoffs.coordinator.dispatch.negotiation import Negotiator
@@ -82,8 +83,10 @@ class Handoff:
         leases: LeaseKeeper,
         negotiator: Negotiator,
         stopping: Stopping | None = None,
+        fetch: Fetch | None = None,
     ) -> None:
-        """``stopping`` is whether this process is to end; without it, it is not."""
+        """``stopping`` is whether this process is to end; without it, it is not. ``fetch`` brings data that is kept elsewhere.
+        Many parameters because each is what there is one of in a process, and they are put together in one place."""
         self.agent = agent
         self._settings = settings
         self._store = store
@@ -92,7 +95,7 @@ class Handoff:
         self._router = Router(store, negotiator, Room.of(settings))
         limits = settings.envelope_limits
         events = Events(agent, store, negotiator.versions, AskEventSets(settings))
-        self._opener = Opener(agent, store, events, negotiator, limits)
+        self._opener = Opener(agent, store, events, negotiator, limits, fetch)
         self._claimer = Claimer(agent, store, settings.crash_limit)
         self._closer = Closer(agent, store, self._router, negotiator)
         self._entries = HandoffEntries(agent)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from handoffs.contracts.contract import Contract
+from handoffs.contracts.dataref import Fetch, is_by_reference
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData, InvalidInput
 from handoffs.contracts.event import Event
@@ -95,14 +97,22 @@ class Opener:
     """Opens what comes to one agent. Safe for threads. Methods that ask are generators (dispatch/requests.py)."""
 
     def __init__(
-        self, agent: Agent, store: Store, events: Events, negotiator: Negotiator, limits: Limits
+        self,
+        agent: Agent,
+        store: Store,
+        events: Events,
+        negotiator: Negotiator,
+        limits: Limits,
+        fetch: Fetch | None = None,
     ) -> None:
+        """``fetch`` brings data that is kept elsewhere."""
         self._agent = agent
         self._store = store
         self._events = events
         self._negotiator = negotiator
         self._versions: Versions = negotiator.versions
         self._limits = limits
+        self._fetch = fetch
 
     def open(self, delivery: Delivery) -> Asking[Opened]:
         """Open a delivery. Raises :class:`Leave`: for an input that no agent may get, and for an event to which this build does
@@ -116,7 +126,7 @@ class Opener:
         Raises :class:`Leave` for an input that no agent may get.
         """
         try:
-            return self._opened(delivery)
+            return (yield from self._opening(delivery))
         except Leave as leave:
             if not (
                 isinstance(leave.ending, Refusal)
@@ -128,7 +138,14 @@ class Opener:
             edited = self._with(delivery, text) if text else delivery
             if edited is delivery:
                 raise
-            return self._opened(edited, delivery)
+            return (yield from self._opening(edited, delivery))
+
+    def _opening(self, delivery: Delivery, came: Delivery | None = None) -> Asking[Opened]:
+        """Open a delivery. Where its data is elsewhere, one who may wait does it."""
+        if is_by_reference(delivery.envelope):
+            opened: Opened = yield Invoke(partial(self._opened, delivery, came))
+            return opened
+        return self._opened(delivery, came)
 
     def edited(self, delivery: Delivery, text: str) -> Opened:
         """Open a delivery with the input that a person gave to its step since it was made, as its run has that.
@@ -191,7 +208,7 @@ class Opener:
     def _with(self, delivery: Delivery, text: str) -> Delivery:
         """The delivery with the input that a person gave to the step, as its run has it."""
         try:
-            envelope, edit = Envelope.decode(delivery.envelope, self._limits), Edit.parse(text)
+            envelope, edit = Envelope.bare(delivery.envelope, self._limits), Edit.parse(text)
             if edit is None or number_of(delivery.kwargs) >= edit.number:
                 return delivery
             envelope, kwargs = edit.applied(envelope, delivery.kwargs)
@@ -213,7 +230,7 @@ class Opener:
             raise refuse(FailureKind.INVALID_INPUT, fault) from error
 
     def _understood(self, delivery: Delivery, came: Delivery | None) -> Opened:
-        envelope = Envelope.decode(delivery.envelope, self._limits)
+        envelope = Envelope.decode(delivery.envelope, self._limits, self._fetch)
         if not delivery.flow or not delivery.step:
             raise InvalidData("the message does not say to which step of which flow it belongs")
         event = self._events.name_of(delivery)

@@ -240,6 +240,17 @@ class LetterTable:
                 rows += [summary_of(found, self._namespace) for found in connection.execute(query).mappings()]
         return sorted(rows, key=lambda row: (row.first_failed_at, row.id))
 
+    def kept_runs(self, wanted: Iterable[str]) -> set[str]:
+        """Those of these runs of which a letter waits, or is put away and may be brought back."""
+        found: set[str] = set()
+        names = iter(sorted(set(wanted)))
+        kept = self._own & dead_letters.c.state.in_(("waiting", "archived"))
+        while some := list(islice(names, PAGE)):
+            query = select(dead_letters.c.run).where(kept, dead_letters.c.run.in_(some)).distinct()
+            with self._database.begin() as connection:
+                found.update(str(run) for run in connection.scalars(query))
+        return found
+
     def waiting_runs(self) -> Iterator[set[str]]:
         """The runs of which letters wait, page by page; one of which several wait may come again. No message is read."""
         query = select(dead_letters.c.id, dead_letters.c.first_failed_at, dead_letters.c.run)

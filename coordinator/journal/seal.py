@@ -23,7 +23,9 @@ class Seal:
     the package that encrypts is not installed, and :class:`ValueError` for what is no key: 32 bytes in base64.
     """
 
-    def __init__(self, keys: Sequence[str] = ()) -> None:
+    def __init__(self, keys: Sequence[str] = (), what: str = "a message in the journal") -> None:
+        """``what`` texts are, for people."""
+        self._what = what
         raw = [key_bytes(key.strip()) for key in keys]
         self._ciphers = {_name(one): _cipher(one) for one in raw}
         self.writes = next(iter(self._ciphers), "")
@@ -54,7 +56,7 @@ class Seal:
         name, _, sealed = text.removeprefix(_MARK).partition(":")
         if name not in self._ciphers:
             raise SealBroken(
-                f"a message in the journal is sealed with the key {name[:16]}, which is not among COORDINATOR_JOURNAL_KEYS",
+                f"{self._what} is sealed with the key {name[:16]}, which is not among COORDINATOR_JOURNAL_KEYS",
                 "nothing was changed: it stays there, and can be replayed once the key is back",
                 "add that key to COORDINATOR_JOURNAL_KEYS, after those that are there",
             )
@@ -63,7 +65,7 @@ class Seal:
             made: bytes = self._ciphers[name].decrypt(raw[:_NONCE], raw[_NONCE:], place.encode())
         except (ValueError, _invalid_tag()) as error:
             raise SealBroken(
-                f"a message in the journal does not open with its key {name[:16]}: it was changed or moved ({type(error).__name__})",
+                f"{self._what} does not open with its key {name[:16]}: it was changed or moved ({type(error).__name__})",
                 "nothing was changed",
                 "restore the row from a backup of the journal, or give its run up",
             ) from None

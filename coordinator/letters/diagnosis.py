@@ -167,7 +167,7 @@ def _disagrees(raw: RawLetter, kind: FailureKind, error: str, text: str) -> tupl
 
 def _contract(body: Body) -> str:
     try:
-        return str(Envelope.decode(body.envelope).contract)
+        return str(Envelope.bare(body.envelope).contract)
     except InvalidInput:
         return ""
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract, ContractRef
 from handoffs.contracts.envelope import Envelope
-from handoffs.contracts.errors import InvalidData, InvalidInput
+from handoffs.contracts.errors import DataMissing, InvalidData, InvalidInput
 from handoffs.contracts.searchable import marks
 from handoffs.contracts.text import MASK, printable, quoted
 from handoffs.coordinator.continuation.arrival import budgets_as_read
@@ -76,7 +76,7 @@ class Editing:
         """
         try:
             row = revived(row, self._services.settings.message_limits)
-            envelope, kwargs, continuation = read_letter(row, self._services.settings.message_limits)
+            envelope, kwargs, continuation, there = self._read(row)
             if not row.run:
                 raise InvalidInput("it does not carry what its headers say")
             number = number_of(kwargs)
@@ -91,13 +91,15 @@ class Editing:
         current = self._current(place)
         if current is not None:
             number = max(number, current.number)
-            envelope, kwargs = current.applied(envelope, kwargs)
-        payload = _payload(agent, given, self._known(agent, envelope.contract, envelope.data))
+            came, (envelope, kwargs) = envelope, current.applied(envelope, kwargs)
+            there = there or envelope is not came
+        known = self._known(agent, envelope.contract, envelope.data) if there else None
+        payload = _payload(agent, given, known)
         self._refuse_ended(place)
         before = (*superseded(kwargs), *contents_of(self._services, agent, envelope))
         edit = self._made(agent, payload, number + 1, before)
         key = turned(_key(agent, payload, edit.key or envelope.idempotency_key), kwargs)
-        old = key_of(self._services, agent, envelope, kwargs)
+        old = key_of(self._services, agent, envelope, kwargs) if there else ""
         self._refuse_taken(place, agent, old, key, edit)
         budgets = budgets_as_read(row.step, continuation.get("chain") or [], continuation.get("chord"))
         self._refuse_too_large(row, edit, envelope, kwargs, continuation)
@@ -105,6 +107,14 @@ class Editing:
         waiting = _Waiting(place, current, shown, row.contract, "parked", budgets, row.id)
         self._record(waiting, agent, payload, edit)
         self._desk.replay(row.id, by=self._by, why=self._why)
+
+    def _read(self, row: LetterRow) -> tuple[Envelope, dict[str, Any], dict[str, Any], bool]:
+        """What a letter carries, and whether its data is there: else all of the input is to be given. Raises :class:`InvalidInput`."""
+        limits = self._services.settings.message_limits
+        try:
+            return *read_letter(row, limits, self._services.payloads.fetch), True
+        except DataMissing:
+            return *read_letter(row, limits), False
 
     def held(self, run: RunRecord, step: str, agent: Agent, given: Contract | Mapping[str, Any]) -> None:
         """Let a step that is held with its run begin with ``given``, once the run is resumed. Raises the same."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handoffs.contracts.envelope import Envelope
-from handoffs.contracts.errors import InvalidInput
+from handoffs.contracts.errors import DataMissing, InvalidInput
 from handoffs.coordinator.continuation.signature import TIMER
 from handoffs.coordinator.errors import SealBroken
 from handoffs.coordinator.flow.agent import Agent
@@ -58,7 +58,11 @@ class Foresight:
     def _ahead(self, letter: Letter, read: dict[str, tuple[frozenset[str], ...]]) -> Foreseen:
         meets = [*self._meets(letter, read)]
         try:
-            envelope, kwargs, rest = read_letter(letter.row, self._services.settings.message_limits)
+            envelope, kwargs, rest = read_letter(
+                letter.row, self._services.settings.message_limits, self._services.payloads.fetch
+            )
+        except DataMissing as error:
+            return Foreseen(letter, "", (*meets, f"it would park again: {error.cause}"))
         except InvalidInput:
             return Foreseen(letter, "", tuple(meets))
         meets += self._of_its_key(letter, envelope, kwargs)

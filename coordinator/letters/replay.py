@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from handoffs.config.user import current_user
+from handoffs.contracts.dataref import Fetch
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import CoordinationError, InvalidInput, TooLarge
 from handoffs.contracts.strictjson import Limits
@@ -105,6 +106,7 @@ class Replays:
         before."""
         message = linked(Message.restored(row.message).replayed(number), [failed])
         try:
+            self._services.payloads.renew(message.body)  # from now on no letter says that it is needed
             self._services.publisher.declare(
                 [] if follows_event(row.step) or message.event else [message.agent], again=True
             )
@@ -148,7 +150,8 @@ class Replays:
         room = self._services.room
         room.check(message)
         try:
-            Envelope.decode(read_body(message.body, "application/json", room.message).envelope, room.envelope)
+            text = read_body(message.body, "application/json", room.message).envelope
+            Envelope.decode(text, room.envelope, self._services.payloads.fetch)
         except TooLarge as error:
             raise TooLarge(error.cause, "it stays where it is", REMEDIES[FailureKind.TOO_LARGE]) from None
         except InvalidInput:  # its agent says why
@@ -158,6 +161,10 @@ class Replays:
         """The letter with the input that a person gave to its step, if the run has one that is newer than the message's."""
         edited, edit = self.applied(row)
         if edit is not None:
+            sent = self._services.payloads.lighten(
+                edited.message["body"]
+            )  # so that a copy that comes back is known
+            edited = replace(edited, message={**edited.message, "body": sent})
             before = EditRow(row.id, edit.number, edit.at, edit.by, edit.why, row.message)
             self._journal.edits.keep(before, edited.message)
         return edited
@@ -199,14 +206,17 @@ def revived(row: LetterRow, limits: Limits) -> LetterRow:
     return replace(row, message=message.stored(), run=run, flow=flow, step=step)
 
 
-def read_letter(row: LetterRow, limits: Limits) -> tuple[Envelope, dict[str, Any], dict[str, Any]]:
-    """The envelope, the arguments and the continuation of a letter's message. Raises :class:`InvalidInput` where it has
-    none of them."""
+def read_letter(
+    row: LetterRow, limits: Limits, fetch: Fetch | None = None
+) -> tuple[Envelope, dict[str, Any], dict[str, Any]]:
+    """The envelope, the arguments and the continuation of a letter's message. ``fetch`` brings data that is kept elsewhere; without it, such an
+    envelope is :meth:`~handoffs.contracts.envelope.Envelope.bare`. Raises :class:`InvalidInput` where it has none of them."""
     row = revived(row, limits)
     if "body" not in row.message:
         raise InvalidInput(f"dead letter {row.id} is no message of this system")
     text, kwargs, continuation = read_body(row.message["body"], "application/json", limits)
-    return Envelope.decode(text, limits), kwargs, continuation
+    envelope = Envelope.decode(text, limits, fetch) if fetch else Envelope.bare(text, limits)
+    return envelope, kwargs, continuation
 
 
 def _span_of(reason: Mapping[str, Any] | None) -> str:

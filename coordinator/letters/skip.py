@@ -160,7 +160,7 @@ class Skips:
             )
         limits = self._services.settings.message_limits
         body = read_body(row.message["body"], "application/json", limits)
-        return body, Envelope.decode(body.envelope, limits)
+        return body, Envelope.bare(body.envelope, limits)
 
 
 def _refused(place: StepRef, status: str) -> CoordinationError:

@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from copy import copy
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, Protocol
@@ -35,6 +36,7 @@ from handoffs.coordinator.messaging.in_flight import Line, line
 from handoffs.coordinator.messaging.lines import Lines, opened
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.messaging.queues import depths_on
+from handoffs.coordinator.payloads.payloads import Payloads
 
 _REFUSALS = (Unwritable, PreconditionFailed, ContentTooLarge, FrameError, FrameSyntaxError)
 """What is raised where a message is at fault, and neither the broker nor the way to it: AMQP has no form for something in it, it is
@@ -52,7 +54,9 @@ Hears = Callable[[str, str], bool | None]
 
 
 class Publisher(Protocol):
-    """Where messages go."""
+    """Where messages go. What is large in them is put where :attr:`payloads` has it."""
+
+    payloads: Payloads
 
     def publish(
         self, messages: Iterable[Message], *, delay: timedelta | None = None, exact: bool = False
@@ -110,6 +114,7 @@ class BrokerPublisher:
         self._timeout = timeout.total_seconds()
         self._hears = hears
         self._waits_for_one = True
+        self.payloads = Payloads()
         self._known: dict[str, tuple[str, ...]] = {}
         self._declared: set[str] = set()
         self._told: OrderedDict[str, list[Parcel]] = OrderedDict()
@@ -183,6 +188,8 @@ class BrokerPublisher:
         messages = list(messages)
         if any(message.event for message in messages) or not self.overlaps(messages):
             return None
+        if any(self.payloads.concern(message.body) for message in messages):  # their place is waited for
+            return None
         return [self._parcel(message, self._agents) for message in messages]
 
     def in_flight(self) -> Line[Any]:
@@ -223,6 +230,8 @@ class BrokerPublisher:
         self._lines.close()
 
     def _parcel(self, message: Message, exchange: str) -> Parcel:
+        if self.payloads.concern(message.body):
+            message = replace(message, body=self.payloads.lighten(message.body))
         return Parcel(exchange, message.event or self._topology.queue_name(message.agent), message)
 
     def _send_one(self, parcel: Parcel, room_within: float) -> None:

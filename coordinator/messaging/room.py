@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 from handoffs.config.settings import Settings
 from handoffs.contracts import strictjson
 from handoffs.contracts.contract import Contract
+from handoffs.contracts.dataref import lightened
 from handoffs.contracts.errors import TooLarge
 from handoffs.contracts.strictjson import Limits
 from handoffs.coordinator.continuation.moves import Join
@@ -25,7 +26,7 @@ _AROUND_A_JOIN = 2_048
 
 REMEDY = (
     "send large payloads by reference, or raise COORDINATOR_MAX_MESSAGE_BYTES in every process; above some 8 MiB"
-    " RabbitMQ's max_message_size and COORDINATOR_BROKER_MESSAGE_BYTES as well"
+    " RabbitMQ's max_message_size and COORDINATOR_BROKER_MESSAGE_BYTES as well, or set COORDINATOR_PAYLOADS__URL"
 )
 """What to do about what is too large."""
 
@@ -49,15 +50,18 @@ UNLIMITED = JoinRoom()
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """How much may be in an envelope, in a whole message, and in what the broker takes (octets)."""
+    """How much may be in an envelope, in a whole message, and in what the broker takes (octets). Of data of more than ``kept``
+    octets it gets a reference only; 0: it gets all."""
 
     envelope: Limits
     message: Limits
     broker: int
+    kept: int = 0
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        return cls(settings.envelope_limits, settings.message_limits, settings.broker_message_bytes)
+        kept = settings.payloads.threshold if settings.payloads.url else 0
+        return cls(settings.envelope_limits, settings.message_limits, settings.broker_message_bytes, kept)
 
     @property
     def data(self) -> Limits:
@@ -82,7 +86,7 @@ class Room:
                 strictjson.loads(body, self.message)
         except TooLarge as error:
             raise _too_large(message, error.cause, _remedy(error)) from None
-        if octets > self.broker:
+        if octets > self.broker and self._sent(body, envelope) > self.broker:
             raise _too_large(message, f"it has {octets} bytes, and RabbitMQ is said to take {self.broker}")
 
     def holds(self, data: str) -> bool:
@@ -141,9 +145,18 @@ class Room:
         """How much joins may put together, data and the versions of its parts, where ``rest`` is to come after them (JSON
         values)."""
         beside = octets_of(strictjson.dumps(rest)) + 2 * _AROUND_A_JOIN
-        body = max(min(self.message.octets, self.broker) - beside, 1)
+        most = self.message.octets if self.kept else min(self.message.octets, self.broker)
+        body = max(most - beside, 1)
         octets = max(min(self.envelope.octets - _AROUND_A_JOIN, body), 1)
         return JoinRoom(octets, 0 if 2 * octets <= body else body)
+
+    def _sent(self, body: str, envelope: str) -> int:
+        """How many octets the broker gets of the body of a message, in which this is the envelope."""
+        light = lightened(envelope, self.kept, self.envelope) if self.kept else None
+        if light is None:
+            return octets_of(body)
+        [_, *rest] = json.loads(body)
+        return octets_of(strictjson.dumps([[light.envelope], *rest]))
 
     def _is_small(self, body: str) -> bool:
         """Whether it is within every limit at first sight. The envelope is a text in it, so its brackets count as well."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from handoffs.contracts.contract import ContractRef
+from handoffs.contracts.dataref import Fetch
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidData
 from handoffs.contracts.strictjson import Limits
@@ -61,13 +62,21 @@ class Timers:
     """Takes the place of steps whose budget is spent. Safe for threads."""
 
     def __init__(
-        self, store: Store, router: Router, driver: Driver, versions: Versions, limits: Limits
+        self,
+        store: Store,
+        router: Router,
+        driver: Driver,
+        versions: Versions,
+        limits: Limits,
+        fetch: Fetch | None = None,
     ) -> None:
+        """``fetch`` brings data that is kept elsewhere."""
         self._store = store
         self._versions = versions
         self._router = router
         self._driver = driver
         self._limits = limits
+        self._fetch = fetch
         self._onward = Onward(store, router, driver, versions)
 
     def fire(self, body: bytes | str, content_type: str) -> str:
@@ -146,7 +155,7 @@ class Timers:
         self, body: bytes | str, content_type: str
     ) -> tuple[Envelope, dict[str, Any], dict[str, Any]]:
         text, kwargs, continuation = read_body(body, content_type, self._limits)
-        return Envelope.decode(text, self._limits), kwargs, continuation
+        return Envelope.decode(text, self._limits, self._fetch), kwargs, continuation
 
 
 def _fired(envelope: Envelope, kwargs: dict[str, Any], continuation: dict[str, Any]) -> _Fired:

@@ -14,8 +14,11 @@ from handoffs.contracts.versions import Versions
 from handoffs.coordinator.dispatch.driver import Driver
 from handoffs.coordinator.dispatch.negotiation import Negotiator
 from handoffs.coordinator.dispatch.routing import Router
+from handoffs.coordinator.journal.seal import Seal
 from handoffs.coordinator.messaging.publisher import BrokerPublisher, Publisher
 from handoffs.coordinator.messaging.room import Room
+from handoffs.coordinator.payloads.opening import objects_of
+from handoffs.coordinator.payloads.payloads import KeptPayloads, Payloads
 from handoffs.coordinator.services import Services
 from handoffs.coordinator.store.announcements import Announcements
 from handoffs.coordinator.store.history_stream import HistoryStream
@@ -38,6 +41,7 @@ def services_of(
     versions = Versions(lookup=registry.known)
     negotiator = Negotiator(announcements, versions)
     publisher = publisher or BrokerPublisher(app, topology, settings.server_timeout, negotiator.hears)
+    publisher.payloads = payloads = payloads_of(settings)
     return Services(
         settings=settings,
         topology=topology,
@@ -52,6 +56,18 @@ def services_of(
         registry=registry,
         versions=versions,
         negotiator=negotiator,
+        payloads=payloads,
         router=Router(store, negotiator, room, puts_off=True),
         driver=Driver(redis, publisher, room),
+    )
+
+
+def payloads_of(settings: Settings) -> Payloads:
+    """Where large payloads are kept. What is sealed in the journal is sealed there as well, with the same keys.
+
+    Raises :class:`~handoffs.coordinator.errors.ServerError` where keys are given and the package that encrypts is not installed.
+    """
+    objects = objects_of(settings.payloads, settings.namespace, settings.server_timeout)
+    return Payloads(
+        KeptPayloads.of(settings, objects, Seal(settings.journal_keys, "the payload")) if objects else None
     )

@@ -28,6 +28,7 @@ from handoffs.coordinator.messaging.address import addressed
 from handoffs.coordinator.messaging.far_off import arrived, is_far_off, left
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.messaging.wire import Body, read_body
+from handoffs.coordinator.payloads.payloads import Payloads
 from handoffs.coordinator.runtime.task import AgentTask, Parked
 from handoffs.coordinator.store import clock
 
@@ -49,6 +50,7 @@ class EagerPublisher:
         self._waiting: list[tuple[float, int, Message]] = []  # until when (monotonic), its number
         self._numbers = count()
         self._held: list[Message] = []
+        self.payloads = Payloads()
         self._running = False
         self.park: Callable[[RawLetter], object] = _dropped
         self.fire: Callable[[bytes | str, str], object] = _no_timer
@@ -73,7 +75,8 @@ class EagerPublisher:
     ) -> None:
         """Run messages, and what they lead to; within a run, only put them at the end."""
         for given in messages:
-            message, wait = _near(given, delay)
+            body = self.payloads.lighten(given.body)
+            message, wait = _near(replace(given, body=body), delay)
             goes_on = is_onward(str(message.headers.get("handoff_step")))  # a delay is not waited for
             if host.is_held() and wait is not None and wait > timedelta():
                 due = host.monotonic() + wait.total_seconds()

@@ -131,13 +131,15 @@ class Engine:
         type(self.app.tasks[agent]).handoff = self._handoff(used)
 
     def _handoff(self, agent: Agent) -> Handoff:
-        return Handoff(agent, self.settings, self.store, self.leases, self.negotiator, self.stopping)
+        fetch = self.services.payloads.fetch
+        return Handoff(agent, self.settings, self.store, self.leases, self.negotiator, self.stopping, fetch)
 
     def timers(self) -> Timers:
         """What happens when budgets are spent."""
         services = self.services.impatient()
         limits = self.settings.message_limits
-        return Timers(self.store, services.router, services.driver, services.versions, limits)
+        fetch = services.payloads.fetch
+        return Timers(self.store, services.router, services.driver, services.versions, limits, fetch)
 
     def manifest(self, agent: Agent) -> Manifest:
         """What the code of ``agent`` reads and writes, as it is now."""

@@ -39,6 +39,7 @@ from handoffs.coordinator.runtime.drain import Drain
 from handoffs.coordinator.runtime.engine import Engine
 from handoffs.coordinator.runtime.jobs import Job, Jobs
 from handoffs.coordinator.runtime.losses import Losses
+from handoffs.coordinator.runtime.payload_sweep import PayloadSweep
 from handoffs.coordinator.runtime.preflight import PROBE_WITHIN
 from handoffs.coordinator.runtime.queue_reader import QueueReader
 from handoffs.coordinator.runtime.upkeep import Upkeep
@@ -81,6 +82,7 @@ class Service:
         )
         self._losses = Losses(engine.services, journal, self._outbox)
         settings = engine.services.settings
+        self._payloads = PayloadSweep(engine.services, journal)
         self._policy = Policy(settings.journal_retention, settings.journal_retention_by_flow)
         self._jobs = Jobs("coordinator")
         self._ready = threading.Event()
@@ -110,6 +112,11 @@ class Service:
                 Job("journal", self.ping, PROBE_EVERY),
                 Job("begin", self.begin, 0.2),
                 *([Job("retention", self.prune, _PRUNE_EVERY)] if self._policy else ()),
+                *(
+                    [Job("payloads", self.sweep_payloads, self._payloads.pause)]
+                    if self._payloads.pause
+                    else ()
+                ),
             ]
         )
         if not self._ready.wait(timeout):
@@ -192,6 +199,11 @@ class Service:
             _log.info(
                 "%d runs were removed from the journal: they ended longer ago than it keeps them", removed
             )
+
+    def sweep_payloads(self) -> None:
+        """Remove payloads that are kept elsewhere, and of which nothing has need any more."""
+        if removed := self._payloads.run(self._jobs.stopping):
+            _log.info("%d payloads were removed: their runs and letters have ended", removed)
 
     def touch(self) -> None:
         """Once an hour keep in Redis what letters need for a replay, and remind of deployments."""

@@ -30,6 +30,7 @@ from handoffs.coordinator.observe.doctor.ask_redis import redis_facts
 from handoffs.coordinator.observe.doctor.check import AREAS, Area, Check, of_error, ok, unknown
 from handoffs.coordinator.observe.doctor.journal import JournalFacts, drain_check, journal_checks
 from handoffs.coordinator.observe.doctor.management import management_checks, without_management
+from handoffs.coordinator.observe.doctor.payloads import payload_checks
 from handoffs.coordinator.observe.doctor.rabbitmq import (
     exchange_checks,
     queue_checks,
@@ -110,6 +111,10 @@ class Doctor:
 
         looks: dict[str, tuple[Area, Look]] = {
             "variables": ("settings", whole(lambda: settings_checks(self._settings))),
+            "payloads": (
+                "settings",
+                whole(lambda: payload_checks(self._settings, self._services.payloads)),
+            ),
             "modules": ("settings", whole(lambda: module_checks(self._load, self._services.registry))),
             "database": ("journal", whole(self._of_journal)),
         }

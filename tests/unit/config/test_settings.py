@@ -12,6 +12,7 @@ from pydantic import SecretStr, TypeAdapter
 from handoffs.config.addresses import Address
 from handoffs.config.console import ConsoleSettings, Role, Token
 from handoffs.config.duration import Duration
+from handoffs.config.payloads import PayloadSettings
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
 from handoffs.config.settings import PREFIX, Settings, SettingsError, environment, load
 
@@ -56,6 +57,20 @@ GOOD: dict[str, tuple[dict[str, str], Any]] = {
     "remote_control": ({"REMOTE_CONTROL": "false"}, False),
     "log_level": ({"LOG_LEVEL": "DEBUG"}, "DEBUG"),
     "health_file": ({"HEALTH_FILE": "/run/health.json"}, "/run/health.json"),
+    "payloads": (
+        {
+            "PAYLOADS__URL": "s3://kept/prefix",
+            "PAYLOADS__ENDPOINT": "http://minio:9000/",
+            "PAYLOADS__THRESHOLD": "4096",
+            "PAYLOADS__RETENTION": "45d",
+        },
+        PayloadSettings(
+            url="s3://kept/prefix",
+            endpoint="http://minio:9000",
+            threshold=4096,
+            retention=timedelta(days=45),
+        ),
+    ),
     "console": (
         {
             "CONSOLE__TOKENS": f"ann:admin:{'t' * 30}",

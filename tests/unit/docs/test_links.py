@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from handoffs.config.console import ConsoleSettings
+from handoffs.config.payloads import PayloadSettings
 from handoffs.config.reference import MediaSettings, PaymentsSettings, RidesSettings
 from handoffs.config.settings import Settings
 from tests.stack import ROOT
@@ -14,6 +15,8 @@ def test_every_setting_is_documented() -> None:
     """docs/settings.md has each setting and none that does not exist."""
     names = {f"COORDINATOR_{name.upper()}" for name in Settings.model_fields}
     names -= {"COORDINATOR_PAYMENTS", "COORDINATOR_RIDES", "COORDINATOR_MEDIA", "COORDINATOR_CONSOLE"}
+    names -= {"COORDINATOR_PAYLOADS"}
+    names |= {f"COORDINATOR_PAYLOADS__{name.upper()}" for name in PayloadSettings.model_fields}
     names |= {f"COORDINATOR_CONSOLE__{name.upper()}" for name in ConsoleSettings.model_fields}
     names |= {f"COORDINATOR_PAYMENTS__{name.upper()}" for name in PaymentsSettings.model_fields}
     names |= {f"COORDINATOR_RIDES__{name.upper()}" for name in RidesSettings.model_fields}

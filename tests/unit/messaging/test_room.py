@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoffs import Contract, Flow, Key, agent
+from handoffs.config.payloads import PayloadSettings
 from handoffs.config.settings import Settings
 from handoffs.contracts.envelope import Envelope
 from handoffs.contracts.errors import InvalidInput, TooLarge
@@ -69,6 +70,21 @@ def test_what_rabbitmq_takes() -> None:
     replace(ROOM, broker=octets).check(message)
     with pytest.raises(TooLarge, match="RabbitMQ is said to take"):
         replace(ROOM, broker=octets - 1).check(message)
+
+
+def test_what_rabbitmq_gets_of_a_large_payload() -> None:
+    """Where large payloads are kept elsewhere, RabbitMQ is to take the reference only, and joins have all the room of an envelope."""
+    large = Settings(
+        max_message_bytes=33_554_432, payloads=PayloadSettings(url="file:///kept", threshold=1_024)
+    )
+    message, room = sent("x" * 1_500), Room.of(large)
+    light = 1_900
+    assert len(message.body) > light
+    replace(room, broker=light).check(message)
+    for other in (replace(room, broker=light, kept=0), replace(room, broker=light, kept=4_096)):
+        with pytest.raises(TooLarge, match="RabbitMQ is said to take"):
+            other.check(message)
+    assert room.for_join([]) == (33_554_432 - 2_048, 0)
 
 
 def test_names_of_steps() -> None:

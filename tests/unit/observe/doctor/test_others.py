@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from handoffs import Contract, Flow, agent, schedule
+from handoffs.config.payloads import PayloadSettings
 from handoffs.config.settings import Settings
 from handoffs.contracts.registry.registry import open_registry
 from handoffs.coordinator.errors import LoadError
@@ -21,8 +22,10 @@ from handoffs.coordinator.journal.faults import Fault
 from handoffs.coordinator.journal.verification import Verified
 from handoffs.coordinator.observe.doctor.check import Check, failed, of_error, ok, unknown, warning, worst
 from handoffs.coordinator.observe.doctor.journal import JournalFacts, drain_check, journal_checks
+from handoffs.coordinator.observe.doctor.payloads import payload_checks
 from handoffs.coordinator.observe.doctor.settings import module_checks, settings_checks, weakness
 from handoffs.coordinator.observe.doctor.workers import WorkerFacts, beat_check, worker_checks
+from handoffs.coordinator.runtime.composition import payloads_of
 from handoffs.coordinator.store.schedules import Progress
 from tests.unit.observe.doctor.found import by_name
 
@@ -222,6 +225,25 @@ def test_metrics_without_their_package_fail(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("handoffs.coordinator.observe.doctor.settings.find_spec", lambda _: None)
     settings = Settings(metrics="127.0.0.1:9000")
     assert by_name(settings_checks(settings))["metrics"].state == "failed"
+
+
+def test_a_payload_store_is_looked_at(tmp_path: Path) -> None:
+    """Whether it can be used, and whether its settings keep what they promise; without one there is nothing to say."""
+
+    def found(**chosen: Any) -> dict[str, Check]:
+        settings = Settings(payloads=PayloadSettings(**chosen))
+        return by_name(payload_checks(settings, payloads_of(settings)))
+
+    assert not found()
+    good = found(url=tmp_path.as_uri())
+    assert {name: check.state for name, check in good.items()} == {"payload store": "ok"}
+    away = found(url=(tmp_path / "away").as_uri())["payload store"]
+    assert (away.state, "mount it here" in away.remedy) == ("failed", True)
+    odd = found(url=tmp_path.as_uri(), retention=timedelta(days=1), threshold=2_000_000)
+    assert {name for name, check in odd.items() if check.state == "warning"} == {
+        "payload retention",
+        "payload threshold",
+    }
 
 
 def test_modules_are_loaded_and_their_contracts_compared(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Large payloads, kept beside the broker: messages carry a reference to them."""
