@@ -108,11 +108,15 @@ class LetterTable:
         with self._database.begin() as connection:
             connection.execute(update(dead_letters).where(same).values(state="replayed"))
 
-    def count_replay(self, letter: str) -> int:
-        """Count one more replay of a letter, and give the count."""
-        counted = update(dead_letters).where(self._is(letter)).values(replays=dead_letters.c.replays + 1)
+    def count_replay(self, letter: str, after: int | None = None) -> int:
+        """Count one more replay of a letter, and give the count: of the one that comes ``after`` so many, where that is given, which is
+        counted once, however many count it."""
+        this = self._is(letter)
+        fits = this if after is None else this & (dead_letters.c.replays == after)
+        counted = update(dead_letters).where(fits).values(replays=dead_letters.c.replays + 1)
         with self._database.begin() as connection:
-            return int(connection.scalar(counted.returning(dead_letters.c.replays)) or 1)
+            count = connection.scalar(counted.returning(dead_letters.c.replays))
+            return int(count or connection.scalar(select(dead_letters.c.replays).where(this)) or 1)
 
     def archive(self, letter: LetterSummary) -> bool:
         """Put a letter away that waits; False where it does not wait any more, or was parked once more meanwhile."""

@@ -308,11 +308,11 @@ class Desk:
             raise _unknown(letter_id)
         return Letter.of(row, self._access)
 
-    def replay(self, letter_id: str, by: str = "", why: str = "") -> None:
-        """Send the step of a letter on its way again. Raises :class:`UnknownLetter`,
+    def replay(self, letter_id: str, by: str = "", why: str = "", after: int | None = None) -> None:
+        """Send the step of a letter on its way again, as the replay that comes ``after`` so many. Raises :class:`UnknownLetter`,
         :class:`~handoffs.coordinator.errors.LetterClosed` where it does not wait any more, and what :meth:`Replays.replay` raises."""
         self._replays.refuse_closed(self._access.row(letter_id))
-        self._access.replay(letter_id, by, why)
+        self._access.replay(letter_id, by, why, after)
 
     def finish_replay(self, letter_id: str, by: str = "", why: str = "") -> None:
         """End a replay of which nobody knows whether it was sent. Raises :class:`UnknownLetter`, and what :meth:`Replays.finish` raises."""
@@ -347,8 +347,8 @@ class _Access:
     def refusal(self, letter_id: str) -> str:
         return self._replays.refusal(self.row(letter_id))
 
-    def replay(self, letter_id: str, by: str = "", why: str = "") -> None:
-        self._replays.replay(self.row(letter_id), by, why)
+    def replay(self, letter_id: str, by: str = "", why: str = "", after: int | None = None) -> None:
+        self._replays.replay(self.row(letter_id), by, why, after)
 
     def as_test(self, letter: Letter) -> ExportedCase:
         if self._exporter is None:

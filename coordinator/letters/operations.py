@@ -80,8 +80,10 @@ class Operations:
                 )
                 told = "" if done else "it waits no more" if away else "it is not put away"
                 return self._conclude(row, one, DONE if done else GONE, told)
-            send = self._desk.finish_replay if counted else self._desk.replay
-            send(one.letter, row.who, row.why)
+            if counted:
+                self._desk.finish_replay(one.letter, row.who, row.why)
+            else:  # whoever takes the operation meanwhile sends the same one
+                self._desk.replay(one.letter, row.who, row.why, one.replays)
         except CoordinationError as error:
             if passes(error) and not isinstance(error, QueueFull):
                 raise

@@ -50,8 +50,9 @@ class Replays:
             return f"its run is {record.status}"
         return ""
 
-    def replay(self, row: LetterRow, by: str = "", why: str = "") -> None:
-        """Send the step of a letter on its way again. Doing it twice has one effect. ``by`` and ``why`` are kept.
+    def replay(self, row: LetterRow, by: str = "", why: str = "", after: int | None = None) -> None:
+        """Send the step of a letter on its way again. Doing it twice has one effect. ``by`` and ``why`` are kept. Of two who send the replay
+        that comes ``after`` so many, each sends the same one.
 
         Raises :class:`~handoffs.coordinator.errors.RunCancelled` where its run was cancelled, :class:`CoordinationError` where the
         letter has no message of ours, :class:`~handoffs.contracts.errors.TooLarge` where it is one that nobody could read, and :class:`~handoffs.coordinator.errors.ServerError`: then it waits as before.
@@ -85,7 +86,7 @@ class Replays:
             raise RunCancelled(
                 f"run {row.run} was cancelled", "its dead letters are not replayed", "start a new run"
             )
-        self._send(row, self._journal.letters.count_replay(row.id), failed)
+        self._send(row, self._journal.letters.count_replay(row.id, after), failed)
         self._journal.actions.record("replay", who=who, run=row.run, letter=row.id, note=why)
 
     def finish(self, row: LetterRow, by: str = "", why: str = "") -> None:

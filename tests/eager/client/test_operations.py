@@ -246,6 +246,33 @@ class TestOperations:
         assert set(DONE.values()) == {1}
         assert [letter.replays for letter in live_coordinator.dead_letters(state=None)] == [1] * 6
 
+    def test_who_takes_it_sends_what_is_about_to_be_sent(
+        self, live_coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where both are at the same letter, before either has counted it, it is one replay."""
+        letters = failed(live_coordinator, 2)
+        journal, go = live_coordinator.journal, threading.Event()
+        real, waits = journal.letters.count_replay, threading.Event()
+
+        def late(letter: str, after: int | None = None) -> int:
+            if threading.current_thread() is first:
+                waits.set()
+                assert go.wait(20)
+            return real(letter, after)
+
+        monkeypatch.setattr(journal.letters, "count_replay", late)
+        begun = live_coordinator.operating.begin("replay", {}, Pace(), by="", why="")
+        first = threading.Thread(target=live_coordinator.operating.go_on, args=(begun,))
+        first.start()
+        assert waits.wait(20)
+        resumed = live_coordinator.resume_operation(begun.id)
+        go.set()
+        first.join(20)
+        assert (resumed.state, resumed.done) == ("done", 2)
+        settled(live_coordinator, letters)
+        assert set(DONE.values()) == {1}
+        assert [letter.replays for letter in live_coordinator.dead_letters(state=None)] == [1, 1]
+
     def test_what_cannot_be_replayed_is_refused_with_its_reason(self, anywhere: Coordinator) -> None:
         """And the others go on."""
         letters = failed(anywhere, 2)

@@ -222,8 +222,6 @@ class TestPayloads:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """An S3 that speaks HTTP, in a process of its own: moto's."""
-    pytest.importorskip("moto.server")
-    pytest.importorskip("boto3")
     command = [sys.executable, "-c", _SERVE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
