@@ -17,7 +17,7 @@ from handoffs.coordinator.store.store import Store
 from tests.store_suite import AGENT, FIRST, ONE, announcements, claim, outstanding, runs
 
 SHOWN = {
-    "cli/schedules.py", "cli/unheard.py", "console/access/access.py", "console/templating.py", "console/when.py", "observe/facets.py", "client/coordinator.py", "history.py", "messaging/envelopes.py", "observe/current.py",
+    "cli/schedules.py", "cli/unheard.py", "console/access/access.py", "console/templating.py", "console/runs/reading.py", "observe/facets.py", "client/coordinator.py", "history.py", "messaging/envelopes.py", "observe/current.py",
     "client/run.py", "observe/moments.py", "observe/doctor/doctor.py", "observe/readings.py", "render/run_timeline.py", "runs/due.py", "runtime/flower.py", "runtime/losses.py", "runtime/service.py",
     "runtime/embedded/deaths.py", "store/clock.py",
 }  # fmt: skip
