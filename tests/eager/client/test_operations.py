@@ -183,7 +183,7 @@ class TestOperations:
         """It says which letter parked again; resumed it goes on until another one does."""
         letters = failed(anywhere, 6)
         BROKEN.update({"o-1", "o-3"})
-        stopped = anywhere.replay_letters({}, rate=5, stop_on_recurrence=True)
+        stopped = anywhere.replay_letters({}, rate=2, stop_on_recurrence=True)
         assert stopped.state == "stopped"
         assert letters[1].id in stopped.told
         assert "parked again for the same cause" in stopped.told
