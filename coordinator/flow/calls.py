@@ -28,9 +28,14 @@ class Untraced:
 
 def check_call(name: object) -> None:
     """Raise :class:`AgentError` for what is no name of a call."""
-    if not isinstance(name, str) or not 1 <= len(name) <= LONGEST_NAME or not is_plain(name):
+    if (
+        not isinstance(name, str)
+        or not 1 <= len(name) <= LONGEST_NAME
+        or not is_plain(name)
+        or name != name.strip()
+    ):
         raise AgentError(
             f"calling() is given the name {named(name)}",
             "the call was not made",
-            f"name what is called by 1 to {LONGEST_NAME} plain characters: 'POST /score'",
+            f"name what is called by 1 to {LONGEST_NAME} plain characters, without blanks around them: 'POST /score'",
         )

@@ -15,6 +15,7 @@ from handoffs.contracts.errors import DataMissing, InvalidData, InvalidInput
 from handoffs.contracts.searchable import marks
 from handoffs.contracts.text import MASK, printable, quoted
 from handoffs.coordinator.continuation.arrival import budgets_as_read
+from handoffs.coordinator.continuation.path import follows_event
 from handoffs.coordinator.errors import Conflict, EditRefused
 from handoffs.coordinator.flow.agent import Agent
 from handoffs.coordinator.handoff.edit import Edit, number_of, superseded
@@ -272,6 +273,11 @@ def _unmasked(given: Any, known: Any, path: str) -> Any:
             "give the value",
         )
     return known
+
+
+def refuse_fact(run: str, step: str) -> None:
+    """Raise :class:`EditRefused` where a step hears events: they are facts."""
+    _refuse_event(run, step, {"event": follows_event(step)})
 
 
 def _refuse_event(run: str, step: str, known: Mapping[str, Any]) -> None:

@@ -74,7 +74,7 @@ class Foresight:
             yield "its step has an outcome by now: nothing would be done again"
         if letter.kind == FailureKind.CONFLICT:
             yield "its key had an outcome for other content: as long as that is known it parks again"
-        if letter.agent in {"", TIMER} or not letter.contract:
+        if letter.agent in {"", TIMER}:
             return
         if letter.agent not in read:
             found = self._services.announcements.consumers(letter.agent)
@@ -82,7 +82,7 @@ class Foresight:
         workers = read[letter.agent]
         if not workers:
             yield f"no worker of {letter.agent} is known: it would wait in its queue"
-        elif not all(letter.contract in versions for versions in workers):
+        elif letter.contract and not all(letter.contract in versions for versions in workers):
             some = "none" if not any(letter.contract in versions for versions in workers) else "not every one"
             yield f"{some} of the workers of {letter.agent} reads {letter.contract}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from pathlib import Path
 from handoffs.coordinator.payloads.objects import UNFINISHED, Kept, unusable
 
 _REMEDY = "make the folder of COORDINATOR_PAYLOADS__URL, mount it here, and let this process write to it"
-_NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR})
+_NO_FILE = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
 
 
 class FolderObjects:
@@ -29,6 +30,8 @@ class FolderObjects:
         with _used():
             if not path.parent.is_dir():
                 self._make(path.parent)
+            elif path.parent.is_symlink():
+                raise NotADirectoryError(f"{path.parent.name} is a link, and no folder of a run")
             unfinished = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
             try:
                 with unfinished.open("xb") as file:
@@ -49,16 +52,20 @@ class FolderObjects:
 
     def get(self, name: str, most: int) -> bytes | None:
         with _used():
+            run, _, file = name.partition("/")
             try:
-                # no link is followed: nothing that is read is outside of the folder
-                file = os.open(self._folder / name, os.O_RDONLY | os.O_NOFOLLOW)
+                # no link is followed, neither of the run nor of the file: nothing that is read is outside of the folder
+                within = os.open(self._folder / run, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                try:
+                    found = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=within)
+                finally:
+                    os.close(within)
             except OSError as error:
                 if error.errno not in _NO_FILE:
                     raise
                 self.probe()
                 return None
-            with os.fdopen(file, "rb") as opened:
-                return opened.read(most + 1)
+            return _read(found, most + 1)
 
     def touch(self, name: str) -> None:
         with _used(), suppress(FileNotFoundError):
@@ -101,6 +108,19 @@ def _used() -> Iterator[None]:
         yield
     except OSError as error:
         raise unusable(error, _REMEDY) from error
+
+
+def _read(descriptor: int, most: int) -> bytes | None:
+    """So many octets of a file that was opened, which is closed; None where it is no file, such as a pipe, which would be waited for."""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        found = bytearray()
+        while len(found) < most and (part := os.read(descriptor, most - len(found))):
+            found += part
+        return bytes(found)
+    finally:
+        os.close(descriptor)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -96,7 +96,8 @@ class Payloads:
         octets = kept.objects.get(ref.name, 2 * ref.size + _AROUND_A_SEAL)
         if octets is None:
             raise _missing(
-                ref, "it is not there: it was removed, or this is not the store that it was put into"
+                ref,
+                "it is not there, or is no file: it was removed or replaced, or this is not the store that it was put into",
             )
         try:
             text = kept.cipher.opened(octets.decode(), ref.name)

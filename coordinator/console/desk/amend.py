@@ -23,6 +23,7 @@ from handoffs.coordinator.console.templating import segment
 from handoffs.coordinator.console.twin import twin
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.handoff.failure import FailureKind
+from handoffs.coordinator.letters.edit import refuse_fact
 from handoffs.coordinator.letters.letter import Letter
 
 router = APIRouter(tags=["dead letters"])
@@ -69,6 +70,7 @@ def edit_letter(coordinator: Asked, letter: LetterId, caller: By) -> Filling:
     does not run any more, and is kept. A reason is needed."""
     caller.must(Permission.PAYLOADS)
     found = coordinator.find_letter(letter)
+    refuse_fact(found.run, found.step)
     begins = amended(coordinator, found)
 
     def edited(payload: Mapping[str, Any], by: str, why: str, _: Mapping[str, str]) -> Done:

@@ -25,6 +25,7 @@ from handoffs.coordinator.console.page import View, add_page
 from handoffs.coordinator.console.run_status import status_for_people
 from handoffs.coordinator.console.templating import segment
 from handoffs.coordinator.console.twin import twin
+from handoffs.coordinator.continuation.path import follows_event
 from handoffs.coordinator.errors import ServerError
 from handoffs.coordinator.letters.causes import SAID, Act, Advice, advice, where
 from handoffs.coordinator.letters.letter import Letter
@@ -97,7 +98,7 @@ def letter(coordinator: Asked, letter: LetterId, caller: By) -> View[OneLetter]:
     more = {
         "cause_said": SAID[told.cause], "where": where(found.kind), "contract_fields": _contract_fields(coordinator, found) if sees else [],
         "can_export": sees and found.kind in SHOWN_BY_INPUT, "may_administer": caller.may(Permission.ADMINISTER),
-        "may_operate": caller.may(Permission.OPERATE), "order": _order(told.first),
+        "may_operate": caller.may(Permission.OPERATE), "may_edit": bool(found.run) and not follows_event(found.step), "order": _order(told.first),
     }  # fmt: skip
     return View(data, f"Dead letter {found.id[:12]}", twin("dead-letters show", found.id), more)
 

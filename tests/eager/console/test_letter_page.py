@@ -264,3 +264,32 @@ def test_ids_and_texts_of_others_harm_nothing(desk: Coordinator, browser: Browse
         "/operations/%00",
     ):
         assert 400 <= browser.client.get(path).status_code < 500
+
+
+def test_an_event_is_not_edited(desk: Coordinator, browser: Browser) -> None:
+    """What hears events offers no form for another input, and says why to whoever asks for it."""
+    desk.journal.letters.add(row_of("heard", run="run", step="on:1@+a", kind="incomplete"))
+    assert "/dead-letters/heard/edit" not in browser.get("/dead-letters/heard")
+    refused = browser.client.get("/dead-letters/heard/edit", headers={"accept": "text/html"})
+    assert refused.status_code == 409
+    assert "hears an event" in refused.text
+
+
+def test_what_is_done_offers_nothing_more(desk: Coordinator, browser: Browser, letter: Letter) -> None:
+    """Once its step has its outcome, its page does not offer what would be refused."""
+    bench.BROKEN.clear()
+    letter.replay()
+    assert desk.run(letter.run).wait(30) == "completed"
+    page = browser.get(f"/dead-letters/{letter.id}")
+    assert "does no harm" not in page
+    for what in ("replay", "edit", "skip", "allow"):
+        assert f"/dead-letters/{letter.id}/{what}" not in page
+
+
+def test_a_message_that_nobody_takes(desk: Coordinator, browser: Browser) -> None:
+    """Before it is replayed it is said that no worker of its agent is known, also where it belongs to no run."""
+    desk.journal.letters.add(
+        row_of("astray", run="", step="", agent="desk.zilch", contract="", kind="unroutable")
+    )
+    [found] = desk.foresee_letters([desk.find_letter("astray")])
+    assert "no worker of desk.zilch is known: it would wait in its queue" in found.meets

@@ -115,7 +115,7 @@ def test_a_function_alone_is_given_none() -> None:
         assert headers == {}
 
 
-@pytest.mark.parametrize("name", ["", "x" * 201, "a\nb", None, 7])
+@pytest.mark.parametrize("name", ["", " ", " padded ", "x" * 201, "a\nb", None, 7])
 def test_a_name_that_is_none(name: Any) -> None:
     """It is refused before the call is made."""
     with pytest.raises(AgentError, match=r"calling\(\) is given the name") as found:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,30 @@ class TestFolder:
         (tmp_path / NAME).symlink_to("/etc/passwd")
         assert folder.get(NAME, 100) is None
 
+    def test_a_run_that_is_a_link_is_none(
+        self, folder: FolderObjects, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """Nothing is read through it, and nothing is written."""
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        (elsewhere / NAME.partition("/")[2]).write_bytes(b"secret")
+        (tmp_path / RUN).symlink_to(elsewhere)
+        assert folder.get(NAME, 100) is None
+        with pytest.raises(ServerError, match="is a link"):
+            folder.put(NAME, b"one")
+        assert len(list(elsewhere.iterdir())) == 1
+
+    @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+    def test_what_is_no_file_is_not_there(
+        self, folder: FolderObjects, tmp_path: Path, make: Callable[[Path], None]
+    ) -> None:
+        """It is not waited for, and nothing stays open that was."""
+        folder.put(NAME, b"one")
+        (tmp_path / NAME).unlink()
+        make(tmp_path / NAME)
+        before = _next_descriptor()
+        assert [folder.get(NAME, 100) for _ in range(5)] == [None] * 5
+        assert _next_descriptor() == before
+
     def test_threads_that_write_the_same_leave_it_whole(self, folder: FolderObjects) -> None:
         """Each reads what one of them has written, all of it."""
         octets = [bytes([number]) * 100_000 for number in range(4)]
@@ -288,3 +312,10 @@ def test_a_place_is_opened_by_its_url(tmp_path: Path) -> None:
     }
     assert list(opened.values()) == [type(None), FolderObjects, BucketObjects]
     assert Settings().payloads.url is None
+
+
+def _next_descriptor() -> int:
+    """The number that the next file gets that is opened: the lowest that is free."""
+    found = os.dup(0)
+    os.close(found)
+    return found
