@@ -14,6 +14,7 @@ from handoffs.contracts.errors import CoordinationError
 from handoffs.contracts.schema import generated
 from handoffs.coordinator.cases.letter_case import SHOWN_BY_INPUT
 from handoffs.coordinator.client.coordinator import Coordinator
+from handoffs.coordinator.client.interventions import LetterInput
 from handoffs.coordinator.client.letter_view import letters_json
 from handoffs.coordinator.console.access.permission import Permission
 from handoffs.coordinator.console.action import Done, Why, add_action
@@ -94,16 +95,19 @@ def letter(coordinator: Asked, letter: LetterId, caller: By) -> View[OneLetter]:
     found = coordinator.find_letter(letter)
     told = advice(found.kind, found.id)
     sees = caller.may(Permission.PAYLOADS)
-    data = _data(coordinator, found, told, sees=sees)
+    begins, away = _input(coordinator, found) if sees else (None, "")
+    data = _data(coordinator, found, told, begins, sees=sees)
     more = {
-        "cause_said": SAID[told.cause], "where": where(found.kind), "contract_fields": _contract_fields(coordinator, found) if sees else [],
+        "cause_said": SAID[told.cause], "where": where(found.kind), "contract_fields": _contract_fields(begins), "away": away,
         "can_export": sees and found.kind in SHOWN_BY_INPUT, "may_administer": caller.may(Permission.ADMINISTER),
         "may_operate": caller.may(Permission.OPERATE), "may_edit": bool(found.run) and not follows_event(found.step), "order": _order(told.first),
     }  # fmt: skip
     return View(data, f"Dead letter {found.id[:12]}", twin("dead-letters show", found.id), more)
 
 
-def _data(coordinator: Coordinator, found: Letter, told: Advice, *, sees: bool) -> OneLetter:
+def _data(
+    coordinator: Coordinator, found: Letter, told: Advice, begins: LetterInput | None, *, sees: bool
+) -> OneLetter:
     [shown] = letters_json(coordinator.desk, [found])
     done = coordinator.actions_page(run=found.run, limit=200).actions if found.run else ()
     deeds = [
@@ -114,7 +118,7 @@ def _data(coordinator: Coordinator, found: Letter, told: Advice, *, sees: bool) 
     return OneLetter(
         **line_of(found).model_dump(), attempt=found.attempt, worker=found.worker, means=told.means, remedy=told.remedy, first=told.first,
         refused=_refused(found), frames=shown["frames"], trace=shown["trace"][:_LONGEST_TRACE], shows_payload=sees,
-        payload=_payload(coordinator, found, shown["payload"]) if sees else None, edits=shown["edits"], actions=deeds[:_MOST_ACTIONS],
+        payload=_payload(shown["payload"], begins) if sees else None, edits=shown["edits"], actions=deeds[:_MOST_ACTIONS],
         run_status=_status(coordinator, found),
     )  # fmt: skip
 
@@ -128,27 +132,25 @@ def _refused(found: Letter) -> str:
         return str(error)
 
 
-def _payload(coordinator: Coordinator, found: Letter, known: Any) -> Any:
+def _input(coordinator: Coordinator, found: Letter) -> tuple[LetterInput | None, str]:
+    """What an edit of it begins with, as far as its agent is loaded here; and why it cannot be had now, where it is kept elsewhere: what
+    else there is to know of a letter does not wait for that."""
+    try:
+        return coordinator.input_of(found), ""
+    except ServerError as error:
+        return None, error.cause
+    except CoordinationError:
+        return None, ""
+
+
+def _payload(known: Any, begins: LetterInput | None) -> Any:
     """Its input; of one that no agent may get, as it came."""
-    if known is not None:
-        return known
-    try:
-        return coordinator.input_of(found).value
-    except ServerError:
-        raise
-    except CoordinationError:
-        return None
+    return known if known is not None or begins is None else begins.value
 
 
-def _contract_fields(coordinator: Coordinator, found: Letter) -> list[FormField]:
+def _contract_fields(begins: LetterInput | None) -> list[FormField]:
     """The fields of what its agent accepts, as far as that is loaded here."""
-    try:
-        begins = coordinator.input_of(found)
-    except ServerError:
-        raise
-    except CoordinationError:
-        return []
-    return list(fields_of(generated(begins.contract), None, frozenset()))
+    return list(fields_of(generated(begins.contract), None, frozenset())) if begins is not None else []
 
 
 def _status(coordinator: Coordinator, found: Letter) -> str:

@@ -38,6 +38,7 @@ from handoffs.coordinator.letters.foresight import Foresight
 from handoffs.coordinator.letters.letter import Letter
 from handoffs.coordinator.messaging.message import Message
 from handoffs.coordinator.runtime.payload_sweep import PayloadSweep
+from tests.eager.console.pages import console
 from tests.eager.flow.orders import waits
 from tests.eager.flow.sizes import Count, Size, both, fill
 from tests.waiting import wait_until
@@ -291,6 +292,18 @@ def test_what_cannot_be_had_is_parked_and_goes_on(
     ref.write_text(json.dumps(kept.to_data(), ensure_ascii=False, separators=(",", ":")), "utf-8")
     letter.replay()
     assert run.result(timeout=10) == Count(octets=LARGE // 2)
+
+
+def test_a_letter_is_shown_while_the_store_is_away(coordinator: Coordinator, folder: Path) -> None:
+    """What failed is told, and that the input cannot be had now; nobody who looks is refused."""
+    _, letter = parked_for(coordinator, folder, Path.unlink)
+    away = folder.rename(folder.with_name("away"))
+    with console(coordinator) as browser:
+        page = browser.get(f"/dead-letters/{letter.id}")
+        assert browser.json(f"/api/dead-letters/{letter.id}")["payload"] is None
+    assert "it is not there" in page
+    assert "It cannot be had now: the payload store cannot be used" in page
+    away.rename(folder)
 
 
 def test_a_step_whose_payload_is_gone_is_given_another(anywhere: Coordinator, folder: Path) -> None:
