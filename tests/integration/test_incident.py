@@ -154,6 +154,7 @@ class Load:
         self._thread.join()
 
 
+@pytest.mark.timeout(300)  # it starts eight processes, one after the other
 def test_deployed_under_load(bank: Bank) -> None:
     """With both migrations fraud 2 is deployed beside authorisation 1, then authorisation 2, then fraud is rolled back:
     no handoff is refused, no risky payment passes, and the history tells each version."""
