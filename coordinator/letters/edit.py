@@ -277,17 +277,22 @@ def _unmasked(given: Any, known: Any, path: str) -> Any:
 
 def refuse_fact(run: str, step: str) -> None:
     """Raise :class:`EditRefused` where a step hears events: they are facts."""
-    _refuse_event(run, step, {"event": follows_event(step)})
+    if follows_event(step):
+        raise _is_fact(run, step)
 
 
 def _refuse_event(run: str, step: str, known: Mapping[str, Any]) -> None:
-    """Raise where a step hears an event: that is a fact, which others have heard as it is."""
+    """The same, of a step as its message or its run knows it."""
     if known.get("event"):
-        raise EditRefused(
-            f"step {printable(step, 120)} of run {run} hears an event, which others have heard as it is",
-            _NOTHING,
-            "let a corrected event be emitted, or give the step an outcome by hand (skip)",
-        )
+        raise _is_fact(run, step)
+
+
+def _is_fact(run: str, step: str) -> EditRefused:
+    return EditRefused(
+        f"step {printable(step, 120)} of run {run} hears an event, which others have heard as it is",
+        _NOTHING,
+        "let a corrected event be emitted, or give the step an outcome by hand (skip)",
+    )
 
 
 def _refused(place: StepRef, verdict: str) -> EditRefused:
