@@ -53,12 +53,12 @@ def loads(text: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:
     number of values are checked before parsing, lengths right after), and :class:`InvalidJson` for invalid UTF-8, NaN and
     infinities, duplicate keys, lone surrogates, and anything after the value.
     """
-    document = check_size(text, limits)
+    document, most = _sized(text, limits)
     try:
         value = _decoder(limits.key_length).decode(document)
     except (ValueError, RecursionError) as error:
         raise InvalidJson(f"the text is not JSON: {_reason(error)}") from None
-    if not _is_plain(document, limits):
+    if not _is_plain(document, most, limits):
         _check_values(value, limits)
     return value
 
@@ -69,10 +69,7 @@ def check_size(text: bytes | str, limits: Limits) -> str:
     Raises :class:`TooLarge`, and :class:`InvalidJson` for invalid UTF-8. What passes :func:`loads` passes this; the number of
     values is counted exactly, and lengths are checked, only there.
     """
-    document = _decoded(text, limits)
-    _check_depth(document, limits.depth)
-    _check_count(document, limits.nodes)
-    return document
+    return _sized(text, limits)[0]
 
 
 def refuse_octets(octets: int, limits: Limits) -> None:
@@ -125,6 +122,15 @@ def _decoded(text: bytes | str, limits: Limits) -> str:
         raise InvalidJson("the text is not UTF-8") from None
 
 
+def _sized(text: bytes | str, limits: Limits) -> tuple[str, int]:
+    """The text, if it is not too large to be parsed, and how many values it can have."""
+    document = _decoded(text, limits)
+    _check_depth(document, limits.depth)
+    most = _at_most(document)
+    _check_count(document, most, limits.nodes)
+    return document, most
+
+
 def _check_depth(document: str, most: int) -> None:
     """Count brackets outside strings, so that a deeply nested text never reaches the recursive parser."""
     if document.count("[") + document.count("{") <= most:
@@ -140,10 +146,10 @@ def _check_depth(document: str, most: int) -> None:
             raise TooLarge(f"the text is nested more than {most} deep", remedy="nest it less deep")
 
 
-def _check_count(document: str, limit: int) -> None:
+def _check_count(document: str, most: int, limit: int) -> None:
     """Count commas and brackets outside strings: a text of very many values never reaches the parser, which would make
     objects of them all. What passes is counted exactly when it is parsed."""
-    if _at_most(document) <= limit:
+    if most <= limit:
         return
     bare = _bare(document)
     if bare.count(",") + 1 > limit or bare.count("[") + bare.count("{") > limit:
@@ -155,12 +161,10 @@ def _at_most(document: str) -> int:
     return 1 + document.count(",") + document.count("[") + document.count("{")
 
 
-def _is_plain(document: str, limits: Limits) -> bool:
+def _is_plain(document: str, most: int, limits: Limits) -> bool:
     """Whether the values of a text need not be looked at one by one: there are not too many, none can be too long, and a lone
     surrogate, which is no UTF-8, could only be there in an escaped form. Keys and numbers are looked at as they are parsed."""
-    return (
-        "\\u" not in document and len(document) <= limits.text_length and _at_most(document) <= limits.nodes
-    )
+    return "\\u" not in document and len(document) <= limits.text_length and most <= limits.nodes
 
 
 def _bare(document: str) -> str:
